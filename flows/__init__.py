@@ -1,0 +1,1 @@
+"""Prefect flows over DVC's graph, and the command line."""

@@ -1,0 +1,51 @@
+"""The schemas of what stages exchange. A column is described once, here."""
+
+import pyarrow as pa
+
+S, I, F, B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()))
+
+
+# data/corpus/documents-NNNNN.parquet. split: "train" or "heldout".
+DOCUMENTS = _schema(doc_id=S, source=S, license=S, split=S, text=S, n_words=I)
+
+# data/segment/spans.parquet. [start, end) are character offsets into the document's text and written == text[start:end];
+# spoken is the same span as a voice reads it. level: "word", "sentence", or "context" (held-out documents: the
+# span after which the continuation loss is measured).
+SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, start=I, end=I, written=S, spoken=S)
+
+# data/synthesize/utterances.parquet; also the utterances that sft and benchmark speak for themselves.
+# The clip is bytes [offset, offset + size) of `shard` (a FLAC file, 16 kHz mono, inside a tar).
+# error: None, or why there is no clip (then shard is None and the numbers are 0).
+UTTERANCES = _schema(
+    utt_id=S, doc_id=S, split=S, written=S, spoken=S, engine=S, voice=S, shard=S, offset=I, size=I,
+    sample_rate=I, n_samples=I, duration=F, error=S,
+)  # fmt: skip
+
+# data/verify/clean.parquet and quarantine.parquet. reason: None in clean. level_db: RMS in dBFS; clipping: share of samples
+# at full scale; silence: longest run below -50 dBFS, seconds; pace: characters of the spoken form a second.
+VERIFIED = pa.schema([*UTTERANCES, *_schema(heard=S, wer=F, level_db=F, clipping=F, silence=F, pace=F, reason=S)])
+
+# data/interleave/sequences.parquet. kind: "interleaved", "transcribe", "continue" or "text".
+# parts in order; text is what stands there in writing, and for a spoken part utt_id names the clip that replaces it.
+# Only text parts with loss=True are learnt.
+PART = pa.struct([("text", S), ("utt_id", S), ("loss", B)])
+SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=I)
+
+# data/interleave/heldout.parquet: a context that can be heard (utt_id) or read (context), what follows it, and the other
+# document whose context is the honest baseline.
+HELDOUT = _schema(doc_id=S, utt_id=S, context=S, continuation=S, other_doc_id=S)
+
+# data/sft/pairs.parquet: an instruction, its spoken clip, and the LM's own answer that passes the checks (ids and kwargs as JSON).
+PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.list_(S), kwargs=S, response=S)
+
+# data/benchmark/items.parquet. key: the item, the same for all its variants; prompt: what is spoken (a disfluent
+# variant has its own wording, clean_prompt has not); kwargs: JSON list parallel to instruction_id_list;
+# audio is bytes [offset, offset + size) of `shard`. notes: the variant's parameters as JSON.
+ITEMS = _schema(
+    item_id=S, key=S, task=S, lang=S, variant=S, prompt=S, clean_prompt=S, instruction_id_list=pa.list_(S), kwargs=S,
+    shard=S, offset=I, size=I, duration=F, voice=S, notes=S,
+)  # fmt: skip
