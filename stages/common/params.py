@@ -85,13 +85,15 @@ class Segment(Section):
 class Voice(Section):
     """One voice of a pool. engine: hibari, coqui, piper, espeak-ng or flite; voice: the engine's name, or a local path.
 
-    rate and pitch are factors (1.0: as it is); optional: leave it out where the engine is not installed.
+    rate and pitch are factors (1.0: as it is); language: for Coqui's multilingual models; optional: leave it out where the engine
+    is not installed.
     """
 
     name: str
     engine: Literal["hibari", "coqui", "piper", "espeak-ng", "flite"]
     voice: str
     speaker: str | None = None
+    language: str = "en"
     rate: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     pitch: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -143,13 +145,13 @@ class Mixture(Section):
 
 
 class Interleave(Section):
-    """mixture: the paper's 40/30/30. transcribe_share: of the speech tasks, those that ask for a transcript."""
+    """mixture: the paper's 40/30/30, counted in words. transcribe_share: of the speech tasks, those that ask for a transcript;
+    the others continue with continuation_words words after what was heard."""
 
     seed: Seed
-    sequences: Positive
     mixture: Mixture
     transcribe_share: Share
-    max_words: Positive
+    continuation_words: Positive
 
 
 class Adapter(Section):
@@ -262,6 +264,18 @@ class Register(Section):
     audio_samples: Annotated[int, Field(ge=0)]
 
 
+class Check(Section):
+    """What the gates allow beyond the limits that a stage has itself.
+
+    mixture_tolerance: how far a share of the sequences may be from interleave.mixture. max_missing_items: share of a benchmark
+    variant's items that may be absent (0: every variant has them all). first_ids: how many offending rows are named.
+    """
+
+    mixture_tolerance: Share
+    max_missing_items: Share
+    first_ids: Positive
+
+
 class Params(Section):
     """All of `params.yaml`: one section a stage, and the assets they share."""
 
@@ -276,6 +290,7 @@ class Params(Section):
     benchmark: Benchmark
     evaluate: Evaluate
     register_: Annotated[Register, Field(alias="register")]
+    check: Check
 
 
 def load(path: Path | str = "params.yaml") -> Params:

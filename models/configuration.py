@@ -1,0 +1,50 @@
+"""Configuration of the speech LLM."""
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+AUDIO_BOS, AUDIO, AUDIO_EOS = "<|audio_bos|>", "<|audio|>", "<|audio_eos|>"
+SPEECH_TOKENS = [AUDIO_BOS, AUDIO, AUDIO_EOS]
+
+
+class InserterConfig(PreTrainedConfig):
+    """A Whisper-family encoder, an adapter and any causal LM.
+
+    adapter: `pooling` (frames stacked and projected, the paper's) or `soft_token` (CTC over the LM's vocabulary).
+    adapter_stride: encoder frames (50 a second) that become one adapter frame. adapter_layers: convolution blocks
+    of width adapter_hidden_size before the CTC head. audio_token_id: the placeholder that speech replaces.
+    document_start_id: the token that a plain document begins with.
+    """
+
+    model_type = "inserter"
+    sub_configs = {"text_config": AutoConfig, "audio_config": AutoConfig}  # noqa: RUF012
+
+    def __init__(
+        self,
+        text_config: Any = None,
+        audio_config: Any = None,
+        adapter: str = "soft_token",
+        adapter_stride: int = 4,
+        adapter_hidden_size: int = 512,
+        adapter_layers: int = 2,
+        audio_token_id: int | None = None,
+        document_start_id: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.text_config = _sub_config(text_config, "llama")
+        self.audio_config = _sub_config(audio_config, "whisper")
+        self.adapter = adapter
+        self.adapter_stride = adapter_stride
+        self.adapter_hidden_size = adapter_hidden_size
+        self.adapter_layers = adapter_layers
+        self.audio_token_id = audio_token_id
+        self.document_start_id = document_start_id
+        kwargs.setdefault("tie_word_embeddings", False)  # the LM ties its own
+        super().__init__(**kwargs)
+
+
+def _sub_config(value: Any, default: str) -> Any:
+    if isinstance(value, dict):
+        return AutoConfig.for_model(**value)
+    return value if value is not None else AutoConfig.for_model(default)

@@ -1,0 +1,224 @@
+"""The speech LLM: speech spans become positions among the text's, and a causal LM goes on from there."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from models.adapter import PoolingAdapter, SoftTokenAdapter
+from models.configuration import InserterConfig
+from models.encoder import SpeechEncoder, encoded_lengths
+
+IGNORE = -100
+
+
+class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Encoder -> adapter -> causal LM.
+
+    Every `audio_token_id` in `input_ids` stands for one clip, in order; the clip's positions replace it. Speech comes as
+    log-mel features, or as encoder states that were computed before (`states`), which is exact while the encoder is frozen.
+    """
+
+    config_class = InserterConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: InserterConfig) -> None:
+        super().__init__(config)
+        lm_width, width = config.text_config.hidden_size, config.audio_config.d_model
+        self.encoder = SpeechEncoder(config.audio_config)
+        if config.adapter == "pooling":
+            self.adapter: nn.Module = PoolingAdapter(width, lm_width, config.adapter_stride)
+        elif config.adapter == "soft_token":
+            self.adapter = SoftTokenAdapter(
+                width, lm_width, config.adapter_stride, config.adapter_hidden_size, config.adapter_layers
+            )
+        else:
+            raise ValueError(f"adapter {config.adapter!r}: choose pooling or soft_token")
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.post_init()
+
+    @classmethod
+    def from_parts(cls, lm: str, encoder: str, vocabulary: int, **config: Any) -> "InserterForConditionalGeneration":
+        """A new model from a causal LM and a Whisper model (folders or hub names); the adapter is random.
+
+        The LM's table grows to `vocabulary` rows; the new ones begin at its mean.
+        """
+        language_model = AutoModelForCausalLM.from_pretrained(lm, dtype=torch.float32)
+        if vocabulary > language_model.get_input_embeddings().weight.shape[0]:
+            language_model.resize_token_embeddings(vocabulary, mean_resizing=True)
+        whisper = AutoModel.from_pretrained(encoder, dtype=torch.float32)
+        model = cls(InserterConfig(text_config=language_model.config, audio_config=whisper.config, **config))
+        model.language_model.load_state_dict(language_model.state_dict())
+        model.encoder.load_state_dict(whisper.get_encoder().state_dict())
+        model.generation_config = language_model.generation_config
+        model.language_model.generation_config = language_model.generation_config
+        return model
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.language_model.get_output_embeddings()
+
+    @property
+    def table(self) -> Tensor:
+        """The LM's token embeddings (vocabulary, width)."""
+        return self.get_input_embeddings().weight
+
+    def encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mel features (clips, mels, frames) -> encoder states (clips, frames / 2, width) and their lengths."""
+        return self.encoder(input_features, feature_lengths), encoded_lengths(feature_lengths)
+
+    def hear(self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None) -> list[Tensor]:
+        """The LM positions of each clip. A clip longer than the encoder's window comes as `clip_windows[i]` rows."""
+        rows = self.adapter(states, state_lengths, self.table)
+        if clip_windows is None:
+            return rows
+        starts = [sum(clip_windows[:i]) for i in range(len(clip_windows))]
+        return [torch.cat(rows[s : s + n]) for s, n in zip(starts, clip_windows, strict=True)]
+
+    def splice(self, ids: Tensor, speech: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One sequence: ids (n,) whose placeholders give way to `speech` -> embeddings (m, width), source (m,).
+
+        source: for each position its index in `ids`, or -1 where speech stands.
+        """
+        places = (ids == self.config.audio_token_id).nonzero().flatten().tolist()
+        if len(places) != len(speech):
+            raise ValueError(f"{len(places)} audio placeholders for {len(speech)} clips")
+        text = self.get_input_embeddings()(ids)
+        index = torch.arange(len(ids), device=ids.device)
+        pieces, sources, at = [], [], 0
+        for place, clip in zip(places, speech, strict=True):
+            pieces += [text[at:place], clip.to(text.dtype)]
+            sources += [index[at:place], index.new_full((len(clip),), -1)]
+            at = place + 1
+        return torch.cat([*pieces, text[at:]]), torch.cat([*sources, index[at:]])
+
+    def pack(self, sequences: list[tuple[Tensor, Tensor, list[Tensor]]]) -> dict[str, Tensor]:
+        """Many sequences (ids, labels, speech) as one row that cannot see across its borders.
+
+        Returns inputs_embeds (1, m, width), position_ids that start anew, a block-diagonal causal attention_mask
+        (1, 1, m, m) and labels (1, m): -100 at speech.
+        """
+        embeds, labels, positions, owners = [], [], [], []
+        for number, (ids, label, speech) in enumerate(sequences):
+            embed, source = self.splice(ids, speech)
+            embeds.append(embed)
+            labels.append(torch.where(source >= 0, label[source.clamp(min=0)], IGNORE))
+            positions.append(torch.arange(len(embed), device=ids.device))
+            owners.append(torch.full((len(embed),), number, device=ids.device))
+        owner = torch.cat(owners)
+        mask = (owner[:, None] == owner[None, :]).tril()
+        return {
+            "inputs_embeds": torch.cat(embeds)[None],
+            "position_ids": torch.cat(positions)[None],
+            "attention_mask": mask[None, None],
+            "labels": torch.cat(labels)[None],
+        }
+
+    def packed_losses(self, sequences: list[tuple[Tensor, Tensor, list[Tensor]]]) -> tuple[Tensor, Tensor]:
+        """Cross-entropy (k,) of the k learnt tokens, and the number (k,) of the sequence each belongs to.
+
+        The LM's head (a fifth of a small model's cost) is only computed where something is learnt.
+        """
+        packed = self.pack(sequences)
+        labels = packed.pop("labels")[0]
+        first = packed["position_ids"][0] == 0
+        labels = torch.where(first, IGNORE, labels)  # the first token of a sequence has nothing before it
+        targets = (labels != IGNORE).nonzero().flatten()
+        logits = self.language_model(**packed, use_cache=False, logits_to_keep=targets - 1).logits[0]
+        losses = nn.functional.cross_entropy(logits.float(), labels[targets], reduction="none")
+        return losses, first.cumsum(0)[targets] - 1
+
+    def _inputs(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        speech: list[Tensor],
+        side: str,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """A padded batch after splicing: embeddings, attention mask, and the source of each row's positions."""
+        rows, sources, used = [], [], 0
+        for i, ids in enumerate(input_ids):
+            ids = ids[attention_mask[i].bool()] if attention_mask is not None else ids
+            count = int((ids == self.config.audio_token_id).sum())
+            row, source = self.splice(ids, speech[used : used + count])
+            rows.append(row)
+            sources.append(source)
+            used += count
+        if used != len(speech):
+            raise ValueError(f"{used} audio placeholders for {len(speech)} clips")
+        longest = max(len(row) for row in rows)
+        embeds = rows[0].new_zeros(len(rows), longest, rows[0].shape[-1])
+        mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
+        for i, row in enumerate(rows):
+            where = slice(longest - len(row), longest) if side == "left" else slice(0, len(row))
+            embeds[i, where] = row
+            mask[i, where] = 1
+        return embeds, mask, sources
+
+    def _speech(self, given: dict[str, Any]) -> list[Tensor]:
+        """The clips' positions from `input_features` + `feature_lengths` or `states` + `state_lengths`, if there are any."""
+        if given.get("states") is None:
+            if given.get("input_features") is None:
+                return []
+            given["states"], given["state_lengths"] = self.encode(given["input_features"], given["feature_lengths"])
+        return self.hear(given["states"], given["state_lengths"], given.get("clip_windows"))
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        input_features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        states: Tensor | None = None,
+        state_lengths: Tensor | None = None,
+        clip_windows: list[int] | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits of a padded batch, right-padded after splicing; with `labels` (as `input_ids`) also the mean loss on text.
+
+        input_ids (batch, n); input_features (clips, mels, frames) with feature_lengths (clips,), or states.
+        """
+        assert input_ids is not None
+        speech = self._speech(
+            {
+                "input_features": input_features, "feature_lengths": feature_lengths,
+                "states": states, "state_lengths": state_lengths, "clip_windows": clip_windows,
+            }
+        )  # fmt: skip
+        embeds, mask, sources = self._inputs(input_ids, attention_mask, speech, "right")
+        output = self.language_model(inputs_embeds=embeds, attention_mask=mask, use_cache=False, **kwargs)
+        if labels is not None:
+            spread = torch.full(mask.shape, IGNORE, device=mask.device)
+            for i, source in enumerate(sources):
+                row = labels[i][attention_mask[i].bool()] if attention_mask is not None else labels[i]
+                spread[i, : len(source)] = torch.where(source >= 0, row[source.clamp(min=0)], IGNORE)
+            logits = output.logits[:, :-1].flatten(0, 1).float()
+            output.loss = nn.functional.cross_entropy(logits, spread[:, 1:].flatten(), ignore_index=IGNORE)
+        return output
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> Tensor:
+        """New token ids (batch, k) after prompts of text and speech: see `forward` for the speech arguments.
+
+        Everything else goes to the LM's own `generate`.
+        """
+        names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
+        speech = self._speech({name: kwargs.pop(name, None) for name in names})
+        embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
+        kwargs.setdefault("generation_config", self.generation_config)  # the LM's own is not saved with the model
+        return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
+
+
+AutoConfig.register("inserter", InserterConfig)
+AutoModel.register(InserterConfig, InserterForConditionalGeneration)
+AutoModelForCausalLM.register(InserterConfig, InserterForConditionalGeneration)

@@ -1,0 +1,1 @@
+"""Documents and verified clips to training sequences of text and speech."""

@@ -1,0 +1,68 @@
+"""From a document and its clean clips to sequences. Pure functions: a seed and the inputs decide."""
+
+from typing import Any
+
+from stages.common.seeds import rng
+
+TRANSCRIBE = "Transcribe what you hear:"
+LEAST_WORDS = 5  # a continuation shorter than this teaches nothing
+
+Row = dict[str, Any]
+
+
+def text_part(text: str, loss: bool = True) -> Row:
+    return {"text": text, "utt_id": None, "loss": loss}
+
+
+def speech_part(span: Row) -> Row:
+    return {"text": span["written"], "utt_id": span["utt_id"], "loss": False}
+
+
+def interleaved(document: Row, spans: list[Row]) -> list[Row]:
+    """The document with `spans` (in order) spoken. Joined with single care for blanks: what stands between a word and a
+    span belongs to the text after it, so that no text part ends in a blank that a tokenizer would spell apart."""
+    text, parts, at = document["text"], [], 0
+    for span in spans:
+        before = text[at : span["start"]].rstrip()
+        if before:
+            parts.append(text_part(before))
+        parts.append(speech_part(span))
+        at = span["end"]
+    rest = text[at:].rstrip()
+    return [*parts, text_part(rest)] if rest else parts
+
+
+def first_words(text: str, count: int) -> str:
+    """At most `count` words from the beginning of `text`, its leading blank kept."""
+    end = 0
+    for _ in range(count):
+        start = end + len(text[end:]) - len(text[end:].lstrip())
+        if start >= len(text):
+            break
+        length = next((i for i, c in enumerate(text[start:]) if c.isspace()), len(text) - start)
+        end = start + length
+    return text[:end]
+
+
+def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, words: int) -> Row:
+    """Transcribe what was heard (with a prefix), or continue after it."""
+    after = first_words(document["text"][span["end"] :], words)
+    transcribe = rng(seed, span["utt_id"], "task").random() < transcribe_share
+    if transcribe or len(after.split()) < LEAST_WORDS:
+        parts = [text_part(TRANSCRIBE, False), speech_part(span), text_part("\n" + span["written"])]
+        return sequence(document, f"{span['utt_id']}-t", "transcribe", parts)
+    return sequence(document, f"{span['utt_id']}-c", "continue", [speech_part(span), text_part(after)])
+
+
+def sequence(document: Row, seq_id: str, kind: str, parts: list[Row]) -> Row:
+    words = sum(len(part["text"].split()) for part in parts)
+    return {"seq_id": seq_id, "doc_id": document["doc_id"], "kind": kind, "parts": parts, "n_words": words}
+
+
+def readable(row: Row) -> str:
+    """A sequence for people: «heard», and what is not learnt in brackets."""
+    shown = []
+    for part in row["parts"]:
+        text = f"«{part['text']}»" if part["utt_id"] else part["text"] if part["loss"] else f"[{part['text']}]"
+        shown.append(text)
+    return f"## {row['seq_id']} ({row['kind']}, {row['n_words']} words)\n\n{' '.join(shown)}\n"

@@ -1,0 +1,154 @@
+"""The speech LLM: what is spliced, packed, saved and generated is what the LM alone would see."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, WhisperModel
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from models.adapter import SoftTokenAdapter
+from models.generation import Prompt, generate_answers
+
+WAVE = np.sin(np.arange(24_000) / 9).astype(np.float32) * 0.1
+
+
+def build(tiny_lm, tiny_encoder, adapter):
+    torch.manual_seed(0)
+    processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
+    model = InserterForConditionalGeneration.from_parts(
+        str(tiny_lm), str(tiny_encoder), len(processor.tokenizer), adapter=adapter, adapter_hidden_size=32,
+        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
+    )  # fmt: skip
+    return model.eval(), processor
+
+
+@pytest.fixture(params=["soft_token", "pooling"])
+def parts(request, tiny_lm, tiny_encoder):
+    return build(tiny_lm, tiny_encoder, request.param)
+
+
+def test_encoder_equals_whisper_on_a_full_window(parts, tiny_encoder):
+    model, _ = parts
+    reference = WhisperModel.from_pretrained(tiny_encoder).encoder.eval()
+    features = torch.randn(2, 80, 3000)
+    with torch.no_grad():
+        assert torch.allclose(
+            model.encoder(features, torch.tensor([3000, 3000])), reference(features).last_hidden_state, atol=1e-5
+        )
+
+
+def test_padding_does_not_change_what_a_clip_says(parts):
+    """A short clip gives the same positions alone and beside a long one."""
+    model, processor = parts
+    with torch.no_grad():
+        alone = processor.features([WAVE])
+        both = processor.features([WAVE, np.tile(WAVE, 3)])
+        first = model.hear(*model.encode(alone["input_features"], alone["feature_lengths"]))[0]
+        again = model.hear(*model.encode(both["input_features"], both["feature_lengths"]))[0]
+    assert first.shape == again.shape and torch.allclose(first, again, atol=1e-5)
+
+
+def test_short_clips_cost_what_they_last(parts):
+    _, processor = parts
+    assert processor.features([WAVE])["input_features"].shape[-1] == (1.5 + 0.5) * 100
+
+
+def test_long_clips_are_split_at_the_window(parts):
+    model, processor = parts
+    features = processor.features([np.tile(WAVE, 22), WAVE])  # 33 s and 1.5 s
+    assert features["clip_windows"] == [2, 1]
+    with torch.no_grad():
+        states = model.encode(features["input_features"], features["feature_lengths"])
+        assert len(model.hear(*states, features["clip_windows"])) == 2
+
+
+def test_text_alone_gives_the_lms_own_logits(parts):
+    model, processor = parts
+    inputs = processor(["The quick brown fox", "a dog"])
+    with torch.no_grad():
+        ours = model(**inputs).logits
+        reference = model.language_model(input_ids=processor("a dog")["input_ids"]).logits
+    assert torch.allclose(ours[1, : reference.shape[1]], reference[0], atol=1e-5)
+
+
+def test_packed_sequences_do_not_see_each_other(parts):
+    """Loss of each sequence alone equals its loss in a row with others, and speech positions are not learnt."""
+    model, processor = parts
+    sequences = []
+    for text, clips in [("The quick brown fox jumps over", 0), ("say <|audio_bos|><|audio|><|audio_eos|> again", 1), ("lazy dog", 0)]:
+        ids = processor.tokenizer(text, return_tensors="pt")["input_ids"][0]
+        labels = torch.where(ids == processor.audio_token_id, -100, ids)
+        sequences.append((ids, labels, [torch.randn(7, 32)] * clips))
+    with torch.no_grad():
+        losses, owner = model.packed_losses(sequences)
+        for number, sequence in enumerate(sequences):
+            alone, _ = model.packed_losses([sequence])
+            assert torch.allclose(losses[owner == number], alone, atol=1e-5)
+    assert len(losses) == sum(int((labels[1:] != -100).sum()) for _, labels, _ in sequences)
+
+
+def test_loss_agrees_with_the_padded_forward(parts):
+    model, processor = parts
+    text = "say <|audio_bos|><|audio|><|audio_eos|> again and again"
+    inputs = processor(text, [WAVE])
+    labels = torch.where(inputs["input_ids"] == processor.audio_token_id, -100, inputs["input_ids"])
+    with torch.no_grad():
+        padded = model(**inputs, labels=labels).loss
+        speech = model.hear(*model.encode(inputs["input_features"], inputs["feature_lengths"]))
+        packed, _ = model.packed_losses([(inputs["input_ids"][0], labels[0], speech)])
+    assert torch.allclose(padded, packed.mean(), atol=1e-5)
+
+
+def test_heard_and_read_prompts_differ_only_where_the_speech_stands(parts):
+    _, processor = parts
+    heard, read = processor.chat([None]), processor.chat(["Name a fruit."])
+    assert heard.replace("<|audio_bos|><|audio|><|audio_eos|>", "Name a fruit.") == read
+    assert read == "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\n"
+    by_parts = processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "audio"}]}], add_generation_prompt=True
+    )
+    assert by_parts == heard
+
+
+def test_saved_and_loaded_it_answers_the_same(parts, tmp_path):
+    model, processor = parts
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert not [f for f in tmp_path.iterdir() if f.suffix in (".bin", ".pt", ".pkl")], "safetensors only"
+    again = AutoModel.from_pretrained(tmp_path)
+    assert isinstance(again, InserterForConditionalGeneration)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    prompts = [Prompt(audio=WAVE), Prompt(text="Name a fruit."), Prompt("Repeat it.", WAVE)]
+    first = generate_answers(model, processor, prompts, 8, 3, "fp32")
+    assert first == generate_answers(again, InserterProcessor.from_pretrained(tmp_path), prompts, 8, 3, "fp32")
+
+
+def test_batched_answers_equal_single_ones(parts):
+    model, processor = parts
+    prompts = [Prompt(audio=np.tile(WAVE, n)) for n in (1, 3, 2)] + [Prompt(text="The lazy dog")]
+    single = [generate_answers(model, processor, [p], 8, 1, "fp32")[0] for p in prompts]
+    assert generate_answers(model, processor, prompts, 8, 4, "fp32") == single
+
+
+def test_wrong_number_of_clips_is_refused(parts):
+    _, processor = parts
+    with pytest.raises(ValueError, match="1 audio placeholders for 0 clips"):
+        processor("<|audio|>")
+
+
+def test_ctc_teaches_the_adapter_to_spell():
+    """CTC on one clip: after some steps the soft tokens are the target's own embeddings, blanks and repeats dropped."""
+    torch.manual_seed(0)
+    adapter = SoftTokenAdapter(16, 24, stride=2, hidden_size=32, layers=1)
+    table, states, lengths = torch.randn(50, 24), torch.randn(1, 40, 16), torch.tensor([40])
+    target = [5, 5, 17, 3]
+    optimizer = torch.optim.Adam(adapter.parameters(), 1e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = adapter.ctc_loss(states, lengths, [target], table, torch.arange(50))
+        loss.backward()
+        optimizer.step()
+    assert adapter.spell(states, lengths, table) == [target]
+    soft = adapter(states, lengths, table)[0]
+    assert torch.nn.functional.cosine_similarity(soft, table[target]).min() > 0.9
