@@ -1,0 +1,1 @@
+"""evaluate: what the model answers, heard and read, and how it is scored."""
