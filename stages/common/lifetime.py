@@ -18,14 +18,14 @@ from stages.common.errors import InserterError
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>, Linux
 
 
-def die_with_parent() -> None:
-    """Be killed when the parent ends, however it ends (Linux; elsewhere the lock alone protects the result)."""
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Get signal `number` when the parent ends, however it ends (Linux; elsewhere the lock alone protects the result)."""
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:  # it ended between the two calls
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 
 
 @contextmanager

@@ -1,0 +1,69 @@
+"""`inserter ask`: one answer to one clip, from a folder or from the registry."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.common import audio
+from stages.common.errors import InserterError
+from stages.common.params import Register, load
+from stages.common.paths import DATA
+
+FOLDER = DATA / "sft" / "model"
+
+
+def answer(path: Path, text: str | None = None, model: str | None = None) -> str:
+    """The model's answer to the audio file `path`, followed by `text` if given.
+
+    model: a folder, or `models:/NAME@ALIAS` (or /VERSION); None: the registered champion, else data/sft/model.
+    Raises InserterError when the audio cannot be read or there is no such model.
+    """
+    wave = audio.read(path)
+    params = load()
+    from models.generation import Prompt, generate_answers
+
+    where = model or default_model(params.register_)
+    net, processor = _from_registry(where, params.register_) if where.startswith("models:/") else _from_folder(where)
+    return generate_answers(net, processor, [Prompt(text=text, audio=wave)], params.evaluate.max_new_tokens)[0]
+
+
+def default_model(register: Register) -> str:
+    """`models:/NAME@champion` where it is registered, else the folder of the last training."""
+    champion = aliases(register).get("champion")
+    return f"models:/{register.model}@champion" if champion is not None else str(FOLDER)
+
+
+def aliases(register: Register) -> dict[str, int]:
+    """{alias: version} of the registered model; {} where there is no registry yet (none is made)."""
+    prefix = "sqlite:///"
+    if register.tracking_uri.startswith(prefix) and not Path(register.tracking_uri.removeprefix(prefix)).exists():
+        return {}
+    from stages.register.tracking import connect
+
+    found = connect(register).search_registered_models(f"name = '{register.model}'")
+    return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}
+
+
+def _from_folder(folder: str) -> tuple[Any, Any]:
+    if not (Path(folder) / "config.json").exists():
+        raise InserterError(f"no model at {folder}", "Train one with `inserter run`, or give --model DIR|models:/NAME@ALIAS")
+    from models import InserterForConditionalGeneration, InserterProcessor
+
+    return InserterForConditionalGeneration.from_pretrained(folder), InserterProcessor.from_pretrained(folder)
+
+
+def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
+    known = ", ".join(f"@{alias} (version {version})" for alias, version in aliases(register).items())
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc import load_model
+
+    from stages.register.tracking import connect
+
+    connect(register)
+    try:
+        wrapped = load_model(uri).unwrap_python_model()
+    except (MlflowException, OSError) as error:
+        raise InserterError(
+            f"{uri} cannot be loaded ({' '.join(str(error).split())[:160]})",
+            f"{register.model} has {known or 'no version'}; `inserter run` registers one",
+        ) from error
+    return wrapped.model, wrapped.processor

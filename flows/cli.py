@@ -1,0 +1,130 @@
+"""The command line `inserter`. Heavy imports stand inside the commands, so that --help and score are quick."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stages.common.errors import InserterError
+from stages.common.quiet import quiet
+
+app = typer.Typer(
+    name="inserter",
+    help="Teach a text LLM to follow spoken instructions: run the pipeline, look at it, score, ask.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+score_app = typer.Typer(help="Score answers by SpeechInstructBench's rules.", no_args_is_help=True)
+app.add_typer(score_app, name="score")
+
+
+def _epilog(*examples: str) -> str:
+    return "Examples: " + " · ".join(f"`{example}`" for example in examples)
+
+
+@app.command(epilog=_epilog("inserter run", "inserter run pretrain", "inserter run synthesize --force"))
+def run(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date with all they need.")] = None,
+    force: Annotated[bool, typer.Option(help="Run the named stages (all, if none is named) even if unchanged.")] = False,
+) -> None:
+    """Run what has changed, as a Prefect flow over DVC's graph, and print the summary."""
+    from flows.run import run as run_pipeline
+
+    raise typer.Exit(run_pipeline(stages or None, force))
+
+
+@app.command(epilog=_epilog("inserter status"))
+def status() -> None:
+    """Show each stage: up to date, changed and why, or never run; its last time and memory; gates; model aliases."""
+    from flows.status import status as show
+
+    show()
+
+
+@score_app.command(epilog=_epilog("inserter score closed answers.jsonl", "inserter score closed answers.jsonl --json"))
+def closed(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="The benchmark's records, each with a response.")],
+    mode: Annotated[str, typer.Option(help="robust, or reference (the published scorer, bug for bug).")] = "robust",
+    details: Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Write a line of verdicts a record.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
+) -> None:
+    """Score closed-ended answers: strict, loose and mean, by prompt and by instruction."""
+    quiet()
+    from stages.evaluate.closed import render, score_file
+
+    if mode not in ("robust", "reference"):
+        raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
+    result = score_file(file, mode, details)  # type: ignore[arg-type]
+    print(json.dumps(result, ensure_ascii=False) if as_json else render(result))
+
+
+@app.command(epilog=_epilog("inserter ask question.wav", 'inserter ask talk.wav --text "Summarise what you heard."'))
+def ask(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO.wav", help="wav, flac, ogg or mp3, any rate.")],
+    text: Annotated[str | None, typer.Option(help="What to say in writing after the audio.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model."),
+    ] = None,
+) -> None:
+    """Speak to the model: print its answer, alone."""
+    quiet()
+    from flows.ask import answer
+
+    print(answer(audio, text, model))
+
+
+@app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
+def promote(
+    version: Annotated[int | None, typer.Option(help="Which version. Default: the one with alias challenger.")] = None,
+) -> None:
+    """Make a version champion if it is measurably better, and say why or why not."""
+    from flows.record import decide
+    from flows.run import quiet_prefect
+
+    quiet_prefect()
+
+    print(decision_line(decide(version)))
+
+
+@app.command(epilog=_epilog("inserter assets"))
+def assets() -> None:
+    """Prepare the models and texts of params.yaml (find, verify, convert once), and show where they are."""
+    quiet()
+    from rich.console import Console
+    from rich.table import Table
+
+    from stages.common import assets as store
+    from stages.common.params import load
+
+    store.prepare_all(load().assets)
+    table = Table("asset", "ready", "MB", "licence", "where", box=None)
+    for row in store.status():
+        size = f"{row['bytes'] / 1e6:.0f}" if row["bytes"] else ""
+        table.add_row(row["name"], "yes" if row["ready"] else "no", size, row["licence"], row["where"])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def decision_line(decision: dict[str, Any]) -> str:
+    return f"{decision.get('model', 'model')} version {decision['version']}: {decision['decision']}: {decision['reason']}"
+
+
+def main() -> None:
+    """Entry point: an InserterError is one line on stderr and exit code 1."""
+    try:
+        app()
+    except InserterError as error:
+        print(f"inserter: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has gone: `inserter status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

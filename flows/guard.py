@@ -1,0 +1,76 @@
+"""A command that never outlives the process that started it: `start(["dvc", "repro"])`.
+
+The command runs below a small guard process, in a session of its own. The kernel tells the guard when its parent ends,
+even by `kill -9`; it then ends everything in its process group: dvc, the shell, the stage and the stage's workers.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from stages.common.lifetime import die_with_parent
+
+GRACE_SECONDS = 3.0  # between SIGTERM and SIGKILL
+
+
+def start(command: list[str], **options: Any) -> subprocess.Popen:
+    """Start `command` under a guard, the leader of its process group. `options` as for Popen."""
+    guarded = [sys.executable, "-m", "flows.guard", str(os.getpid()), *command]
+    return subprocess.Popen(guarded, start_new_session=True, **options)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a process of `start` with all that it started. Safe to call again, and on one that has ended."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_SECONDS + 2)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # what ignored SIGTERM
+    process.wait()
+
+
+class _Ended(BaseException):
+    """The parent has ended, or it asks to stop."""
+
+
+def _end(number: int, frame: Any) -> None:
+    raise _Ended
+
+
+def guard(parent: int, command: list[str]) -> int:
+    """Run `command` and return its exit code; on SIGTERM or SIGINT, or when `parent` ends, end the whole group."""
+    child: subprocess.Popen | None = None
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    try:
+        die_with_parent(signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before this process was ready
+            return 1
+        child = subprocess.Popen(command, preexec_fn=_restore)
+        code = child.wait()
+        return code if code >= 0 else 128 - code
+    except _Ended:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.killpg(os.getpgid(0), signal.SIGTERM)
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_SECONDS)
+        os.killpg(os.getpgid(0), signal.SIGKILL)  # this process too
+        raise
+
+
+def _restore() -> None:
+    """In the child: no inherited handlers, and no life without the guard."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    die_with_parent()
+
+
+if __name__ == "__main__":
+    sys.exit(guard(int(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,92 @@
+"""The Prefect flow `inserter`: one task for each stage of DVC's graph; gates and the summary become artifacts."""
+
+import time
+from typing import Any, cast
+from uuid import UUID
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+
+from flows import graph, record, steps
+from flows.summary import gate_report, gate_rows, summary
+from stages.common.runner import say
+
+RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
+
+
+def _locked(task: Any, run: Any, state: Any) -> bool:
+    """Whether a retry is worth it: only for DVC's lock. A stage that failed would fail again, hours later."""
+    busy = isinstance(state.result(raise_on_failure=False), graph.Busy)
+    if busy:
+        say("another dvc is at work in this workspace: trying again in a moment")
+    return busy
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=RETRY_SECONDS,
+    retry_condition_fn=_locked,
+)
+def run_stage(name: str, place: str, force: bool, gate: str | None) -> bool:
+    """One stage by `dvc repro --single-item`: whether it ran (False: DVC says that it is up to date)."""
+    log = get_run_logger()
+    start = time.monotonic()
+    say(f"{place} {name}")
+    try:
+        ran = steps.run(name, force, log.info)
+    finally:
+        if gate:
+            _publish_gate(gate)
+    done = f"done in {time.monotonic() - start:.1f} s" if ran else "up to date"
+    log.info("%s: %s", name, done)
+    say(f"{place} {name}: {done}")
+    return ran
+
+
+def _publish_gate(name: str) -> None:
+    found = gate_report(name)
+    if found:
+        verdict = "passed" if found.get("passed") else "failed"
+        description = f"Gate {name}: {verdict} on {found.get('rows', '?')} rows"
+        create_table_artifact(gate_rows(found), key=f"gate-{name}", description=description)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def promote() -> dict[str, Any]:
+    """Let the registered version become champion if it has earned it."""
+    return record.decide()
+
+
+@flow(name="inserter", persist_result=False)
+def inserter(stages: list[str] | None = None, force: bool = False) -> dict[str, Any]:
+    """Bring `stages` and all that they need up to date (all stages when None), one after the other, in DVC's order.
+
+    force: run again the named stages (all when None) even when nothing changed. Returns
+    {"ran": [...], "up_to_date": [...], "promotion": {...} or None}. Raises InserterError with the stage's own message.
+    """
+    everything = graph.read()
+    plan = graph.upstream(everything, stages)
+    forced = set(graph.named(everything, stages or [s.name for s in everything])) if force else set()
+    # In a flow that is not async, Prefect's artifact functions return the id itself.
+    progress = cast(UUID, create_progress_artifact(0.0, key="progress", description=f"inserter: {len(plan)} stages"))
+    states: dict[str, Any] = {}
+    done: dict[bool, list[str]] = {True: [], False: []}
+    for number, stage in enumerate(plan, 1):
+        place = f"[{number:2d}/{len(plan)}]"
+        step = run_stage.with_options(name=stage.name, task_run_name=stage.name)
+        needs = [states[need] for need in stage.needs]
+        state = step(stage.name, place, stage.name in forced, stage.gate, wait_for=needs, return_state=True)
+        done[state.result()].append(stage.name)  # raises what stopped the stage
+        states[stage.name] = state
+        update_progress_artifact(progress, 100.0 * number / len(plan))
+    decision = promote() if "register" in states and record.pending() else None
+    create_markdown_artifact(f"```\n{summary()}\n```", key="summary", description="What this workspace holds now")
+    return {"ran": done[True], "up_to_date": done[False], "promotion": decision}

@@ -1,0 +1,68 @@
+"""`inserter run`: ask DVC first, and start Prefect only when there is something to do."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from typing import Any
+
+from flows import graph, record
+from flows.summary import WIDTH, duration, summary
+from stages.common.params import load
+from stages.common.quiet import quiet
+from stages.common.runner import say
+
+INTERRUPTED = 130  # the shell's code for Ctrl-C
+
+
+def quiet_prefect() -> None:
+    """Prefect's log goes to its API, not to the terminal: what a person sees there is ours. Call it before the import."""
+    quiet()
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def run(stages: list[str] | None = None, force: bool = False) -> int:
+    """Bring `stages` (None: all) up to date, promote, print the summary. Returns the exit code.
+
+    Raises InserterError with the message of the stage that failed.
+    """
+    start = time.monotonic()
+    load()  # a key that no stage depends on is refused too
+    plan = {stage.name for stage in graph.upstream(graph.read(), stages)}
+    changed = plan & graph.changes().keys()
+    undecided = "register" in plan and record.pending()
+    if not (changed or force or undecided):
+        say("everything is up to date")
+        show_summary()
+        return 0
+    say(f"{len(changed)} of {len(plan)} stages to run")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = run_flow(stages, force)
+    except KeyboardInterrupt:
+        say("stopped; what was finished is kept: `inserter run` goes on from here")
+        return INTERRUPTED
+    say(f"{len(result['ran'])} stages run, {len(result['up_to_date'])} up to date, in {duration(time.monotonic() - start)}")
+    show_summary()
+    return 0
+
+
+def run_flow(stages: list[str] | None, force: bool) -> dict[str, Any]:
+    """The Prefect flow in this process, on the configured API or a server of our own."""
+    quiet_prefect()
+    from flows.pipeline import inserter
+    from flows.server import api
+
+    with api():
+        return inserter(stages, force)
+
+
+def show_summary() -> None:
+    terminal = sys.stdout.isatty()
+    print()
+    print(summary(color=terminal, width=shutil.get_terminal_size().columns if terminal else WIDTH))
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,66 @@
+"""A Prefect API for a run: the one that is configured, or a server of our own on loopback that ends with us."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows import guard
+from stages.common.errors import InserterError
+
+START_SECONDS = 90.0  # a first start also creates the data base
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(port: int, ui: bool = False) -> subprocess.Popen:
+    """A Prefect server on 127.0.0.1:`port` under a guard (`guard.stop` ends it). `ui`: with pages and scheduler."""
+    options = [] if ui else ["--no-services"]
+    return guard.start(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PREFECT_UI_ENABLED": "true" if ui else "false", "PREFECT_API_URL": ""},
+    )
+
+
+def wait(url: str, process: subprocess.Popen, name: str) -> None:
+    """Return when `url` answers 200. Raises InserterError when the process ends or does not answer in time."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise InserterError(f"{name} did not start", "Start it by hand to see why, or set PREFECT_API_URL to one that runs")
+
+
+@contextmanager
+def api() -> Iterator[str]:
+    """Prefect's API for the time of the block: PREFECT_API_URL (environment or profile), else our own server."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    if configured := PREFECT_API_URL.value():
+        yield configured
+        return
+    port = free_port()
+    process = start(port)
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        wait(f"{url}/health", process, "the Prefect server")
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield url
+    finally:
+        guard.stop(process)

@@ -1,0 +1,101 @@
+"""One stage as a step: `dvc repro --single-item STAGE`, followed live, with nothing left behind when it stops."""
+
+import codecs
+import os
+import selectors
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from flows import graph, guard
+from stages.common.errors import InserterError
+from stages.common.quiet import quiet
+
+LOCKED = ("Unable to acquire lock", "is busy, it is being blocked by")  # dvc.lock, dvc.rwlock
+TAIL_LINES = 50
+
+
+class StageFailed(InserterError):
+    """A stage ended with an error; the message is the stage's own last line."""
+
+
+class _Lines:
+    """Decoded lines out of chunks of bytes. Of a line that a progress bar redraws, only the last state is kept."""
+
+    def __init__(self, on_line: Callable[[str], None], echo: bool) -> None:
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.on_line, self.echo, self.rest = on_line, echo, ""
+
+    def feed(self, data: bytes) -> None:
+        text = self.decoder.decode(data, final=not data)
+        if self.echo:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        *lines, self.rest = (self.rest + text).split("\n")
+        if not data and self.rest:
+            lines.append(self.rest)
+        for line in lines:
+            self.on_line(line.rstrip("\r").rpartition("\r")[2].rstrip())
+
+
+def environment() -> dict[str, str]:
+    """What dvc and the stages run in. `python` in dvc.yaml is this interpreter, even if its venv is not activated."""
+    quiet()
+    here = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
+
+
+def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line: None) -> bool:
+    """Bring the stage `name` up to date. False when it already was. What its stage says on stderr is shown as it comes.
+
+    Every line of output also goes to `log`. Raises graph.Busy when another dvc holds the lock, StageFailed with the
+    stage's own message when it fails. However this ends (Ctrl-C, `kill -9` of this process), no process is left.
+    """
+    if not force and name not in graph.changes(name):
+        return False
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name, *(["--force"] if force else [])]
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    process = guard.start(command, stdout=pipe, stderr=pipe, stdin=null, env=environment())
+    try:
+        _follow(process, log, tail)
+        code = process.wait()
+    finally:
+        guard.stop(process)
+    if code == 0:
+        return True
+    text = "\n".join(tail)
+    if any(sign in text for sign in LOCKED):
+        raise graph.Busy
+    raise StageFailed(f"{name} stopped the run: {_reason(list(tail)) or f'exit code {code}'}")
+
+
+def _follow(process: subprocess.Popen, log: Callable[[str], None], tail: deque[str]) -> None:
+    """Read both pipes until they close, or the process has ended and says no more (a daemon may hold them open)."""
+    assert process.stdout and process.stderr
+
+    def error(line: str) -> None:
+        log(line)
+        tail.append(line)
+
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, _Lines(log, echo=False))
+        selector.register(process.stderr, selectors.EVENT_READ, _Lines(error, echo=True))
+        while selector.get_map():
+            ready = selector.select(timeout=0.5)
+            if not ready and process.poll() is not None:
+                return
+            for key, _ in ready:
+                data = os.read(key.fd, 65536)
+                key.data.feed(data)
+                if not data:
+                    selector.unregister(key.fileobj)
+
+
+def _reason(tail: list[str]) -> str:
+    """The last line that the stage itself said; dvc's own where there is none."""
+    said = [line for line in tail if line.strip()]
+    own = [line for line in said if not line.startswith(("ERROR: ", "WARNING: "))]
+    return (own or said or [""])[-1]

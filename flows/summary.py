@@ -1,0 +1,205 @@
+"""What a workspace holds, from the files that are there. What was not measured is left out."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from flows import record
+from stages.common.files import read_json
+from stages.common.paths import GATES, REPORTS, SYSTEM
+
+WIDTH = 100
+
+
+def report(path: Path) -> dict[str, Any]:
+    """A report as a dict; {} where there is none."""
+    value = read_json(path) if path.exists() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def gate_report(name: str) -> dict[str, Any]:
+    return report(GATES / f"{name}.json")
+
+
+def gate_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The expectations of a gate report as flat rows of text, those that failed first."""
+    expectations = sorted(found.get("expectations", []), key=lambda e: bool(e.get("passed")))
+    return [
+        {
+            "passed": "yes" if e.get("passed") else "NO",
+            "expectation": str(e.get("expectation", "")),
+            "column": str(e.get("column") or ""),
+            "observed": str(e.get("observed", "")),
+            "limit": str(e.get("limit", "")),
+            "unexpected": str(e.get("unexpected_count", "")),
+            "first ids": ", ".join(map(str, e.get("first_ids") or [])),
+            "remedy": "" if e.get("passed") else str(e.get("remedy", "")),
+        }
+        for e in expectations
+    ]
+
+
+def summary(color: bool = False, width: int = WIDTH) -> str:
+    """The summary as text, `width` columns wide. color: with ANSI styles."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
+    parts = [part for section in (_speech, _training, _benchmark, _gates, _registry, _times) for part in section()]
+    console.print(Group(*parts, *_next()) if parts else Text("nothing has run yet: `inserter run`"))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
+
+
+def _facts(title: str, facts: list[tuple[str, str]]) -> Iterator[RenderableType]:
+    """A titled two-column list, or nothing."""
+    if facts:
+        table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2, 0, 2))
+        for name, value in facts:
+            table.add_row(name, value)
+        yield from (table, Text(""))
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _numbers(found: dict[str, Any], word: str) -> Iterator[tuple[str, float]]:
+    """(dotted name, value) of the numbers in a report whose name has `word` in it."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{name}", number) for name, number in _numbers(value, "" if word in key else word))
+        elif isinstance(value, int | float) and not isinstance(value, bool) and word in key:
+            yield key, value
+
+
+def _speech() -> Iterator[RenderableType]:
+    found = report(REPORTS / "verify.json")
+    spoken = {**report(REPORTS / "synthesize.json"), **found}
+    facts = [
+        (key.replace("_", " "), f"{value:.2f} h") for key, value in spoken.items() if "hours" in key and isinstance(value, float)
+    ]
+    facts += [(key, _number(found[key])) for key in ("clips", "clean") if key in found]
+    quarantined = found.get("quarantined")
+    if isinstance(quarantined, dict):
+        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(quarantined.items()) if n)
+        facts.append(("quarantined", f"{sum(quarantined.values()):,}" + (f" ({reasons})" if reasons else "")))
+    yield from _facts("Speech", facts)
+
+
+def _training() -> Iterator[RenderableType]:
+    facts = []
+    for stage in ("pretrain", "sft"):
+        facts += [
+            (f"{stage} {name.replace('_', ' ')}", f"{value:.3f}")
+            for name, value in _numbers(report(REPORTS / f"{stage}.json"), "loss")
+        ]
+    found = report(REPORTS / "evaluate.json")
+    losses = found.get("continuation")
+    if isinstance(losses, dict):
+        names = ("heard_own", "heard_other", "read_own", "read_other", "absent")
+        shown = [f"{name.replace('_', ' ')} {losses[name]:.3f}" for name in names if isinstance(losses.get(name), int | float)]
+        facts.append(("held-out loss after a context", ", ".join(shown)))
+    if isinstance(found.get("gap_closed"), int | float):
+        facts.append(("gap closed (1: hears as well as it reads)", f"{found['gap_closed']:.3f}"))
+    yield from _facts("Training", facts)
+
+
+def _benchmark() -> Iterator[RenderableType]:
+    bench = report(REPORTS / "evaluate.json").get("speechinstructbench")
+    for task, languages in (bench or {}).items():
+        for language, variants in languages.items() if isinstance(languages, dict) else ():
+            if isinstance(variants, dict):
+                yield from _scores(f"SpeechInstructBench style, {task}, {language}: instructions followed, %", variants)
+
+
+def _scores(title: str, variants: dict[str, Any]) -> Iterator[RenderableType]:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 2))
+    table.add_column("variant")
+    for form in ("heard", "read"):
+        for mode in ("strict", "loose", "mean"):
+            table.add_column(f"{form} {mode}", justify="right")
+    table.add_column("items", justify="right")
+    for variant, forms in variants.items():
+        if not isinstance(forms, dict):
+            continue
+        cells = [_score(forms, form, mode) for form in ("heard", "read") for mode in ("strict", "loose", "mean")]
+        counts = [n for form in ("heard", "read") for n in [_within(forms, form, "n_prompts")] if n is not None]
+        table.add_row(variant, *cells, _number(counts[0]) if counts else "")
+    yield from (table, Text(""))
+
+
+def _within(found: Any, *keys: str) -> Any:
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def _score(forms: dict[str, Any], form: str, mode: str) -> str:
+    value = _within(forms, form, mode, "instruction")
+    return f"{100 * value:.1f}" if isinstance(value, int | float) else ""
+
+
+def _gates() -> Iterator[RenderableType]:
+    facts = []
+    for path in sorted(GATES.glob("*.json")):
+        found = report(path)
+        failed = [e for e in found.get("expectations", []) if not e.get("passed")]
+        verdict = "passed" if found.get("passed") else f"FAILED ({len(failed)} expectations)"
+        facts.append(
+            (
+                path.stem,
+                f"{verdict} on {_number(found.get('rows', '?'))} rows, {len(found.get('expectations', []))} expectations",
+            )
+        )
+    yield from _facts("Gates", facts)
+
+
+def _registry() -> Iterator[RenderableType]:
+    version = record.registered()
+    if not version:
+        return
+    decision = record.decisions().get(str(version.get("version")), {})
+    aliases = [f"@{alias}" for alias in (version.get("alias"), decision.get("alias")) if alias]
+    facts = [("registered", f"{version.get('model', 'model')} version {version.get('version')} {' '.join(aliases)}".strip())]
+    if decision:
+        facts.append((f"promotion: {decision.get('decision')}", str(decision.get("reason"))))
+    yield from _facts("Model", facts)
+
+
+def _times() -> Iterator[RenderableType]:
+    rows = []
+    for path in SYSTEM.glob("*.json"):
+        found = report(path)
+        if "wall_seconds" in found:
+            rows.append((path.stem, found["wall_seconds"], found.get("peak_rss_mb"), path.stat().st_mtime))
+    if not rows:
+        return
+    table = Table(title="Last run of each stage", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 2))
+    table.add_column("stage")
+    table.add_column("wall time", justify="right")
+    table.add_column("peak memory", justify="right")
+    for name, seconds, peak, _ in sorted(rows, key=lambda row: row[3]):
+        table.add_row(name, duration(seconds), "" if peak is None else f"{peak / 1024:.1f} GiB")
+    peaks = [peak for _, _, peak, _ in rows if peak is not None]
+    table.add_row("all", duration(sum(row[1] for row in rows)), f"{max(peaks) / 1024:.1f} GiB" if peaks else "", style="bold")
+    yield from (table, Text(""))
+
+
+def duration(seconds: float) -> str:
+    """`8.3 s`, or `12 min 04 s`."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def _next() -> Iterator[RenderableType]:
+    facts = [
+        ("inserter status", "what is up to date, what changed and why"),
+        ("reports/", "every figure of every stage, as JSON"),
+    ]
+    if record.registered() or Path("data/sft/model").exists():
+        facts.append(("inserter ask AUDIO.wav", "speak to the model"))
+    if record.registered():
+        facts.append(("make ui", "runs, curves, audio samples and the registry in the browser"))
+    yield from _facts("Where to look next", facts)
