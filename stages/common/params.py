@@ -230,8 +230,8 @@ class Variants(Section):
     """How an item is spoken. standard: as it is. Accent voices are used where they are installed."""
 
     snr_db: tuple[float, ...]
-    rates: tuple[float, ...]
-    pitches: tuple[float, ...]
+    rates: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
+    pitches: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
     accents: tuple[Voice, ...]
     disfluencies: Positive
 

@@ -1,7 +1,7 @@
 """Instructions for SFT and for the benchmark: a request about a topic, and one or two constraints that code can check.
 
-The constraints are the 25 types of IFEval, with its ids and arguments. Two worlds share nothing but these types: `train`
-(train.yaml) is what the model learns from, `benchmark` (benchmark.yaml) is held out: other topics, other requests, other
+The constraints are the 25 types of IFEval, with its ids and arguments. Two worlds share nothing but these types:
+`train` (train.yaml) is what the model learns from, `benchmark` (benchmark.yaml) is held out: other topics, requests and
 wordings of each constraint. Every wording can be heard: marks are named in words ("double angular brackets").
 """
 

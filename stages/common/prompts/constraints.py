@@ -36,7 +36,8 @@ class Draw:
         return chosen
 
 
-Drawn = tuple[dict[str, Any], dict[str, str]]
+Drawn = tuple[dict[str, Any], dict[str, str]]  # the checker's arguments, the words of the wording
+Constraint = Callable[[Draw], Drawn]
 
 
 def listed(words: list[str]) -> str:
@@ -75,18 +76,19 @@ def _language(draw: Draw) -> Drawn:
     return {"language": code}, {"language": LANGUAGES[code]}
 
 
-def _compared(name: str, relation_name: str, less_than: tuple[int, ...], at_least: tuple[int, ...]) -> Callable[[Draw], Drawn]:
+def _compared(name: str, relation_name: str, less: tuple[int, ...], least: tuple[int, ...]) -> Constraint:
     """A count with a relation. Small enough that about 70 words of answer can satisfy it."""
 
     def draw_count(draw: Draw) -> Drawn:
         relation = draw.rng.choice(RELATIONS)
-        count = draw.rng.choice(less_than if relation == "less than" else at_least)
-        return {name: count, relation_name: relation}, {"relation": draw.phrases.relations[relation], "count": said(count)}
+        count = draw.rng.choice(less if relation == "less than" else least)
+        slots = {"relation": draw.phrases.relations[relation], "count": said(count)}
+        return {name: count, relation_name: relation}, slots
 
     return draw_count
 
 
-def _counted(name: str, counts: tuple[int, ...]) -> Callable[[Draw], Drawn]:
+def _counted(name: str, counts: tuple[int, ...]) -> Constraint:
     def draw_count(draw: Draw) -> Drawn:
         count = draw.rng.choice(counts)
         return {name: count}, {"count": said(count)}
@@ -125,7 +127,7 @@ def _nothing(draw: Draw) -> Drawn:
     return {}, {}
 
 
-CONSTRAINTS: dict[str, Callable[[Draw], Drawn]] = {
+CONSTRAINTS: dict[str, Constraint] = {
     "keywords:existence": _existence,
     "keywords:frequency": _frequency,
     "keywords:forbidden_words": _forbidden,

@@ -1,0 +1,38 @@
+"""What both sources end with: the files of data/benchmark, published in one step, and the metrics."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from stages.common.errors import InserterError
+from stages.common.files import write_jsonl, write_table
+from stages.common.prompts import INSTRUCTION_TYPES
+from stages.common.tables import ITEMS
+from stages.common.work import WorkFolder
+
+
+def finish(
+    work: WorkFolder, target: Path, prompts: list[dict], rows: list[dict], quarantined: list[dict]
+) -> dict[str, Any]:
+    """Add the tables to the shards in `work/out`, publish all of it as `target` and count: read = items + quarantined.
+
+    Raises InserterError when there is no item at all.
+    """
+    reasons = Counter(row["reason"] for row in quarantined)
+    if not rows:
+        why = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
+        raise InserterError(f"the benchmark has no usable item ({why or 'it is empty'})", "Check benchmark.path")
+    write_jsonl(work / "out/prompts.jsonl", prompts)
+    write_jsonl(work / "out/quarantine.jsonl", quarantined)
+    write_table(work / "out/items.parquet", rows, ITEMS)
+    work.publish("out", target)
+    asked = Counter(kind for row in rows for kind in row["instruction_id_list"])
+    return {
+        "read": len(rows) + len(quarantined),
+        "prompts": len(prompts),
+        "items": dict(Counter(f"{row['lang']}/{row['variant']}" for row in rows)),
+        "instructions": sum(asked.values()),
+        "instruction_types": {"asked": len(asked), "never": [kind for kind in INSTRUCTION_TYPES if kind not in asked]},
+        "hours": sum(row["duration"] for row in rows) / 3600,
+        "quarantined": {"total": len(quarantined), **dict(reasons)},
+    }
