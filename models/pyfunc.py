@@ -26,15 +26,17 @@ REQUIREMENTS = (
     "mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "soundfile", "soxr",
 )  # fmt: skip
 
-# One column takes a path, base64, bytes or samples, so its type is left open and `decode_audio` refuses what it cannot read.
+# One column takes a path, base64, bytes or samples, so its type is open; `decode_audio` refuses what it cannot read.
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType(), "audio", required=False), ColSpec(DataType.string, "text", required=False)]),
     outputs=Schema([ColSpec(DataType.string)]),
-    params=ParamSchema([
-        ParamSpec("max_new_tokens", DataType.long, 96),
-        ParamSpec("batch_size", DataType.long, 8),
-        ParamSpec("precision", DataType.string, "bf16"),
-    ]),
+    params=ParamSchema(
+        [
+            ParamSpec("max_new_tokens", DataType.long, 96),
+            ParamSpec("batch_size", DataType.long, 8),
+            ParamSpec("precision", DataType.string, "bf16"),
+        ]
+    ),
 )
 
 
@@ -52,11 +54,12 @@ class InserterModel(PythonModel):
         folder = context.artifacts["model"]
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.processor = InserterProcessor.from_pretrained(folder)
-        self.model = InserterForConditionalGeneration.from_pretrained(folder).to(device)
+        self.model = InserterForConditionalGeneration.from_pretrained(folder)
+        self.model.to(device)  # type: ignore[arg-type]  # transformers' annotation hides torch's overloads
 
     # no type hint on model_input: MLflow would derive another signature from it
-    def predict(self, context, model_input, params: dict[str, Any] | None = None) -> list[str]:  # type: ignore[no-untyped-def]
-        """One answer a record, in order. Raises MlflowException (HTTP 400) that names the record and what is wrong with it."""
+    def predict(self, context, model_input, params: dict[str, Any] | None = None) -> list[str]:
+        """One answer a record, in order. Raises MlflowException (HTTP 400) that names the record and its fault."""
         from models.generation import Prompt, generate_answers
 
         prompts = []
@@ -87,7 +90,8 @@ def decode_audio(value: Any) -> np.ndarray:
     try:
         wave = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"audio of type {type(value).__name__} cannot be read; give a path, base64, bytes or samples") from error
+        kind = type(value).__name__
+        raise ValueError(f"audio of type {kind} cannot be read; give a path, base64, bytes or samples") from error
     if wave.ndim != 1 or not wave.size or not np.isfinite(wave).all():
         raise ValueError(f"samples must be a non-empty list of finite numbers at 16 kHz, got shape {wave.shape}")
     return wave

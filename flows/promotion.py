@@ -1,0 +1,204 @@
+"""`challenger` becomes `champion`: the first one when it passes, a later one when it is better on paired items."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import flow
+
+from stages.common import seeds
+from stages.common.errors import InserterError
+from stages.common.files import read_jsonl
+from stages.common.params import Params, Register, load
+from stages.register.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+RESAMPLES = 9_999  # sign flips; fewer than 14 keys are enumerated in full
+LOG = "promotion.jsonl"  # artifact of the version's run: a line a decision
+
+PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
+Verdicts = dict[str, tuple[str, list[bool]]]  # item_id -> (key, strict verdict of each instruction)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """decision: promoted, kept (the champion stays) or refused (it may not compete). figures: what was measured."""
+
+    decision: str
+    reason: str
+    figures: dict[str, float | int]
+
+
+@flow(name="promote", log_prints=True)
+def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, Any]:
+    """`promote` as a Prefect flow, for a schedule or a button."""
+    result = promote(load(params_file), version)
+    print(f"{result['model']} version {result['version']}: {result['decision']}: {result['reason']}")
+    return result
+
+
+def promote(params: Params, version: int | None = None) -> dict[str, Any]:
+    """Decide on `version` (default: the challenger), move the alias where it is earned, and write down why.
+
+    Returns {"decision", "reason", "model", "version", "alias", "against", "time", ...figures}; alias is "champion" when
+    the version holds it now, else None. Raises InserterError when there is no such version.
+    """
+    register = params.register_
+    client = connect(register)
+    candidate = _candidate(client, register.model, version)
+    champion = _by_alias(client, register.model, CHAMPION)
+    against = int(champion.version) if champion else None
+    if champion and against == int(candidate.version):
+        return _result(candidate, Decision(KEPT, "it is the champion already", {}), against, "")
+    decision = _decide(client, candidate, champion, register)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    result = _result(candidate, decision, against, when)
+    _write_down(client, candidate, result)
+    if decision.decision == PROMOTED:  # last: killed before it, the decision is simply made again
+        client.set_registered_model_alias(register.model, CHAMPION, str(candidate.version))
+    return result
+
+
+def _decide(
+    client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", register: Register
+) -> Decision:
+    gates = {name.removeprefix("gate."): value for name, value in candidate.tags.items() if name.startswith("gate.")}
+    failed = sorted(name for name, value in gates.items() if value != "passed")
+    if failed or not gates:
+        reason = f"gates not passed: {', '.join(failed)}" if failed else "no gate report was registered with it"
+        return Decision(REFUSED, reason, {})
+    if champion is None:
+        gap = float(candidate.tags["gap_closed"])
+        enough = gap >= register.min_gap_closed
+        reason = (
+            f"no champion yet: all gates passed, gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"
+        )
+        return Decision(PROMOTED if enough else REFUSED, reason, {"gap_closed": gap})
+    if candidate.tags["items"] != champion.tags["items"]:
+        return _other_items(int(champion.version))
+    return compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, int(champion.version))
+
+
+def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> Decision:
+    """One-sided paired sign-flip test on strict instruction verdicts.
+
+    The variants of an item are not independent of each other, so the unit is the key: the difference in followed
+    instructions over all its variants.
+    """
+    from scipy.stats import permutation_test
+
+    shapes = [{item: (key, len(strict)) for item, (key, strict) in side.items()} for side in (new, old)]
+    if shapes[0] != shapes[1] or not new:
+        return _other_items(champion)
+    by_key: dict[str, int] = defaultdict(int)
+    for item, (key, strict) in new.items():
+        by_key[key] += sum(strict) - sum(old[item][1])
+    differences = np.array([by_key[key] for key in sorted(by_key)], dtype=float)
+    total = sum(len(strict) for _, strict in new.values())
+    p_value = 1.0
+    if differences.any():
+        test = permutation_test(
+            (differences,),
+            np.mean,
+            permutation_type="samples",
+            alternative="greater",
+            n_resamples=RESAMPLES,
+            rng=seeds.np_rng(0, "promotion"),
+        )
+        p_value = float(test.pvalue)
+    rates = [sum(sum(strict) for _, strict in side.values()) / total for side in (new, old)]
+    better = p_value <= 1 - confidence
+    reason = (
+        f"follows {rates[0]:.1%} of the spoken instructions, version {champion} {rates[1]:.1%} (strict, {len(by_key)} "
+        f"paired items, {len(new)} clips; one-sided p = {p_value:.4f}, "
+        f"{'at most' if better else 'above'} {1 - confidence:.4g})"
+    )
+    figures = {"rate": rates[0], "champion_rate": rates[1], "p_value": p_value, "items": len(by_key), "clips": len(new)}
+    return Decision(PROMOTED if better else KEPT, reason, figures)
+
+
+def _other_items(champion: int) -> Decision:
+    return Decision(REFUSED, f"version {champion} was measured on other benchmark items: evaluate both on the same", {})
+
+
+def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
+    """Of the heard items that have strict verdicts. Raises InserterError when the version has none on record."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        rows = read_jsonl(client.download_artifacts(version.run_id or "", RESPONSES))
+        return _heard(rows)
+    except (MlflowException, OSError) as error:
+        raise InserterError(
+            f"the verdicts of version {version.version} of {version.name} cannot be read",
+            "Delete that version and register it again: `dvc repro -f -s register`",
+        ) from error
+
+
+def _heard(rows: Iterable[dict]) -> Verdicts:
+    return {row["item_id"]: (row["key"], row["strict"]) for row in rows if row["form"] == "heard" and row.get("strict")}
+
+
+def _candidate(client: "MlflowClient", model: str, version: int | None) -> "ModelVersion":
+    from mlflow.exceptions import MlflowException
+
+    if version is None:
+        found = _by_alias(client, model, CHALLENGER)
+        if found is None:
+            raise InserterError(f"{model} has no challenger in the registry", "Register one: `dvc repro`")
+        return found
+    try:
+        return client.get_model_version(model, str(version))
+    except MlflowException as error:
+        known = sorted(int(v.version) for v in client.search_model_versions(f"name = '{model}'"))
+        raise InserterError(
+            f"{model} has no version {version}", f"There are: {', '.join(map(str, known)) or 'none'}"
+        ) from error
+
+
+def _by_alias(client: "MlflowClient", model: str, alias: str) -> "ModelVersion | None":
+    found = client.search_registered_models(f"name = '{model}'")
+    number = found[0].aliases.get(alias) if found else None
+    return client.get_model_version(model, str(number)) if number is not None else None
+
+
+def _result(candidate: "ModelVersion", decision: Decision, against: int | None, when: str) -> dict[str, Any]:
+    version = int(candidate.version)
+    holds = decision.decision == PROMOTED or against == version
+    return {
+        "decision": decision.decision,
+        "reason": decision.reason,
+        "model": candidate.name,
+        "version": version,
+        "alias": CHAMPION if holds else None,
+        "against": against,
+        "time": when,
+        **decision.figures,
+    }
+
+
+def _write_down(client: "MlflowClient", candidate: "ModelVersion", result: dict[str, Any]) -> None:
+    """Tags promotion.* on the version, and a line in its run."""
+    from mlflow.exceptions import MlflowException
+
+    facts = {k: v for k, v in result.items() if k not in ("model", "version", "alias") and v is not None}
+    tags = {f"promotion.{key}": str(value) for key, value in facts.items()}
+    for key in candidate.tags:
+        if key.startswith("promotion.") and key not in tags:  # a figure of an earlier decision
+            client.delete_model_version_tag(candidate.name, str(candidate.version), key)
+    for key, value in tags.items():
+        client.set_model_version_tag(candidate.name, str(candidate.version), key, value)
+    run_id = candidate.run_id or ""
+    try:
+        earlier = list(read_jsonl(client.download_artifacts(run_id, LOG)))
+    except (MlflowException, OSError):  # the first decision
+        earlier = []
+    lines = [json.dumps(line, sort_keys=True, ensure_ascii=False) for line in [*earlier, result]]
+    client.log_text(run_id, "\n".join(lines) + "\n", LOG)

