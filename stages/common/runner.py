@@ -46,8 +46,8 @@ class SystemSampler(threading.Thread):
                 break
 
 
-def run_stage(name: str, main: Callable[[Params], dict[str, Any]]) -> None:
-    """Run `main(params)` alone in this workspace and write what it returns to `reports/NAME.json`.
+def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path | None = None) -> None:
+    """Run `main(params)` alone in this workspace and write what it returns to `report` (default `reports/NAME.json`).
 
     Exits 1 with one line on an InserterError. Wall time and memory go to `reports/system/NAME.json`, since they are never
     the same twice and DVC's outputs must be.
@@ -60,12 +60,13 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]]) -> None:
         with stage_lock(WORK / f"{name}.lock"):
             sampler.start()
             metrics = main(load())
+            system = metrics.pop("system", {})  # figures that are never the same twice
             sampler.stop.set()
             sampler.join()
-            write_json(REPORTS / f"{name}.json", metrics)
+            write_json(report or REPORTS / f"{name}.json", metrics)
             wall = time.monotonic() - start
             peak = max(row["rss_mb"] for row in sampler.rows)
-            write_json(SYSTEM / f"{name}.json", {"wall_seconds": wall, "peak_rss_mb": peak, "samples": sampler.rows})
+            write_json(SYSTEM / f"{name}.json", {"wall_seconds": wall, "peak_rss_mb": peak, **system, "samples": sampler.rows})
     except InserterError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)

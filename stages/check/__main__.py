@@ -1,0 +1,19 @@
+"""`python -m stages.check NAME` writes reports/gates/NAME.json, whatever it finds."""
+
+import argparse
+
+from stages.check.check import check
+from stages.check.suites import SUITES
+from stages.common.paths import GATES
+from stages.common.runner import run_stage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.check", description="Report what is wrong with a stage's tables.")
+    parser.add_argument("name", choices=sorted(SUITES), help="the stage whose output is looked at")
+    name = parser.parse_args().name
+    run_stage(f"check@{name}", lambda params: check(name, params), report=GATES / f"{name}.json")
+
+
+if __name__ == "__main__":
+    main()

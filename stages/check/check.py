@@ -1,0 +1,105 @@
+"""Rules over tables, answered by Great Expectations."""
+
+import math
+from typing import Any
+
+from stages.check.rules import Rule, Table
+from stages.check.suites import SUITES
+from stages.common.params import Params
+
+CONTAINS = "expect_column_distinct_values_to_contain_set"
+
+
+def check(name: str, params: Params) -> dict[str, Any]:
+    """The report of suite `name`: {"stage", "passed", "rows", "expectations"}; rows are those of the first table."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)  # type: ignore[assignment]
+    tables = SUITES[name](params)
+    expectations = [found for table in tables for found in validate(context, table, params.check.first_ids)]
+    return {
+        "stage": name,
+        "passed": all(found["passed"] for found in expectations),
+        "rows": len(tables[0].frame),
+        "expectations": expectations,
+    }
+
+
+def validate(context: Any, table: Table, first_ids: int) -> list[dict[str, Any]]:
+    """One dict a rule, in the order of the rules; `first_ids` of the rows that break it are named."""
+    import great_expectations as gx
+
+    asset = context.data_sources.add_pandas(table.name).add_dataframe_asset(table.name)
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": table.frame})
+    # Results come in an order of their own, so each carries the number of its rule.
+    expectations = [_expectation(number, rule) for number, rule in enumerate(table.rules)]
+    result = batch.validate(
+        gx.ExpectationSuite(name=table.name, expectations=expectations),
+        result_format={
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": [table.id],
+            "return_unexpected_index_query": False,
+        },
+    )
+    by_rule = {item.expectation_config.meta["rule"]: item for item in result.results}
+    return [_found(table, rule, by_rule[n], first_ids) for n, rule in enumerate(table.rules)]
+
+
+def _expectation(number: int, rule: Rule) -> Any:
+    import great_expectations as gx
+
+    name = "".join(part.capitalize() for part in rule.expectation.split("_"))
+    column = {} if rule.column is None else {"column": rule.column}
+    return getattr(gx.expectations, name)(**column, **rule.limits, meta={"rule": number})
+
+
+def _found(table: Table, rule: Rule, item: Any, first_ids: int) -> dict[str, Any]:
+    if item.exception_info and "observed_value" not in item.result and "element_count" not in item.result:
+        raise RuntimeError(f"{rule.expectation} on {table.name}.{rule.column}: {item.exception_info}")
+    count, ids, observed = _missing(table, rule) if rule.expectation == CONTAINS else _broken(table, rule, item)
+    return {
+        "table": table.name,
+        "expectation": rule.expectation,
+        "column": rule.column,
+        "passed": bool(item.success),
+        "observed": _plain(observed),
+        "limit": _limit(rule),
+        "unexpected_count": count,
+        "first_ids": ids[:first_ids],
+        "remedy": rule.remedy,
+    }
+
+
+def _broken(table: Table, rule: Rule, item: Any) -> tuple[int, list[str], Any]:
+    """How many rows break the rule, which (each once), and what was seen there."""
+    result = item.result
+    if "element_count" in result:  # a rule about every row
+        ids = dict.fromkeys(str(row[table.id]) for row in result["unexpected_index_list"])
+        return result["unexpected_count"], list(ids), result["unexpected_list"][:3]
+    if item.success or rule.column is None:
+        return 0, [], result["observed_value"]
+    ones = table.frame.loc[table.frame[rule.column] == 1, table.id]  # the share of ones is wrong: these are the ones
+    return len(ones), [str(value) for value in ones], result["observed_value"]
+
+
+def _missing(table: Table, rule: Rule) -> tuple[int, list[str], str]:
+    """Of a set of values that must all occur: what is missing stands for the ids."""
+    wanted, seen = rule.limits["value_set"], set(table.frame[rule.column])
+    missing = [str(value) for value in wanted if value not in seen]
+    return len(missing), missing, f"{len(wanted) - len(missing)} of {len(wanted)}"
+
+
+def _limit(rule: Rule) -> Any:
+    if rule.limits.get("mostly", 1.0) == 1.0 and "value_set" in rule.limits:
+        return rule.limits["value_set"]
+    return {name.removesuffix("_value"): value for name, value in rule.limits.items()} or None
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no numpy numbers."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,107 @@
+"""After `interleave`: the mixture asked for, something to learn everywhere, only clean clips, nothing held out."""
+
+from typing import TYPE_CHECKING
+
+from stages.check.frames import Row, frame, picker
+from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
+from stages.common.params import Params
+from stages.common.paths import DATA
+from stages.common.tables import DOCUMENTS, HELDOUT, SEQUENCES, VERIFIED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# interleave.mixture: the kinds of sequence that each of its shares is about
+MIXTURE = {"interleaved": ["interleaved"], "speech_tasks": ["transcribe", "continue"], "text": ["text"]}
+KINDS = [kind for kinds in MIXTURE.values() for kind in kinds]
+COLUMNS = ["seq_id", "kind", "n_words", "split", "learnt_parts", "speech_fits_kind", "clips_not_clean"]
+HELDOUT_COLUMNS = ["doc_id", "split", "clip_clean", "other_differs", "context_words", "continuation_words"]
+AGAIN = "Delete data/interleave and run `dvc repro interleave`"
+MISMATCH = "A clip that verify refused is used: " + AGAIN
+
+
+def interleave(params: Params) -> list[Table]:
+    splits = _splits()
+    clean = set(frame(DATA / "verify" / "clean.parquet", VERIFIED, picker("utt_id"), ["utt_id"])["utt_id"])
+    folder = DATA / "interleave"
+    sequences = frame(folder / "sequences.parquet", SEQUENCES, lambda row: _sequence(row, splits, clean), COLUMNS)
+    heldout = frame(folder / "heldout.parquet", HELDOUT, lambda row: _heldout(row, splits, clean), HELDOUT_COLUMNS)
+    return [
+        Table(
+            "sequences",
+            sequences,
+            "seq_id",
+            (
+                rows("Raise corpus.words: there is nothing to learn from", low=1),
+                present("seq_id", AGAIN),
+                unique("seq_id", AGAIN),
+                one_of("kind", KINDS, AGAIN),
+                one_of("split", ["train"], "Held-out text would be learnt: " + AGAIN),
+                within("learnt_parts", AGAIN, low=1),
+                one_of("speech_fits_kind", [True], AGAIN),
+                within("clips_not_clean", MISMATCH, high=0),
+            ),
+        ),
+        Table("mixture", _shares(sequences), "of", tuple(_mixture(params))),
+        Table(
+            "heldout",
+            heldout,
+            "doc_id",
+            (
+                rows("Raise corpus.heldout_documents, or lower segment.context_words", low=1),
+                one_of("split", ["heldout"], "The held-out loss would be measured on learnt text: " + AGAIN),
+                one_of("clip_clean", [True], MISMATCH),
+                one_of("other_differs", [True], AGAIN),
+                within("context_words", AGAIN, low=1),
+                within("continuation_words", AGAIN, low=1),
+            ),
+        ),
+    ]
+
+
+def _shares(sequences: "pd.DataFrame") -> "pd.DataFrame":
+    """One row: the share of all words that each group of kinds has."""
+    import pandas as pd
+
+    total = max(sequences["n_words"].sum(), 1)
+    shares = {name: sequences.loc[sequences["kind"].isin(kinds), "n_words"].sum() / total for name, kinds in MIXTURE.items()}
+    return pd.DataFrame([{"of": "words", **shares}]).astype(dict.fromkeys(MIXTURE, float))
+
+
+def _mixture(params: Params) -> list[Rule]:
+    """The share of each group of kinds is the configured one, within check.mixture_tolerance."""
+    tolerance = params.check.mixture_tolerance
+    remedy = "Raise corpus.words (too few documents or clean clips of one kind), or change interleave.mixture"
+    shares = {name: getattr(params.interleave.mixture, name) for name in MIXTURE}
+    return [
+        mean_within(name, remedy, round(max(0.0, share - tolerance), 6), round(min(1.0, share + tolerance), 6))
+        for name, share in shares.items()
+    ]
+
+
+def _splits() -> dict[str, str]:
+    documents: pd.DataFrame = frame(DATA / "corpus", DOCUMENTS, picker("doc_id", "split"), ["doc_id", "split"])
+    return dict(zip(documents["doc_id"], documents["split"], strict=True))
+
+
+def _sequence(row: Row, splits: dict[str, str], clean: set[str]) -> Row:
+    parts = row["parts"] or []
+    clips = [part["utt_id"] for part in parts if part["utt_id"] is not None]
+    return {
+        **row,
+        "split": splits.get(row["doc_id"], "unknown document"),
+        "learnt_parts": sum(bool(part["loss"] and part["text"] and part["utt_id"] is None) for part in parts),
+        "speech_fits_kind": bool(clips) == (row["kind"] != "text"),
+        "clips_not_clean": sum(clip not in clean for clip in clips),
+    }
+
+
+def _heldout(row: Row, splits: dict[str, str], clean: set[str]) -> Row:
+    return {
+        "doc_id": row["doc_id"],
+        "split": splits.get(row["doc_id"], "unknown document"),
+        "clip_clean": row["utt_id"] in clean,
+        "other_differs": row["other_doc_id"] != row["doc_id"],
+        "context_words": len((row["context"] or "").split()),
+        "continuation_words": len((row["continuation"] or "").split()),
+    }

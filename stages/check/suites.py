@@ -1,0 +1,17 @@
+"""Which tables each gate looks at, and what is expected of them."""
+
+from collections.abc import Callable
+
+from stages.check.benchmark import benchmark
+from stages.check.corpus import corpus
+from stages.check.interleave import interleave
+from stages.check.rules import Table
+from stages.check.verify import verify
+from stages.common.params import Params
+
+SUITES: dict[str, Callable[[Params], list[Table]]] = {
+    "benchmark": benchmark,
+    "corpus": corpus,
+    "interleave": interleave,
+    "verify": verify,
+}

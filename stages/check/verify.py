@@ -1,0 +1,97 @@
+"""The gate after `verify`: every clip accounted for, the clean ones within the limits, the others with a reason."""
+
+from typing import TYPE_CHECKING
+
+from stages.check.frames import Row, Shards, frame, picker
+from stages.check.rules import Table, above, absent, mean_within, one_of, present, rows, unique, within
+from stages.common.audio import SAMPLE_RATE
+from stages.common.params import Params
+from stages.common.paths import DATA
+from stages.common.tables import UTTERANCES, VERIFIED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["utt_id", "sample_rate", "duration", "wer", "pace", "level_db", "clipping", "silence", "reason", "in_shard"]
+AGAIN = "Delete data/verify and run `dvc repro verify`"
+SPEAK_AGAIN = "Delete data/synthesize and run `dvc repro verify`"
+
+
+def verify(params: Params) -> list[Table]:
+    clean = _verified("clean")
+    quarantine = _verified("quarantine")
+    limits = params.verify
+    return [
+        Table(
+            "clean",
+            clean,
+            "utt_id",
+            (
+                rows("See data/verify/quarantine.parquet for why no clip is clean", low=1),
+                present("utt_id", AGAIN),
+                unique("utt_id", AGAIN),
+                one_of("sample_rate", [SAMPLE_RATE], SPEAK_AGAIN),
+                above("duration", 0.0, SPEAK_AGAIN),
+                present("wer", AGAIN),
+                within("wer", AGAIN, high=limits.max_wer),
+                present("pace", AGAIN),
+                within("pace", AGAIN, limits.min_pace, limits.max_pace),
+                present("level_db", AGAIN),
+                within("level_db", AGAIN, low=limits.min_level_db),
+                within("clipping", AGAIN, high=limits.max_clipping),
+                within("silence", AGAIN, high=limits.max_silence),
+                absent("reason", AGAIN),
+                one_of("in_shard", [True], SPEAK_AGAIN),
+            ),
+        ),
+        Table("quarantine", quarantine, "utt_id", (present("reason", AGAIN),)),
+        Table(
+            "clean+quarantine",
+            _all(clean, quarantine),
+            "utt_id",
+            (
+                mean_within(
+                    "quarantined",
+                    "See the reasons in reports/verify.json; mend the voice, or raise verify.max_quarantine_share",
+                    high=limits.max_quarantine_share,
+                ),
+            ),
+        ),
+        Table(
+            "synthesize/verify",
+            _reconciled(clean, quarantine),
+            "utt_id",
+            (
+                one_of("synthesized", [1], "A verified clip was never spoken: " + AGAIN),
+                one_of("verified", [1], "A spoken clip is lost or counted twice: " + AGAIN),
+            ),
+        ),
+    ]
+
+
+def _verified(name: str) -> "pd.DataFrame":
+    shards = Shards(DATA / "synthesize")
+    return frame(DATA / "verify" / f"{name}.parquet", VERIFIED, lambda row: _located(row, shards), COLUMNS)
+
+
+def _located(row: Row, shards: Shards) -> Row:
+    return {**row, "in_shard": shards.hold(row)}
+
+
+def _all(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    ids = [*clean["utt_id"], *quarantine["utt_id"]]
+    return pd.DataFrame({"utt_id": ids, "quarantined": [0] * len(clean) + [1] * len(quarantine)})
+
+
+def _reconciled(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
+    """One row an utterance: how often it was spoken and how often verified; both must be 1."""
+    import pandas as pd
+
+    spoken = frame(DATA / "synthesize" / "utterances.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
+    counts = {
+        "synthesized": spoken["utt_id"].value_counts(),
+        "verified": pd.concat([clean["utt_id"], quarantine["utt_id"]]).value_counts(),
+    }
+    return pd.DataFrame(counts).fillna(0).astype(int).rename_axis("utt_id").reset_index()

@@ -1,0 +1,20 @@
+"""`python -m stages.gate NAME` writes data/gates/NAME.json, or exits 1 with one line."""
+
+import argparse
+
+from stages.common.paths import DATA
+from stages.common.runner import run_stage
+from stages.gate.gate import gate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.gate", description="Stop if reports/gates/NAME.json says so."
+    )
+    parser.add_argument("name", help="the stage whose output was checked")
+    name = parser.parse_args().name
+    run_stage(f"gate@{name}", lambda _: gate(name), report=DATA / "gates" / f"{name}.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The verdict of a gate."""
+
+from typing import Any
+
+from stages.common.errors import InserterError
+from stages.common.files import read_json
+from stages.common.paths import GATES
+
+
+def gate(name: str) -> dict[str, Any]:
+    """{"gate": name, "passed": True}, and no figure: what follows a gate is not run again when only figures move.
+
+    Raises InserterError with the first expectation that failed, how many rows, their first ids and the remedy.
+    """
+    report = read_json(GATES / f"{name}.json")
+    failed = [found for found in report["expectations"] if not found["passed"]]
+    if failed:
+        raise InserterError(describe(failed[0]) + _others(len(failed) - 1, name), failed[0]["remedy"])
+    return {"gate": name, "passed": True}
+
+
+def describe(found: dict[str, Any]) -> str:
+    """One failed expectation of a report: its name, where, the limit, what was seen, how many rows, the first ids."""
+    where = found["table"] + (f".{found['column']}" if found["column"] else "")
+    limit = "" if found["limit"] is None else f" (limit: {_short(found['limit'])})"
+    observed = "" if found["observed"] is None else f", seen: {_short(found['observed'])}"
+    first = ", ".join(found["first_ids"])
+    ids = f"; {found['unexpected_count']} unexpected, first: {first}" if first else ""
+    return f"{found['expectation']} failed on {where}{limit}{observed}{ids}"
+
+
+def _others(count: int, name: str) -> str:
+    return f"; {count} more failed, see {GATES / name}.json" if count else ""
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(_short(item) for item in value[:3]) + (", …" if len(value) > 3 else "")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
