@@ -1,0 +1,245 @@
+"""The 25 checks: each passes and fails where its rule says, in both modes; robust mode mends what the reference gets wrong."""
+
+from typing import Any
+
+import langdetect
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.common.ifeval import CHECKS, Unscorable, check, loose_forms, verdicts, without_marker
+
+LESS, LEAST = "less than", "at least"
+SPANISH = "Todos los domingos mi abuela prepara una sopa de verduras y nos cuenta historias de cuando vivía en el campo."
+ENGLISH = "The night train leaves the station at eleven and arrives in the morning."
+
+# (instruction, arguments, a response that passes, one that fails)
+TABLE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("keywords:existence", {"keywords": ["harbor", "Light"]}, "A HARBOR with lighthouses.", "A harbor in the dark."),
+    ("keywords:existence", {"keywords": ["人工智能"]}, "人工智能很有用。", "人工 智能很有用。"),
+    ("keywords:frequency", {"keyword": " art ", "frequency": 3, "relation": LEAST}, "Start, party, ART.", "Art and art."),
+    ("keywords:frequency", {"keyword": "学习", "frequency": 2, "relation": LESS}, "学习很好。", "学习再学习。"),
+    ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "A Catalogue.", "My CAT sleeps."),
+    ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "A dog.", "A concatenation."),
+    ("keywords:forbidden_words", {"forbidden_words": ["下雨"]}, "今天天晴。", "今天下雨了。"),
+    ("keywords:letter_frequency", {"letter": "E", "let_frequency": 2, "let_relation": LEAST}, "Eel", "bed"),
+    ("keywords:letter_frequency", {"letter": "q", "let_frequency": 1, "let_relation": LESS}, "Nothing.", "Queue."),
+    ("language:response_language", {"language": "es"}, SPANISH, ENGLISH),
+    ("language:response_language", {"language": "hi"}, "12345 !!!", ENGLISH),
+    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": LESS}, "Dr. A. Lee left. He ran.", "I. did. Go. On."),
+    ("length_constraints:number_sentences", {"num_sentences": 2, "relation": LEAST}, "真的吗？！太好了", "今天很好。"),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "***\nOne.\n***\nTwo.\n***", "One.\n\nTwo."),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "一。***二。", "一。\n***\n \n***\n二。"),
+    ("length_constraints:number_words", {"num_words": 3, "relation": LEAST}, "It's late.", "... late!"),
+    ("length_constraints:number_words", {"num_words": 6, "relation": LEAST}, "今天去河边走", "我有3台computer和2部phone"),
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Then"},
+        'She waited.\n\n"then, she left.',
+        "She waited.\n\nAnd then she left.",
+    ),
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "然而"},
+        "天气很好。\n\n然而下了雨。",
+        "天气很好。\n\n然而下了雨。\n\n又晴了。",
+    ),
+    # the place counts blank pieces, so the second paragraph here is a blank one
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "then"},
+        "One.\n\nThen two.",
+        "One.\n\n\n\nThen two.",
+    ),
+    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "Dear [name] of [], hello.", "Dear [na\nme] [x]."),
+    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "【姓名】在【日期】来。", "「姓名」在【日期】来。"),
+    ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye.\nps bring it", "Bye, my maps."),
+    ("detectable_content:postscript", {"postscript_marker": "附言"}, "再见。附言：带伞。", "再见。"),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* one\n  - two", "* one\n- two\n* three"),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 1}, "**bold**\n* one", "**bold**"),
+    ("detectable_format:constrained_response", {}, "Well. My answer is maybe.", "My answer is unsure."),
+    ("detectable_format:constrained_response", {}, "我的答案是不是。", "我的答案是。"),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*one* and **two**", "*one* and * *"),
+    (
+        "detectable_format:multiple_sections",
+        {"section_spliter": " Section ", "num_sections": 2},
+        "Section 1\nSoil.\nSection 2\nSeeds.",
+        "Section I\nSoil.\nSection II\nSeeds.",
+    ),
+    ("detectable_format:multiple_sections", {"section_spliter": "部分", "num_sections": 1}, "部分１\n土。", "部分一\n土。"),
+    ("detectable_format:json_format", {}, '```json\n{"a": [1, NaN]}\n```', 'Here: {"a": 1}'),
+    ("detectable_format:json_format", {}, "42", "[" * 100_000),
+    ("detectable_format:title", {}, "<<Rain>>\nIt fell.", "<< >>\nIt fell."),
+    ("detectable_format:title", {}, "《夜雨》", "〈夜雨〉"),
+    ("combination:two_responses", {}, "******\nWalk.\n******\nRead.\n******", "Walk.\n******\nWalk. "),
+    ("combination:two_responses", {}, "走。******看。", "走。******\n******看。"),
+    ("combination:repeat_prompt", {"prompt_to_repeat": " Name a river. "}, "\nname a river. The Ebro.", "A river: Ebro."),
+    ("startend:end_checker", {"end_phrase": "That is all."}, "It cools. that is ALL!”", "That is all I know."),
+    ("startend:end_checker", {"end_phrase": "谢谢，再见！"}, "走了，谢谢再见。", "谢谢再见…"),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_frequency": 2, "capital_relation": LEAST},
+        "CAN'T stop.",
+        "Please WAIT here.",
+    ),
+    ("change_case:english_capital", {}, ENGLISH.upper(), ENGLISH),
+    ("change_case:english_lowercase", {}, ENGLISH.lower(), ENGLISH),
+    ("change_case:english_lowercase", {}, ENGLISH.lower(), SPANISH.lower()),
+    ("punctuation:no_comma", {}, "Bread； milk、 eggs.", "Bread, milk."),
+    ("punctuation:no_comma", {}, "面包和牛奶。", "面包，牛奶。"),
+    ("startend:quotation", {}, ' "It is closed.” ', 'It is "closed".'),
+    ("startend:quotation", {}, "“门关了。”", '"'),
+]
+
+
+def test_the_table_has_every_instruction():
+    assert len(CHECKS) == 25
+    assert {row[0] for row in TABLE} == set(CHECKS)
+
+
+@pytest.mark.parametrize("mode", ["reference", "robust"])
+@pytest.mark.parametrize(("name", "kwargs", "good", "bad"), TABLE, ids=[f"{i}-{row[0]}" for i, row in enumerate(TABLE)])
+def test_passes_and_fails(name, kwargs, good, bad, mode):
+    assert check(name, good, kwargs, mode)
+    assert not check(name, bad, kwargs, mode)
+    assert not check(name, " \n", kwargs, mode), "a blank response follows nothing"
+
+
+def test_every_check_says_its_rule():
+    for name, found in CHECKS.items():
+        assert (found.test.__doc__ or "").startswith(f"{name}:")
+
+
+# What the reference decides wrongly, or by chance: (instruction, arguments, response, robust verdict)
+MENDED: list[tuple[str, dict[str, Any], str, bool]] = [
+    ("keywords:existence", {"keywords": ["C++"]}, "Learn C++ first.", True),
+    ("keywords:existence", {"keywords": ["C++"]}, "Learn cooking first.", False),
+    ("keywords:existence", {"keywords": ["("]}, "f(x)", True),
+    ("keywords:frequency", {"keyword": "a.", "frequency": 2, "relation": LEAST}, "an ab a. x", False),
+    ("keywords:existence", {"keywords": "lake"}, "A Lake.", True),
+    ("detectable_format:multiple_sections", {"section_spliter": "(", "num_sections": 1}, "(1 a", True),
+    ("detectable_content:postscript", {"postscript_marker": "Note:"}, "Done.\nNote: keep it.", True),
+    ("detectable_content:postscript", {"postscript_marker": "Note:"}, "Done.\nFootnote: keep it.", False),
+    ("detectable_content:postscript", {"postscript_marker": "附："}, "完。\n附： 带好文件。", True),
+    ("length_constraints:number_words", {"num_words": "3", "relation": LEAST}, "one two three", True),
+    ("length_constraints:number_words", {"num_words": "3.0", "relation": LESS}, "one two three", False),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "at most"}, "one two three", True),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "more than"}, "one two three", False),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "Exactly"}, "one two three", True),
+    ("length_constraints:number_words", {"num_words": 0, "relation": "more than"}, "one", True),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 0}, "no list", True),
+    ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": LEAST}, "# a #", True),
+    ("language:response_language", {"language": "zh"}, "今天下午我们去河边散步吧，天气非常好。", True),
+    ("language:response_language", {"language": "zh"}, ENGLISH, False),
+    ("language:response_language", {"language": "en-US"}, ENGLISH, True),
+    ("punctuation:no_comma", {"num_words": 3, "relation": "so so"}, "no comma", True),
+]
+
+
+@pytest.mark.parametrize(("name", "kwargs", "response", "verdict"), MENDED, ids=str)
+def test_robust_decides_what_was_meant(name, kwargs, response, verdict):
+    assert check(name, response, kwargs, "robust") is verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "reason"),
+    [
+        ("keywords:existence", {"keywords": ["("]}, "unusable argument"),
+        ("keywords:frequency", {"keyword": "a", "frequency": 0, "relation": LEAST}, "missing argument"),
+        ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": LEAST}, "unusable argument"),
+        ("language:response_language", {"language": "zh"}, "unusable argument"),
+        ("length_constraints:number_words", {"num_words": "3", "relation": LEAST}, "unusable argument"),
+        ("length_constraints:number_words", {"num_words": 3, "relation": "at most"}, "unusable argument"),
+        ("punctuation:no_comma", {"num_words": 3}, "unexpected argument"),
+    ],
+)
+def test_reference_has_no_verdict_where_it_would_fail_or_draw(name, kwargs, reason):
+    with pytest.raises(Unscorable) as error:
+        check(name, "text", kwargs, "reference")
+    assert error.value.reason == reason
+
+
+def test_reference_takes_keywords_as_expressions_and_drops_false_arguments():
+    assert check("keywords:existence", "grey", {"keywords": ["gr[ae]y"]}, "reference")
+    assert not check("keywords:existence", "grey", {"keywords": ["gr[ae]y"]}, "robust")
+    assert check("punctuation:no_comma", "text", {"num_words": None, "keywords": []}, "reference")
+
+
+@pytest.mark.parametrize("mode", ["reference", "robust"])
+@pytest.mark.parametrize(
+    ("name", "kwargs", "says"),
+    [
+        ("keywords:existence", {}, "keywords"),
+        ("keywords:existence", {"keywords": []}, "keywords"),
+        ("length_constraints:number_words", {"num_words": 3}, "relation"),
+        ("length_constraints:number_words", {"num_words": -1, "relation": LESS}, "num_words"),
+        ("length_constraints:number_words", {"num_words": "three", "relation": LESS}, "three"),
+        ("length_constraints:number_words", {"num_words": 3, "relation": "about"}, "about"),
+        ("language:response_language", {"language": "klingon"}, "klingon"),
+        (
+            "length_constraints:nth_paragraph_first_word",
+            {"num_paragraphs": 2, "nth_paragraph": 3, "first_word": "a"},
+            "nth_paragraph 3",
+        ),
+        ("punctuation:no_comma", ["x"], "not an object"),
+        ("length:unknown", {}, "length:unknown"),
+    ],
+)
+def test_no_value_is_ever_made_up(name, kwargs, says, mode):
+    for response in ("some text", ""):  # not even where the response is blank
+        with pytest.raises(Unscorable, match=says):
+            check(name, response, kwargs, mode)
+
+
+def test_the_language_is_the_same_on_every_call_and_the_package_is_left_alone():
+    before = langdetect.DetectorFactory.seed
+    doubtful = [f"no {i} si da ok tak me" for i in range(30)]
+    from stages.common.ifeval.text import language_of
+
+    first = [language_of(text) for text in doubtful]
+    language_of.cache_clear()
+    assert [language_of(text) for text in reversed(doubtful)] == first[::-1]
+    assert langdetect.DetectorFactory.seed == before
+
+
+def test_a_turn_marker_is_cut_only_at_the_very_start():
+    assert without_marker("<2> Hello ") == "Hello"
+    assert without_marker(" <2> Hello ") == " <2> Hello "
+    assert without_marker("<4>Hello") == "<4>Hello"
+
+
+def test_loose_forms():
+    assert loose_forms("a*") == ["a*", "a", ""]
+    assert set(loose_forms("Sure:\n*a*\nbye")) == {
+        "Sure:\n*a*\nbye", "Sure:\na\nbye", "*a*\nbye", "a\nbye", "Sure:\n*a*", "Sure:\na", "*a*", "a",
+    }  # fmt: skip
+
+
+TEXT = st.text(st.sampled_from("aB cd.,*-\n\"“”<>《》[]【】今天。？,，1{}'\ud800😀"), max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXT, st.sampled_from(["reference", "robust"]))
+def test_any_response_has_verdicts_and_strict_implies_loose(response, mode):
+    ids, kwargs = [row[0] for row in TABLE], [row[1] for row in TABLE]
+    strict, loose = verdicts(ids, kwargs, response, mode)
+    assert len(strict) == len(loose) == len(ids)
+    assert all(one or not other for one, other in zip(loose, strict, strict=True))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(sorted(CHECKS)), st.sampled_from(["reference", "robust"]))
+def test_any_arguments_are_read_or_refused(data, name, mode):
+    """In the reference, one record with strange arguments ends a whole run."""
+    kwargs = data.draw(JSON | st.fixed_dictionaries(dict.fromkeys(CHECKS[name].arguments, JSON)))
+    try:
+        assert check(name, "Some text (with a few words).", kwargs, mode) in (True, False)
+    except Unscorable as error:
+        assert error.reason in ("missing argument", "unusable argument", "unexpected argument")
