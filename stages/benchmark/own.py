@@ -9,7 +9,7 @@ from stages.benchmark.output import finish
 from stages.benchmark.variants import Planned, plan
 from stages.common import augment, tts
 from stages.common.params import Benchmark, Voice
-from stages.common.prompts import generate
+from stages.common.prompts import Prompt, generate
 from stages.common.runner import say
 from stages.common.work import WorkFolder
 
@@ -18,7 +18,14 @@ SHARD_CLIPS = 32  # small shards: 375 clips still make 12 tasks, so that no core
 
 def build(settings: Benchmark, target: Path) -> dict[str, Any]:
     """Make the set and publish it as `target`; returns the metrics."""
-    prompts = generate("benchmark", settings.seed, per_type=settings.items_per_type)
+    return speak(generate("benchmark", settings.seed, per_type=settings.items_per_type), settings, target)
+
+
+def speak(prompts: list[Prompt], settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
+    """Speak `prompts` in every variant that can be made here. An item that cannot be spoken goes to the quarantine.
+
+    workers: processes, 0 for one a core; the result does not depend on it.
+    """
     items, absent, missing = plan(prompts, settings)
     for variant, reason in absent.items():
         say(f"benchmark: no {variant} variant: {reason}")
@@ -29,7 +36,7 @@ def build(settings: Benchmark, target: Path) -> dict[str, Any]:
     work = WorkFolder("benchmark", recipe, speech)
     utterances = tts.speak_all(
         jobs, voices, work / "out", work / "rows", settings.seed,
-        shard_clips=SHARD_CLIPS, label="benchmark", total=len(jobs),
+        workers=workers, shard_clips=SHARD_CLIPS, label="benchmark", total=len(jobs),
     )  # fmt: skip
     pairs = list(zip(items, utterances, strict=True))
     rows = [item.row(utterance) for item, utterance in pairs if utterance["error"] is None]

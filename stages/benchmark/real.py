@@ -30,8 +30,8 @@ class Found:
     prompts: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # by (lang, key, prompt)
 
 
-def build(settings: Benchmark, target: Path) -> dict[str, Any]:
-    """Read the folder `settings.path` and publish it as `target`; returns the metrics.
+def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
+    """Read the folder `settings.path` and publish it as `target`; returns the metrics. workers: processes, 0 for one a core.
 
     Raises InserterError when the folder or the closed-ended part is not there, or nothing in it can be used.
     """
@@ -43,7 +43,7 @@ def build(settings: Benchmark, target: Path) -> dict[str, Any]:
     # 9.6 GB of audio are not hashed: a file counts as changed when its size or time has
     stamps = [[item_id, str(path), path.stat().st_size, path.stat().st_mtime_ns] for item_id, path in wavs]
     work = WorkFolder("benchmark", {"path": str(root.resolve()), "wavs": stamps}, files)
-    clips = encode_all(wavs, work)
+    clips = encode_all(wavs, work, workers)
     rows = _rows(found, clips)
     metrics = finish(work, target, list(found.prompts.values()), rows, found.quarantined)
     present = {row["variant"] for row in rows}

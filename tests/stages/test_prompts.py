@@ -1,0 +1,127 @@
+"""Prompts: the benchmark stays unseen, every argument is the scorer's, and everything asked for can be heard.
+
+If the two worlds shared topics or wordings, SFT would train on the benchmark and its score would mean nothing.
+"""
+
+import json
+import re
+from collections import Counter
+
+import pytest
+from num2words import num2words
+
+from stages.common.errors import InserterError
+from stages.common.ifeval import CHECKS
+from stages.common.prompts import INSTRUCTION_TYPES, PAIRED, generate, overlap
+from stages.common.prompts.constraints import LANGUAGES, partners
+from stages.common.prompts.worlds import phrases
+
+TRAIN = generate("train", 1, count=2000)
+BENCHMARK = generate("benchmark", 1, per_type=12)
+EVERY = [pytest.param(prompts, id=world) for world, prompts in (("train", TRAIN), ("benchmark", BENCHMARK))]
+
+
+def test_the_25_types_are_the_scorers():
+    assert set(INSTRUCTION_TYPES) == set(CHECKS)
+    assert len(INSTRUCTION_TYPES) == 25
+
+
+def test_worlds_share_no_topic_request_or_wording():
+    train, held = phrases("train"), phrases("benchmark")
+    assert len(train.topics) >= 60
+    assert len(held.topics) >= 40
+    for world, least in ((train, 3), (held, 2)):
+        assert set(world.wordings) == set(INSTRUCTION_TYPES)
+        assert all(len(set(said)) >= least for said in world.wordings.values())
+        assert all(len(set(topic.words)) == 4 for topic in world.topics)
+    for name in ("requests", "end_phrases", "first_words", "splitters"):
+        assert not set(getattr(train, name)) & set(getattr(held, name)), name
+    for kind in INSTRUCTION_TYPES:
+        assert not set(train.wordings[kind]) & set(held.wordings[kind]), kind
+    assert not {topic.about.lower() for topic in train.topics} & {topic.about.lower() for topic in held.topics}
+    assert not {topic.question for topic in train.topics} & {topic.question for topic in held.topics}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_run_of_eight_words_is_in_both_worlds(seed):
+    train = [prompt.prompt for prompt in generate("train", seed, count=2000)]
+    held = [prompt.prompt for prompt in generate("benchmark", seed, per_type=40)]
+    assert overlap(train, held) == []
+
+
+def test_overlap_finds_copies_whatever_their_case_and_marks():
+    held = ["Write about the sea, in fewer than forty words please and thank you.", "Say hello."]
+    copied = ["WRITE about the sea in fewer than forty words!", "say hello"]
+    assert overlap([*copied, "Write about the sea in fewer than fifty words."], held) == copied
+
+
+@pytest.mark.parametrize("prompts", EVERY)
+def test_arguments_are_exactly_what_the_scorer_reads(prompts):
+    for prompt in prompts:
+        assert len(prompt.kwargs) == len(prompt.instruction_id_list)
+        for kind, kwargs in zip(prompt.instruction_id_list, prompt.kwargs, strict=True):
+            CHECKS[kind].read(kwargs, "reference")  # refuses what is missing, empty, or of another type's
+            assert set(kwargs) == set(CHECKS[kind].arguments)
+
+
+@pytest.mark.parametrize("prompts", EVERY)
+def test_every_argument_is_said(prompts):
+    """What the checker compares with must be in the prompt, or nobody could follow it."""
+    for prompt in prompts:
+        heard = prompt.prompt.lower()
+        for kwargs in prompt.kwargs:
+            for name, value in kwargs.items():
+                if name.endswith("relation"):
+                    continue
+                said = LANGUAGES[value] if name == "language" else num2words(value) if isinstance(value, int) else value
+                for one in said if isinstance(said, list) else [said]:
+                    assert re.search(rf"(?<!\w){re.escape(one.lower())}", heard), (name, value, prompt.prompt)
+
+
+@pytest.mark.parametrize("prompts", EVERY)
+def test_prompts_have_nothing_that_cannot_be_heard(prompts):
+    for prompt in prompts:
+        assert re.fullmatch(r"[A-Za-z0-9 .,?'-]+", prompt.prompt), prompt.prompt
+        assert "  " not in prompt.prompt
+
+
+@pytest.mark.parametrize("prompts", EVERY)
+def test_prompts_differ_and_two_constraints_are_compatible(prompts):
+    assert len({prompt.prompt for prompt in prompts}) == len(prompts)
+    assert len({prompt.key for prompt in prompts}) == len(prompts)
+    pairs = [prompt.instruction_id_list for prompt in prompts if len(prompt.instruction_id_list) > 1]
+    assert pairs
+    assert all(len(pair) == 2 and pair[1] in partners(pair[0]) and pair[0] in partners(pair[1]) for pair in pairs)
+    assert len(pairs) < 1.2 * PAIRED * len(prompts)
+
+
+def test_a_pair_never_asks_for_and_forbids_the_same_word():
+    for prompt in TRAIN:
+        asked = {word for kwargs in prompt.kwargs for word in kwargs.get("keywords", [])}
+        forbidden = {word for kwargs in prompt.kwargs for word in kwargs.get("forbidden_words", [])}
+        assert not asked & forbidden
+
+
+def test_per_type_gives_as_many_of_each_and_count_follows_the_weights():
+    assert set(Counter(prompt.instruction_id_list[0] for prompt in BENCHMARK).values()) == {12}
+    seen = Counter(prompt.instruction_id_list[0] for prompt in TRAIN)
+    assert set(seen) == set(INSTRUCTION_TYPES)
+    assert seen["punctuation:no_comma"] > seen["combination:two_responses"]
+
+
+def test_same_seed_same_prompts_and_a_longer_list_begins_with_the_shorter():
+    assert generate("train", 1, count=50) == TRAIN[:50]
+    assert generate("train", 2, count=50) != TRAIN[:50]
+    shorter = {prompt.key: prompt for prompt in generate("benchmark", 1, per_type=2)}
+    assert shorter == {prompt.key: prompt for prompt in BENCHMARK if prompt.key in shorter}
+
+
+def test_a_record_has_the_benchmarks_fields_and_survives_json():
+    record = BENCHMARK[0].record()
+    assert list(record) == ["key", "prompt", "instruction_id_list", "kwargs"]
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_more_prompts_than_a_world_has_is_refused_with_a_remedy():
+    with pytest.raises(InserterError, match=r"no further prompt of type \w+:\w+ after \d+\. Ask for fewer prompts"):
+        generate("benchmark", 1, per_type=2000)
