@@ -154,7 +154,7 @@ def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | No
 
 
 def _tallied(rows: Iterable[dict], tally: Tally) -> Iterator[dict]:
-    for row in tqdm(rows, desc="score", unit=" records", delay=3):
+    for row in tqdm(rows, desc="score", unit=" records", delay=5):
         tally.add(row)
         yield row
 

@@ -1,5 +1,7 @@
 """The 25 checks: each passes and fails where its rule says, in both modes; robust mode mends what the reference gets wrong."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import langdetect
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.ifeval import CHECKS, Unscorable, check, loose_forms, verdicts, without_marker
+from stages.common.ifeval.arguments import MORE_RELATIONS
 
 LESS, LEAST = "less than", "at least"
 SPANISH = "Todos los domingos mi abuela prepara una sopa de verduras y nos cuenta historias de cuando vivía en el campo."
@@ -243,3 +246,13 @@ def test_any_arguments_are_read_or_refused(data, name, mode):
         assert check(name, "Some text (with a few words).", kwargs, mode) in (True, False)
     except Unscorable as error:
         assert error.reason in ("missing argument", "unusable argument", "unexpected argument")
+
+
+def test_the_guide_names_every_rule_and_its_example_runs():
+    guide = (Path(__file__).parents[2] / "docs" / "SCORING.md").read_text(encoding="utf-8")
+    for name, found in CHECKS.items():
+        (row,) = [line for line in guide.splitlines() if line.startswith(f"| `{name}` |")]
+        assert all(argument in row for argument in found.arguments), name
+    assert all(f"`{relation}`" in guide for relation in MORE_RELATIONS)
+    (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    exec(compile(example, "SCORING.md", "exec"), {})

@@ -32,9 +32,7 @@ def forbidden_words(response: str, forbidden_words: list[str]) -> bool:
 
     The second half is what finds a Chinese word, which has no boundaries around it.
     """
-    return not any(
-        word in response or re.search(rf"\b{re.escape(word)}\b", response, re.IGNORECASE) for word in forbidden_words
-    )
+    return not any(word in response or re.search(rf"\b{re.escape(word)}\b", response, re.IGNORECASE) for word in forbidden_words)
 
 
 def letter_frequency(response: str, letter: str, let_frequency: float, let_relation: Relation) -> bool:

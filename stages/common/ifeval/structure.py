@@ -29,11 +29,8 @@ CONSTRAINED = (
 
 def number_sentences(response: str, num_sentences: float, relation: Relation) -> bool:
     """length_constraints:number_sentences: with Han the pieces between 。！？, else English ones by Punkt."""
-    if HAN.search(response):
-        count = sum(not is_blank(piece) for piece in SENTENCE_END.split(response))
-    else:
-        count = len(sentences(response))
-    return relation(count, num_sentences)
+    pieces = SENTENCE_END.split(response) if HAN.search(response) else sentences(response)
+    return relation(sum(not is_blank(piece) for piece in pieces), num_sentences)
 
 
 def number_words(response: str, num_words: float, relation: Relation) -> bool:
