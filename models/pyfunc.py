@@ -7,6 +7,7 @@ MLflow keeps this file as the model's code ("models from code"), so nothing is p
 import base64
 import binascii
 import io
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+# MLflow asks for a type hint on `model_input`, and would derive another signature from it than SIGNATURE.
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")
 
 SAMPLE_RATE = 16_000
 REQUIREMENTS = (
@@ -57,7 +61,6 @@ class InserterModel(PythonModel):
         self.model = InserterForConditionalGeneration.from_pretrained(folder)
         self.model.to(device)  # type: ignore[arg-type]  # transformers' annotation hides torch's overloads
 
-    # no type hint on model_input: MLflow would derive another signature from it
     def predict(self, context, model_input, params: dict[str, Any] | None = None) -> list[str]:
         """One answer a record, in order. Raises MlflowException (HTTP 400) that names the record and its fault."""
         from models.generation import Prompt, generate_answers
@@ -133,12 +136,16 @@ def _missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
 
 
-def input_example() -> pd.DataFrame:
-    """One record as JSON carries it: a quarter of a second of a 440 Hz tone, FLAC in base64, and a text."""
+def input_example() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """One record as JSON carries it (a quarter of a second of a 440 Hz tone, FLAC in base64, and a text), and parameters.
+
+    MLflow asks the model for this answer when it is logged: 8 tokens keep that short.
+    """
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE // 4) / SAMPLE_RATE)
     buffer = io.BytesIO()
     soundfile.write(buffer, tone, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return pd.DataFrame([{"audio": base64.b64encode(buffer.getvalue()).decode(), "text": "What do you hear?"}])
+    record = {"audio": base64.b64encode(buffer.getvalue()).decode(), "text": "What do you hear?"}
+    return pd.DataFrame([record]), {"max_new_tokens": 8}
 
 
 def requirements() -> list[str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from dataclasses import dataclass
+from importlib.util import find_spec  # importing `models` itself takes seconds
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,7 @@ def read_inputs() -> Inputs:
     reports.pop(OWN, None)
     if "gap_closed" not in reports["evaluate"]:
         raise InserterError("reports/evaluate.json has no gap_closed", "Run `dvc repro evaluate`")
-    import models
-
-    code = sorted(Path(models.__file__ or "").parent.rglob("*.py"))
+    code = sorted(Path(find_spec("models").origin).parent.rglob("*.py"))  # type: ignore[union-attr,arg-type]
     weights = sorted(path for path in MODEL.rglob("*") if path.is_file())
     items = _items()
     names = [path.relative_to(MODEL).as_posix() for path in weights]

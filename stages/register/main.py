@@ -28,9 +28,7 @@ def main(params: Params) -> dict[str, Any]:
     else:
         say(f"register: these inputs are version {version} of {register.model} already")
     client.set_registered_model_alias(register.model, CHALLENGER, str(version))
-    close_runs(
-        client, experiment, inputs.fingerprint, client.get_model_version(register.model, str(version)).run_id or ""
-    )
+    close_runs(client, experiment, inputs.fingerprint, client.get_model_version(register.model, str(version)).run_id or "")
     say(f"register: {register.model} version {version} is @{CHALLENGER}")
     return {"model": register.model, "version": version, "alias": CHALLENGER, "fingerprint": inputs.fingerprint}
 

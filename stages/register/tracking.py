@@ -1,6 +1,7 @@
 """The connection to MLflow, shared by the stage and the promotion."""
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ RESPONSES = "evaluate/responses.jsonl"  # artifact of a version's run: what prom
 def connect(register: Register) -> "MlflowClient":
     """A client of `register.tracking_uri`, set for the process. Raises InserterError where there is no such store."""
     quiet()
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):  # the migrations of a new database are 60 lines
         logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow

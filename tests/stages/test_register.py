@@ -213,7 +213,7 @@ def test_a_missing_input_names_itself_and_the_remedy(here, tmp_path, monkeypatch
 def test_a_store_that_mlflow_refuses_is_one_line(here):
     params, _ = here
     bad = params.model_copy(update={"register_": params.register_.model_copy(update={"tracking_uri": "file:./mlruns"})})
-    with pytest.raises(InserterError, match="sqlite:///FILE.db"):
+    with pytest.raises(InserterError, match=r"sqlite:///FILE\.db"):
         main(bad)
 
 

@@ -1,0 +1,154 @@
+"""Promotion on a real registry: who becomes champion, who does not, and what is written down."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from flows.promotion import compare, promote, promotion_flow
+from stages.common.errors import InserterError
+from stages.common.files import write_jsonl
+from stages.common.params import Params, load
+from stages.register.tracking import RESPONSES, connect, experiment_id
+
+ROOT = Path(__file__).parents[2]
+KEYS, VARIANTS = 20, ("standard", "noise")
+PASSED = {"gate.corpus": "passed", "gate.verify": "passed", "items": "set-1", "gap_closed": "0.6"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Params:
+    folder = tmp_path_factory.mktemp("promotion")
+    params = load(ROOT / "params.yaml")
+    register = params.register_.model_copy(update={"tracking_uri": f"sqlite:///{folder}/mlflow.db", "min_gap_closed": 0.3})
+    return params.model_copy(update={"register_": register})
+
+
+@pytest.fixture
+def params(store, request) -> Params:
+    """A registered model of the test's own."""
+    register = store.register_.model_copy(update={"model": request.node.name})
+    return store.model_copy(update={"register_": register})
+
+
+def add(params: Params, tmp_path: Path, good: int, keys: int = KEYS, **tags: str) -> int:
+    """A challenger that follows the heard instruction of the first `good` keys, and every one that it reads."""
+    register = params.register_
+    client = connect(register)
+    run = client.create_run(experiment_id(client, register)).info.run_id
+    rows = [
+        {"item_id": f"{key}-{variant}", "key": str(key), "variant": variant, "form": form, "response": "x",
+         "strict": [form == "read" or key < good, True], "loose": [True, True]}
+        for key in range(keys) for variant in VARIANTS for form in ("heard", "read")
+    ]  # fmt: skip
+    rows.append({"item_id": "open", "key": "open", "variant": "standard", "form": "heard", "response": "x"})
+    path = write_jsonl(tmp_path / "responses.jsonl", rows)
+    client.log_artifact(run, str(path), RESPONSES.partition("/")[0])
+    if not client.search_registered_models(f"name = '{register.model}'"):
+        client.create_registered_model(register.model)
+    merged = {**PASSED, **tags}
+    version = client.create_model_version(register.model, f"runs:/{run}/model", run, tags=merged)
+    client.set_registered_model_alias(register.model, "challenger", version.version)
+    return int(version.version)
+
+
+def champion(params: Params) -> int | None:
+    aliases = mlflow.MlflowClient().get_registered_model(params.register_.model).aliases
+    return int(aliases["champion"]) if "champion" in aliases else None
+
+
+def tags(params: Params, version: int) -> dict[str, str]:
+    return mlflow.MlflowClient().get_model_version(params.register_.model, str(version)).tags
+
+
+def test_the_first_that_passes_is_champion_and_stays_so(params, tmp_path):
+    add(params, tmp_path, good=10)
+    result = promote(params)
+    assert (result["decision"], result["version"], result["alias"], result["against"]) == ("promoted", 1, "champion", None)
+    assert champion(params) == 1
+    before = tags(params, 1)
+    assert before["promotion.decision"] == "promoted" and "gap closed 0.600" in before["promotion.reason"]
+    again = promote(params)
+    assert (again["decision"], again["alias"]) == ("kept", "champion") and tags(params, 1) == before
+
+
+def test_a_better_one_takes_the_alias_and_the_figures_are_on_record(params, tmp_path):
+    add(params, tmp_path, good=8)
+    promote(params)
+    add(params, tmp_path, good=16)
+    result = promotion_flow.fn(2, _file(params, tmp_path))
+    assert (result["decision"], result["against"], champion(params)) == ("promoted", 1, 2)
+    # 8 of 20 keys gained, none lost: of 2^20 sign flips those with all eight up are 2^-8
+    assert result["p_value"] == pytest.approx(2**-8, abs=0.003)
+    assert (result["rate"], result["champion_rate"]) == (0.9, 0.7) and (result["items"], result["clips"]) == (20, 40)
+    recorded = tags(params, 2)
+    assert float(recorded["promotion.p_value"]) == result["p_value"] and recorded["promotion.time"] == result["time"]
+    version = mlflow.MlflowClient().get_model_version_by_alias(params.register_.model, "champion")
+    log = Path(mlflow.MlflowClient().download_artifacts(version.run_id, "promotion.jsonl", str(tmp_path))).read_text()
+    assert [json.loads(line) for line in log.splitlines()] == [result]
+
+
+@pytest.mark.parametrize("good", [4, 8, 9])
+def test_a_worse_equal_or_barely_better_one_leaves_the_champion(params, tmp_path, good):
+    add(params, tmp_path, good=8)
+    promote(params)
+    add(params, tmp_path, good=good)
+    result = promote(params)
+    assert (result["decision"], result["alias"], champion(params)) == ("kept", None, 1)
+    assert result["p_value"] > 0.05 and tags(params, 2)["promotion.reason"] == result["reason"]
+
+
+def test_a_failed_gate_refuses_before_anything_is_compared(params, tmp_path):
+    add(params, tmp_path, good=20, **{"gate.verify": "failed"})
+    result = promote(params)
+    assert result["decision"] == "refused" and "verify" in result["reason"] and champion(params) is None
+
+
+def test_a_deaf_first_version_is_refused(params, tmp_path):
+    add(params, tmp_path, good=20, gap_closed="0.1")
+    result = promote(params)
+    assert result["decision"] == "refused" and "0.100" in result["reason"] and champion(params) is None
+
+
+@pytest.mark.parametrize("other", [{"items": "set-2"}, {"keys": KEYS + 1}])
+def test_verdicts_on_other_items_are_not_compared(params, tmp_path, other):
+    add(params, tmp_path, good=2)
+    promote(params)
+    add(params, tmp_path, good=20, **other)
+    result = promote(params)
+    assert result["decision"] == "refused" and "other benchmark items" in result["reason"] and champion(params) == 1
+
+
+def test_a_later_decision_leaves_no_figure_of_an_earlier_one(params, tmp_path):
+    add(params, tmp_path, good=8)
+    promote(params)
+    add(params, tmp_path, good=8)
+    promote(params)
+    assert "promotion.p_value" in tags(params, 2)
+    mlflow.MlflowClient().set_model_version_tag(params.register_.model, "2", "gate.verify", "failed")
+    promote(params)
+    assert tags(params, 2)["promotion.decision"] == "refused" and "promotion.p_value" not in tags(params, 2)
+
+
+def test_variants_of_one_item_are_not_independent_evidence():
+    """Three keys gained are three coin flips, in however many variants they were heard."""
+    old = {f"{key}-{variant}": (str(key), [False]) for key in range(3) for variant in range(50)}
+    new = {item: (key, [True]) for item, (key, _) in old.items()}
+    assert compare(new, old, confidence=0.95, champion=1).figures["p_value"] == pytest.approx(1 / 8)
+
+
+def test_no_version_says_what_to_do(params, tmp_path):
+    with pytest.raises(InserterError, match=r"no challenger in the registry\. Register one"):
+        promote(params)
+    add(params, tmp_path, good=1)
+    with pytest.raises(InserterError, match=r"no version 7\. There are: 1"):
+        promote(params, 7)
+
+
+def _file(params: Params, folder: Path) -> str:
+    import yaml
+
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(params.model_dump(mode="json", by_alias=True)))
+    return str(path)

@@ -1,0 +1,109 @@
+"""The champion behind `mlflow models serve`: a real server, real HTTP, audio in and an answer out."""
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from models.generation import Prompt, generate_answers
+from models.pyfunc import pyfunc_arguments
+
+WAVE = (0.1 * np.sin(np.arange(8_000) / 7)).astype(np.float32)
+SHORT = {"max_new_tokens": 6}
+PATIENCE = 180  # seconds until the server must have come up; it takes about 15 on a quiet machine
+
+
+@pytest.fixture(scope="module")
+def url(tiny_model, tmp_path_factory):
+    """The address of a server of `models:/served@champion`."""
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("serving")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    experiment = mlflow.create_experiment("serving", artifact_location=(folder / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
+        logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(tiny_model))
+    mlflow.MlflowClient().set_registered_model_alias("served", "champion", logged.registered_model_version)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    environment.pop("PYTHONPATH", None)  # it has to find `models` in its own code
+    command = "-m mlflow models serve -m models:/served@champion --env-manager local --host 127.0.0.1 --workers 1"
+    log = (folder / "server.log").open("w+")
+    server = subprocess.Popen(
+        [sys.executable, *command.split(), "--port", str(port)],
+        cwd=folder,
+        env=environment,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait(address, server, folder / "server.log")
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+        log.close()
+
+
+def _wait(address: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/ping", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not come up:\n{log.read_text()[-3000:]}")
+
+
+def post(address: str, body: dict) -> tuple[int, dict]:
+    request = urllib.request.Request(f"{address}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def wav_base64() -> str:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, WAVE, 16_000, format="WAV", subtype="FLOAT")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_audio_over_http_gets_the_models_own_answers(url, tiny_model):
+    records = [{"audio": wav_base64(), "text": "Answer this."}, {"text": "Say something."}, {"audio": WAVE.tolist()}]
+    status, body = post(url, {"dataframe_records": records, "params": SHORT})
+    model, processor = (c.from_pretrained(tiny_model) for c in (InserterForConditionalGeneration, InserterProcessor))
+    prompts = [Prompt("Answer this.", WAVE), Prompt("Say something."), Prompt(None, WAVE)]
+    assert status == 200
+    assert body["predictions"] == [generate_answers(model, processor, [prompt], **SHORT)[0] for prompt in prompts]
+
+
+def test_what_is_not_audio_is_a_400_that_says_so(url):
+    bad = base64.b64encode(b"this is no audio").decode()
+    status, body = post(url, {"dataframe_records": [{"audio": bad, "text": "x"}]})
+    assert status == 400 and "record 0: audio cannot be decoded" in json.dumps(body)
