@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from stages.check.frames import Row, Shards, frame
 from stages.check.rules import Table, above, contains, one_of, present, rows, unique, within
+from stages.common.files import read_json
 from stages.common.params import Params
-from stages.common.paths import DATA
+from stages.common.paths import DATA, REPORTS
 from stages.common.tables import ITEMS
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def benchmark(params: Params) -> list[Table]:
             (contains("instruction_id_list", sorted(CHECKS), "Raise benchmark.items_per_type, or complete the data set"),),
         ),
         Table("variants", _variants(items), "variant", (within("missing_share", INCOMPLETE, high=missing),)),
+        Table("absent variants", _absent(items), "variant", (present("reason", AGAIN),)),
+        Table("counts", _counts(items), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
         Table("twins", _twins(items), "item_id", (one_of("standard_twin", [True], INCOMPLETE, mostly=1 - missing),)),
     ]
 
@@ -90,6 +93,25 @@ def _variants(items: "pd.DataFrame") -> "pd.DataFrame":
     counts = items.groupby(["lang", "variant"])["key"].nunique()
     missing = 1 - counts / counts.groupby("lang").transform("max")
     return pd.DataFrame({"variant": [f"{lang}/{name}" for lang, name in counts.index], "missing_share": missing.to_list()})
+
+
+def _absent(items: "pd.DataFrame") -> "pd.DataFrame":
+    """The variants that no item has, with the reason that the stage gave."""
+    import pandas as pd
+
+    reasons = read_json(REPORTS / "benchmark.json").get("absent", {})
+    names = [name for name in VARIANTS if name not in set(items["variant"])]
+    return pd.DataFrame({"variant": names, "reason": [reasons.get(name) for name in names]})
+
+
+def _counts(items: "pd.DataFrame") -> "pd.DataFrame":
+    """One row: the records that are neither items nor in quarantine; must be 0."""
+    import pandas as pd
+
+    report = read_json(REPORTS / "benchmark.json")
+    known = "read" in report and "total" in report.get("quarantined", {})
+    lost = report["read"] - report["quarantined"]["total"] - len(items) if known else None
+    return pd.DataFrame([{"report": "reports/benchmark.json", "lost": lost}])
 
 
 def _twins(items: "pd.DataFrame") -> "pd.DataFrame":

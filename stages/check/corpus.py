@@ -1,19 +1,26 @@
 """The gate after `corpus`: documents told apart, of the size asked for, with a licence, and a held-out part."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from stages.check.frames import Row, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
-from stages.common.files import read_json
+from stages.common.files import read_json, read_jsonl
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import DOCUMENTS
 
-COLUMNS = ["doc_id", "source", "license", "split", "n_words", "characters"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["doc_id", "source", "license", "split", "n_words", "characters", "benchmark_text"]
 AGAIN = "Delete data/corpus and run `dvc repro corpus`"
 
 
 def corpus(params: Params) -> list[Table]:
     wanted = params.corpus
-    documents = frame(DATA / "corpus", DOCUMENTS, _measure, COLUMNS)
+    asked = _asked(wanted.decontaminate_ngram)
+    documents = frame(DATA / "corpus", DOCUMENTS, lambda row: _measure(row, asked, wanted.decontaminate_ngram), COLUMNS)
     heldout = documents[documents["split"] == "heldout"]
     sources = [source.name for source in wanted.sources]
     return [
@@ -30,6 +37,7 @@ def corpus(params: Params) -> list[Table]:
                 within("n_words", AGAIN, wanted.min_words, wanted.max_words),
                 one_of("split", ["train", "heldout"], AGAIN),
                 one_of("source", sources, AGAIN),
+                one_of("benchmark_text", [False], AGAIN),
                 present("license", "Give each of corpus.sources its license"),
             ),
         ),
@@ -60,12 +68,28 @@ def corpus(params: Params) -> list[Table]:
     ]
 
 
-def _measure(row: Row) -> Row:
+def _asked(n: int) -> set[tuple[str, ...]]:
+    """The n-grams of the benchmark's prompts."""
+    return {gram for row in read_jsonl(DATA / "benchmark" / "prompts.jsonl") for gram in _ngrams(row["prompt"], n)}
+
+
+def _ngrams(text: str, n: int) -> Iterator[tuple[str, ...]]:
+    """Runs of n words, plainly split at blanks: whatever the corpus stage calls a word, an overlap here is one there."""
+    words = text.lower().split()
+    return zip(*(words[start:] for start in range(n)), strict=False)
+
+
+def _measure(row: Row, asked: set[tuple[str, ...]], n: int) -> Row:
     text = row["text"]
-    return {**row, "license": row["license"] or None, "characters": None if text is None else len(text.strip())}
+    return {
+        **row,
+        "license": row["license"] or None,
+        "characters": None if text is None else len(text.strip()),
+        "benchmark_text": any(gram in asked for gram in _ngrams(text or "", n)),
+    }
 
 
-def _report():
+def _report() -> "pd.DataFrame":
     import pandas as pd
 
     path = REPORTS / "corpus.json"

@@ -7,7 +7,7 @@ from stages.check.rules import Table, above, absent, mean_within, one_of, presen
 from stages.common.audio import SAMPLE_RATE
 from stages.common.params import Params
 from stages.common.paths import DATA
-from stages.common.tables import UTTERANCES, VERIFIED
+from stages.common.tables import SPANS, UTTERANCES, VERIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,12 +58,13 @@ def verify(params: Params) -> list[Table]:
             ),
         ),
         Table(
-            "synthesize/verify",
+            "segment/synthesize/verify",
             _reconciled(clean, quarantine),
             "utt_id",
             (
-                one_of("synthesized", [1], "A verified clip was never spoken: " + AGAIN),
-                one_of("verified", [1], "A spoken clip is lost or counted twice: " + AGAIN),
+                one_of("segmented", [1], "A clip belongs to no span: " + SPEAK_AGAIN),
+                one_of("synthesized", [1], "A span was not spoken, or twice: " + SPEAK_AGAIN),
+                one_of("verified", [1], "A spoken clip is lost, or counted twice: " + AGAIN),
             ),
         ),
     ]
@@ -86,11 +87,13 @@ def _all(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _reconciled(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
-    """One row an utterance: how often it was spoken and how often verified; both must be 1."""
+    """One row an utterance: how often it is a span, was spoken and was verified; all must be 1."""
     import pandas as pd
 
+    spans = frame(DATA / "segment" / "spans.parquet", SPANS, picker("utt_id"), ["utt_id"])
     spoken = frame(DATA / "synthesize" / "utterances.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
     counts = {
+        "segmented": spans["utt_id"].value_counts(),
         "synthesized": spoken["utt_id"].value_counts(),
         "verified": pd.concat([clean["utt_id"], quarantine["utt_id"]]).value_counts(),
     }

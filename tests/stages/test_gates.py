@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from stages.check.check import check
-from stages.common.files import read_table, write_json, write_table
+from stages.common.files import read_json, read_table, write_json, write_jsonl, write_table
 from stages.common.ifeval import CHECKS
 from stages.common.params import Params, load
-from stages.common.tables import DOCUMENTS, HELDOUT, ITEMS, SEQUENCES, UTTERANCES, VERIFIED
+from stages.common.tables import DOCUMENTS, HELDOUT, ITEMS, SEQUENCES, SPANS, UTTERANCES, VERIFIED
 
 ROOT = Path(__file__).parents[2]
 SHARD = bytes(1000)
 TABLES = {
     "data/corpus/documents-00000.parquet": DOCUMENTS,
+    "data/segment/spans.parquet": SPANS,
     "data/synthesize/utterances.parquet": UTTERANCES,
     "data/verify/clean.parquet": VERIFIED,
     "data/verify/quarantine.parquet": VERIFIED,
@@ -26,7 +27,7 @@ TABLES = {
     "data/interleave/heldout.parquet": HELDOUT,
     "data/benchmark/items.parquet": ITEMS,
 }
-DOCS, UTTS, CLEAN, QUARANTINE, SEQS, HELD, BENCH = TABLES
+DOCS, SPEECH, UTTS, CLEAN, QUARANTINE, SEQS, HELD, BENCH = TABLES
 
 
 @pytest.fixture
@@ -46,6 +47,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for stage in ("synthesize", "benchmark"):
         (tmp_path / "data" / stage / "shard-00000.tar").write_bytes(SHARD)
     write_json("reports/corpus.json", {"decontaminated": 0})
+    write_jsonl("data/benchmark/prompts.jsonl", [{"key": "0", "prompt": "Write a poem about the sea in ten words."}])
+    absent = dict.fromkeys(("accent", "paralinguistics", "disfluency"), "no such voice")
+    write_json("reports/benchmark.json", {"read": 51, "quarantined": {"total": 1, "silent": 1}, "absent": absent})
     return tmp_path
 
 
@@ -65,6 +69,7 @@ def _good() -> dict[str, list[dict]]:
     kinds = ["interleaved"] * 4 + ["transcribe", "transcribe", "continue"] + ["text"] * 3
     return {
         DOCS: documents,
+        SPEECH: [_span(clip) for clip in clips],
         UTTS: clips,
         CLEAN: verified[:19],
         QUARANTINE: [{**verified[19], "wer": 0.9, "reason": "wer 0.90 > 0.35"}],
@@ -86,6 +91,10 @@ def _document(n: int) -> dict:
         "text": "word " * 100,
         "n_words": 100,
     }
+
+
+def _span(clip: dict) -> dict:
+    return {**{name: clip[name] for name in SPANS.names if name in clip}, "level": "word", "start": 0, "end": 2}
 
 
 def _clip(n: int) -> dict:
@@ -172,6 +181,7 @@ BROKEN = [
     ("corpus", DOCS, _set(4, n_words=59), BETWEEN, "n_words", 1, ["d4"]),
     ("corpus", DOCS, _set(4, n_words=181), BETWEEN, "n_words", 1, ["d4"]),
     ("corpus", DOCS, _set(5, split="test"), SET, "split", 1, ["d5"]),
+    ("corpus", DOCS, _set(6, text="So: write a poem about the SEA in ten words."), SET, "benchmark_text", 1, ["d6"]),
     ("corpus", DOCS, _set(5, license=""), PRESENT, "license", 1, ["d5"]),
     ("corpus", DOCS, _set(11, split="train"), ROWS, None, 0, []),
     ("corpus", DOCS, lambda rows: rows.clear(), ROWS, None, 0, []),
@@ -190,6 +200,7 @@ BROKEN = [
     ("verify", CLEAN, lambda rows: rows.pop(), SET, "verified", 1, ["u18"]),
     ("verify", CLEAN, lambda rows: rows.clear(), ROWS, None, 0, []),
     ("verify", UTTS, lambda rows: rows.pop(), SET, "synthesized", 1, ["u19"]),
+    ("verify", SPEECH, lambda rows: rows.pop(), SET, "segmented", 1, ["u19"]),
     ("verify", QUARANTINE, _set(0, reason=None), PRESENT, "reason", 1, ["u19"]),
     ("verify", QUARANTINE, lambda rows: rows.extend([{**rows[0], "utt_id": f"q{n}"} for n in range(3)]),
      MEAN, "quarantined", 4, ["u19", "q0", "q1", "q2"]),
@@ -256,6 +267,18 @@ def test_a_corpus_that_was_not_decontaminated_is_refused(workspace: Path, params
     write_json("reports/corpus.json", {"documents": 12})
     failed = [f for f in check("corpus", params)["expectations"] if not f["passed"]]
     assert [f["column"] for f in failed] == ["decontaminated"]
+
+
+def test_a_variant_without_items_needs_a_reason(workspace: Path, params: Params) -> None:
+    write_json("reports/benchmark.json", {**read_json("reports/benchmark.json"), "absent": {"accent": "no such voice"}})
+    (failed,) = [f for f in check("benchmark", params)["expectations"] if not f["passed"]]
+    assert (failed["table"], failed["first_ids"]) == ("absent variants", ["paralinguistics", "disfluency"])
+
+
+def test_a_benchmark_record_that_is_nowhere_is_noticed(workspace: Path, params: Params) -> None:
+    write_json("reports/benchmark.json", {**read_json("reports/benchmark.json"), "read": 60})
+    (failed,) = [f for f in check("benchmark", params)["expectations"] if not f["passed"]]
+    assert (failed["column"], failed["observed"]) == ("lost", [9])
 
 
 def _run(module: str, name: str) -> subprocess.CompletedProcess:
