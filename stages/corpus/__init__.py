@@ -1,0 +1,1 @@
+"""corpus: sources in params → clean documents of whole paragraphs, without duplicates and benchmark prompts, split."""

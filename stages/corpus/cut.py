@@ -1,0 +1,59 @@
+"""Documents of whole paragraphs, or of whole sentences where a paragraph is too long, within a range of words."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from stages.common.sentences import sentences
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[str]) -> Iterator[str]:
+    """Texts of min_words to max_words words, in order; their paragraphs are separated by an empty line.
+
+    What cannot be placed is counted in `dropped`: a rest that is too short, a sentence that is too long.
+    """
+    piece = _Piece()
+    for paragraph in paragraphs:
+        if piece.words + count_words(paragraph) <= max_words:
+            piece.add(paragraph, "\n\n")
+            continue
+        if piece.words >= min_words:
+            yield piece.take()
+        if count_words(paragraph) <= max_words and not piece.words:
+            piece.add(paragraph, "\n\n")
+            continue
+        for number, sentence in enumerate(sentences(paragraph)):  # the paragraph does not fit: fill up with sentences
+            if count_words(sentence) > max_words:
+                dropped["sentence_too_long"] += 1
+            elif piece.words + count_words(sentence) <= max_words:
+                piece.add(sentence, " " if number else "\n\n")
+                continue
+            if piece.words >= min_words:
+                yield piece.take()
+            elif piece.words:
+                dropped["too_short"] += 1
+                piece.take()
+            if count_words(sentence) <= max_words:
+                piece.add(sentence, "")
+    if piece.words >= min_words:
+        yield piece.take()
+    elif piece.words:
+        dropped["too_short"] += 1
+
+
+class _Piece:
+    """A document that is being put together."""
+
+    def __init__(self) -> None:
+        self.text, self.words = "", 0
+
+    def add(self, text: str, separator: str) -> None:
+        self.text += (separator if self.text else "") + text
+        self.words += count_words(text)
+
+    def take(self) -> str:
+        text, self.text, self.words = self.text, "", 0
+        return text
