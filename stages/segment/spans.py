@@ -1,0 +1,111 @@
+"""Spans of a text that become speech: [start, end) character offsets at word borders, in order, without overlap.
+
+Shares and levels as in InSerter (arXiv 2503.02769): word-level runs, or spans bounded by punctuation. The length of a
+run is minimum + Poisson, mean `mean_words` (the paper does not give the distribution; Poisson(10) is slamkit's).
+"""
+
+import math
+import random
+import re
+from itertools import pairwise
+
+from stages.common.params import Segment, SentenceSpans, WordSpans
+from stages.common.sentences import sentence_spans
+
+Span = tuple[int, int]
+_WORD = re.compile(r"\S+")
+_CLAUSE_END = re.compile(r"[,;:—][\"'”’)]*\s+")
+
+
+def word_bounds(text: str) -> list[Span]:
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+def word_level(text: str, params: WordSpans, draw: random.Random) -> list[Span]:
+    """Random runs of at least min_words words, with at least one written word between two of them.
+
+    The expected share of words in runs is `share`: the run that would overshoot it is taken with the chance that makes it so.
+    """
+    bounds = word_bounds(text)
+    wanted = params.share * len(bounds)
+    lengths: list[int] = []
+    while True:
+        length = params.min_words + _poisson(max(0, params.mean_words - params.min_words), draw)
+        missing = wanted - sum(lengths)
+        if length <= missing or draw.random() * length < missing:
+            lengths.append(length)
+        if length >= missing:
+            break
+    while lengths and sum(lengths) + len(lengths) - 1 > len(bounds):
+        lengths.pop()
+    # The free words are the gaps: one between two runs, the rest spread evenly over all orders.
+    free = len(bounds) - sum(lengths) - max(0, len(lengths) - 1)
+    cuts = sorted(draw.randint(0, free) for _ in lengths)
+    spans, taken = [], 0
+    for number, (cut, length) in enumerate(zip(cuts, lengths, strict=True)):
+        first = cut + taken + number
+        spans.append((bounds[first][0], bounds[first + length - 1][1]))
+        taken += length
+    return spans
+
+
+def _poisson(mean: float, draw: random.Random) -> int:
+    """Knuth's method: fine for the small means of span lengths."""
+    limit, product, count = math.exp(-mean), draw.random(), 0
+    while product > limit:
+        product *= draw.random()
+        count += 1
+    return count
+
+
+def sentence_level(text: str, params: SentenceSpans, draw: random.Random) -> list[Span]:
+    """Random sentences, or clauses where a sentence has more than max_words words, making up `share` of the words."""
+    units = [unit for sentence in sentence_spans(text) for unit in _clauses(text, sentence, params.max_words)]
+    draw.shuffle(units)
+    missing = params.share * count_words(text)
+    chosen = []
+    for start, end in units:
+        words = count_words(text[start:end])
+        if words <= missing or draw.random() * words < missing:
+            chosen.append((start, end))
+        missing -= words
+        if missing <= 0:
+            break
+    return sorted(chosen)
+
+
+def _clauses(text: str, sentence: Span, max_words: int) -> list[Span]:
+    """The sentence when it is short enough; otherwise its clauses, as many together as fit, without those that are too long."""
+    start, end = sentence
+    if count_words(text[start:end]) <= max_words:
+        return [sentence]
+    borders = [start, *(match.end() for match in _CLAUSE_END.finditer(text, start, end)), end]
+    parts: list[Span] = []
+    for first, last in pairwise(borders):
+        last = first + len(text[first:last].rstrip())
+        if parts and count_words(text[parts[-1][0] : last]) <= max_words:
+            parts[-1] = (parts[-1][0], last)
+        else:
+            parts.append((first, last))
+    return [part for part in parts if 0 < count_words(text[part[0] : part[1]]) <= max_words]
+
+
+def context(text: str, params: Segment) -> Span | str:
+    """The first whole sentences with at least context_words words, or why there are none.
+
+    At most context_words + sentence.max_words words, with at least continuation_words words after them.
+    """
+    for _, end in sentence_spans(text):
+        words = count_words(text[:end])
+        if words < params.context_words:
+            continue
+        if words > params.context_words + params.sentence.max_words:
+            return "context_too_long"
+        if count_words(text[end:]) < params.continuation_words:
+            return "continuation_too_short"
+        return (len(text) - len(text.lstrip()), end)
+    return "context_too_short"
