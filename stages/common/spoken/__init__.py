@@ -92,7 +92,7 @@ _TABLE: list[tuple[str, _Replace]] = [
     (rf"(?<=\d)\s?(?P<unit>{_any_of(UNITS)})\b", lambda m: " " + UNITS[m["unit"]]),
     (r"(?<=\d)\s(?=\d+/\d)", " and "),
     (r"(?<![\d/])(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\d/])", numbers.fraction),
-    (r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th)\b", lambda m: numbers.number(m["number"], "ordinal")),
+    (r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th|(?<=[23])d)\b", lambda m: numbers.number(m["number"], "ordinal")),
     (r"'?(?<![\d,.])(?P<year>\d{1,4})(?P<mark>'?)s\b", numbers.decade),
     (_RANGE, numbers.span),
     (rf"(?<![\w-])-(?={_NUMBER})", "minus "),
