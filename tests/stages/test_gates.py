@@ -46,7 +46,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_table(path, rows, TABLES[path])
     for stage in ("synthesize", "benchmark"):
         (tmp_path / "data" / stage / "shard-00000.tar").write_bytes(SHARD)
-    write_json("reports/corpus.json", {"decontaminated": 0})
+    dropped = {"decontaminated": 1, "not_sampled": 7}
+    write_json("reports/corpus.json", {"documents": {"in": 20, "kept": 12, "dropped": dropped}, "decontaminated": 1})
     write_jsonl("data/benchmark/prompts.jsonl", [{"key": "0", "prompt": "Write a poem about the sea in ten words."}])
     absent = dict.fromkeys(("accent", "paralinguistics", "disfluency"), "no such voice")
     write_json("reports/benchmark.json", {"read": 51, "quarantined": {"total": 1, "silent": 1}, "absent": absent})
@@ -264,9 +265,17 @@ def test_only_the_first_ids_are_named(workspace: Path, params: Params) -> None:
 
 
 def test_a_corpus_that_was_not_decontaminated_is_refused(workspace: Path, params: Params) -> None:
-    write_json("reports/corpus.json", {"documents": 12})
+    report = read_json("reports/corpus.json")
+    del report["decontaminated"]
+    write_json("reports/corpus.json", report)
     failed = [f for f in check("corpus", params)["expectations"] if not f["passed"]]
     assert [f["column"] for f in failed] == ["decontaminated"]
+
+
+def test_a_document_that_was_lost_silently_is_noticed(workspace: Path, params: Params) -> None:
+    _edit(DOCS, lambda rows: rows.pop(0))
+    (failed,) = [f for f in check("corpus", params)["expectations"] if not f["passed"]]
+    assert (failed["table"], failed["column"], failed["observed"]) == ("counts", "lost", [1])
 
 
 def test_a_variant_without_items_needs_a_reason(workspace: Path, params: Params) -> None:
