@@ -19,10 +19,14 @@ def _punkt() -> Any:
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """[start, end) of each sentence in order, without the whitespace around it. A sentence never crosses an empty line."""
-    spans = []
+    spans: list[tuple[int, int]] = []
     start = 0
     for paragraph in text.split("\n\n"):
-        spans += [(start + first, start + last) for first, last in _punkt().span_tokenize(paragraph) if first < last]
+        for first, last in _punkt().span_tokenize(paragraph):
+            if spans and spans[-1][1] == start + first:  # Punkt parts "!:" too; a sentence ends before a blank
+                spans[-1] = (spans[-1][0], start + last)
+            elif first < last:
+                spans.append((start + first, start + last))
         start += len(paragraph) + 2
     return spans
 

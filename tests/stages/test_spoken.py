@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from stages.common.spoken import speakable, spoken_form
 
 CASES = [
-    ("13 colonies, 1,234 men and 1,000,000 more", "thirteen colonies, one thousand two hundred thirty-four men and one million more"),
+    ("13 colonies, 1,234 men and 1,000,000 more",
+     "thirteen colonies, one thousand two hundred thirty-four men and one million more"),
     ("On July 4, 1776, it began", "On July fourth, seventeen seventy-six, it began"),
     ("from 4 July 1776 to Sept. 5th, 1850", "from the fourth of July seventeen seventy-six to September fifth, eighteen fifty"),
     ("2001-12-25 or 12/25/2001", "December twenty-fifth, two thousand one or December twenty-fifth, two thousand one"),
@@ -17,7 +18,8 @@ CASES = [
     ("the 1990s, the '60s and 1998's end", "the nineteen nineties, the sixties and nineteen ninety-eight's end"),
     ("1941-45 and 10–20 days", "nineteen forty-one to forty-five and ten to twenty days"),
     ("the 21st century, the 2d of May and the 3rd", "the twenty-first century, the second of May and the third"),
-    ("$1,234.56, $1.50, $0.25 and $1", "one thousand two hundred thirty-four dollars and fifty-six cents, one dollar and fifty cents, "
+    ("$1,234.56, $1.50, $0.25 and $1",
+     "one thousand two hundred thirty-four dollars and fifty-six cents, one dollar and fifty cents, "
      "twenty-five cents and one dollar"),
     ("$1.5 billion, £3 million", "one point five billion dollars, three million pounds"),
     ("5% of 3.14", "five percent of three point one four"),
