@@ -107,7 +107,7 @@ def change_rate(wave: np.ndarray, factor: float) -> np.ndarray:
     goes on best from the one before.
     """
     _check(factor)
-    if factor == 1.0 or len(wave) < 2 * FRAME:
+    if abs(factor - 1) < 1e-3 or len(wave) < 2 * FRAME:  # 1 ms a second: nobody hears it, and rounding asks for it
         return np.asarray(wave, dtype=np.float32)
     length = round(len(wave) / factor)
     frames = -(-length // HOP) + 1

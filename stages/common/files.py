@@ -81,6 +81,18 @@ def write_table(path: Path | str, rows: list[dict], schema: pa.Schema) -> Path:
     return atomic(path, lambda p: pq.write_table(table, p, compression="zstd"))
 
 
+def write_batches(path: Path | str, batches: Iterable[list[dict]], schema: pa.Schema) -> Path:
+    """Like `write_table` for rows that come in batches, each of which becomes a row group: memory stays flat."""
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for rows in batches:
+                if rows:
+                    writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+    return atomic(path, write)
+
+
 def read_table(path: Path | str, schema: pa.Schema) -> list[dict]:
     """All rows of a Parquet file, or of a folder of them in name order, checked against `schema`."""
     return [row for batch in read_batches(path, schema) for row in batch]
@@ -101,6 +113,14 @@ def read_batches(path: Path | str, schema: pa.Schema, size: int = 4096) -> Itera
             )
         for batch in parquet.iter_batches(batch_size=size):
             yield batch.to_pylist()
+
+
+def count_rows(path: Path | str) -> int:
+    """Rows of one Parquet file, from its footer."""
+    try:
+        return pq.read_metadata(path).num_rows
+    except FileNotFoundError as error:
+        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` where there is a remote") from error
 
 
 def sha256(path: Path | str) -> str:

@@ -1,0 +1,5 @@
+from stages.common.runner import run_stage
+from stages.verify.stage import main
+
+if __name__ == "__main__":
+    run_stage("verify", main)

@@ -1,0 +1,63 @@
+"""Whisper on CTranslate2: what is heard in windows of at most 30 s."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages.common.audio import SAMPLE_RATE
+from stages.common.errors import InserterError
+
+WINDOW = 30 * SAMPLE_RATE  # Whisper's encoder always works on 30 s
+BATCH = 8  # windows at once: the decoder's time a window falls to a third of that of one, the encoder's does not
+SEARCH = 10 * SAMPLE_RATE  # how far back from 30 s a pause is looked for
+
+
+class Transcriber:
+    """A Whisper, in int8, greedy. `language` counts for a multilingual model only."""
+
+    def __init__(self, folder: Path, language: str, threads: int = 1) -> None:
+        import ctranslate2
+        from tokenizers import Tokenizer
+        from transformers import WhisperFeatureExtractor
+
+        self.model = ctranslate2.models.Whisper(str(folder), compute_type="int8", intra_threads=threads)
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.features = WhisperFeatureExtractor(feature_size=self.model.n_mels)
+        spoken = [f"<|{language}|>", "<|transcribe|>"] if self.model.is_multilingual else []
+        prompt = ["<|startoftranscript|>", *spoken, "<|notimestamps|>"]
+        self.prompt = [self.tokenizer.token_to_id(token) for token in prompt]
+        if None in self.prompt:
+            missing = prompt[self.prompt.index(None)]
+            remedy = "Set assets.asr to a Whisper that knows the corpus's language"
+            raise InserterError(f"the ASR model in {folder} has no {missing}", remedy)
+
+    def transcribe(self, windows: Sequence[np.ndarray]) -> list[str]:
+        """The text of each window (samples,), float32 at 16 kHz, at most 30 s."""
+        texts: list[str] = []
+        for start in range(0, len(windows), BATCH):
+            texts.extend(self._batch(windows[start : start + BATCH]))
+        return texts
+
+    def _batch(self, windows: Sequence[np.ndarray]) -> list[str]:
+        from ctranslate2 import StorageView
+
+        features = self.features(list(windows), sampling_rate=SAMPLE_RATE, return_tensors="np")["input_features"]
+        view = StorageView.from_array(np.ascontiguousarray(features))
+        results = self.model.generate(view, [self.prompt] * len(windows), beam_size=1)
+        return [self.tokenizer.decode(result.sequences_ids[0]) for result in results]
+
+    def transcribe_alone(self, wave: np.ndarray) -> str:
+        """The text of one clip of any length, cut into windows at its pauses."""
+        return " ".join(self.transcribe(cut(wave)))
+
+
+def cut(wave: np.ndarray) -> list[np.ndarray]:
+    """`wave` in pieces of at most 30 s, cut at the quietest 0.1 s of the last 10 s of each."""
+    pieces, frame = [], SAMPLE_RATE // 10
+    while len(wave) > WINDOW:
+        tail = np.square(wave[WINDOW - SEARCH : WINDOW]).reshape(-1, frame).mean(axis=1)
+        end = WINDOW - SEARCH + int(np.argmin(tail)) * frame + frame // 2
+        pieces.append(wave[:end])
+        wave = wave[end:]
+    return [*pieces, wave]
