@@ -1,0 +1,251 @@
+"""The house itself: arrows run one way, the graph has its code, the locks fit, and the README's examples load."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from stages.common.assets.embedded import CATALOGUE
+from stages.common.errors import InserterError
+from stages.common.params import load
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("flows", "stages", "models", "tests", "docs", ".ci")
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every module that `path` imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _importers(folder: str, *modules: str) -> list[str]:
+    """The files below `folder` that import one of `modules`, or a part of it."""
+    return [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in _sources(folder)
+        for name in _imports(path)
+        if any(name == module or name.startswith(f"{module}.") for module in modules)
+    ]
+
+
+def test_a_stage_imports_no_other_stage() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in _sources("stages")
+        for name in _imports(path)
+        if name.startswith("stages.") and name.split(".")[1] not in ("common", path.relative_to(ROOT / "stages").parts[0])
+    ]
+    assert found == []
+
+
+def test_what_stages_share_imports_no_stage() -> None:
+    stages = [path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and path.name != "common"]
+    assert _importers("stages/common", *(f"stages.{name}" for name in stages)) == []
+
+
+def test_arrows_run_from_flows_to_stages_to_models() -> None:
+    assert _importers("stages", "flows") == []
+    assert _importers("models", "stages", "flows") == []
+
+
+def test_models_know_no_orchestrator() -> None:
+    assert _importers("models", "dvc", "prefect", "great_expectations") == []
+    assert {line.split(":")[0] for line in _importers("models", "mlflow")} <= {"models/pyfunc.py"}
+
+
+def test_every_stage_of_the_graph_has_its_package() -> None:
+    commands = {name: (stage.get("do") or stage)["cmd"] for name, stage in DVC["stages"].items()}
+    for name, command in commands.items():
+        assert command.split()[:3] == ["python", "-m", f"stages.{name}"]
+        assert (ROOT / "stages" / name / "__main__.py").is_file(), name
+
+
+def test_every_package_is_in_the_graph() -> None:
+    packages = {path.parent.name for path in (ROOT / "stages").glob("*/__main__.py")}
+    assert packages == set(DVC["stages"])
+
+
+def test_a_stage_depends_on_its_own_code() -> None:
+    for name, stage in DVC["stages"].items():
+        assert f"stages/{name}" in (stage.get("do") or stage)["deps"]
+
+
+def test_every_gated_stage_has_its_suite() -> None:
+    from stages.check.suites import SUITES
+
+    assert set(DVC["stages"]["check"]["foreach"]) == set(SUITES) == set(DVC["stages"]["gate"]["foreach"])
+
+
+# Written in two parts, so that this file does not match itself.
+LEAKS = [r"(?<![\w.{}])/wo" + r"rk/", r"(?<![\w.])/tm" + r"p/w\b", "py" + r"pi\.org", "python" + r"hosted\.", r"==[\w.]+\+" + "cpu"]
+
+
+def _texts() -> Iterator[Path]:
+    yield from (path for path in ROOT.iterdir() if path.is_file() and path.suffix in ("", ".md", ".toml", ".yaml", ".lock"))
+    for folder in FOLDERS:
+        yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def test_no_file_names_one_machine_or_registry() -> None:
+    pattern = re.compile("|".join(LEAKS))
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in _texts()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+def _pins(name: str) -> dict[str, str]:
+    lines = (line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#"))
+    return {canonicalize_name(package): version for package, version in (line.split("==") for line in lines)}
+
+
+def _wanted() -> list[Requirement]:
+    extras = PROJECT["optional-dependencies"]
+    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["coqui"], *extras["dev"]]]
+    return [requirement for requirement in wanted if requirement.name != PROJECT["name"]]
+
+
+@pytest.mark.parametrize("requirement", _wanted(), ids=str)
+def test_the_lock_fits_the_bounds(requirement: Requirement) -> None:
+    pinned = _pins("requirements.lock").get(canonicalize_name(requirement.name))
+    assert pinned is not None, f"{requirement.name} is not pinned"
+    assert requirement.specifier.contains(pinned, prereleases=True)
+
+
+def test_the_asset_packages_are_those_that_the_catalogue_names() -> None:
+    named = {part.package for asset in CATALOGUE.values() for parts, _ in asset.files.values() for part in parts}
+    assert {f"{package}=={version}" for package, version in _pins("assets.lock").items()} == named
+    assert not _pins("assets.lock").keys() & _pins("requirements.lock").keys()
+
+
+def test_gpl_voices_stay_an_extra() -> None:
+    assert "piper-tts" not in _pins("requirements.lock")
+
+
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    return base | {
+        key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in change.items()
+    }
+
+
+def _with(tmp_path: Path, change: dict[str, Any]) -> Path:
+    """params.yaml with `change` merged into it."""
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(_merged(yaml.safe_load((ROOT / "params.yaml").read_text()), change)))
+    return path
+
+
+def test_the_parameters_load() -> None:
+    assert load(ROOT / "params.yaml").corpus.sources
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"corpus": {"word": 5}}, ["unknown key corpus.word", "did you mean words?", "min_words", "sources"]),
+        ({"corpsu": {}}, ["unknown key corpsu", "did you mean corpus?", "verify"]),
+        ({"pretrain": {"adapter": {"strid": 4}}}, ["unknown key pretrain.adapter.strid", "did you mean stride?", "kind"]),
+        ({"pretrain": {"adapter": {"kind": "magic"}}}, ["pretrain.adapter.kind", "'pooling' or 'soft_token'", "'magic'"]),
+        ({"verify": {"max_wer": "low"}}, ["verify.max_wer", "number", "'low'"]),
+        ({"interleave": {"mixture": {"text": 0.5}}}, ["interleave.mixture", "must be 1"]),
+        ({"synthesize": {"voices": [{"name": "a", "engine": "hibari", "voice": "heart", "speed": 2}]}}, ["speed", "rate"]),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name(tmp_path: Path, change: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(InserterError) as error:
+        load(_with(tmp_path, change))
+    assert len(str(error.value).splitlines()) == 1
+    for part in parts:
+        assert part in str(error.value)
+
+
+def _readme_examples() -> list[dict[str, Any]]:
+    readme = (ROOT / "README.md").read_text()
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)]
+
+
+@pytest.mark.parametrize("example", _readme_examples(), ids=lambda example: "+".join(example))
+def test_the_readmes_parameters_load(tmp_path: Path, example: dict[str, Any]) -> None:
+    load(_with(tmp_path, example))
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/BENCHMARK.md", "docs/SCORING.md"])
+def test_links_lead_somewhere(document: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
+    assert [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()] == []
+
+
+def test_the_readmes_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text())) <= targets
+    assert {"run", "test", "lint", "bench", "ui", "clean", "help"} <= targets
+
+
+def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    for name in ("Makefile", "requirements.lock", "assets.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_make_alone_lists_the_targets(tmp_path: Path) -> None:
+    listed = _make(tmp_path)
+    assert listed.returncode == 0
+    assert {"run", "test", "lint"} <= {line.split()[0] for line in listed.stdout.splitlines()}
+
+
+def test_an_old_python_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && { echo "Python 3.9.1"; exit 0; }\nexit 1\n')
+    old.chmod(0o755)
+    refused = _make(tmp_path, "run", f"PYTHON={old}")
+    assert refused.returncode != 0
+    assert "needs Python 3.11 or newer" in refused.stderr
+    assert "Python 3.9.1" in refused.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_finished_environment_is_not_installed_again(tmp_path: Path) -> None:
+    commands = tmp_path / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    (commands / "inserter").write_text('#!/bin/sh\necho "ran $@"\n')
+    (commands / "inserter").chmod(0o755)
+    assert "installing" in _make(tmp_path, "--dry-run", "run").stdout  # no stamp yet
+    (tmp_path / ".venv" / ".installed").touch()
+    assert _make_again(tmp_path, "run", "STAGES=corpus segment") == "ran run corpus segment"
+    (tmp_path / "requirements.lock").touch()
+    assert "installing" in _make_again(tmp_path, "--dry-run", "run")
+
+
+def _make_again(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_tools_start_without_heavy_imports() -> None:
+    code = "import sys, flows.cli; print([m for m in ('torch', 'mlflow', 'prefect', 'great_expectations') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
