@@ -66,9 +66,7 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
     return result
 
 
-def _decide(
-    client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", register: Register
-) -> Decision:
+def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", register: Register) -> Decision:
     gates = {name.removeprefix("gate."): value for name, value in candidate.tags.items() if name.startswith("gate.")}
     failed = sorted(name for name, value in gates.items() if value != "passed")
     if failed or not gates:
@@ -77,9 +75,7 @@ def _decide(
     if champion is None:
         gap = float(candidate.tags["gap_closed"])
         enough = gap >= register.min_gap_closed
-        reason = (
-            f"no champion yet: all gates passed, gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"
-        )
+        reason = f"no champion yet: all gates passed, gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"
         return Decision(PROMOTED if enough else REFUSED, reason, {"gap_closed": gap})
     if candidate.tags["items"] != champion.tags["items"]:
         return _other_items(int(champion.version))
@@ -158,9 +154,7 @@ def _candidate(client: "MlflowClient", model: str, version: int | None) -> "Mode
         return client.get_model_version(model, str(version))
     except MlflowException as error:
         known = sorted(int(v.version) for v in client.search_model_versions(f"name = '{model}'"))
-        raise InserterError(
-            f"{model} has no version {version}", f"There are: {', '.join(map(str, known)) or 'none'}"
-        ) from error
+        raise InserterError(f"{model} has no version {version}", f"There are: {', '.join(map(str, known)) or 'none'}") from error
 
 
 def _by_alias(client: "MlflowClient", model: str, alias: str) -> "ModelVersion | None":

@@ -7,7 +7,6 @@ MLflow keeps this file as the model's code ("models from code"), so nothing is p
 import base64
 import binascii
 import io
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,9 +20,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
-
-# MLflow asks for a type hint on `model_input`, and would derive another signature from it than SIGNATURE.
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")
 
 SAMPLE_RATE = 16_000
 REQUIREMENTS = (
@@ -61,12 +57,12 @@ class InserterModel(PythonModel):
         self.model = InserterForConditionalGeneration.from_pretrained(folder)
         self.model.to(device)  # type: ignore[arg-type]  # transformers' annotation hides torch's overloads
 
-    def predict(self, context, model_input, params: dict[str, Any] | None = None) -> list[str]:
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
         """One answer a record, in order. Raises MlflowException (HTTP 400) that names the record and its fault."""
         from models.generation import Prompt, generate_answers
 
         prompts = []
-        for number, record in enumerate(_records(model_input)):
+        for number, record in enumerate(model_input.to_dict("records")):
             try:
                 prompts.append(Prompt(**read_record(record)))
             except ValueError as error:
@@ -74,7 +70,7 @@ class InserterModel(PythonModel):
         return generate_answers(self.model, self.processor, prompts, **(params or {})) if prompts else []
 
 
-def read_record(record: Mapping[str, Any]) -> dict[str, Any]:
+def read_record(record: Mapping[Any, Any]) -> dict[str, Any]:
     """{"text": str | None, "audio": (n,) float32 | None}. Raises ValueError when neither is there."""
     audio, text = (record.get(name) for name in ("audio", "text"))
     audio = None if _missing(audio) else decode_audio(audio)
@@ -123,12 +119,6 @@ def _decode_bytes(data: bytes) -> np.ndarray:
     import soxr
 
     return soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ").astype(np.float32)
-
-
-def _records(model_input: Any) -> list[Mapping[str, Any]]:
-    if isinstance(model_input, pd.DataFrame):
-        return [{str(k): v for k, v in row.items()} for row in model_input.to_dict("records")]
-    return [model_input] if isinstance(model_input, Mapping) else list(model_input)
 
 
 def _missing(value: Any) -> bool:

@@ -51,8 +51,8 @@ def read_inputs() -> Inputs:
             raise InserterError(f"{path} is not there", "Run `dvc repro`, or `dvc pull` where there is a remote")
     reports, gates = _json_files(REPORTS), _json_files(GATES)
     reports.pop(OWN, None)
-    if "gap_closed" not in reports["evaluate"]:
-        raise InserterError("reports/evaluate.json has no gap_closed", "Run `dvc repro evaluate`")
+    if reports["evaluate"].get("gap_closed") is None:
+        raise InserterError("reports/evaluate.json has no gap_closed", "Run `dvc repro -f evaluate`")
     code = sorted(Path(find_spec("models").origin).parent.rglob("*.py"))  # type: ignore[union-attr,arg-type]
     weights = sorted(path for path in MODEL.rglob("*") if path.is_file())
     items = _items()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from stages.common.errors import InserterError
 from stages.common.params import Params, Register
 from stages.common.runner import say
 from stages.register.inputs import MODEL, Inputs, lineage, read_inputs
@@ -24,7 +25,7 @@ def main(params: Params) -> dict[str, Any]:
     experiment = experiment_id(client, register)
     version = find_version(client, register, inputs.fingerprint)
     if version is None:
-        version = record(client, experiment, params, inputs)
+        version = _record_or_explain(client, experiment, params, inputs)
     else:
         say(f"register: these inputs are version {version} of {register.model} already")
     client.set_registered_model_alias(register.model, CHALLENGER, str(version))
@@ -39,6 +40,19 @@ def find_version(client: "MlflowClient", register: Register, fingerprint: str) -
     return max((int(version.version) for version in found), default=None)
 
 
+def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return record(client, experiment, params, inputs)
+    except (MlflowException, OSError) as error:
+        where = client.get_experiment(experiment).artifact_location
+        raise InserterError(
+            f"MLflow could not keep the version ({' '.join(str(error).split())[:200]})",
+            f"Make room in {where} or mend what is named; then `dvc repro`. No version was registered",
+        ) from error
+
+
 def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
     """A parent run with its nested runs, the model, and its version. Returns the version."""
     import mlflow
@@ -47,7 +61,7 @@ def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inpu
 
     register = params.register_
     tags = {"fingerprint": inputs.fingerprint, "git.commit": inputs.commit, "git.dirty": inputs.dirty}
-    mlflow.set_system_metrics_sampling_interval(1)
+    mlflow.set_system_metrics_sampling_interval(1)  # seconds; the default of 10 is longer than this stage
     name = f"pipeline-{inputs.fingerprint[:8]}"
     with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags, log_system_metrics=True) as run:
         say("register: writing runs, curves and samples")

@@ -20,11 +20,11 @@ def connect(register: Register) -> "MlflowClient":
     """A client of `register.tracking_uri`, set for the process. Raises InserterError where there is no such store."""
     quiet()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("mlflow", "alembic"):  # the migrations of a new database are 60 lines
-        logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    for name in ("mlflow", "alembic"):  # after the import, which sets its own level
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         mlflow.set_tracking_uri(register.tracking_uri)
         mlflow.set_registry_uri(register.tracking_uri)

@@ -58,8 +58,9 @@ def test_path_base64_bytes_and_samples_say_the_same(loaded, expected, tmp_path):
 def test_records_mix_heard_read_and_both(loaded, expected):
     data = base64.b64encode(wav(WAVE)).decode()
     records = [{"audio": data}, {"text": "Say something."}, {"audio": data, "text": "Say it."}]
-    answers = loaded.predict(pd.DataFrame(records), params=SHORT)
-    assert answers == [expected(None, WAVE), expected("Say something.", None), expected("Say it.", WAVE)]
+    answers = [expected(None, WAVE), expected("Say something.", None), expected("Say it.", WAVE)]
+    assert loaded.predict(pd.DataFrame(records), params=SHORT) == answers
+    assert loaded.predict(records, params=SHORT) == answers
 
 
 def test_other_rates_and_channels_become_16_khz_mono():

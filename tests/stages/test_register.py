@@ -217,6 +217,18 @@ def test_a_store_that_mlflow_refuses_is_one_line(here):
         main(bad)
 
 
+def test_when_artifacts_cannot_be_written_there_is_no_version_and_one_line(here, tmp_path):
+    params, _ = here
+    (tmp_path / "a-file").write_text("where a folder should be")
+    client().create_experiment("blocked", artifact_location=(tmp_path / "a-file/artifacts").as_uri())
+    register = params.register_.model_copy(update={"experiment": "blocked", "model": "blocked"})
+    with pytest.raises(InserterError, match="Make room in .*a-file"):
+        main(params.model_copy(update={"register_": register}))
+    assert not client().search_model_versions("name = 'blocked'")
+    runs = client().search_runs([client().get_experiment_by_name("blocked").experiment_id])
+    assert [run.info.status for run in runs] == ["FAILED"]
+
+
 def test_samples_cover_the_variants_whatever_the_order():
     items = [{"item_id": f"{k}-{v}", "variant": v, "shard": "s" if k else None} for k in range(4) for v in "abc"]
     chosen = choose(items, 3, seed=1)
