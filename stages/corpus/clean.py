@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 # How UTF-8 looks when it was read as Windows-1252: é → Ã©, ’ → â€™.
-_MOJIBAKE = re.compile(r"Ã[\x80-\xbf€-™]|â€[\x80-\xbf™œžšŸ“”˜¦]|Â[\xa0-\xbf]")
+_MOJIBAKE = re.compile(r"Ã[\x80-\xbf€‚-™ƒˆŠŒŽ˜šœžŸ]|â€[\x80-\xbf™œžšŸ“”˜¦]|Â[\xa0-\xbf]")
 _STAGE = re.compile(
     r"\s*[\[(](?:laughter|applause|inaudible|cheers|music|moment of silence|see app note\.?|pause)[^\])]{0,40}[\])]", re.I
 )
@@ -15,17 +15,22 @@ _BULLET = re.compile(r"^\s*(?:[•·▪◦*]|--+|—+|\d{1,3}[.)](?=\s))\s*")
 _MARKUP = re.compile(r"<[^<>]{1,200}>")
 
 
-def _repair(text: str) -> str:
-    if not _MOJIBAKE.search(text):
-        return text
+def _byte(character: str) -> bytes:
     try:
-        return text.encode("cp1252").decode("utf-8")
+        return character.encode("cp1252")
+    except UnicodeEncodeError:  # five bytes that Windows-1252 leaves open are kept as control characters
+        return character.encode("latin-1")
+
+
+def _repair(match: re.Match) -> str:
+    try:
+        return b"".join(map(_byte, match[0])).decode("utf-8")
     except UnicodeError:
-        return text
+        return match[0]
 
 
 EDITS: list[tuple[str, Callable[[str], str]]] = [
-    ("mojibake_repaired", _repair),
+    ("mojibake_repaired", lambda text: _MOJIBAKE.sub(_repair, text)),
     ("control_characters", lambda text: _CONTROL.sub("", text)),
     ("unicode_nfc", lambda text: unicodedata.normalize("NFC", text)),
     ("stage_directions", lambda text: _STAGE.sub("", text)),
@@ -51,7 +56,7 @@ FILTERS: list[tuple[str, Callable[[str], bool]]] = [
 def paragraphs(text: str, edited: Counter[str], dropped: Counter[str]) -> list[str]:
     """The paragraphs of a raw document (parts between empty lines) that pass every filter, edited.
 
-    `edited` and `dropped` count paragraphs by the name of the rule; "in" and "kept" are counted in `dropped`'s caller.
+    `edited` and `dropped` count paragraphs by the name of the rule.
     """
     kept = []
     for paragraph in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
