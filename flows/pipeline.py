@@ -14,7 +14,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 
 from flows import graph, record, steps
-from flows.summary import gate_report, gate_rows, summary
+from flows.summary import duration, gate_report, gate_rows, summary
 from stages.common.runner import say
 
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
@@ -38,17 +38,21 @@ def _locked(task: Any, run: Any, state: Any) -> bool:
 def run_stage(name: str, place: str, force: bool, gate: str | None) -> bool:
     """One stage by `dvc repro --single-item`: whether it ran (False: DVC says that it is up to date)."""
     log = get_run_logger()
+    if not force and name not in graph.changes(name):
+        say(f"{place} {name}: up to date")
+        log.info("%s: up to date", name)
+        return False
     start = time.monotonic()
     say(f"{place} {name}")
     try:
-        ran = steps.run(name, force, log.info)
+        steps.run(name, force, log.info)
     finally:
         if gate:
             _publish_gate(gate)
-    done = f"done in {time.monotonic() - start:.1f} s" if ran else "up to date"
-    log.info("%s: %s", name, done)
-    say(f"{place} {name}: {done}")
-    return ran
+    done = duration(time.monotonic() - start)
+    say(f"{place} {name}: done in {done}")
+    log.info("%s: done in %s", name, done)
+    return True
 
 
 def _publish_gate(name: str) -> None:

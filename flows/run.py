@@ -36,14 +36,15 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
         say("everything is up to date")
         show_summary()
         return 0
-    say(f"{len(changed)} of {len(plan)} stages to run")
+    say(f"stages changed: {len(changed)} of {len(plan)}; starting Prefect ...")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = run_flow(stages, force)
     except KeyboardInterrupt:
         say("stopped; what was finished is kept: `inserter run` goes on from here")
         return INTERRUPTED
-    say(f"{len(result['ran'])} stages run, {len(result['up_to_date'])} up to date, in {duration(time.monotonic() - start)}")
+    wall = duration(time.monotonic() - start)
+    say(f"stages run: {len(result['ran'])}, up to date: {len(result['up_to_date'])}, in {wall}")
     show_summary()
     return 0
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from flows import guard
 from stages.common.errors import InserterError
 
+DRAIN_SECONDS = 5.0
 START_SECONDS = 90.0  # a first start also creates the data base
 
 
@@ -61,6 +62,18 @@ def api() -> Iterator[str]:
     try:
         wait(f"{url}/health", process, "the Prefect server")
         with temporary_settings({PREFECT_API_URL: url}):
-            yield url
+            try:
+                yield url
+            finally:
+                drain()
     finally:
         guard.stop(process)
+
+
+def drain() -> None:
+    """Send what waits to be sent: without a server it would be tried again for a minute after the end."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)

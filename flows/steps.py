@@ -47,14 +47,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
 
 
-def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line: None) -> bool:
-    """Bring the stage `name` up to date. False when it already was. What its stage says on stderr is shown as it comes.
+def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line: None) -> None:
+    """Bring the stage `name` up to date. What it says on stderr is shown as it comes.
 
     Every line of output also goes to `log`. Raises graph.Busy when another dvc holds the lock, StageFailed with the
     stage's own message when it fails. However this ends (Ctrl-C, `kill -9` of this process), no process is left.
     """
-    if not force and name not in graph.changes(name):
-        return False
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", name, *(["--force"] if force else [])]
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
@@ -65,7 +63,7 @@ def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line
     finally:
         guard.stop(process)
     if code == 0:
-        return True
+        return
     text = "\n".join(tail)
     if any(sign in text for sign in LOCKED):
         raise graph.Busy

@@ -1,0 +1,65 @@
+"""A toy project to run flows on, and one real Prefect server on loopback for all tests here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy_project import GRAPH, ROOT, STAGES, Toy
+
+from flows import guard, server
+from stages.common.quiet import quiet
+
+
+@pytest.fixture(scope="session")
+def dvc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvc init` makes, to be copied: it takes a second."""
+    folder = tmp_path_factory.mktemp("dvc")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], check=True, cwd=folder)
+    return folder / ".dvc"
+
+
+@pytest.fixture
+def toy(dvc_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """A DVC project of five stages (one, other, two, check@one, gate@one) that have never run."""
+    quiet()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
+    (tmp_path / "dvc.yaml").write_text(GRAPH)
+    (tmp_path / "toy.py").write_text(STAGES)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    project = Toy(tmp_path)
+    project.set(one="ok", two="ok", other="ok", gate=True)
+    shutil.copytree(dvc_folder, tmp_path / ".dvc")
+    return project
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API's address of a real server with a home of its own."""
+    quiet()
+    home = tmp_path_factory.mktemp("prefect")
+    os.environ["PREFECT_HOME"] = str(home)
+    port = server.free_port()
+    process = server.start(port, ui=True)
+    try:
+        server.wait(f"http://127.0.0.1:{port}/api/health", process, "the Prefect server")
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        guard.stop(process)
+        del os.environ["PREFECT_HOME"]
+
+
+@pytest.fixture
+def prefect_api(prefect_server: str) -> Iterator[str]:
+    """Flows of this process use the server, quietly."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+
+    from flows.server import drain
+
+    with temporary_settings({PREFECT_API_URL: prefect_server, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+        yield prefect_server
+        drain()

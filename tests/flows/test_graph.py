@@ -1,0 +1,57 @@
+"""The graph is DVC's: order, needs, what changed and why."""
+
+from pathlib import Path
+
+import pytest
+from toy_project import ROOT, Toy
+
+from flows import graph, steps
+from stages.common.errors import InserterError
+
+
+def test_every_stage_comes_after_what_it_needs(toy: Toy) -> None:
+    stages = graph.read()
+    assert {stage.name for stage in stages} == {"one", "two", "other", "check@one", "gate@one"}
+    seen: set[str] = set()
+    for stage in stages:
+        assert set(stage.needs) <= seen
+        seen.add(stage.name)
+
+
+def test_a_gate_comes_before_stages_that_do_not_wait_for_it(toy: Toy) -> None:
+    names = [stage.name for stage in graph.read()]
+    assert names.index("gate@one") < names.index("other")
+
+
+def test_the_real_graph_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    stages = {stage.name: stage for stage in graph.read()}
+    gates = {stage.gate for stage in stages.values() if stage.gate}
+    assert {"corpus", "verify", "interleave", "benchmark"} <= gates
+    assert "gate@corpus" in stages["segment"].needs
+    before_evaluate = {stage.name for stage in graph.upstream(list(stages.values()), ["evaluate"])}
+    assert {"corpus", "synthesize", "pretrain", "sft", "gate@benchmark"} <= before_evaluate
+    assert "register" not in before_evaluate
+
+
+def test_changes_name_the_parameter(toy: Toy) -> None:
+    assert set(graph.changes()) == {"one", "two", "other", "check@one", "gate@one"}
+    assert graph.recorded() == set()
+    steps.run("other")
+    assert graph.changes("other") == {}
+    assert graph.recorded() == {"other"}
+    toy.set(other="new")
+    assert graph.changes("other") == {"other": ["other modified"]}
+
+
+def test_targets(toy: Toy) -> None:
+    stages = graph.read()
+    assert [stage.name for stage in graph.upstream(stages, ["check"])] == ["one", "check@one"]
+    with pytest.raises(InserterError, match=r"no stage tow\. The stages are: .*two"):
+        graph.upstream(stages, ["tow"])
+
+
+def test_outside_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InserterError, match=r"not a workspace .*Run from the folder of dvc.yaml"):
+        graph.read()
