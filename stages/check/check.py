@@ -6,6 +6,7 @@ from typing import Any
 from stages.check.rules import Rule, Table
 from stages.check.suites import SUITES
 from stages.common.params import Params
+from stages.common.runner import say
 
 CONTAINS = "expect_column_distinct_values_to_contain_set"
 
@@ -19,9 +20,11 @@ def check(name: str, params: Params) -> dict[str, Any]:
     context.variables.progress_bars = ProgressBarsConfig(globally=False)  # type: ignore[assignment]
     tables = SUITES[name](params)
     expectations = [found for table in tables for found in validate(context, table, params.check.first_ids)]
+    held = sum(found["passed"] for found in expectations)
+    say(f"check@{name}: {held} of {len(expectations)} expectations hold over {len(tables[0].frame)} rows")
     return {
         "stage": name,
-        "passed": all(found["passed"] for found in expectations),
+        "passed": held == len(expectations),
         "rows": len(tables[0].frame),
         "expectations": expectations,
     }
