@@ -26,9 +26,7 @@ def connect(register: Register) -> "MlflowClient":
     for name in ("mlflow", "alembic"):  # after the import, which sets its own level
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        mlflow.set_tracking_uri(register.tracking_uri)
-        mlflow.set_registry_uri(register.tracking_uri)
-        client = mlflow.MlflowClient()
+        client = mlflow.MlflowClient(register.tracking_uri, register.tracking_uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
         reason = " ".join(str(error).split())[:200]
@@ -36,6 +34,8 @@ def connect(register: Register) -> "MlflowClient":
             f"register.tracking_uri {register.tracking_uri!r} cannot be used ({reason})",
             "Give sqlite:///FILE.db or the address of a running MLflow server",
         ) from error
+    mlflow.set_tracking_uri(register.tracking_uri)
+    mlflow.set_registry_uri(register.tracking_uri)
     return client
 
 

@@ -33,6 +33,7 @@ def url(tiny_model, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("serving")
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")
     experiment = mlflow.create_experiment("serving", artifact_location=(folder / "artifacts").as_uri())
     with mlflow.start_run(experiment_id=experiment):
         logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(tiny_model))

@@ -222,7 +222,7 @@ def test_when_artifacts_cannot_be_written_there_is_no_version_and_one_line(here,
     (tmp_path / "a-file").write_text("where a folder should be")
     client().create_experiment("blocked", artifact_location=(tmp_path / "a-file/artifacts").as_uri())
     register = params.register_.model_copy(update={"experiment": "blocked", "model": "blocked"})
-    with pytest.raises(InserterError, match="Make room in .*a-file"):
+    with pytest.raises(InserterError, match=r"Make room in .*a-file"):
         main(params.model_copy(update={"register_": register}))
     assert not client().search_model_versions("name = 'blocked'")
     runs = client().search_runs([client().get_experiment_by_name("blocked").experiment_id])
