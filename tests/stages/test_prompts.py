@@ -34,6 +34,8 @@ def test_worlds_share_no_topic_request_or_wording():
         assert set(world.wordings) == set(INSTRUCTION_TYPES)
         assert all(len(set(said)) >= least for said in world.wordings.values())
         assert all(len(set(topic.words)) == 4 for topic in world.topics)
+        # a forbidden word may not stand in the topic, not even inside a word of it: that is what the answer is about
+        assert [(topic.about, word) for topic in world.topics for word in topic.words if word in topic.about] == []
     for name in ("requests", "end_phrases", "first_words", "splitters"):
         assert not set(getattr(train, name)) & set(getattr(held, name)), name
     for kind in INSTRUCTION_TYPES:
