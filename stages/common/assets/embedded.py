@@ -6,7 +6,6 @@ Nothing is unpickled.
 
 import fcntl
 import importlib.metadata
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -212,7 +211,7 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
     with lock(cache_home() / f".{name}.lock"):
         if is_ready(target):
             return target
-        folder = cache_home() / f".{name}.{os.getpid()}.tmp"
+        folder = cache_home() / f".{name}.tmp"  # the lock is held: what lies there was left by a killed maker
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:

@@ -176,5 +176,6 @@ def _generation(settings: dict, tokenizer: Any, config: Any) -> dict[str, Any]:
         values |= {
             "lang_to_id": tokens,
             "task_to_id": {task: ids(f"<|{task}|>") for task in ("transcribe", "translate")},
+            "task": "transcribe",  # without a task in the prompt the decoder loops
         }
     return values
