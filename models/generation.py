@@ -33,7 +33,8 @@ def generate_answers(
     answers = [""] * len(prompts)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        for i, answer in zip(batch, _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, precision)):
+        made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, precision)
+        for i, answer in zip(batch, made, strict=True):
             answers[i] = answer
         if progress:
             progress(len(batch))

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-S, I, F, B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+S, N, F, B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
@@ -10,19 +10,19 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 
 
 # data/corpus/documents-NNNNN.parquet. split: "train" or "heldout".
-DOCUMENTS = _schema(doc_id=S, source=S, license=S, split=S, text=S, n_words=I)
+DOCUMENTS = _schema(doc_id=S, source=S, license=S, split=S, text=S, n_words=N)
 
 # data/segment/spans.parquet. [start, end) are character offsets into the document's text and written == text[start:end];
 # spoken is the same span as a voice reads it. level: "word", "sentence", or "context" (held-out documents: the
 # span after which the continuation loss is measured).
-SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, start=I, end=I, written=S, spoken=S)
+SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, start=N, end=N, written=S, spoken=S)
 
 # data/synthesize/utterances.parquet; also the utterances that sft and benchmark speak for themselves.
 # The clip is bytes [offset, offset + size) of `shard` (a FLAC file, 16 kHz mono, inside a tar).
 # error: None, or why there is no clip (then shard is None and the numbers are 0).
 UTTERANCES = _schema(
-    utt_id=S, doc_id=S, split=S, written=S, spoken=S, engine=S, voice=S, shard=S, offset=I, size=I,
-    sample_rate=I, n_samples=I, duration=F, error=S,
+    utt_id=S, doc_id=S, split=S, written=S, spoken=S, engine=S, voice=S, shard=S, offset=N, size=N,
+    sample_rate=N, n_samples=N, duration=F, error=S,
 )  # fmt: skip
 
 # data/verify/clean.parquet and quarantine.parquet. reason: None in clean. level_db: RMS in dBFS; clipping: share of samples
@@ -33,7 +33,7 @@ VERIFIED = pa.schema([*UTTERANCES, *_schema(heard=S, wer=F, level_db=F, clipping
 # parts in order; text is what stands there in writing, and for a spoken part utt_id names the clip that replaces it.
 # Only text parts with loss=True are learnt.
 PART = pa.struct([("text", S), ("utt_id", S), ("loss", B)])
-SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=I)
+SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=N)
 
 # data/interleave/heldout.parquet: a context that can be heard (utt_id) or read (context), what follows it, and the other
 # document whose context is the honest baseline.
@@ -47,5 +47,5 @@ PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.
 # audio is bytes [offset, offset + size) of `shard`. notes: the variant's parameters as JSON.
 ITEMS = _schema(
     item_id=S, key=S, task=S, lang=S, variant=S, prompt=S, clean_prompt=S, instruction_id_list=pa.list_(S), kwargs=S,
-    shard=S, offset=I, size=I, duration=F, voice=S, notes=S,
+    shard=S, offset=N, size=N, duration=F, voice=S, notes=S,
 )  # fmt: skip

@@ -23,6 +23,8 @@ class WorkFolder:
         self.key = fingerprint(params, [str(f) for f in files], files=files)
         self.root = WORK / stage / self.key
         self.resumed = (self.root / "key.json").exists()
+        for leftover in self.root.rglob(".*.tmp"):  # of a write that was killed: it would be published with the rest
+            leftover.unlink()
         write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [str(f) for f in files]})
         for other in (WORK / stage).iterdir():  # one attempt is kept: an older one belongs to other inputs
             if other != self.root and other.is_dir():

@@ -42,7 +42,7 @@ def mix(params: Params, spans: dict[str, list[Row]]) -> list[Row]:
     p = params.interleave
     shares = {"interleaved": p.mixture.interleaved, "speech_tasks": p.mixture.speech_tasks, "text": p.mixture.text}
     shares = {group: share for group, share in shares.items() if share > 0}
-    words = Counter({group: 0 for group in shares})
+    words = Counter(dict.fromkeys(shares, 0))
     rows: list[Row] = []
     for document in tqdm(documents(), desc="interleave", unit="document"):
         if document["split"] != "train":

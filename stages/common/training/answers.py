@@ -1,0 +1,48 @@
+"""Answers to many prompts, in batches of like length; killed and run again, the finished batches are not made again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from models.generation import Prompt, generate_answers
+from stages.common.files import read_json, write_json
+from stages.common.work import WorkFolder
+
+
+@dataclass(frozen=True)
+class Question:
+    """One prompt: text to read, or a clip to hear. length: characters or, for a clip, its seconds x 16."""
+
+    id: str
+    length: float
+    text: str | None = None
+    load: Callable[[], np.ndarray] | None = None
+
+
+def answer_all(
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    questions: list[Question],
+    work: WorkFolder,
+    name: str,
+    max_new_tokens: int,
+    batch_size: int,
+    precision: str,
+) -> dict[str, str]:
+    """{id: answer}, greedy. Clips are read batch by batch. The batches are kept in `work/NAME/`."""
+    ordered = sorted(questions, key=lambda q: (q.length, q.id))
+    answers: dict[str, str] = {}
+    with tqdm(total=len(ordered), desc=name, unit="answer") as bar:
+        for start in range(0, len(ordered), batch_size):
+            batch = ordered[start : start + batch_size]
+            path = work / name / f"batch-{start // batch_size:05d}.json"
+            if not path.exists():
+                prompts = [Prompt(q.text, q.load() if q.load else None) for q in batch]
+                made = generate_answers(model, processor, prompts, max_new_tokens, batch_size, precision)
+                write_json(path, {q.id: a for q, a in zip(batch, made, strict=True)})
+            answers |= read_json(path)
+            bar.update(len(batch))
+    return answers

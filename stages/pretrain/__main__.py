@@ -1,0 +1,111 @@
+"""`python -m stages.pretrain`: sequences and clips to data/pretrain/model."""
+
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.assets import encoder_folder, lm_folder
+from stages.common.errors import InserterError
+from stages.common.files import read_table
+from stages.common.params import Params
+from stages.common.paths import DATA, REPORTS
+from stages.common.runner import run_stage, say
+from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
+from stages.common.training.batches import Example, example, packed_loss, plan
+from stages.common.training.heldout import continuation, text_loss
+from stages.common.training.loop import Outcome, Phase, groups_of, merge_lora, train, write_curve
+from stages.common.training.states import States, encode_clips
+from stages.common.work import WorkFolder
+from stages.pretrain import warmup
+
+PLOTS = REPORTS / "plots"
+
+
+def build(params: Params) -> tuple[InserterForConditionalGeneration, InserterProcessor]:
+    """A new speech LLM from the configured LM and encoder, its adapter from the seed."""
+    lm, encoder = str(lm_folder(params.assets.lm)), str(encoder_folder(params.assets.encoder))
+    processor = InserterProcessor.from_parts(lm, encoder)
+    torch.manual_seed(params.pretrain.seed)
+    p = params.pretrain.adapter
+    model = InserterForConditionalGeneration.from_parts(
+        lm, encoder, len(processor.tokenizer),
+        adapter=p.kind, adapter_stride=p.stride, adapter_hidden_size=p.hidden_size, adapter_layers=p.layers,
+        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
+    )  # fmt: skip
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
+
+
+def interleaved_phase(
+    params: Params, model: InserterForConditionalGeneration, examples: list[Example], states: States
+) -> Phase:
+    p = params.pretrain
+    return Phase(
+        "pretrain", p.steps, groups_of(model, p.trainable, p.optimizer),
+        packed_loss(model, examples, plan(examples, p.steps, p.batch_positions, p.seed), states), p.optimizer.weight_decay,
+        p.optimizer.clip, p.optimizer.warmup_share, p.precision, p.checkpoint_steps,
+    )  # fmt: skip
+
+
+def warm_up(
+    params: Params, model: Any, processor: InserterProcessor, states: States, rows: list[dict], work: WorkFolder
+) -> Outcome | None:
+    """CTC on the adapter, once: its result is kept, so that a run killed later does not warm up again."""
+    if params.pretrain.adapter.kind != "soft_token" or params.pretrain.warmup.steps == 0:
+        return None
+    done, path = work.marker("warmup"), work / "adapter.safetensors"
+    if done:
+        model.adapter.load_state_dict(load_file(path))
+        say("warm-up: already done")
+        return Outcome(done["curve"], done["skipped"])
+    model.requires_grad_(False)
+    model.adapter.requires_grad_(True)
+    outcome = train(model.adapter, warmup.phase(params, model, states, warmup.targets(processor, rows), rows), work)
+    save_file(model.adapter.state_dict(), path)
+    work.mark("warmup", {"curve": outcome.curve, "skipped": outcome.skipped})
+    return outcome
+
+
+def main(params: Params) -> dict[str, Any]:
+    p = params.pretrain
+    clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
+    sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
+    heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
+    train_clips = [row for row in clips if row["split"] == "train"]
+    if not train_clips:
+        raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
+    work = WorkFolder(
+        "pretrain", {"pretrain": p.model_dump(), "assets": params.assets.model_dump()},
+        [DATA / "interleave", DATA / "verify" / "clean.parquet"],
+    )  # fmt: skip
+    model, processor = build(params)
+    states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
+    before = text_loss(model, processor, heldout, states, p.precision)
+    warmed = warm_up(params, model, processor, states, train_clips, work)
+    context_clips = [row for row in clips if row["split"] == "heldout"]
+    error = warmup.token_error(model, processor, states, context_clips) if warmed else None
+    examples = [example(processor, row["parts"], end=row["kind"] == "transcribe") for row in sequences]
+    outcome = train(model, interleaved_phase(params, model, examples, states), work)
+    merge_lora(model)
+    measured = continuation(model, processor, heldout, states, p.precision)
+    after = text_loss(model, processor, heldout, states, p.precision)
+    model.save_pretrained(work / "out" / "model")
+    processor.save_pretrained(work / "out" / "model")
+    work.publish("out", DATA / "pretrain")
+    write_curve(PLOTS / "pretrain.csv", outcome.curve)
+    if warmed:
+        write_curve(PLOTS / "warmup.csv", warmed.curve)
+    return {
+        **outcome.summary(),
+        "warmup": {**warmed.summary(), "heldout_token_error": error} if warmed else None,
+        "clips": len(clips),
+        "hours": sum(row["duration"] for row in clips) / 3600,
+        **measured,
+        "text_nll": {"before": before, "after": after},
+        "system": {"positions_a_second": outcome.summary()["positions"] / outcome.seconds if outcome.seconds else None},
+    }
+
+
+if __name__ == "__main__":
+    run_stage("pretrain", main)

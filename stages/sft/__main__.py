@@ -1,0 +1,149 @@
+"""`python -m stages.sft`: pairs and the pre-trained model to data/sft/model."""
+
+from typing import Any
+
+import torch
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.assets import encoder_folder, lm_folder
+from stages.common.errors import InserterError
+from stages.common.files import read_table, write_table
+from stages.common.params import Params
+from stages.common.paths import DATA, REPORTS
+from stages.common.runner import run_stage
+from stages.common.seeds import rng
+from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
+from stages.common.training.batches import Example, chat_example, example, packed_loss, plan
+from stages.common.training.heldout import losses, mean, text_loss
+from stages.common.training.loop import Phase, groups_of, merge_lora, train, write_curve
+from stages.common.training.states import States, encode_clips
+from stages.common.work import WorkFolder
+from stages.sft.pairs import answered, prompts, spoken
+
+HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
+
+
+def original_lm(params: Params) -> tuple[InserterForConditionalGeneration, InserterProcessor]:
+    """The LM as it was before any training, reading: it writes the answers that the model is to keep giving."""
+    lm, encoder = str(lm_folder(params.assets.lm)), str(encoder_folder(params.assets.encoder))
+    processor = InserterProcessor.from_parts(lm, encoder)
+    model = InserterForConditionalGeneration.from_parts(
+        lm, encoder, len(processor.tokenizer), adapter="pooling", audio_token_id=processor.audio_token_id
+    )
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
+
+
+def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict]) -> list[Example]:
+    """Each pair heard and read at a spoken_share of 0.5; beyond that one of the two forms is thinned out."""
+    share = params.sft.spoken_share
+    chosen = []
+    for pair in pairs:
+        random = rng(params.sft.seed, pair["pair_id"], "form")
+        if random.random() < 2 * share:
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], pair["utt_id"]))
+        if random.random() < 2 * (1 - share):
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], None))
+    return chosen
+
+
+def replayed(params: Params, processor: InserterProcessor, chat: list[Example]) -> list[Example]:
+    """Pre-training sequences, replay_share of all positions: without them the model forgets to go on from what it heard."""
+    share = params.sft.replay_share
+    wanted = sum(e.positions for e in chat) * share / (1 - share) if share < 1 else 0
+    sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
+    rng(params.sft.seed, "replay").shuffle(sequences)
+    chosen: list[Example] = []
+    for row in sequences:
+        if sum(e.positions for e in chosen) >= wanted:
+            break
+        chosen.append(example(processor, row["parts"], end=row["kind"] == "transcribe"))
+    return chosen
+
+
+def phase(params: Params, model: InserterForConditionalGeneration, examples: list[Example], states: States) -> Phase:
+    p = params.sft
+    return Phase(
+        "sft", p.steps, groups_of(model, p.trainable, p.optimizer),
+        packed_loss(model, examples, plan(examples, p.steps, p.batch_positions, p.seed), states), p.optimizer.weight_decay,
+        p.optimizer.clip, p.optimizer.warmup_share, p.precision, p.checkpoint_steps,
+    )  # fmt: skip
+
+
+def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], states: States) -> dict[str, float]:
+    """Loss a token of held-out answers, the instruction heard and read."""
+    result = {}
+    for form in ("heard", "read"):
+        examples = [
+            chat_example(processor, row["prompt"], row["response"], row["utt_id"] if form == "heard" else None) for row in pairs
+        ]
+        result[form] = mean(losses(model, examples, states, params.sft.precision, f"held-out pairs: {form}"))
+    return result
+
+
+def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
+    """Write pairs.parquet and clips.parquet beside the clips' shards; the counts, which reconcile."""
+    done = work.marker("pairs")
+    if done:
+        return done
+    asked, overlapping = prompts(params)
+    pairs, failed = answered(params, *original_lm(params), asked, work)
+    pairs, clips, mute = spoken(params, pairs, work)
+    if len(pairs) < 2:
+        raise InserterError(
+            f"{len(pairs)} of {params.sft.prompts} answers pass their checks", "Raise sft.prompts or use a stronger LM"
+        )
+    write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
+    write_table(work / "out" / "clips" / "clips.parquet", clips, UTTERANCES)
+    report = {
+        "prompts": params.sft.prompts, "kept": len(pairs), "dropped": {
+            "overlaps the benchmark": overlapping, "answer fails": dict(failed), "cannot be spoken": dict(mute),
+        },
+    }  # fmt: skip
+    work.mark("pairs", report)
+    return report
+
+
+def main(params: Params) -> dict[str, Any]:
+    p = params.sft
+    heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
+    corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
+    work = WorkFolder(
+        "sft", {"sft": p.model_dump(), "assets": params.assets.model_dump(), "voices": [v.model_dump() for v in params.synthesize.voices]},
+        [DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl"],
+    )  # fmt: skip
+    counts = make_pairs(params, work)
+    pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
+    clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
+    model = InserterForConditionalGeneration.from_pretrained(DATA / "pretrain" / "model", dtype=torch.float32)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    processor = InserterProcessor.from_pretrained(DATA / "pretrain" / "model")
+    states = encode_clips(model, processor, corpus_clips, DATA / "synthesize", p.precision)
+    states = states.join(encode_clips(model, processor, clips, work / "out" / "clips", p.precision))
+    n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
+    kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
+    before = {"pairs": pair_loss(params, model, processor, kept_out, states),
+              "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
+    chat = chat_examples(params, processor, taught)
+    examples = chat + replayed(params, processor, chat)
+    outcome = train(model, phase(params, model, examples, states), work)
+    merge_lora(model)
+    after = {"pairs": pair_loss(params, model, processor, kept_out, states),
+             "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
+    model.save_pretrained(work / "out" / "model")
+    processor.save_pretrained(work / "out" / "model")
+    work.publish("out", DATA / "sft")
+    write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)
+    return {
+        **outcome.summary(),
+        **counts,
+        "examples": {"heard": sum(bool(e.clips) for e in chat), "read": sum(not e.clips for e in chat),
+                     "replayed": len(examples) - len(chat)},
+        "held_out_pairs": len(kept_out),
+        "before": before,
+        "after": after,
+        "system": {"positions_a_second": outcome.summary()["positions"] / outcome.seconds if outcome.seconds else None},
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_stage("sft", main)

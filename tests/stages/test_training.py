@@ -1,0 +1,214 @@
+"""Training: a resume is exact, the order depends on the seed alone, and the gap is the honest one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.audio import flac, write_shard
+from stages.common.files import read_json, write_table
+from stages.common.params import Optimizer, Trainable
+from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
+from stages.common.training.batches import example, packed_loss, plan, to_sequences
+from stages.common.training.heldout import context_example, gap_closed
+from stages.common.training.loop import Phase, groups_of, merge_lora, schedule, train
+from stages.common.training.states import batch
+from stages.common.work import WorkFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
+
+
+@pytest.fixture
+def model(tiny_model):
+    return InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
+
+
+def states_of(names):
+    return {name: torch.from_numpy(np.random.default_rng(i).standard_normal((40, 32), np.float32)) for i, name in enumerate(names)}
+
+
+def test_only_text_is_learnt(model):
+    _, processor = model
+    prefix = {"text": "Transcribe:", "utt_id": None, "loss": False}
+    speech = {"text": "lazy dog", "utt_id": "a", "loss": False}
+    item = example(processor, [prefix, speech, PART], end=True)
+    learnt = processor.tokenizer.decode([i for i, label in zip(item.ids, item.labels, strict=True) if label != -100])
+    assert learnt == "The quick brown fox<|endoftext|>" and item.clips == ("a",)
+
+
+def test_the_plan_uses_everything_once_an_epoch_and_keeps_the_budget(model):
+    _, processor = model
+    examples = [example(processor, [{**PART, "text": "word " * n}]) for n in range(1, 40)]
+    steps = plan(examples, 60, 200, seed=3)
+    assert steps == plan(examples, 60, 200, seed=3) != plan(examples, 60, 200, seed=4)
+    assert steps[:5] == plan(examples, 5, 200, seed=3), "a longer run begins as a shorter one"
+    flat = [i for step in steps for i in step]
+    assert sorted(flat[: len(examples)]) == list(range(len(examples)))
+    assert all(sum(examples[i].positions for i in step) <= 220 for step in steps)
+
+
+def test_the_gap_of_a_deaf_and_of_a_perfect_model():
+    read = {"read_own": 2.0, "read_other": 3.0, "absent": 4.0}
+    assert gap_closed({**read, "heard_own": 2.5, "heard_other": 2.5}) == 0.0, "any context helps, none is heard"
+    assert gap_closed({**read, "heard_own": 2.1, "heard_other": 3.1}) == pytest.approx(1.0)
+    assert gap_closed({**read, "read_other": 2.0, "heard_own": 2.5, "heard_other": 2.6}) is None, "reading does not help"
+
+
+def test_all_contexts_learn_the_same_tokens(model):
+    _, processor = model
+    rows = [
+        {"doc_id": d, "utt_id": d, "context": f"the {d} dog", "continuation": " jumps over the fox", "other_doc_id": o}
+        for d, o in (("a", "b"), ("b", "a"))
+    ]
+    others = {row["doc_id"]: row for row in rows}
+    made = [context_example(processor, rows[0], c, others) for c in ("heard_own", "heard_other", "read_own", "read_other")]
+    learnt = {tuple(label for label in item.labels if label != -100) for item in made}
+    assert len(learnt) == 1
+    assert [item.clips for item in made] == [("a",), ("b",), (), ()]
+
+
+def test_schedule_warms_up_and_ends_at_a_tenth():
+    rates = [schedule(step, 100, 0.1) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[100] == pytest.approx(0.1)
+
+
+def make_phase(model, processor, steps, lm="full"):
+    examples = [
+        example(processor, [{"text": "a dog", "utt_id": f"u{i}", "loss": False}, {**PART, "text": f" the fox {i} jumps"}])
+        for i in range(8)
+    ]
+    optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
+    trainable = Trainable(adapter=True, encoder=False, lm=lm)
+    loss = packed_loss(model, examples, plan(examples, steps, 60, 1), states_of([f"u{i}" for i in range(8)]))
+    return Phase("p", steps, groups_of(model, trainable, optimizer), loss, 0.01, 1.0, 0.1, "fp32", 4)
+
+
+def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypatch):
+    """Stopped after step 6 (resume point at 4) and begun again in new objects: every later loss is bit-equal."""
+    processor = InserterProcessor.from_pretrained(tiny_model)
+    monkeypatch.chdir(tmp_path)
+
+    def run(key, stop=None):
+        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+        phase = make_phase(model, processor, 10)
+        whole = phase.loss
+
+        def loss(step, rank, world):
+            if step == stop:
+                raise KeyboardInterrupt
+            return whole(step, rank, world)
+
+        phase.loss = loss
+        return train(model, phase, WorkFolder("test", key)).curve
+
+    undisturbed = run("a")
+    with pytest.raises(KeyboardInterrupt):
+        run("b", stop=6)
+    resumed = run("b")
+    assert [row["step"] for row in resumed] == list(range(10))
+    assert resumed == undisturbed
+
+
+def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, monkeypatch):
+    from stages.common.errors import InserterError
+
+    monkeypatch.chdir(tmp_path)
+    model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
+    phase = make_phase(model, processor, 10)
+    whole = phase.loss
+    phase.loss = lambda step, r, w: (whole(step, r, w)[0] * (float("nan") if step == 2 else 1.0), *whole(step, r, w)[1:])
+    outcome = train(model, phase, WorkFolder("test", "nan"))
+    assert outcome.skipped == 1 and [row["step"] for row in outcome.curve] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+    phase.loss = lambda step, r, w: (whole(step, r, w)[0] * float("nan"), *whole(step, r, w)[1:])
+    with pytest.raises(InserterError, match="Lower the learning rates"):
+        train(model, phase, WorkFolder("test", "nan2"))
+
+
+def test_what_is_frozen_stays_and_lora_is_merged_away(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train(model, make_phase(model, processor, 6, lm="lora"), WorkFolder("test", "lora"))
+    merge_lora(model)
+    after = model.state_dict()
+    assert set(after) == set(before), "saved like any other model"
+    assert all(torch.equal(after[n], v) for n, v in before.items() if n.startswith("encoder."))
+    assert any(not torch.equal(after[n], v) for n, v in before.items() if n.startswith("language_model.model.layers"))
+
+
+def test_speech_that_is_heard_has_a_gradient_into_the_adapter(model):
+    net, processor = model
+    item = example(processor, [{"text": "a dog", "utt_id": "u0", "loss": False}, PART])
+    losses, _ = net.packed_losses(to_sequences(net, [item], states_of(["u0"])))
+    losses.sum().backward()
+    assert net.adapter(*batch([states_of(["u0"])["u0"]], "cpu"), net.table)[0].shape[0] > 0
+    assert net.adapter.query.weight.grad.abs().sum() > 0
+
+
+def workspace(folder: Path, lm: Path, encoder: Path) -> Path:
+    """Tables and clips as the stages before pre-training leave them, and parameters for a run of seconds."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["assets"].update(lm=str(lm), encoder=str(encoder))
+    params["pretrain"].update(steps=40, batch_positions=150, precision="fp32", checkpoint_steps=3)
+    params["pretrain"]["warmup"].update(steps=30, batch_seconds=8, negatives=50)
+    params["pretrain"]["adapter"].update(hidden_size=32)
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    names = [f"u{i}" for i in range(12)]
+    waves = {n: np.random.default_rng(i).standard_normal(16_000).astype(np.float32) * 0.1 for i, n in enumerate(names)}
+    index = write_shard(folder / "data/synthesize/shard-00000.tar", ((n, flac(w)) for n, w in waves.items()))
+    clips = [
+        {"utt_id": n, "doc_id": n, "split": "heldout" if i < 4 else "train", "written": "lazy dog", "spoken": "lazy dog",
+         "engine": "e", "voice": "v", "shard": "shard-00000.tar", "offset": index[n][0], "size": index[n][1],
+         "sample_rate": 16_000, "n_samples": 16_000, "duration": 1.0, "error": None, "heard": "", "wer": 0.0,
+         "level_db": -20.0, "clipping": 0.0, "silence": 0.0, "pace": 8.0, "reason": None}
+        for i, n in enumerate(names)
+    ]  # fmt: skip
+    write_table(folder / "data/verify/clean.parquet", clips, VERIFIED)
+    rows = [
+        {"seq_id": n, "doc_id": n, "kind": "continue", "n_words": 6,
+         "parts": [{"text": "lazy dog", "utt_id": n, "loss": False}, {"text": " jumps over the fox", "utt_id": None, "loss": True}]}
+        for n in names[4:]
+    ]  # fmt: skip
+    write_table(folder / "data/interleave/sequences.parquet", rows, SEQUENCES)
+    held = [
+        {"doc_id": n, "utt_id": n, "context": f"lazy dog {i}", "continuation": " jumps over", "other_doc_id": names[(i + 1) % 4]}
+        for i, n in enumerate(names[:4])
+    ]
+    write_table(folder / "data/interleave/heldout.parquet", held, HELDOUT)
+    return folder
+
+
+def pretrain(folder: Path) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "stages.pretrain"], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+
+
+def test_the_stage_killed_in_pretraining_ends_with_the_same_curve(tiny_lm, tiny_encoder, tmp_path):
+    """kill -9 after a resume point was written: the warm-up and the encoding are not done again, the curve is the same."""
+    calm = workspace(tmp_path / "calm", tiny_lm, tiny_encoder)
+    assert pretrain(calm).wait(300) == 0
+    killed = workspace(tmp_path / "killed", tiny_lm, tiny_encoder)
+    process = pretrain(killed)
+    while not list(killed.glob(".work/pretrain/*/pretrain-checkpoints/step-*")):
+        assert process.poll() is None, "it ended before a resume point was seen: raise the number of steps"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "data/pretrain").exists() and not (killed / "reports/pretrain.json").exists(), "nothing half-written"
+    encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
+    adapter = next(killed.glob(".work/pretrain/*/adapter.safetensors")).stat().st_mtime_ns
+    assert pretrain(killed).wait(300) == 0
+    assert encoded == {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
+    assert adapter == next(killed.glob(".work/pretrain/*/adapter.safetensors")).stat().st_mtime_ns
+    assert (killed / "reports/plots/pretrain.csv").read_text() == (calm / "reports/plots/pretrain.csv").read_text()
+    assert read_json(killed / "reports/pretrain.json") == read_json(calm / "reports/pretrain.json")
