@@ -73,6 +73,8 @@ def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelV
         reason = f"gates not passed: {', '.join(failed)}" if failed else "no gate report was registered with it"
         return Decision(REFUSED, reason, {})
     if champion is None:
+        if candidate.tags["gap_closed"] == "None":
+            return Decision(REFUSED, "no champion yet, and reading its own context did not help it: no gap to measure", {})
         gap = float(candidate.tags["gap_closed"])
         enough = gap >= register.min_gap_closed
         reason = f"no champion yet: all gates passed, gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"

@@ -37,8 +37,9 @@ class Inputs:
     dirty: str
 
     @property
-    def gap_closed(self) -> float:
-        return float(self.reports["evaluate"]["gap_closed"])
+    def gap_closed(self) -> float | None:
+        """None where reading the context did not help, so that there was no gap."""
+        return self.reports["evaluate"]["gap_closed"]
 
 
 def read_inputs() -> Inputs:
@@ -51,7 +52,7 @@ def read_inputs() -> Inputs:
             raise InserterError(f"{path} is not there", "Run `dvc repro`, or `dvc pull` where there is a remote")
     reports, gates = _json_files(REPORTS), _json_files(GATES)
     reports.pop(OWN, None)
-    if reports["evaluate"].get("gap_closed") is None:
+    if "gap_closed" not in reports["evaluate"]:
         raise InserterError("reports/evaluate.json has no gap_closed", "Run `dvc repro -f evaluate`")
     code = sorted(Path(find_spec("models").origin).parent.rglob("*.py"))  # type: ignore[union-attr,arg-type]
     weights = sorted(path for path in MODEL.rglob("*") if path.is_file())
