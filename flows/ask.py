@@ -19,7 +19,11 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
     """
     wave = audio.read(path)
     params = load()
+    from transformers.utils.logging import disable_progress_bar
+
     from models.generation import Prompt, generate_answers
+
+    disable_progress_bar()  # the answer alone
 
     where = model or default_model(params.register_)
     net, processor = _from_registry(where, params.register_) if where.startswith("models:/") else _from_folder(where)

@@ -1,5 +1,6 @@
 """DVC's graph as DVC reads it, never a second copy: stages in the order they run, what they need, what has changed."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def _repository() -> "Iterator[Repo]":
     from dvc.lock import LockError
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # it tells of locks that a killed dvc left; no one need act
     try:
         with Repo(os.curdir) as repo:
             if not Path("dvc.yaml").exists():

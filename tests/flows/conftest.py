@@ -44,7 +44,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("prefect")
     os.environ["PREFECT_HOME"] = str(home)
     port = server.free_port()
-    process = server.start(port, ui=True)
+    process = server.start(port)
     try:
         server.wait(f"http://127.0.0.1:{port}/api/health", process, "the Prefect server")
         yield f"http://127.0.0.1:{port}/api"

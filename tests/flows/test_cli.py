@@ -1,0 +1,161 @@
+"""The command line as a user calls it: what it prints, how it fails, and that it is quick to answer."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from toy_project import ROOT, Toy
+
+from flows import steps
+from flows.ask import answer
+from flows.cli import app, main
+from flows.summary import summary
+from stages.common import audio
+from stages.common.files import write_json
+
+HEAVY = ("prefect", "mlflow", "torch", "great_expectations", "transformers", "dvc")
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def inserter(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
+    """`inserter("status")` calls the entry point as the console script does."""
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["inserter", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        out = capsys.readouterr()
+        return Done(end.value.code or 0, out.out, out.err)
+
+    return run
+
+
+def imported(*arguments: str) -> set[str]:
+    """Packages of HEAVY that `inserter ARGUMENTS` imports."""
+    code = (
+        "import sys\nfrom flows.cli import main\n"
+        f"sys.argv = {['inserter', *arguments]!r}\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('|'.join(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.strip().splitlines()[-1].split("|")) - {""} if done.stderr.strip() else set()
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    """One record whose answer follows the instruction, and one whose answer does not."""
+    record = {"key": "1", "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    path = tmp_path / "answers.jsonl"
+    lines = [{**record, "id": "good", "response": "None here."}, {**record, "id": "bad", "response": "One, two."}]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+def test_help_and_score_import_nothing_heavy(answers: Path) -> None:
+    assert imported("--help") == set()
+    assert imported("run", "--help") == set()
+    assert imported("score", "closed", str(answers), "--json") == set()
+
+
+@pytest.mark.parametrize("command", ["run", "status", "score closed", "ask", "promote", "assets"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    from typer.testing import CliRunner
+
+    shown = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert shown.exit_code == 0 and f"inserter {command}" in shown.output and "Example" in shown.output
+
+
+def test_score_prints_json_and_nothing_else(inserter: Run, answers: Path, tmp_path: Path) -> None:
+    details = tmp_path / "details.jsonl"
+    done = inserter("score", "closed", str(answers), "--mode", "reference", "--json", "--details", str(details))
+    result = json.loads(done.stdout)
+    assert result["strict-prompt"] == 0.5 and result["n_prompts"] == 2
+    rows = [json.loads(line) for line in details.read_text().splitlines()]
+    assert [(row["id"], row["strict"]) for row in rows] == [("good", [True]), ("bad", [False])]
+
+
+def test_nothing_to_do_is_said_without_prefect(inserter: Run, toy: Toy) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], check=True)
+    assert imported("run") <= {"dvc"}
+    done = inserter("run")
+    assert done.returncode == 0
+    assert done.stderr == "everything is up to date\n"
+    assert "Gates" in done.stdout and "passed on 3 rows" in done.stdout
+
+
+def test_status_says_why(inserter: Run, toy: Toy) -> None:
+    steps.run("one")
+    toy.set(one="new")
+    write_json("reports/system/one.json", {"wall_seconds": 61.0, "peak_rss_mb": 2048.0})
+    rows = {line.split()[0]: line for line in inserter("status").stdout.splitlines() if line.strip()}
+    assert "changed: one modified" in rows["one"] and "1 min 01 s" in rows["one"] and "2.0 GiB" in rows["one"]
+    assert "never run" in rows["two"]
+
+
+def test_errors_are_one_line(inserter: Run, toy: Toy) -> None:
+    wrong = inserter("run", "tow")
+    assert wrong.returncode == 1 and wrong.stderr.startswith("inserter: there is no stage tow. The stages are: ")
+    assert wrong.stderr.count("\n") == 1 and wrong.stdout == ""
+    silent = toy.folder / "silent.wav"
+    silent.write_bytes(b"not audio")
+    refused = inserter("ask", str(silent))
+    assert refused.returncode == 1 and "cannot be decoded" in refused.stderr and refused.stderr.count("\n") == 1
+    params = toy.folder / "params.yaml"
+    params.write_text(params.read_text().replace("pretrain:\n", "pretrain:\n  sede: 1\n"))
+    unknown = inserter("run")
+    assert unknown.returncode == 1 and "unknown key pretrain.sede (did you mean seed?)" in unknown.stderr
+
+
+def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    tone = 0.1 * np.sin(np.arange(16_000) / 10).astype(np.float32)
+    (tmp_path / "tone.flac").write_bytes(audio.flac(tone))
+    missing = inserter("ask", "tone.flac")
+    assert missing.returncode == 1 and "no model at data/sft/model. Train one with `inserter run`" in missing.stderr
+    said = inserter("ask", "tone.flac", "--text", "What was that?", "--model", str(tiny_model))
+    assert said.returncode == 0
+    assert said.stdout == answer(tmp_path / "tone.flac", "What was that?", str(tiny_model)) + "\n"
+
+
+def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert summary() == "nothing has run yet: `inserter run`"
+    write_json(
+        "reports/verify.json",
+        {"clips": 1200, "clean": 1150, "quarantined": {"wer": 40, "silence": 10, "level": 0}, "hours_clean": 1.25},
+    )
+    text = summary()
+    assert "1.25 h" in text and "50 (silence 10, wer 40)" in text
+    assert "gap closed" not in text and "SpeechInstructBench" not in text and "registered" not in text
+    scores = {"prompt": 0.2, "instruction": 0.25, "n_prompts": 75}
+    form = {"strict": scores, "loose": {"prompt": 0.3, "instruction": 0.5}, "mean": None}
+    bench = {"closed": {"en": {"standard": {"heard": form, "read": {}}}}}
+    losses = {"heard_own": 3.1, "heard_other": 3.4}
+    write_json("reports/evaluate.json", {"gap_closed": 0.61, "continuation": losses, "speechinstructbench": bench})
+    write_json("reports/register.json", {"model": "inserter", "version": 2, "alias": "challenger"})
+    decided = {"version": 2, "decision": "promoted", "reason": "better", "alias": "champion"}
+    write_json(".work/promotion.json", {"2": decided})
+    text = summary()
+    assert "0.610" in text and "heard own 3.100, heard other 3.400" in text
+    row = next(line.split() for line in text.splitlines() if line.strip().startswith("standard"))
+    assert row[:3] == ["standard", "25.0", "50.0"]
+    assert "inserter version 2 @challenger @champion" in text and "better" in text
