@@ -29,7 +29,11 @@ def interleaved(document: Row, spans: list[Row]) -> list[Row]:
         parts.append(speech_part(span))
         at = span["end"]
     rest = text[at:].rstrip()
-    return [*parts, text_part(rest)] if rest else parts
+    if rest:
+        parts.append(text_part(rest))
+    if not any(part["loss"] for part in parts):  # spoken from its beginning to its end: the last span stays text
+        return interleaved(document, spans[:-1])
+    return parts
 
 
 def first_words(text: str, count: int) -> str:

@@ -1,0 +1,167 @@
+"""The real pipeline, small: real text, voice, recogniser, DVC, Prefect, gates and MLflow; only the LM and the encoder are tiny.
+
+It is killed while it speaks, run again to its end, run once more (nothing to do), and then with another pre-training seed.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from stages.common.files import read_json, read_jsonl
+from stages.common.params import load
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ["corpus", "segment", "synthesize", "verify", "interleave", "pretrain", "sft", "benchmark", "evaluate", "register"]
+BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "evaluate", "register"}
+SMALL = {
+    "corpus": {"words": 6000, "heldout_documents": 8},
+    "synthesize": {"shard_clips": 16},
+    "pretrain": {"steps": 8, "batch_positions": 400, "precision": "fp32", "checkpoint_steps": 4},
+    "sft": {"prompts": 60, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
+    "benchmark": {"items_per_type": 1},
+    "evaluate": {"max_new_tokens": 8, "precision": "fp32"},
+    "register": {"audio_samples": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory, tiny_lm, tiny_encoder) -> Path:
+    """A copy of the project with parameters for minutes instead of half an hour."""
+    folder = tmp_path_factory.mktemp("e2e") / "project"
+    folder.mkdir()
+    for name in ("flows", "stages", "models"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    shutil.copy(ROOT / ".dvcignore", folder)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        params[section].update(values)
+    params["assets"].update(lm=str(tiny_lm), encoder=str(tiny_encoder))
+    params["pretrain"]["warmup"].update(steps=6, batch_seconds=20, negatives=50)
+    params["pretrain"]["adapter"].update(hidden_size=32)
+    params["benchmark"]["variants"]["accents"] = params["benchmark"]["variants"]["accents"][-1:]
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
+    return folder
+
+
+def environment(workspace: Path) -> dict[str, str]:
+    drop = {"PREFECT_API_URL", "PYTEST_CURRENT_TEST"}
+    return {k: v for k, v in os.environ.items() if k not in drop} | {
+        "PREFECT_HOME": str(workspace / ".prefect"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+
+def start(workspace: Path, *arguments: str) -> subprocess.Popen:
+    log = (workspace / "run.log").open("a")
+    command = [sys.executable, "-m", "flows.cli", "run", *arguments]
+    return subprocess.Popen(
+        command, cwd=workspace, env=environment(workspace), stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def finish(workspace: Path) -> str:
+    """Run to the end and give what was printed."""
+    before = (workspace / "run.log").stat().st_size if (workspace / "run.log").exists() else 0
+    process = start(workspace)
+    code = process.wait(1500)
+    printed = (workspace / "run.log").read_bytes()[before:].decode(errors="replace")
+    assert code == 0, printed[-4000:]
+    return printed
+
+
+def left_behind(workspace: Path) -> list[str]:
+    """Command lines of processes that work in the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()) == workspace:
+                found.append(" ".join(process.cmdline()))
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def locked(workspace: Path) -> dict:
+    return yaml.safe_load((workspace / "dvc.lock").read_text())["stages"]
+
+
+def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
+    process = start(workspace)
+    while not list(workspace.glob(".work/synthesize/*/rows/*.parquet")):
+        assert process.poll() is None, (workspace / "run.log").read_text()[-4000:]
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 30
+    while left_behind(workspace) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left_behind(workspace) == [], "no orphan"
+    assert not (workspace / "data/synthesize").exists() and not (workspace / "reports/synthesize.json").exists()
+    spoken = {f: f.stat().st_mtime_ns for f in workspace.glob(".work/synthesize/*/rows/*.parquet")}
+    finished = {name: entry for name, entry in locked(workspace).items()}
+    finish(workspace)
+    assert spoken and spoken == {f: f.stat().st_mtime_ns for f in spoken}, "no finished shard is spoken again"
+    assert {name: locked(workspace)[name] for name in finished} == finished
+
+
+def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
+    reports = {name: read_json(workspace / f"reports/{name}.json") for name in STAGES}
+    verify, heldout = reports["verify"], reports["interleave"]["heldout_contexts"]
+    assert verify["clips"] == verify["clean"] + sum(verify["quarantined"].values())
+    spans = reports["interleave"]["spans"]
+    assert spans["clean"] == verify["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["not_used"]
+    assert set(reports["evaluate"]["continuation"]) == {"heard_own", "heard_other", "read_own", "read_other", "absent"}
+    assert reports["evaluate"]["documents"] == heldout
+    variants = reports["evaluate"]["speechinstructbench"]["closed"]["en"]
+    assert {"standard", "background", "paralinguistics", "disfluency"} <= set(variants)
+    for variant in variants.values():
+        for form in ("heard", "read"):
+            assert set(variant[form]["mean"]) == {"prompt", "instruction"} and variant[form]["n_prompts"] == 25
+    assert all(read_json(path)["passed"] for path in workspace.glob("data/gates/*.json"))
+    rows = list(read_jsonl(workspace / "data/evaluate/responses.jsonl"))
+    assert len(rows) == reports["evaluate"]["responses"] == 2 * reports["evaluate"]["items"]
+
+
+def test_nothing_is_trained_on_what_is_held_out(workspace):
+    import pyarrow.parquet as pq
+
+    held = set(pq.read_table(workspace / "data/interleave/heldout.parquet")["doc_id"].to_pylist())
+    taught = set(pq.read_table(workspace / "data/interleave/sequences.parquet")["doc_id"].to_pylist())
+    assert held and not held & taught
+    asked = {row["prompt"] for row in read_jsonl(workspace / "data/benchmark/prompts.jsonl")}
+    assert not asked & set(pq.read_table(workspace / "data/sft/pairs.parquet")["prompt"].to_pylist())
+
+
+def test_a_version_is_registered_with_its_lineage(workspace):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    name = load(workspace / "params.yaml").register_.model
+    version = client.get_model_version_by_alias(name, "challenger")
+    assert version.tags["gate.verify"] == "passed" and "dvc.lock" in version.tags
+
+
+def test_run_again_it_says_that_there_is_nothing_to_do(workspace):
+    before = locked(workspace)
+    assert "up to date" in finish(workspace)
+    assert locked(workspace) == before
+
+
+def test_another_seed_reruns_pretraining_and_what_depends_on_it(workspace):
+    before = locked(workspace)
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["pretrain"]["seed"] += 1
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+    finish(workspace)
+    after = locked(workspace)
+    assert {name for name in after if after[name] != before[name]} == BEGUN_AGAIN_BY_A_SEED
