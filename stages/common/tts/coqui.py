@@ -50,6 +50,8 @@ class CoquiVoice(Synthesizer):
                 problem = f"the Coqui model {voice} has no speaker {speaker!r}"
                 raise InserterError(problem, f"Set `speaker` to one of {', '.join(names[:20])}, or to a wav file")
             options["speaker"] = str(speaker)
+        elif speaker:
+            raise InserterError(f"the Coqui model {voice} has one speaker", f"Leave out `speaker: {speaker}`")
         return options
 
     def synthesize(self, text: str, rate: float) -> np.ndarray:

@@ -75,9 +75,7 @@ def speak_shards(
             yield shard
 
 
-def _tasks(
-    jobs: Iterable[Job], voices: tuple[Voice, ...], out: Path, rows: Path, seed: int, size: int
-) -> Iterator[_Task]:
+def _tasks(jobs: Iterable[Job], voices: tuple[Voice, ...], out: Path, rows: Path, seed: int, size: int) -> Iterator[_Task]:
     names = {voice.name for voice in voices}
     remaining = iter(jobs)
     for index in itertools.count():

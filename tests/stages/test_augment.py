@@ -1,0 +1,108 @@
+"""Augmentation does what it says: exact ratios, no clipping, no clicks, the same for the same generator."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.common.audio import SAMPLE_RATE
+from stages.common.augment import NOISES, Effect, add_noise, apply, change_pitch, change_rate, draw, gain
+from stages.common.params import Augmentation
+
+
+def tone(seconds: float = 1.0, hertz: float = 200.0, level: float = 0.3) -> np.ndarray:
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return (level * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def frequency(wave: np.ndarray) -> float:
+    return float(np.argmax(np.abs(np.fft.rfft(wave * np.hanning(len(wave))))) * SAMPLE_RATE / len(wave))
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("snr_db", [-5.0, 10.0, 30.0])
+def test_the_signal_to_noise_ratio_is_exact_even_when_the_sum_is_turned_down(kind, snr_db):
+    wave = tone(level=0.9)
+    mixed = add_noise(wave, snr_db, kind, rng())
+    scale = float(np.dot(mixed, wave) / np.dot(wave, wave))
+    # the noise is not quite orthogonal to the tone: its level comes from the noise alone
+    quiet = add_noise(wave * 1e-3, snr_db, kind, rng()) - wave * 1e-3
+    measured = 10 * np.log10(np.mean((wave * 1e-3) ** 2) / np.mean(quiet**2))
+    assert measured == pytest.approx(snr_db, abs=0.05)
+    assert np.abs(mixed).max() <= 0.99 + 1e-6 and mixed.dtype == np.float32
+    assert 0 < scale <= 1.2
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_noise_depends_on_the_generator_alone(kind):
+    assert np.array_equal(add_noise(tone(), 10, kind, rng(1)), add_noise(tone(), 10, kind, rng(1)))
+    assert not np.array_equal(add_noise(tone(), 10, kind, rng(1)), add_noise(tone(), 10, kind, rng(2)))
+
+
+def test_a_silent_wave_has_no_ratio_and_an_unknown_noise_no_name():
+    with pytest.raises(ValueError, match="silent"):
+        add_noise(np.zeros(100, np.float32), 10, "white", rng())
+    with pytest.raises(ValueError, match="rain"):
+        add_noise(tone(), 10, "rain", rng())  # type: ignore[arg-type]
+
+
+def test_gain_is_exact_below_full_scale_and_never_clips():
+    assert np.allclose(gain(tone(), -6.0), tone() * 10 ** (-6 / 20))
+    assert np.abs(gain(tone(), 20.0)).max() == pytest.approx(0.99)
+    loud = np.ones(10, np.float32)
+    assert np.array_equal(gain(loud, 6.0), loud)  # already at the ceiling: left alone, not turned down
+
+
+@pytest.mark.parametrize("factor", [0.7, 0.9, 1.15, 1.6])
+def test_change_rate_keeps_pitch_and_level_and_makes_no_click(factor):
+    wave = tone(2.0)
+    changed = change_rate(wave, factor)
+    assert len(changed) == pytest.approx(len(wave) / factor, abs=1)
+    assert frequency(changed) == pytest.approx(200, abs=2)
+    middle = changed[2000:-2000]
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.03)
+    assert np.abs(np.diff(middle)).max() < 1.3 * np.abs(np.diff(wave)).max()
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_change_pitch_keeps_the_duration(factor):
+    changed = change_pitch(tone(2.0), factor)
+    assert len(changed) == pytest.approx(2 * SAMPLE_RATE, abs=2)
+    assert frequency(changed) == pytest.approx(200 * factor, rel=0.01)
+
+
+@settings(max_examples=40, deadline=None)
+@given(samples=st.integers(0, 6000), factor=st.floats(0.25, 4.0), seed=st.integers(0, 100))
+def test_any_length_and_factor_gives_finite_samples_of_the_right_number(samples, factor, seed):
+    wave = rng(seed).uniform(-1, 1, samples).astype(np.float32)
+    changed = change_rate(wave, factor)
+    assert np.isfinite(changed).all() and changed.dtype == np.float32
+    assert len(changed) == (samples if samples < 800 or abs(factor - 1) < 1e-3 else round(samples / factor))
+
+
+def test_factors_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="outside"):
+        change_rate(tone(), 5.0)
+    with pytest.raises(ValueError, match="outside"):
+        change_pitch(tone(), 0.1)
+
+
+def test_effects_are_drawn_in_range_at_the_asked_share():
+    spec = Augmentation(noise_share=0.3, snr_db=(10, 30), gain_db=(-6, 3))
+    effects = [draw(spec, rng(i)) for i in range(2000)]
+    noisy = [effect for effect in effects if effect.noise]
+    assert len(noisy) / len(effects) == pytest.approx(0.3, abs=0.04)
+    assert {effect.noise for effect in noisy} == set(NOISES)
+    assert all(10 <= effect.snr_db <= 30 for effect in noisy)
+    assert all(-6 <= effect.gain_db <= 3 for effect in effects)
+    quiet = [draw(spec, rng(i), noise=False) for i in range(2000)]
+    assert not any(effect.noise for effect in quiet)
+    assert [effect.gain_db for effect in quiet] == [effect.gain_db for effect in effects]
+
+
+def test_an_effect_without_noise_needs_no_randomness():
+    assert np.array_equal(apply(tone(), Effect(gain_db=-6.0), rng(1)), apply(tone(), Effect(gain_db=-6.0), rng(2)))
