@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from stages.common import spoken
 from stages.common.assets import asr_folder
 from stages.common.executor import ordered_map
 from stages.common.files import count_rows, read_batches, read_table, write_batches, write_table
@@ -38,7 +39,9 @@ def main(params: Params) -> dict[str, Any]:
     clips = DATA / "synthesize"
     asr = asr_folder(params.assets.asr)
     limits = params.verify.model_dump(exclude={"workers", "max_quarantine_share"})
-    work = WorkFolder("verify", {"limits": limits, "asr": str(asr), "language": params.corpus.language}, [clips])
+    deciding = {"limits": limits, "asr": str(asr), "language": params.corpus.language}
+    code = [file for part in (__file__, spoken.__file__) for file in sorted(Path(part).parent.glob("*.py"))]
+    work = WorkFolder("verify", deciding, [clips, *code])  # verdicts of other code are not this one's
     blocks = _hear(clips, work / "blocks", asr, params)
     report = Report()
     write_batches(work / "out/clean.parquet", _clean(blocks), VERIFIED)
