@@ -33,7 +33,7 @@ def gate_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "passed": "yes" if e.get("passed") else "NO",
             "expectation": str(e.get("expectation", "")),
-            "column": str(e.get("column") or ""),
+            "column": ".".join(str(e[key]) for key in ("table", "column") if e.get(key)),
             "observed": str(e.get("observed", "")),
             "limit": str(e.get("limit", "")),
             "unexpected": str(e.get("unexpected_count", "")),
@@ -66,45 +66,72 @@ def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _numbers(found: dict[str, Any], word: str) -> Iterator[tuple[str, float]]:
-    """(dotted name, value) of the numbers in a report whose name has `word` in it."""
-    for key, value in found.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{name}", number) for name, number in _numbers(value, "" if word in key else word))
-        elif isinstance(value, int | float) and not isinstance(value, bool) and word in key:
-            yield key, value
+def _within(found: Any, *keys: str) -> Any:
+    """found[key][key]..., or None."""
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def _reasons(counts: Any) -> str:
+    """`50 (silence 10, wer 40)` of {reason: count}."""
+    named = [f"{reason} {count:,}" for reason, count in sorted(counts.items()) if count]
+    return f"{sum(counts.values()):,}" + (f" ({', '.join(named)})" if named else "")
+
+
+def _before_after(before: Any, after: Any) -> str:
+    """`3.912 -> 3.104`; of dicts, one for each key that both have; `` when a side was not measured."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        shown = {key: _before_after(value, after.get(key)) for key, value in before.items()}
+        return ", ".join(f"{key.replace('_', ' ')} {text}" for key, text in shown.items() if text)
+    numbers = isinstance(before, int | float) and isinstance(after, int | float)
+    return f"{before:.3f} -> {after:.3f}" if numbers else ""
 
 
 def _speech() -> Iterator[RenderableType]:
-    found = report(REPORTS / "verify.json")
-    spoken = {**report(REPORTS / "synthesize.json"), **found}
-    facts = [
-        (key.replace("_", " "), f"{value:.2f} h") for key, value in spoken.items() if "hours" in key and isinstance(value, float)
-    ]
-    facts += [(key, _number(found[key])) for key in ("clips", "clean") if key in found]
-    quarantined = found.get("quarantined")
-    if isinstance(quarantined, dict):
-        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(quarantined.items()) if n)
-        facts.append(("quarantined", f"{sum(quarantined.values()):,}" + (f" ({reasons})" if reasons else "")))
+    spoken, verified = report(REPORTS / "synthesize.json"), report(REPORTS / "verify.json")
+    facts = []
+    if "hours" in spoken:
+        facts.append(("spoken", f"{spoken['hours']:.2f} h in {_number(spoken.get('clips', '?'))} clips"))
+    if spoken.get("failed"):
+        facts.append(("could not be spoken", _reasons(spoken["failed"])))
+    if "hours_clean" in verified:
+        facts.append(("clean", f"{verified['hours_clean']:.2f} h in {_number(verified.get('clean', '?'))} clips"))
+    if isinstance(verified.get("quarantined"), dict):
+        facts.append(("quarantined", _reasons(verified["quarantined"])))
+    if isinstance(verified.get("wer_mean"), float):
+        facts.append(("word error rate of the clean clips", f"{verified['wer_mean']:.3f}"))
     yield from _facts("Speech", facts)
 
 
 def _training() -> Iterator[RenderableType]:
-    facts = []
-    for stage in ("pretrain", "sft"):
-        facts += [
-            (f"{stage} {name.replace('_', ' ')}", f"{value:.3f}")
-            for name, value in _numbers(report(REPORTS / f"{stage}.json"), "loss")
-        ]
-    found = report(REPORTS / "evaluate.json")
-    losses = found.get("continuation")
-    if isinstance(losses, dict):
-        names = ("heard_own", "heard_other", "read_own", "read_other", "absent")
-        shown = [f"{name.replace('_', ' ')} {losses[name]:.3f}" for name in names if isinstance(losses.get(name), int | float)]
+    found = {stage: report(REPORTS / f"{stage}.json") for stage in ("pretrain", "sft", "evaluate")}
+    before_after = {
+        "pretrain: loss, first steps -> last": _losses(found["pretrain"]),
+        "pretrain: loss of text alone, before -> after": _before_after(
+            _within(found["pretrain"], "text_nll", "before"), _within(found["pretrain"], "text_nll", "after")
+        ),
+        "sft: loss, first steps -> last": _losses(found["sft"]),
+        "sft: held-out pairs, before -> after": _before_after(
+            _within(found["sft"], "before", "pairs"), _within(found["sft"], "after", "pairs")
+        ),
+    }
+    facts = [(name, text) for name, text in before_after.items() if text]
+    error = _within(found["pretrain"], "warmup", "heldout_token_error")
+    if isinstance(error, float):
+        facts.insert(0, ("warm-up: token error on held-out clips", f"{error:.3f}"))
+    losses = found["evaluate"].get("continuation") or {}
+    names = ("heard_own", "heard_other", "read_own", "read_other", "absent")
+    shown = [f"{name.replace('_', ' ')} {losses[name]:.3f}" for name in names if isinstance(losses.get(name), float)]
+    if shown:
         facts.append(("held-out loss after a context", ", ".join(shown)))
-    if isinstance(found.get("gap_closed"), int | float):
-        facts.append(("gap closed (1: hears as well as it reads)", f"{found['gap_closed']:.3f}"))
+    if isinstance(found["evaluate"].get("gap_closed"), float):
+        facts.append(("gap closed (0 deaf, 1 hears as it reads)", f"{found['evaluate']['gap_closed']:.3f}"))
     yield from _facts("Training", facts)
+
+
+def _losses(found: dict[str, Any]) -> str:
+    return _before_after(found.get("loss_first"), found.get("loss_last"))
 
 
 def _benchmark() -> Iterator[RenderableType]:
@@ -116,8 +143,8 @@ def _benchmark() -> Iterator[RenderableType]:
 
 
 def _scores(title: str, variants: dict[str, Any]) -> Iterator[RenderableType]:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 2))
-    table.add_column("variant")
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 2))
+    table.add_column("variant", no_wrap=True)
     for form in ("heard", "read"):
         for mode in ("strict", "loose", "mean"):
             table.add_column(f"{form} {mode}", justify="right")
@@ -129,12 +156,6 @@ def _scores(title: str, variants: dict[str, Any]) -> Iterator[RenderableType]:
         counts = [n for form in ("heard", "read") for n in [_within(forms, form, "n_prompts")] if n is not None]
         table.add_row(variant, *cells, _number(counts[0]) if counts else "")
     yield from (table, Text(""))
-
-
-def _within(found: Any, *keys: str) -> Any:
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
 
 
 def _score(forms: dict[str, Any], form: str, mode: str) -> str:

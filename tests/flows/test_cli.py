@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toy_project import ROOT, Toy
 
 from flows import steps
-from flows.ask import answer
+from flows.ask import answer, default_model
 from flows.cli import app, main
 from flows.summary import summary
 from stages.common import audio
+from stages.common.errors import InserterError
 from stages.common.files import write_json
 
 HEAVY = ("prefect", "mlflow", "torch", "great_expectations", "transformers", "dvc")
@@ -123,8 +125,6 @@ def test_errors_are_one_line(inserter: Run, toy: Toy) -> None:
 
 
 def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     tone = 0.1 * np.sin(np.arange(16_000) / 10).astype(np.float32)
@@ -136,12 +136,37 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     assert said.stdout == answer(tmp_path / "tone.flac", "What was that?", str(tiny_model)) + "\n"
 
 
+def test_ask_takes_the_registered_champion(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    from models.pyfunc import pyfunc_arguments
+    from stages.common.params import load
+    from stages.register.tracking import connect
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    text = (ROOT / "params.yaml").read_text().replace("sqlite:///mlflow.db", uri)
+    (tmp_path / "params.yaml").write_text(text)
+    (tmp_path / "click.flac").write_bytes(audio.flac(np.full(8_000, 0.1, dtype=np.float32)))
+    register = load().register_
+    assert default_model(register) == "data/sft/model" and not (tmp_path / "mlflow.db").exists()
+    client = connect(register)
+    with mlflow.start_run():
+        logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(tiny_model))
+    version = mlflow.register_model(logged.model_uri, register.model).version
+    with pytest.raises(InserterError, match=r"cannot be loaded .*inserter has no version"):
+        answer(tmp_path / "click.flac", None, f"models:/{register.model}@champion")
+    client.set_registered_model_alias(register.model, "champion", str(version))
+    assert default_model(register) == f"models:/{register.model}@champion"
+    assert answer(tmp_path / "click.flac") == answer(tmp_path / "click.flac", None, str(tiny_model))
+
+
 def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert summary() == "nothing has run yet: `inserter run`"
     write_json(
         "reports/verify.json",
-        {"clips": 1200, "clean": 1150, "quarantined": {"wer": 40, "silence": 10, "level": 0}, "hours_clean": 1.25},
+        {"in": 1200, "clean": 1150, "quarantined": {"wer": 40, "silence": 10, "level": 0}, "hours_clean": 1.25},
     )
     text = summary()
     assert "1.25 h" in text and "50 (silence 10, wer 40)" in text
