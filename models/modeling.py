@@ -1,6 +1,6 @@
 """The speech LLM: speech spans become positions among the text's, and a causal LM goes on from there."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         The LM's table grows to `vocabulary` rows; the new ones begin at its mean.
         """
         language_model = AutoModelForCausalLM.from_pretrained(lm, dtype=torch.float32)
-        if vocabulary > language_model.get_input_embeddings().weight.shape[0]:
+        if vocabulary > language_model.config.get_text_config().vocab_size:
             language_model.resize_token_embeddings(vocabulary, mean_resizing=True)
         whisper = AutoModel.from_pretrained(encoder, dtype=torch.float32)
         model = cls(InserterConfig(text_config=language_model.config, audio_config=whisper.config, **config))
@@ -68,7 +68,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     @property
     def table(self) -> Tensor:
         """The LM's token embeddings (vocabulary, width)."""
-        return self.get_input_embeddings().weight
+        return cast(nn.Embedding, self.get_input_embeddings()).weight
 
     def encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-mel features (clips, mels, frames) -> encoder states (clips, frames / 2, width) and their lengths."""

@@ -5,8 +5,10 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from stages.common.errors import InserterError
 from stages.common.lifetime import die_with_parent
 
 Item = TypeVar("Item")
@@ -18,12 +20,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start(threads: int, initializer: Callable[..., None] | None, initargs: tuple) -> None:
+def _start(initializer: Callable[..., None] | None, initargs: tuple) -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(threads)
     if initializer:
         initializer(*initargs)
 
@@ -51,7 +50,7 @@ def ordered_map(
     saved = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)  # spawned workers read it when they import numpy and torch
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start, (threads, initializer, initargs))
+    pool = ProcessPoolExecutor(workers, context, _start, (initializer, initargs))
     try:
         pending: list = []
         for item in items:
@@ -60,6 +59,10 @@ def ordered_map(
                 yield pending.pop(0).result()
         while pending:
             yield pending.pop(0).result()
+    except BrokenProcessPool as error:
+        raise InserterError(
+            "a worker process died, most likely for want of memory", "Lower `workers` in params.yaml, then run again: it goes on"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         for name, value in saved.items():

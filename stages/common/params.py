@@ -188,7 +188,7 @@ class Optimizer(Section):
 
 
 class Warmup(Section):
-    """CTC on the adapter alone: it learns to spell the LM's tokens. steps 0 leaves it out. negatives: sampled vocabulary a batch."""
+    """CTC on the adapter alone: it learns to spell the LM's tokens. steps 0 leaves it out; negatives: sampled tokens a batch."""
 
     steps: Annotated[int, Field(ge=0)]
     batch_seconds: Annotated[float, Field(gt=0)]
@@ -197,7 +197,7 @@ class Warmup(Section):
 
 
 class Pretrain(Section):
-    """batch_positions: text and speech positions a step, over all processes. checkpoint_steps: how often a resume point is written."""
+    """batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between two resume points."""
 
     seed: Seed
     adapter: Adapter

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import torch
-
-from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_jsonl
 from stages.common.params import Params
@@ -12,6 +9,7 @@ from stages.common.paths import DATA
 from stages.common.runner import run_stage
 from stages.common.tables import HELDOUT, ITEMS, VERIFIED
 from stages.common.training.heldout import continuation, text_loss
+from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder
 from stages.evaluate.responses import respond, table
@@ -25,9 +23,7 @@ def main(params: Params) -> dict[str, Any]:
         raise InserterError("the benchmark has no closed-ended item", "Look at reports/benchmark.json for what was left out")
     folder = DATA / "sft" / "model"
     work = WorkFolder("evaluate", p.model_dump(), [folder, DATA / "benchmark", DATA / "interleave" / "heldout.parquet"])
-    model = InserterForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    processor = InserterProcessor.from_pretrained(folder)
+    model, processor = saved_model(folder)
     contexts = {row["utt_id"] for row in heldout}
     clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["utt_id"] in contexts]
     states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.assets import encoder_folder, lm_folder
 from stages.common.errors import InserterError
 from stages.common.files import read_table
 from stages.common.params import Params
@@ -16,25 +14,12 @@ from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
 from stages.common.training.batches import Example, example, packed_loss, plan
 from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.loop import Outcome, Phase, groups_of, merge_lora, train, write_curve
+from stages.common.training.models import new_model
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder
 from stages.pretrain import warmup
 
 PLOTS = REPORTS / "plots"
-
-
-def build(params: Params) -> tuple[InserterForConditionalGeneration, InserterProcessor]:
-    """A new speech LLM from the configured LM and encoder, its adapter from the seed."""
-    lm, encoder = str(lm_folder(params.assets.lm)), str(encoder_folder(params.assets.encoder))
-    processor = InserterProcessor.from_parts(lm, encoder)
-    torch.manual_seed(params.pretrain.seed)
-    p = params.pretrain.adapter
-    model = InserterForConditionalGeneration.from_parts(
-        lm, encoder, len(processor.tokenizer),
-        adapter=p.kind, adapter_stride=p.stride, adapter_hidden_size=p.hidden_size, adapter_layers=p.layers,
-        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
-    )  # fmt: skip
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
 
 
 def interleaved_phase(
@@ -79,7 +64,7 @@ def main(params: Params) -> dict[str, Any]:
         "pretrain", {"pretrain": p.model_dump(), "assets": params.assets.model_dump()},
         [DATA / "interleave", DATA / "verify" / "clean.parquet"],
     )  # fmt: skip
-    model, processor = build(params)
+    model, processor = new_model(params.assets, p.adapter, p.seed)
     states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
     before = text_loss(model, processor, heldout, states, p.precision)
     warmed = warm_up(params, model, processor, states, train_clips, work)
@@ -103,7 +88,7 @@ def main(params: Params) -> dict[str, Any]:
         "hours": sum(row["duration"] for row in clips) / 3600,
         **measured,
         "text_nll": {"before": before, "after": after},
-        "system": {"positions_a_second": outcome.summary()["positions"] / outcome.seconds if outcome.seconds else None},
+        "system": {"positions_a_second": outcome.speed},
     }
 
 

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-import torch
-
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.assets import encoder_folder, lm_folder
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_table
 from stages.common.params import Params
@@ -16,21 +13,12 @@ from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
 from stages.common.training.batches import Example, chat_example, example, packed_loss, plan
 from stages.common.training.heldout import losses, mean, text_loss
 from stages.common.training.loop import Phase, groups_of, merge_lora, train, write_curve
+from stages.common.training.models import new_model, saved_model
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder
 from stages.sft.pairs import answered, prompts, spoken
 
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
-
-
-def original_lm(params: Params) -> tuple[InserterForConditionalGeneration, InserterProcessor]:
-    """The LM as it was before any training, reading: it writes the answers that the model is to keep giving."""
-    lm, encoder = str(lm_folder(params.assets.lm)), str(encoder_folder(params.assets.encoder))
-    processor = InserterProcessor.from_parts(lm, encoder)
-    model = InserterForConditionalGeneration.from_parts(
-        lm, encoder, len(processor.tokenizer), adapter="pooling", audio_token_id=processor.audio_token_id
-    )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), processor
 
 
 def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict]) -> list[Example]:
@@ -86,7 +74,8 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
     if done:
         return done
     asked, overlapping = prompts(params)
-    pairs, failed = answered(params, *original_lm(params), asked, work)
+    # The LM as it was before any training writes the answers: those are what the model is to keep giving.
+    pairs, failed = answered(params, *new_model(params.assets, params.pretrain.adapter, 0), asked, work)
     pairs, clips, mute = spoken(params, pairs, work)
     if len(pairs) < 2:
         raise InserterError(
@@ -108,15 +97,16 @@ def main(params: Params) -> dict[str, Any]:
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     work = WorkFolder(
-        "sft", {"sft": p.model_dump(), "assets": params.assets.model_dump(), "voices": [v.model_dump() for v in params.synthesize.voices]},
+        "sft", {
+            "sft": p.model_dump(), "assets": params.assets.model_dump(),
+            "voices": [v.model_dump() for v in params.synthesize.voices],
+        },
         [DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl"],
     )  # fmt: skip
     counts = make_pairs(params, work)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
     clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
-    model = InserterForConditionalGeneration.from_pretrained(DATA / "pretrain" / "model", dtype=torch.float32)
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    processor = InserterProcessor.from_pretrained(DATA / "pretrain" / "model")
+    model, processor = saved_model(DATA / "pretrain" / "model")
     states = encode_clips(model, processor, corpus_clips, DATA / "synthesize", p.precision)
     states = states.join(encode_clips(model, processor, clips, work / "out" / "clips", p.precision))
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
@@ -141,7 +131,7 @@ def main(params: Params) -> dict[str, Any]:
         "held_out_pairs": len(kept_out),
         "before": before,
         "after": after,
-        "system": {"positions_a_second": outcome.summary()["positions"] / outcome.seconds if outcome.seconds else None},
+        "system": {"positions_a_second": outcome.speed},
     }  # fmt: skip
 
 

@@ -34,7 +34,8 @@ def answered(
     questions = [Question(p.key, len(p.prompt), text=p.prompt) for p in asked]
     p = params.sft
     answers = answer_all(model, processor, questions, work, "self-answers", p.max_new_tokens, BATCH, p.precision)
-    kept, dropped = [], Counter()
+    kept: list[dict[str, Any]] = []
+    dropped: Counter[str] = Counter()
     for prompt in asked:
         response = answers[prompt.key]
         strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)

@@ -75,7 +75,8 @@ def test_packed_sequences_do_not_see_each_other(parts):
     """Loss of each sequence alone equals its loss in a row with others, and speech positions are not learnt."""
     model, processor = parts
     sequences = []
-    for text, clips in [("The quick brown fox jumps over", 0), ("say <|audio_bos|><|audio|><|audio_eos|> again", 1), ("lazy dog", 0)]:
+    heard = "say <|audio_bos|><|audio|><|audio_eos|> again"
+    for text, clips in [("The quick brown fox jumps over", 0), (heard, 1), ("lazy dog", 0)]:
         ids = processor.tokenizer(text, return_tensors="pt")["input_ids"][0]
         labels = torch.where(ids == processor.audio_token_id, -100, ids)
         sequences.append((ids, labels, [torch.randn(7, 32)] * clips))

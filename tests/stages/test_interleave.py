@@ -25,7 +25,8 @@ def test_parts_joined_are_the_document(borders):
         words.append((start, start + len(word)))
         at = start + len(word)
     borders = sorted(borders)
-    spans = [span(words[a][0], words[b - 1][1], i) for i, (a, b) in enumerate(zip(borders[::2], borders[1::2], strict=False)) if b > a]
+    pairs = list(zip(borders[::2], borders[1::2], strict=False))
+    spans = [span(words[a][0], words[b - 1][1], i) for i, (a, b) in enumerate(pairs)]
     parts = interleaved(document(), spans)
     assert " ".join(part["text"] for part in parts).split() == TEXT.split()
     assert [part["utt_id"] for part in parts if part["utt_id"]] == [s["utt_id"] for s in spans]

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.common.errors import InserterError
-from stages.common.files import publish, read_json, write_json
+from stages.common.files import atomic, publish, read_json, write_json
 from stages.common.params import Optimizer
 from stages.common.work import WorkFolder
 
 LIMIT_NOT_FINITE = 5
+COLUMNS = ("step", "loss", "positions", "tokens", "lr", "gradient_norm")
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Phase:
 class Outcome:
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: int = 0
-    seconds: float = 0.0  # of the steps done in this process
+    speed: float | None = None  # positions a second of the steps done in this process
 
     def summary(self) -> dict[str, Any]:
         """First and last loss as means of up to ten steps, and the totals."""
@@ -125,14 +126,14 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
             loss, tokens, positions = share(step, rank, world)
             loss = loss / max(1, tokens)
         accelerator.backward(loss * world)  # DDP takes the mean of the processes, the step's loss is their sum
-        norm = accelerator.clip_grad_norm_(trained, phase.clip)
+        norm = float(accelerator.clip_grad_norm_(trained, phase.clip) or 0.0)
         totals = accelerator.reduce(torch.tensor([loss.item(), positions], dtype=torch.float64, device=accelerator.device), "sum")
-        finite = bool(torch.isfinite(totals[0])) and bool(torch.isfinite(torch.as_tensor(norm)))
+        finite = math.isfinite(totals[0]) and math.isfinite(norm)
         if finite:
             optimizer.step()
             outcome.curve.append(
                 {"step": step, "loss": float(totals[0]), "positions": int(totals[1]), "tokens": tokens,
-                 "lr": scheduler.get_last_lr()[0], "gradient_norm": float(norm)}
+                 "lr": float(scheduler.get_last_lr()[0]), "gradient_norm": norm}
             )  # fmt: skip
         else:
             outcome.skipped += 1
@@ -144,11 +145,13 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
         scheduler.step()
         optimizer.zero_grad()
         seconds = time.monotonic() - start
-        done = sum(row["positions"] for row in outcome.curve[-(step + 1 - first) :])
+        done = sum(row["positions"] for row in outcome.curve if row["step"] >= first)
         bar.set_postfix(loss=f"{float(totals[0]):.3f}", positions_s=f"{done / seconds:.0f}")
         if (step + 1) % phase.checkpoint_steps == 0 and step + 1 < phase.steps:
             _checkpoint(accelerator, scheduler, folder, step + 1, outcome)
-    outcome.seconds = time.monotonic() - start
+    if outcome.curve and outcome.curve[-1]["step"] >= first:
+        done = sum(row["positions"] for row in outcome.curve if row["step"] >= first)
+        outcome.speed = done / (time.monotonic() - start)
     optimizer.zero_grad()
     accelerator.free_memory()
     return outcome
@@ -191,11 +194,9 @@ def _resume(accelerator: Accelerator, scheduler: Any, folder: Path) -> tuple[Out
 
 def write_curve(path: Path, curve: list[dict[str, float]]) -> None:
     """The curve as CSV for `dvc plots` and MLflow."""
-    from stages.common.files import atomic
-
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(curve[0]))
+            writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(curve)
 

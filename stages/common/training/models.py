@@ -1,0 +1,36 @@
+"""A speech LLM on this machine's device: new from its parts, or as it was saved."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.assets import encoder_folder, lm_folder
+from stages.common.params import Adapter, Assets
+
+Pair = tuple[InserterForConditionalGeneration, InserterProcessor]
+
+
+def _placed(model: Any) -> InserterForConditionalGeneration:
+    """On the GPU of this process where there is one; the weights stay float32, autocast does the rest."""
+    return model.to(torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else "cpu")
+
+
+def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
+    """From the configured LM and encoder, its adapter from the seed."""
+    lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
+    processor = InserterProcessor.from_parts(lm, encoder)
+    torch.manual_seed(seed)
+    model = InserterForConditionalGeneration.from_parts(
+        lm, encoder, len(processor.tokenizer),
+        adapter=adapter.kind, adapter_stride=adapter.stride, adapter_hidden_size=adapter.hidden_size,
+        adapter_layers=adapter.layers, audio_token_id=processor.audio_token_id,
+        document_start_id=processor.document_start_id,
+    )  # fmt: skip
+    return _placed(model), processor
+
+
+def saved_model(folder: Path) -> Pair:
+    model = InserterForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return _placed(model), InserterProcessor.from_pretrained(folder)
