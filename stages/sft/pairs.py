@@ -1,6 +1,7 @@
 """Instruction pairs: a generated prompt, the LM's own answer to it in writing, kept when every check passes."""
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -27,6 +28,14 @@ def prompts(params: Params) -> tuple[list[Prompt], int]:
     return [p for p in everything if p.prompt not in refused], len(refused)
 
 
+def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> str:
+    """An answer that ran into the limit of tokens, cut after its last sentence: else the model learns to stop in a word."""
+    if len(processor.tokenizer(answer, add_special_tokens=False)["input_ids"]) < limit - 1:
+        return answer
+    ends = [match.end() for match in re.finditer(r"[.!?][\"”*]*(?=\s)|\n", answer)]
+    return answer[: ends[-1]].rstrip() if ends else answer
+
+
 def answered(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
 ) -> tuple[list[dict[str, Any]], Counter]:
@@ -37,7 +46,7 @@ def answered(
     kept: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
     for prompt in asked:
-        response = answers[prompt.key]
+        response = whole_sentences(processor, answers[prompt.key], p.max_new_tokens)
         strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)
         if not all(strict):
             dropped[prompt.instruction_id_list[strict.index(False)]] += 1

@@ -1,0 +1,53 @@
+"""Pairs for fine-tuning: whole answers that pass their checks, in both forms, none of the benchmark's."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models import InserterProcessor
+from stages.common.files import write_jsonl
+from stages.common.params import Params
+from stages.common.prompts import generate
+from stages.sft.__main__ import chat_examples
+from stages.sft.pairs import prompts, whole_sentences
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def params(**sft) -> Params:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["sft"].update(sft)
+    return Params.model_validate(raw)
+
+
+@pytest.fixture
+def processor(tiny_model):
+    return InserterProcessor.from_pretrained(tiny_model)
+
+
+def test_an_answer_at_the_limit_ends_with_a_sentence(processor):
+    answer = 'The dog sleeps. "It is lazy." Then the quick bro'
+    limit = len(processor.tokenizer(answer)["input_ids"])
+    assert whole_sentences(processor, answer, limit) == 'The dog sleeps. "It is lazy."'
+    assert whole_sentences(processor, answer, 10 * limit) == answer, "it ended by itself"
+    assert whole_sentences(processor, "no end at all", 2) == "no end at all"
+
+
+def test_a_prompt_of_the_benchmark_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = params(prompts=30)
+    stolen = generate("train", settings.sft.seed, count=30)[3]
+    write_jsonl("data/benchmark/prompts.jsonl", [{"key": "k", "prompt": stolen.prompt.upper()}])
+    kept, refused = prompts(settings)
+    assert refused == 1 and len(kept) == 29 and stolen.prompt not in {p.prompt for p in kept}
+
+
+@pytest.mark.parametrize(("share", "heard", "read"), [(0.5, 20, 20), (1.0, 20, 0), (0.0, 0, 20)])
+def test_spoken_share(processor, share, heard, read):
+    pairs = [{"pair_id": f"p{i}", "utt_id": f"p{i}", "prompt": "Name a dog.", "response": "Rex."} for i in range(20)]
+    examples = chat_examples(params(spoken_share=share), processor, pairs)
+    assert (sum(bool(e.clips) for e in examples), sum(not e.clips for e in examples)) == (heard, read)
+    for e in examples:
+        learnt = [i for i, label in zip(e.ids, e.labels, strict=True) if label != -100]
+        assert processor.tokenizer.decode(learnt) == "Rex.<|im_end|>"
