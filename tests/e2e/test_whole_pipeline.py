@@ -108,7 +108,7 @@ def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
     assert left_behind(workspace) == [], "no orphan"
     assert not (workspace / "data/synthesize").exists() and not (workspace / "reports/synthesize.json").exists()
     spoken = {f: f.stat().st_mtime_ns for f in workspace.glob(".work/synthesize/*/rows/*.parquet")}
-    finished = {name: entry for name, entry in locked(workspace).items()}
+    finished = locked(workspace)
     finish(workspace)
     assert spoken and spoken == {f: f.stat().st_mtime_ns for f in spoken}, "no finished shard is spoken again"
     assert {name: locked(workspace)[name] for name in finished} == finished
@@ -117,8 +117,8 @@ def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
 def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     reports = {name: read_json(workspace / f"reports/{name}.json") for name in STAGES}
     verify, heldout = reports["verify"], reports["interleave"]["heldout_contexts"]
-    assert verify["clips"] == verify["clean"] + sum(verify["quarantined"].values())
     spans = reports["interleave"]["spans"]
+    assert verify["in"] == verify["clean"] + sum(verify["quarantined"].values()) == spans["all"]
     assert spans["clean"] == verify["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["not_used"]
     assert set(reports["evaluate"]["continuation"]) == {"heard_own", "heard_other", "read_own", "read_other", "absent"}
     assert reports["evaluate"]["documents"] == heldout
