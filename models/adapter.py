@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+FRAMES = 512
+
 
 class ConvBlock(nn.Module):
     """Depthwise convolution (context of 9 frames) and a pointwise MLP, residual; padding frames stay zero.
@@ -67,11 +69,10 @@ class SoftTokenAdapter(nn.Module):
             hidden = block(hidden, real)
         return self.norm(hidden)
 
-    def logits(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
-        """(..., vocabulary + 1), float32; the blank is the last class. `embeddings`: (vocabulary, LM width), no gradient."""
-        table = F.normalize(embeddings.detach().float(), dim=-1).to(embeddings.dtype)
+    def logits(self, hidden: Tensor, directions: Tensor) -> Tensor:
+        """(..., vocabulary + 1), float32; the blank is the last class. `directions`: see `directions_of`."""
         query = self.query(hidden)
-        tokens = (query @ table.T.to(query.dtype)) * self.scale
+        tokens = (query @ directions.T.to(query.dtype)) * self.scale
         return torch.cat([tokens.float(), self.blank(hidden).float()], dim=-1)
 
     def forward(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[Tensor]:
@@ -79,27 +80,29 @@ class SoftTokenAdapter(nn.Module):
 
         Only the frames that are kept (about a third) are scored again with a gradient: the table is most of the cost.
         """
-        hidden = self.hidden(states, lengths)
+        hidden, directions = self.hidden(states, lengths), directions_of(embeddings)
         with torch.no_grad():
-            keep = self.kept(hidden, stacked_lengths(lengths, self.stride), embeddings)
+            keep = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
         counts = keep.sum(dim=1).tolist()
-        posterior = self.logits(hidden[keep], embeddings)[:, :-1].softmax(dim=-1)
+        posterior = self.logits(hidden[keep], directions)[:, :-1].softmax(dim=-1)
         soft = posterior.to(embeddings.dtype) @ embeddings
         return list(soft.split(counts))
 
-    def kept(self, hidden: Tensor, lengths: Tensor, embeddings: Tensor) -> Tensor:
+    def kept(self, hidden: Tensor, lengths: Tensor, directions: Tensor) -> Tensor:
         """(clips, frames) bool: the best class is not the blank, and not the frame before's."""
-        best = torch.stack([self.logits(row, embeddings).argmax(dim=-1) for row in hidden])
+        real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+        best = torch.full(real.shape, -1, device=hidden.device)
+        chunks = hidden[real].split(FRAMES)  # 512 frames of 49 k classes are 100 MB
+        best[real] = torch.cat([self.logits(chunk, directions).argmax(dim=-1) for chunk in chunks])
         before = torch.cat([torch.full_like(best[:, :1], -1), best[:, :-1]], dim=1)
-        real = torch.arange(best.shape[1], device=best.device) < lengths[:, None]
-        return (best != embeddings.shape[0]) & (best != before) & real
+        return (best != len(directions)) & (best != before) & real
 
     @torch.no_grad()
     def spell(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[int]]:
         """Greedy token ids for each clip: what the adapter alone heard."""
-        hidden = self.hidden(states, lengths)
-        keep = self.kept(hidden, stacked_lengths(lengths, self.stride), embeddings)
-        return [self.logits(row[k], embeddings)[:, :-1].argmax(-1).tolist() for row, k in zip(hidden, keep, strict=True)]
+        hidden, directions = self.hidden(states, lengths), directions_of(embeddings)
+        keep = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
+        return [self.logits(row[k], directions)[:, :-1].argmax(-1).tolist() for row, k in zip(hidden, keep, strict=True)]
 
     def ctc_loss(
         self, states: Tensor, lengths: Tensor, targets: list[list[int]], embeddings: Tensor, negatives: Tensor
@@ -112,13 +115,20 @@ class SoftTokenAdapter(nn.Module):
         flat = torch.tensor([t for target in targets for t in target], device=states.device)
         vocabulary, index = torch.cat([flat, negatives.to(flat.device)]).unique(return_inverse=True)
         frames = stacked_lengths(lengths, self.stride)
-        log_probs = self.logits(self.hidden(states, lengths), embeddings[vocabulary]).log_softmax(-1)
+        log_probs = self.logits(self.hidden(states, lengths), directions_of(embeddings[vocabulary])).log_softmax(-1)
         sizes = torch.tensor([len(t) for t in targets], device=states.device)
         loss = F.ctc_loss(
             log_probs.transpose(0, 1), index[: len(flat)], frames, sizes,
             blank=len(vocabulary), reduction="sum", zero_infinity=True,
         )  # fmt: skip
         return loss / sizes.sum().clamp(min=1)
+
+
+def directions_of(embeddings: Tensor) -> Tensor:
+    """The table (vocabulary, LM width) with rows of length 1, without a gradient: a token's norm says how common it is."""
+    kind = embeddings.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else embeddings.dtype
+    return F.normalize(embeddings.detach(), dim=-1).to(dtype)  # once, not once a matrix product
 
 
 def stack(states: Tensor, lengths: Tensor, stride: int) -> Tensor:
