@@ -38,8 +38,9 @@ class InserterProcessor(ProcessorMixin):
     def document_start_id(self) -> int:
         """`<|endoftext|>` where the tokenizer has it (it separates documents in pre-training), else BOS, else EOS."""
         tokenizer = self.tokenizer
-        if "<|endoftext|>" in tokenizer.get_vocab():
-            return tokenizer.convert_tokens_to_ids("<|endoftext|>")
+        known = tokenizer.convert_tokens_to_ids("<|endoftext|>")  # an unknown token gives None, or another token's id
+        if known is not None and tokenizer.convert_ids_to_tokens(known) == "<|endoftext|>":
+            return known
         return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
 
     def features(self, waves: list[np.ndarray]) -> dict[str, Any]:
