@@ -12,6 +12,7 @@ from models.configuration import InserterConfig
 from models.encoder import SpeechEncoder, encoded_lengths
 
 IGNORE = -100
+Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), the LM positions of each clip
 # Positions a row of packed sequences. Attention costs their square: on two CPU cores 1,200 positions took 9 s forward and back as
 # one row, 6.1 s as rows of 400, 6.7 s as rows of 200. A GPU wants them wide.
 ROW_POSITIONS = {"cpu": 400, "cuda": 8192}
@@ -85,15 +86,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         starts = [sum(clip_windows[:i]) for i in range(len(clip_windows))]
         return [torch.cat(rows[s : s + n]) for s, n in zip(starts, clip_windows, strict=True)]
 
-    def splice(self, ids: Tensor, speech: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """One sequence: ids (n,) whose placeholders give way to `speech` -> embeddings (m, width), source (m,).
+    def splice(self, ids: Tensor, text: Tensor, speech: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One sequence: ids (n,), embedded as `text` (n, width), whose placeholders give way to `speech` -> embeddings
+        (m, width), source (m,).
 
         source: for each position its index in `ids`, or -1 where speech stands.
         """
         places = (ids == self.config.audio_token_id).nonzero().flatten().tolist()
         if len(places) != len(speech):
             raise ValueError(f"{len(places)} audio placeholders for {len(speech)} clips")
-        text = self.get_input_embeddings()(ids)
         index = torch.arange(len(ids), device=ids.device)
         pieces, sources, at = [], [], 0
         for place, clip in zip(places, speech, strict=True):
@@ -102,15 +103,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             at = place + 1
         return torch.cat([*pieces, text[at:]]), torch.cat([*sources, index[at:]])
 
-    def pack(self, sequences: list[tuple[Tensor, Tensor, list[Tensor]]]) -> dict[str, Tensor]:
-        """Many sequences (ids, labels, speech) as one row that cannot see across its borders.
+    def pack(self, sequences: list[Sequence], texts: list[Tensor]) -> dict[str, Tensor]:
+        """Many sequences, embedded as `texts`, as one row that cannot see across its borders.
 
         Returns inputs_embeds (1, m, width), position_ids that start anew, a block-diagonal causal attention_mask
         (1, 1, m, m) and labels (1, m): -100 at speech.
         """
         embeds, labels, positions, owners = [], [], [], []
         for number, (ids, label, speech) in enumerate(sequences):
-            embed, source = self.splice(ids, speech)
+            embed, source = self.splice(ids, texts[number], speech)
             embeds.append(embed)
             labels.append(torch.where(source >= 0, label[source.clamp(min=0)], IGNORE))
             positions.append(torch.arange(len(embed), device=ids.device))
@@ -125,23 +126,25 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         }
 
     def packed_losses(
-        self, sequences: list[tuple[Tensor, Tensor, list[Tensor]]], row_positions: int | None = None
+        self, sequences: list[Sequence], row_positions: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy (k,) of the k learnt tokens, and the number (k,) of the sequence each belongs to.
 
         Sequences (ids, labels, speech) go in order into rows of at most row_positions (default: ROW_POSITIONS of the device).
         """
         limit = row_positions or ROW_POSITIONS.get(self.device.type, ROW_POSITIONS["cuda"])
+        # One look-up for all of them: each look-up costs a gradient as large as the whole table (113 MB for 49 k tokens).
+        texts = self.get_input_embeddings()(torch.cat([ids for ids, _, _ in sequences])).split([len(s[0]) for s in sequences])
         losses, owners = [], []
         for first, last in _rows([len(ids) + sum(len(s) - 1 for s in speech) for ids, _, speech in sequences], limit):
-            loss, owner = self._row_losses(sequences[first:last])
+            loss, owner = self._row_losses(sequences[first:last], list(texts[first:last]))
             losses.append(loss)
             owners.append(owner + first)
         return torch.cat(losses), torch.cat(owners)
 
-    def _row_losses(self, sequences: list[tuple[Tensor, Tensor, list[Tensor]]]) -> tuple[Tensor, Tensor]:
+    def _row_losses(self, sequences: list[Sequence], texts: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One row. The LM's head (a fifth of a small model's cost) is only computed where something is learnt."""
-        packed = self.pack(sequences)
+        packed = self.pack(sequences, texts)
         labels = packed.pop("labels")[0]
         first = packed["position_ids"][0] == 0
         labels = torch.where(first, IGNORE, labels)  # the first token of a sequence has nothing before it
@@ -162,7 +165,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         for i, ids in enumerate(input_ids):
             ids = ids[attention_mask[i].bool()] if attention_mask is not None else ids
             count = int((ids == self.config.audio_token_id).sum())
-            row, source = self.splice(ids, speech[used : used + count])
+            row, source = self.splice(ids, self.get_input_embeddings()(ids), speech[used : used + count])
             rows.append(row)
             sources.append(source)
             used += count

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.configuration import AUDIO, AUDIO_BOS, AUDIO_EOS
-from models.modeling import IGNORE
+from models.modeling import IGNORE, Sequence
 from stages.common.seeds import rng
 from stages.common.training.states import States, batch
 
@@ -93,7 +93,7 @@ def plan(examples: list[Example], steps: int, batch_positions: int, seed: int) -
 
 def to_sequences(
     model: InserterForConditionalGeneration, examples: list[Example], states: States
-) -> list[tuple[Tensor, Tensor, list[Tensor]]]:
+) -> list[Sequence]:
     """What `model.packed_losses` takes: every clip of the examples heard in one pass."""
     device = model.device
     clips = [clip for item in examples for clip in item.clips]
