@@ -233,7 +233,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names})
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
-        kwargs.setdefault("generation_config", self.generation_config)  # the LM's own is not saved with the model
+        self.language_model.generation_config = self.generation_config  # the LM's own is not saved with the model
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
 
 
