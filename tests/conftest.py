@@ -43,12 +43,12 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, max_position_embeddings=2048, tie_word_embeddings=False,  # tied, random weights repeat the last token: a newline
+        num_key_value_heads=1, max_position_embeddings=2048, tie_word_embeddings=False,
         bos_token_id=1, eos_token_id=2, pad_token_id=2,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     with torch.no_grad():
-        model.lm_head.weight[:3] = 0.0  # never the best token: it babbles on instead of saying nothing
+        model.lm_head.weight[:3] = 0.0  # it babbles on (tied weights would repeat the newline)
     model.save_pretrained(folder)
     return folder
 

@@ -95,19 +95,24 @@ def locked(workspace: Path) -> dict:
     return yaml.safe_load((workspace / "dvc.lock").read_text())["stages"]
 
 
-def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
+def kill_when(workspace: Path, pattern: str) -> dict[Path, int]:
+    """kill -9 of the whole run as soon as a file fits `pattern`; the files that fit it then, with their times."""
     process = start(workspace)
-    while not list(workspace.glob(".work/synthesize/*/rows/*.parquet")):
+    while not list(workspace.glob(pattern)):
         assert process.poll() is None, (workspace / "run.log").read_text()[-4000:]
-        time.sleep(0.02)
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     deadline = time.monotonic() + 30
     while left_behind(workspace) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left_behind(workspace) == [], "no orphan"
+    return {path: path.stat().st_mtime_ns for path in workspace.glob(pattern)}
+
+
+def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
+    spoken = kill_when(workspace, ".work/synthesize/*/rows/*.parquet")
     assert not (workspace / "data/synthesize").exists() and not (workspace / "reports/synthesize.json").exists()
-    spoken = {f: f.stat().st_mtime_ns for f in workspace.glob(".work/synthesize/*/rows/*.parquet")}
     finished = locked(workspace)
     finish(workspace)
     assert spoken and spoken == {f: f.stat().st_mtime_ns for f in spoken}, "no finished shard is spoken again"
@@ -157,11 +162,15 @@ def test_run_again_it_says_that_there_is_nothing_to_do(workspace):
     assert locked(workspace) == before
 
 
-def test_another_seed_reruns_pretraining_and_what_depends_on_it(workspace):
+def test_another_seed_killed_in_pretraining_reruns_it_and_what_depends_on_it(workspace):
+    """Nothing before pre-training is touched, and the warm-up that was finished is not done again."""
     before = locked(workspace)
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     params["pretrain"]["seed"] += 1
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.rmtree(workspace / ".work/pretrain")
+    warmed = kill_when(workspace, ".work/pretrain/*/adapter.safetensors")
     finish(workspace)
+    assert warmed == {path: path.stat().st_mtime_ns for path in warmed}
     after = locked(workspace)
     assert {name for name in after if after[name] != before[name]} == BEGUN_AGAIN_BY_A_SEED
