@@ -13,7 +13,7 @@ from stages.common.errors import InserterError
 from stages.common.files import write_json
 from stages.common.lifetime import die_with_parent, stage_lock
 from stages.common.params import Params, load
-from stages.common.paths import REPORTS, SYSTEM, WORK
+from stages.common.paths import DATA, REPORTS, SYSTEM, WORK
 from stages.common.quiet import quiet
 
 SAMPLE_SECONDS = 2.0
@@ -82,6 +82,4 @@ def say(text: str) -> None:
 
 def output(name: str) -> Path:
     """The stage's folder of outputs, data/NAME."""
-    from stages.common.paths import DATA
-
     return DATA / name

@@ -11,7 +11,7 @@ from stages.common.tables import HELDOUT, ITEMS, VERIFIED
 from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
-from stages.common.work import WorkFolder
+from stages.common.work import WorkFolder, code
 from stages.evaluate.responses import respond, table
 
 
@@ -22,7 +22,8 @@ def main(params: Params) -> dict[str, Any]:
     if not items:
         raise InserterError("the benchmark has no closed-ended item", "Look at reports/benchmark.json for what was left out")
     folder = DATA / "sft" / "model"
-    work = WorkFolder("evaluate", p.model_dump(), [folder, DATA / "benchmark", DATA / "interleave" / "heldout.parquet"])
+    inputs = [folder, DATA / "benchmark", DATA / "interleave" / "heldout.parquet", *code("models", "stages.common.training")]
+    work = WorkFolder("evaluate", p.model_dump(), inputs)
     model, processor = saved_model(folder)
     contexts = {row["utt_id"] for row in heldout}
     clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["utt_id"] in contexts]

@@ -16,7 +16,7 @@ from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.loop import Outcome, Phase, groups_of, merge_lora, train, write_curve
 from stages.common.training.models import new_model
 from stages.common.training.states import States, encode_clips
-from stages.common.work import WorkFolder
+from stages.common.work import WorkFolder, code
 from stages.pretrain import warmup
 
 PLOTS = REPORTS / "plots"
@@ -62,7 +62,7 @@ def main(params: Params) -> dict[str, Any]:
         raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
     work = WorkFolder(
         "pretrain", {"pretrain": p.model_dump(), "assets": params.assets.model_dump()},
-        [DATA / "interleave", DATA / "verify" / "clean.parquet"],
+        [DATA / "interleave", DATA / "verify" / "clean.parquet", *code("models", "stages.pretrain", "stages.common.training")],
     )  # fmt: skip
     model, processor = new_model(params.assets, p.adapter, p.seed)
     states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)

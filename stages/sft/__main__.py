@@ -15,7 +15,7 @@ from stages.common.training.heldout import losses, mean, text_loss
 from stages.common.training.loop import Phase, groups_of, merge_lora, train, write_curve
 from stages.common.training.models import new_model, saved_model
 from stages.common.training.states import States, encode_clips
-from stages.common.work import WorkFolder
+from stages.common.work import WorkFolder, code
 from stages.sft.pairs import answered, prompts, spoken
 
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
@@ -101,7 +101,10 @@ def main(params: Params) -> dict[str, Any]:
             "sft": p.model_dump(), "assets": params.assets.model_dump(),
             "voices": [v.model_dump() for v in params.synthesize.voices],
         },
-        [DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl"],
+        [
+            DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
+            *code("models", "stages.sft", "stages.common.training", "stages.common.prompts", "stages.common.tts"),
+        ],
     )  # fmt: skip
     counts = make_pairs(params, work)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)

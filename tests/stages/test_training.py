@@ -21,7 +21,7 @@ from stages.common.training.batches import example, packed_loss, plan, to_sequen
 from stages.common.training.heldout import context_example, gap_closed
 from stages.common.training.loop import Phase, groups_of, merge_lora, schedule, train
 from stages.common.training.states import batch
-from stages.common.work import WorkFolder
+from stages.common.work import WorkFolder, code
 
 ROOT = Path(__file__).resolve().parents[2]
 PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
@@ -212,3 +212,18 @@ def test_the_stage_killed_in_pretraining_ends_with_the_same_curve(tiny_lm, tiny_
     assert adapter == next(killed.glob(".work/pretrain/*/adapter.safetensors")).stat().st_mtime_ns
     assert (killed / "reports/plots/pretrain.csv").read_text() == (calm / "reports/plots/pretrain.csv").read_text()
     assert read_json(killed / "reports/pretrain.json") == read_json(calm / "reports/pretrain.json")
+
+
+def test_work_of_older_code_is_not_gone_on_with(tmp_path, monkeypatch):
+    """The folder of half-done work belongs to the code as well: a changed file gives another one, and the old one goes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "somewhere"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "part.py").write_text("A = 1")
+    old = WorkFolder("stage", {}, code("somewhere"))
+    assert WorkFolder("stage", {}, code("somewhere")).root == old.root
+    (package / "part.py").write_text("A = 2")
+    new = WorkFolder("stage", {}, code("somewhere"))
+    assert new.root != old.root and new.root.exists() and not old.root.exists()
