@@ -41,6 +41,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
         return 0
     say(f"stages changed: {len(changed)} of {len(plan)}; starting Prefect ...")
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # a script's background job is born deaf to it: who sends it one means it
     try:
         result = run_flow(stages, force)
     except KeyboardInterrupt:
