@@ -29,7 +29,6 @@ class WorkFolder:
         self.stage = stage
         self.key = fingerprint(params, [str(f) for f in files], files=files)
         self.root = WORK / stage / self.key
-        self.resumed = (self.root / "key.json").exists()
         for leftover in self.root.rglob(".*.tmp"):  # of a write that was killed: it would be published with the rest
             leftover.unlink()
         write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [str(f) for f in files]})

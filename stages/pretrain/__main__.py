@@ -4,33 +4,22 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from models import InserterForConditionalGeneration, InserterProcessor
+from models import InserterProcessor
 from stages.common.errors import InserterError
 from stages.common.files import read_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.runner import run_stage, say
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import Example, example, packed_loss, plan
+from stages.common.training.batches import example, packed_phase
 from stages.common.training.heldout import continuation, text_loss
-from stages.common.training.loop import Outcome, Phase, groups_of, merge_lora, train, write_curve
-from stages.common.training.models import new_model
+from stages.common.training.loop import Outcome, merge_lora, train, write_curve
+from stages.common.training.models import new_model, save_model
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder, code
 from stages.pretrain import warmup
 
 PLOTS = REPORTS / "plots"
-
-
-def interleaved_phase(
-    params: Params, model: InserterForConditionalGeneration, examples: list[Example], states: States
-) -> Phase:
-    p = params.pretrain
-    return Phase(
-        "pretrain", p.steps, groups_of(model, p.trainable, p.optimizer),
-        packed_loss(model, examples, plan(examples, p.steps, p.batch_positions, p.seed), states), p.optimizer.weight_decay,
-        p.optimizer.clip, p.optimizer.warmup_share, p.precision, p.checkpoint_steps,
-    )  # fmt: skip
 
 
 def warm_up(
@@ -71,12 +60,11 @@ def main(params: Params) -> dict[str, Any]:
     context_clips = [row for row in clips if row["split"] == "heldout"]
     error = warmup.token_error(model, processor, states, context_clips) if warmed else None
     examples = [example(processor, row["parts"], end=row["kind"] == "transcribe") for row in sequences]
-    outcome = train(model, interleaved_phase(params, model, examples, states), work)
+    outcome = train(model, packed_phase("pretrain", p, model, examples, states), work)
     merge_lora(model)
     measured = continuation(model, processor, heldout, states, p.precision)
     after = text_loss(model, processor, heldout, states, p.precision)
-    model.save_pretrained(work / "out" / "model")
-    processor.save_pretrained(work / "out" / "model")
+    save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(PLOTS / "pretrain.csv", outcome.curve)
     if warmed:

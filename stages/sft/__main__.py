@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models import InserterForConditionalGeneration, InserterProcessor
+from models import InserterProcessor
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_table
 from stages.common.params import Params
@@ -10,10 +10,10 @@ from stages.common.paths import DATA, REPORTS
 from stages.common.runner import run_stage
 from stages.common.seeds import rng
 from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
-from stages.common.training.batches import Example, chat_example, example, packed_loss, plan
+from stages.common.training.batches import Example, chat_example, example, packed_phase
 from stages.common.training.heldout import losses, mean, text_loss
-from stages.common.training.loop import Phase, groups_of, merge_lora, train, write_curve
-from stages.common.training.models import new_model, saved_model
+from stages.common.training.loop import merge_lora, train, write_curve
+from stages.common.training.models import new_model, save_model, saved_model
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder, code
 from stages.sft.pairs import answered, prompts, spoken
@@ -46,15 +46,6 @@ def replayed(params: Params, processor: InserterProcessor, chat: list[Example]) 
             break
         chosen.append(example(processor, row["parts"], end=row["kind"] == "transcribe"))
     return chosen
-
-
-def phase(params: Params, model: InserterForConditionalGeneration, examples: list[Example], states: States) -> Phase:
-    p = params.sft
-    return Phase(
-        "sft", p.steps, groups_of(model, p.trainable, p.optimizer),
-        packed_loss(model, examples, plan(examples, p.steps, p.batch_positions, p.seed), states), p.optimizer.weight_decay,
-        p.optimizer.clip, p.optimizer.warmup_share, p.precision, p.checkpoint_steps,
-    )  # fmt: skip
 
 
 def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], states: States) -> dict[str, float]:
@@ -118,12 +109,11 @@ def main(params: Params) -> dict[str, Any]:
               "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
     chat = chat_examples(params, processor, taught)
     examples = chat + replayed(params, processor, chat)
-    outcome = train(model, phase(params, model, examples, states), work)
+    outcome = train(model, packed_phase("sft", p, model, examples, states), work)
     merge_lora(model)
     after = {"pairs": pair_loss(params, model, processor, kept_out, states),
              "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
-    model.save_pretrained(work / "out" / "model")
-    processor.save_pretrained(work / "out" / "model")
+    save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "sft")
     write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)
     return {

@@ -10,7 +10,9 @@ from torch import Tensor
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.configuration import AUDIO, AUDIO_BOS, AUDIO_EOS
 from models.modeling import IGNORE, Sequence
+from stages.common.params import Pretrain, Sft
 from stages.common.seeds import rng
+from stages.common.training.loop import Phase, groups_of
 from stages.common.training.states import States, batch
 
 SPEECH_TAIL = 2  # <|audio_bos|> and <|audio_eos|>
@@ -122,3 +124,15 @@ def packed_loss(
         return losses.sum(), sum(e.learnt for e in everything), positions
 
     return loss
+
+
+def packed_phase(
+    name: str, settings: Pretrain | Sft, model: InserterForConditionalGeneration, examples: list[Example], states: States
+) -> Phase:
+    """The phase that trains on `examples` as the stage's section of params.yaml says."""
+    s, o = settings, settings.optimizer
+    steps = plan(examples, s.steps, s.batch_positions, s.seed)
+    return Phase(
+        name, s.steps, groups_of(model, s.trainable, o), packed_loss(model, examples, steps, states),
+        o.weight_decay, o.clip, o.warmup_share, s.precision, s.checkpoint_steps,
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 """A speech LLM on this machine's device: new from its parts, or as it was saved."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,10 @@ def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
 def saved_model(folder: Path) -> Pair:
     model = InserterForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     return _placed(model), InserterProcessor.from_pretrained(folder)
+
+
+def save_model(model: InserterForConditionalGeneration, processor: InserterProcessor, folder: Path) -> None:
+    """Into a folder that is new: an older file may be hard-linked to what was published, and must not be written into."""
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
