@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from prefect import flow
 
-from stages.common import seeds
 from stages.common.errors import InserterError
 from stages.common.files import read_jsonl
 from stages.common.params import Params, Register, load
+from stages.common.statistics import sign_flip_p
 from stages.register.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-RESAMPLES = 9_999  # sign flips; fewer than 14 keys are enumerated in full
 LOG = "promotion.jsonl"  # artifact of the version's run: a line a decision
 
 PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
@@ -90,8 +89,6 @@ def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> D
     The variants of an item are not independent of each other, so the unit is the key: the difference in followed
     instructions over all its variants.
     """
-    from scipy.stats import permutation_test
-
     shapes = [{item: (key, len(strict)) for item, (key, strict) in side.items()} for side in (new, old)]
     if shapes[0] != shapes[1] or not new:
         return _other_items(champion)
@@ -100,17 +97,7 @@ def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> D
         by_key[key] += sum(strict) - sum(old[item][1])
     differences = np.array([by_key[key] for key in sorted(by_key)], dtype=float)
     total = sum(len(strict) for _, strict in new.values())
-    p_value = 1.0
-    if differences.any():
-        test = permutation_test(
-            (differences,),
-            np.mean,
-            permutation_type="samples",
-            alternative="greater",
-            n_resamples=RESAMPLES,
-            rng=seeds.np_rng(0, "promotion"),
-        )
-        p_value = float(test.pvalue)
+    p_value = sign_flip_p(differences, "greater", "promotion")
     rates = [sum(sum(strict) for _, strict in side.values()) / total for side in (new, old)]
     better = p_value <= 1 - confidence
     reason = (

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows import record
+from stages.common import scoretable
 from stages.common.files import read_json
 from stages.common.paths import GATES, REPORTS, SYSTEM
 
@@ -135,32 +136,16 @@ def _losses(found: dict[str, Any]) -> str:
 
 
 def _benchmark() -> Iterator[RenderableType]:
-    bench = report(REPORTS / "evaluate.json").get("speechinstructbench")
-    for task, languages in (bench or {}).items():
-        for language, variants in languages.items() if isinstance(languages, dict) else ():
-            if isinstance(variants, dict):
-                yield from _scores(f"SpeechInstructBench style, {task}, {language}: instructions followed, %", variants)
-
-
-def _scores(title: str, variants: dict[str, Any]) -> Iterator[RenderableType]:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 2))
-    table.add_column("variant", no_wrap=True)
-    for form in ("heard", "read"):
-        for mode in ("strict", "loose", "mean"):
-            table.add_column(f"{form} {mode}", justify="right")
-    table.add_column("items", justify="right")
-    for variant, forms in variants.items():
-        if not isinstance(forms, dict):
-            continue
-        cells = [_score(forms, form, mode) for form in ("heard", "read") for mode in ("strict", "loose", "mean")]
-        counts = [n for form in ("heard", "read") for n in [_within(forms, form, "n_prompts")] if n is not None]
-        table.add_row(variant, *cells, _number(counts[0]) if counts else "")
-    yield from (table, Text(""))
-
-
-def _score(forms: dict[str, Any], form: str, mode: str) -> str:
-    value = _within(forms, form, mode, "instruction")
-    return f"{100 * value:.1f}" if isinstance(value, int | float) else ""
+    scores = report(REPORTS / "evaluate.json").get("speechinstructbench") or {}
+    for (task, language), header, lines in scoretable.grid(scores):
+        followed = "corrections followed" if task == "adjustment" else "instructions followed"
+        title = f"SpeechInstructBench style, {task}, {language}: {followed}, % (95 % interval)"
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 2))
+        for name in header:
+            table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=name == "variant")
+        for line in lines:
+            table.add_row(*line)
+        yield from (table, Text(""))
 
 
 def _gates() -> Iterator[RenderableType]:

@@ -12,10 +12,18 @@ from models.processor import InserterProcessor
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What the user says: `audio` (samples,) 16 kHz float32, `text`, or the one and then the other."""
+    """What the user says: `audio` (samples,) 16 kHz float32, `text`, or the one and then the other.
+
+    states: (frames, width) what the encoder said of the audio, where that is known already, in place of it.
+    """
 
     text: str | None = None
     audio: np.ndarray | None = None
+    states: torch.Tensor | None = None
+
+    @property
+    def heard(self) -> bool:
+        return self.audio is not None or self.states is not None
 
 
 def generate_answers(
@@ -42,23 +50,18 @@ def generate_answers(
 
 
 def _length(prompt: Prompt) -> float:
-    """About the number of positions: 4 characters or 0.25 s make one."""
-    seconds = 0.0 if prompt.audio is None else len(prompt.audio) / 16_000
-    return len(prompt.text or "") / 4 + seconds * 4
+    """About the number of positions: 4 characters, 0.25 s or 12 encoder frames make one."""
+    sound = 0.0 if prompt.audio is None else len(prompt.audio) / 4_000
+    return len(prompt.text or "") / 4 + (sound if prompt.states is None else len(prompt.states) / 12.5)
 
 
 def _answer(
     model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, precision: str
 ) -> list[str]:
-    texts, audio = [], []
-    for prompt in prompts:
-        parts: list[str | None] = [] if prompt.audio is None else [None]
-        if prompt.audio is not None:
-            audio.append(prompt.audio)
-        if prompt.text:
-            parts.append(prompt.text)
-        texts.append(processor.chat(parts))
-    inputs = processor(texts, audio)
+    texts = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
+    audio = [p.audio for p in prompts if p.audio is not None]
+    states = [p.states for p in prompts if p.states is not None]
+    inputs = processor(texts, audio or None, states or None)
     on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
         ids = model.generate(

@@ -72,15 +72,29 @@ class InserterProcessor(ProcessorMixin):
         return torch.from_numpy(np.asarray(output["input_features"][0], dtype=np.float32))
 
     def __call__(  # type: ignore[override]
-        self, text: str | list[str], audio: list[np.ndarray] | np.ndarray | None = None, **kwargs: Any
+        self,
+        text: str | list[str],
+        audio: list[np.ndarray] | np.ndarray | None = None,
+        states: list[Tensor] | None = None,
+        **kwargs: Any,
     ) -> BatchFeature:
-        """Padded `input_ids` and `attention_mask`, and the features of `audio` if there is any."""
+        """Padded `input_ids` and `attention_mask`, and the features of `audio`, or `states` with `state_lengths`.
+
+        states: (frames, width) a clip, what the encoder said of it. Raises ValueError for audio beside states, and for
+        more or fewer clips than placeholders.
+        """
         texts = [text] if isinstance(text, str) else text
         audio = [audio] if isinstance(audio, np.ndarray) else audio or []
-        if sum(t.count(AUDIO) for t in texts) != len(audio):
-            raise ValueError(f"{sum(t.count(AUDIO) for t in texts)} audio placeholders for {len(audio)} clips")
+        if audio and states:
+            raise ValueError("give the clips of a batch either as audio or as encoder states")
+        wanted, clips = sum(t.count(AUDIO) for t in texts), len(audio) or len(states or [])
+        if wanted != clips:
+            raise ValueError(f"{wanted} audio placeholders for {clips} clips")
         batch = self.tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False, padding_side="left")
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        inputs: dict[str, Any] = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        if states:
+            inputs["states"] = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
+            inputs["state_lengths"] = torch.tensor([len(clip) for clip in states])
         return BatchFeature(inputs | (self.features(audio) if audio else {}))
 
     def chat(self, parts: list[str | None], answer: str | None = None) -> str:

@@ -250,10 +250,26 @@ class Benchmark(Section):
     variants: Variants
 
 
+class EvaluateItems(Section):
+    """How many items are answered, 0 for all: closed-ended ones a type (and language), open and adjustment ones a language."""
+
+    closed_per_type: Annotated[int, Field(ge=0)]
+    open: Annotated[int, Field(ge=0)]
+    adjustment: Annotated[int, Field(ge=0)]
+
+
 class Evaluate(Section):
+    """forms: `heard` and `read` by the trained model; `lm`: the LM before training reads the clean text; `cascade`: our ASR
+    (assets.asr), then that LM. batch_size: answers at a time. judge_model: an OpenAI-compatible model that judges the open and
+    adjustment answers (docs/JUDGE.md); null: they are not judged."""
+
+    items: EvaluateItems
+    languages: tuple[str, ...]
+    forms: tuple[Literal["heard", "read", "lm", "cascade"], ...]
     max_new_tokens: Positive
-    batch_clips: Positive
+    batch_size: Positive
     precision: Literal["bf16", "fp32"]
+    judge_model: str | None
 
 
 class Register(Section):

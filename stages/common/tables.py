@@ -42,10 +42,11 @@ HELDOUT = _schema(doc_id=S, utt_id=S, context=S, continuation=S, other_doc_id=S)
 # data/sft/pairs.parquet: an instruction, its spoken clip, and the LM's own answer that passes the checks (ids and kwargs as JSON).
 PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.list_(S), kwargs=S, response=S)
 
-# data/benchmark/items.parquet. key: the item, the same for all its variants; prompt: what is spoken (a disfluent
-# variant has its own wording, clean_prompt has not); kwargs: JSON list parallel to instruction_id_list;
-# audio is bytes [offset, offset + size) of `shard`. notes: the variant's parameters as JSON.
+# data/benchmark/items.parquet. task: "closed", "open" or "adjustment"; key: the item, the same for all its variants;
+# prompt: what is spoken (a disfluent variant has its own wording, clean_prompt has not); kwargs: JSON list parallel to
+# instruction_id_list (closed; [] elsewhere); questions: what a judge is asked of an answer (open; [] elsewhere). Audio is bytes
+# [offset, offset + size) of `shard`; an item that is only read has shard None and numbers 0. notes: its parameters as JSON.
 ITEMS = _schema(
     item_id=S, key=S, task=S, lang=S, variant=S, prompt=S, clean_prompt=S, instruction_id_list=pa.list_(S), kwargs=S,
-    shard=S, offset=N, size=N, duration=F, voice=S, notes=S,
+    questions=pa.list_(S), shard=S, offset=N, size=N, duration=F, voice=S, notes=S,
 )  # fmt: skip

@@ -1,44 +1,65 @@
-"""`python -m stages.evaluate`: the fine-tuned model on held-out contexts and on the benchmark, heard and read."""
+"""`python -m stages.evaluate`: the fine-tuned model on held-out contexts and on the benchmark, beside its baselines."""
 
 from typing import Any
 
+from tabulate import tabulate
+
+from stages.common import scoretable
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_jsonl
 from stages.common.params import Params
 from stages.common.paths import DATA
-from stages.common.runner import run_stage
+from stages.common.runner import run_stage, say
 from stages.common.tables import HELDOUT, ITEMS, VERIFIED
 from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
-from stages.evaluate.responses import respond, table
+from stages.evaluate.judged import judge_rows, judged_table
+from stages.evaluate.responses import respond
+from stages.evaluate.scores import closed_table, comparisons
+from stages.evaluate.select import select
+
+MODEL = DATA / "sft" / "model"
+HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
+
+
+def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
+    """Held-out loss after five contexts, the gap that hearing closes, and the loss of text alone."""
+    precision = params.evaluate.precision
+    heldout = read_table(HELDOUT_FILE, HELDOUT)
+    contexts = {row["utt_id"] for row in heldout}
+    clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["utt_id"] in contexts]
+    states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
+    measured = continuation(model, processor, heldout, states, precision)
+    return {**measured, "text_nll": text_loss(model, processor, heldout, states, precision)}
 
 
 def main(params: Params) -> dict[str, Any]:
     p = params.evaluate
-    heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
-    items = [item for item in read_table(DATA / "benchmark" / "items.parquet", ITEMS) if item["task"] == "closed"]
-    if not items:
-        raise InserterError("the benchmark has no closed-ended item", "Look at reports/benchmark.json for what was left out")
-    folder = DATA / "sft" / "model"
-    inputs = [folder, DATA / "benchmark", DATA / "interleave" / "heldout.parquet", *code("models", "stages.common.training")]
-    work = WorkFolder("evaluate", p.model_dump(), inputs)
-    model, processor = saved_model(folder)
-    contexts = {row["utt_id"] for row in heldout}
-    clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["utt_id"] in contexts]
-    states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
-    measured = continuation(model, processor, heldout, states, p.precision)
-    measured["text_nll"] = text_loss(model, processor, heldout, states, p.precision)
-    rows = respond(params, model, processor, items, work)
+    everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
+    items = select(everything, p.items, p.languages)
+    if not any(item["task"] == "closed" for item in items):
+        raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
+    recipe = {**p.model_dump(exclude={"forms", "judge_model"}), "assets": params.assets.model_dump()}  # neither changes an answer
+    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *code("models", "stages.common.training")])
+    model, processor = saved_model(MODEL)
+    measured = hearing(params, model, processor)
+    rows = judge_rows(respond(params, model, processor, items, work), p.judge_model)
+    closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
     work.publish("out", DATA / "evaluate")
+    scores = {"closed": closed_table(closed), **judged_table(rows)}
+    for (task, lang), header, lines in scoretable.grid(scores):
+        say(f"evaluate: {task}, {lang}, % with 95 % intervals")
+        say(tabulate(lines, header))
     return {
         **measured,
-        "speechinstructbench": table(rows),
-        "items": len(items),
+        "speechinstructbench": scores,
+        "comparisons": comparisons(closed),
+        "items": {"answered": len(items), "of": len(everything)},
         "responses": len(rows),
-        "not_scored": sum(row["strict"] is None for row in rows),
+        "not_scored": sum(row["strict"] is None for row in closed),
     }
 
 

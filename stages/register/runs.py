@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.common import scoretable
 from stages.common.params import Params
 from stages.common.paths import GATES, REPORTS, SYSTEM
 from stages.register.inputs import LOCK, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
@@ -29,6 +30,11 @@ def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: In
     log_params(client, run_id, params.model_dump(mode="json", by_alias=True))
     log_metrics(client, run_id, dict(flatten(inputs.reports["evaluate"])))
     client.log_artifact(run_id, str(RESPONSES_FILE), RESPONSES.partition("/")[0])
+    if scores := score_table(inputs.reports["evaluate"].get("speechinstructbench", {})):
+        client.log_table(run_id, scores, "benchmark.json")
+    for path in (REPORTS / "benchmark.md", REPORTS / "benchmark.png"):
+        if path.exists():
+            client.log_artifact(run_id, str(path), "benchmark")
     for path in (LOCK, PARAMS):
         if path.exists():
             client.log_artifact(run_id, str(path))
@@ -103,6 +109,12 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int) -
     )
     client.log_artifact(run_id, str(path), "plots")
     client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
+
+
+def score_table(scores: dict[str, Any]) -> dict[str, list]:
+    """Columns of one table with a row a task, language, variant and form; shares 0 to 1 with 95 % intervals."""
+    found = list(scoretable.rows(scores))
+    return {name: [row[name] for row in found] for name in (found[0] if found else {})}
 
 
 def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list]:

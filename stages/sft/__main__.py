@@ -13,7 +13,7 @@ from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
 from stages.common.training.batches import Example, chat_example, example, packed_phase
 from stages.common.training.heldout import losses, mean, text_loss
 from stages.common.training.loop import merge_lora, train, write_curve
-from stages.common.training.models import new_model, save_model, saved_model
+from stages.common.training.models import for_answers, new_model, save_model, saved_model
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder, code
 from stages.sft.pairs import answered, prompts, spoken
@@ -66,7 +66,8 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
         return done
     asked, overlapping = prompts(params)
     # The LM as it was before any training writes the answers: those are what the model is to keep giving.
-    pairs, failed = answered(params, *new_model(params.assets, params.pretrain.adapter, 0), asked, work)
+    untrained, processor = new_model(params.assets, params.pretrain.adapter, 0)
+    pairs, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
     pairs, clips, mute = spoken(params, pairs, work)
     if len(pairs) < 2:
         raise InserterError(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.common.asr import BATCH, WINDOW, Transcriber
 from stages.common.audio import SAMPLE_RATE, read, read_clip_bytes
 from stages.common.errors import InserterError
 from stages.common.params import Verify
-from stages.verify.asr import BATCH, WINDOW, Transcriber
 from stages.verify.packing import join, pack
 from stages.verify.signal import clipping, level_db, longest_silence
 from stages.verify.words import share_out, word_error_rate, words

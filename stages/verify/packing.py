@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stages.common.asr import WINDOW
 from stages.common.audio import SAMPLE_RATE
-from stages.verify.asr import WINDOW
 
 PAUSE = SAMPLE_RATE  # 1 s between clips
 

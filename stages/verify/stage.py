@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from stages.common import spoken
+from stages.common.asr import Transcriber
 from stages.common.assets import asr_folder
 from stages.common.executor import ordered_map
 from stages.common.files import count_rows, read_batches, read_table, write_batches, write_table
@@ -17,7 +18,6 @@ from stages.common.paths import DATA
 from stages.common.runner import output, say
 from stages.common.tables import UTTERANCES, VERIFIED
 from stages.common.work import WorkFolder
-from stages.verify.asr import Transcriber
 from stages.verify.check import check
 from stages.verify.report import Report
 

@@ -27,7 +27,7 @@ SMALL = {
     "pretrain": {"steps": 8, "batch_positions": 400, "precision": "fp32", "checkpoint_steps": 4},
     "sft": {"prompts": 60, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
     "benchmark": {"items_per_type": 1},
-    "evaluate": {"max_new_tokens": 8, "precision": "fp32"},
+    "evaluate": {"max_new_tokens": 8, "precision": "fp32", "items": {"closed_per_type": 1, "open": 2, "adjustment": 2}},
     "register": {"audio_samples": 1},
 }
 
@@ -130,11 +130,12 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     variants = reports["evaluate"]["speechinstructbench"]["closed"]["en"]
     assert {"standard", "background", "paralinguistics", "disfluency"} <= set(variants)
     for variant in variants.values():
-        for form in ("heard", "read"):
+        for form in ("heard", "read", "cascade", "lm"):
             assert set(variant[form]["mean"]) == {"prompt", "instruction"} and variant[form]["n_prompts"] == 25
+            assert len(variant[form]["interval"]["mean"]["instruction"]) == 2
     assert all(read_json(path)["passed"] for path in workspace.glob("data/gates/*.json"))
     rows = list(read_jsonl(workspace / "data/evaluate/responses.jsonl"))
-    assert len(rows) == reports["evaluate"]["responses"] == 2 * reports["evaluate"]["items"]
+    assert len(rows) == reports["evaluate"]["responses"] == 4 * reports["evaluate"]["items"]["answered"]
 
 
 def test_nothing_is_trained_on_what_is_held_out(workspace):

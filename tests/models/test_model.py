@@ -134,6 +134,20 @@ def test_batched_answers_equal_single_ones(parts):
     assert generate_answers(model, processor, prompts, 8, 4, "fp32") == single
 
 
+def test_what_was_encoded_before_is_answered_as_the_audio_is(parts):
+    """Encoder states that are kept (one clip, many variants and models) stand in for the clip, beside prompts without one."""
+    model, processor = parts
+    features = processor.features([WAVE])
+    with torch.no_grad():
+        states, lengths = model.encode(features["input_features"], features["feature_lengths"])
+    heard = [Prompt(audio=WAVE), Prompt(text="Write a story."), Prompt("And then?", WAVE)]
+    known = [Prompt(p.text, states=states[0, : lengths[0]]) if p.heard else p for p in heard]
+    answers = [generate_answers(model, processor, prompts, 6, 3, "fp32") for prompts in (heard, known)]
+    assert answers[0] == answers[1]
+    with pytest.raises(ValueError, match="either as audio or as encoder states"):
+        generate_answers(model, processor, [heard[0], known[0]], 6, 2, "fp32")
+
+
 def test_wrong_number_of_clips_is_refused(parts):
     _, processor = parts
     with pytest.raises(ValueError, match="1 audio placeholders for 0 clips"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.common.asr import WINDOW, Transcriber, cut
 from stages.common.assets import asr_folder
 from stages.common.audio import SAMPLE_RATE, flac, write_shard
 from stages.common.augment import NOISES, add_noise, change_pitch, change_rate
@@ -13,7 +14,6 @@ from stages.common.files import read_table, write_table
 from stages.common.params import Params, Voice, load
 from stages.common.tables import UTTERANCES, VERIFIED
 from stages.common.tts import load_voice
-from stages.verify.asr import WINDOW, Transcriber, cut
 from stages.verify.check import kind
 from stages.verify.packing import PAUSE, join, pack
 from stages.verify.signal import clipping, level_db, longest_silence

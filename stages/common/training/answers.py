@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
+from torch import Tensor
 from tqdm import tqdm
 
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -14,12 +14,12 @@ from stages.common.work import WorkFolder
 
 @dataclass(frozen=True)
 class Question:
-    """One prompt: text to read, or a clip to hear. length: characters or, for a clip, its seconds x 16."""
+    """One prompt: text to read, or a clip to hear: what the encoder says of it. length: characters; a clip's seconds x 16."""
 
     id: str
     length: float
     text: str | None = None
-    load: Callable[[], np.ndarray] | None = None
+    states: Callable[[], Tensor] | None = None
 
 
 def answer_all(
@@ -40,7 +40,7 @@ def answer_all(
             batch = ordered[start : start + batch_size]
             path = work / name / f"batch-{start // batch_size:05d}.json"
             if not path.exists():
-                prompts = [Prompt(q.text, q.load() if q.load else None) for q in batch]
+                prompts = [Prompt(q.text, states=q.states() if q.states else None) for q in batch]
                 made = generate_answers(model, processor, prompts, max_new_tokens, batch_size, precision)
                 write_json(path, {q.id: a for q, a in zip(batch, made, strict=True)})
             answers |= read_json(path)

@@ -42,3 +42,13 @@ def save_model(model: InserterForConditionalGeneration, processor: InserterProce
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def for_answers(model: InserterForConditionalGeneration, precision: str) -> InserterForConditionalGeneration:
+    """`model` as it generates: at bf16 the LM's weights and its cache are bf16 too, not only its products.
+
+    On two CPU cores 64 answers took 6.6 s against 9.2 s with fp32 weights under autocast. Losses are measured before.
+    """
+    if precision == "bf16":
+        model.language_model.to(torch.bfloat16)
+    return model

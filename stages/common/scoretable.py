@@ -1,0 +1,66 @@
+"""The benchmark's scores as flat rows, and as a table that a person reads. The one place that knows how a cell is shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+FORMS = {  # in the order of the table
+    "heard": "the model hears",
+    "read": "the model reads the same words",
+    "cascade": "our ASR, then the LM before training",
+    "lm": "the LM before training reads the clean text",
+}
+MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
+
+
+def rows(scores: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row a task, language, variant and form of `speechinstructbench` in reports/evaluate.json.
+
+    share: instructions followed (mean of strict and loose), or IAR for adjustment, 0 to 1, None where nothing was judged;
+    low, high: its 95 % interval; second: prompts followed, or ECR; n: items.
+    """
+    for task, languages in scores.items():
+        for lang, variants in languages.items():
+            for variant, forms in variants.items():
+                for form, cell in forms.items():
+                    yield {"task": task, "lang": lang, "variant": variant, "form": form, **_figures(task, cell)}
+
+
+def _figures(task: str, cell: dict[str, Any]) -> dict[str, Any]:
+    shares = cell.get("mean") if task == "closed" else cell
+    intervals = cell.get("interval") or {}
+    intervals = intervals.get("mean", {}) if task == "closed" else intervals
+    main = MAIN[task]
+    low, high = intervals.get(main) or (None, None)
+    second = (shares or {}).get("ecr" if task == "adjustment" else "prompt")
+    return {
+        "share": (shares or {}).get(main), "low": low, "high": high, "second": second,
+        "n": cell.get("n_prompts", cell.get("n")),
+    }  # fmt: skip
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def shown(row: dict[str, Any] | None) -> str:
+    """`46.1 (40.2 to 52.0)`, in per cent; `not judged`; or nothing for a form that was not asked."""
+    if row is None:
+        return ""
+    if row["share"] is None:
+        return "not judged" if row["task"] != "closed" else "not scored"
+    interval = "" if row["low"] is None else f" ({percent(row['low'])} to {percent(row['high'])})"
+    return percent(row["share"]) + interval
+
+
+def grid(scores: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
+    """((task, language), header, lines) of each table: a line a variant, a column a form that some line has, and items."""
+    table: dict[tuple[str, str], dict[str, dict[str, dict]]] = {}
+    for row in rows(scores):
+        table.setdefault((row["task"], row["lang"]), {}).setdefault(row["variant"], {})[row["form"]] = row
+    for name, variants in table.items():
+        forms = [form for form in FORMS if any(form in cells for cells in variants.values())]
+        lines = []
+        for variant in sorted(variants, key=lambda v: (v != "standard", v)):
+            cells = variants[variant]
+            lines.append([variant, *(shown(cells.get(form)) for form in forms), str(max(c["n"] or 0 for c in cells.values()))])
+        yield name, ["variant", *forms, "items"], lines

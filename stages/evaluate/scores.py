@@ -1,0 +1,91 @@
+"""From answers with verdicts to the table: shares with intervals, by task, language, variant and form; and paired comparisons."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from stages.common.statistics import share_interval, sign_flip_p
+from stages.evaluate.closed import aggregate, score_record
+
+Row = dict[str, Any]
+Measure = Callable[[Row], tuple[float, int]]  # of a row: what was followed, of how many
+SCORES = ("strict", "loose", "mean")
+LEVELS = ("prompt", "instruction")
+PAIRED = "mean-instruction"  # the figure that the published table prints
+
+
+def measure(score: str, level: str) -> Measure:
+    """How a scored row counts for `score` (strict, loose or their mean) at `level` (prompt or instruction)."""
+
+    def count(row: Row, kind: str) -> float:
+        return float(all(row[kind])) if level == "prompt" else float(sum(row[kind]))
+
+    def of(row: Row) -> tuple[float, int]:
+        kinds = ("strict", "loose") if score == "mean" else (score,)
+        return sum(count(row, kind) for kind in kinds) / len(kinds), 1 if level == "prompt" else len(row["strict"])
+
+    return of
+
+
+def closed_table(rows: list[Row]) -> dict[str, Any]:
+    """{lang: {variant: {form: cell}}} of closed-ended rows.
+
+    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts, n_instructions, n_dropped.
+    """
+    table: dict[str, Any] = {}
+    for (lang, variant, form), group in _groups(rows):
+        table.setdefault(lang, {}).setdefault(variant, {})[form] = _cell(group, f"{lang} {variant} {form}")
+    return table
+
+
+def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]:
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["lang"], row["variant"], row["form"]].append(row)
+    yield from sorted(groups.items())
+
+
+def _cell(group: list[Row], name: str) -> dict[str, Any]:
+    scores = aggregate([score_record(row) for row in group])
+    scored = [row for row in group if row["strict"] is not None]
+    cell: dict[str, Any] = {score: {level: scores[f"{score}-{level}"] for level in LEVELS} for score in SCORES}
+    cell["interval"] = {
+        score: {level: _interval(scored, measure(score, level), name, score, level) for level in LEVELS} for score in SCORES
+    }
+    return cell | {count: scores[count] for count in ("n_prompts", "n_instructions", "n_dropped")}
+
+
+def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:
+    counts = np.array([of(row) for row in rows], dtype=float).reshape(-1, 2)
+    return share_interval(counts[:, 0], counts[:, 1], *names)
+
+
+def comparisons(rows: list[Row]) -> list[dict[str, Any]]:
+    """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin."""
+    cells = {(lang, variant, form): group for (lang, variant, form), group in _groups(rows)}
+    pairs = []
+    for lang, variant, form in cells:
+        if form != "heard" and (lang, variant, "heard") in cells:
+            pairs.append(((lang, variant, "heard"), (lang, variant, form)))
+        if form == "heard" and variant != "standard" and (lang, "standard", "heard") in cells:
+            pairs.append(((lang, variant, "heard"), (lang, "standard", "heard")))
+    return [found for a, b in pairs if (found := _compare(a, cells[a], b, cells[b]))]
+
+
+def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[str, Any] | None:
+    of = measure(*PAIRED.split("-"))
+    sides = [{row["key"]: of(row) for row in side if row["strict"] is not None} for side in (a_rows, b_rows)]
+    keys = sorted(key for key in sides[0].keys() & sides[1].keys() if sides[0][key][1] == sides[1][key][1])
+    if not keys:
+        return None
+    differences = np.array([sides[0][key][0] - sides[1][key][0] for key in keys])
+    asked = np.array([sides[0][key][1] for key in keys], dtype=float)
+    name = " ".join((*a, *b))
+    return {
+        "task": "closed", "lang": a[0], "metric": PAIRED, "a": {"variant": a[1], "form": a[2]},
+        "b": {"variant": b[1], "form": b[2]}, "difference": float(differences.sum() / asked.sum()),
+        "interval": share_interval(differences, asked, name),
+        "p_value": sign_flip_p(differences, "two-sided", "comparison", name), "n_prompts": len(keys),
+    }  # fmt: skip

@@ -1,0 +1,41 @@
+"""Which items are answered: all of them, or so many a task, the same for every model."""
+
+from collections import defaultdict
+from typing import Any
+
+from stages.common.params import EvaluateItems
+from stages.common.seeds import derive
+
+Item = dict[str, Any]
+
+
+def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...]) -> list[Item]:
+    """The items of `languages` within `limits`, in their order. An item is chosen by its key, so with all its variants.
+
+    Closed-ended keys are counted by their first instruction type: every type stays in.
+    """
+    groups: dict[tuple, set[str]] = defaultdict(set)
+    for item in items:
+        if item["lang"] in languages:
+            groups[_group(item)].add(item["key"])
+    chosen = {group: set(_first(keys, _limit(group[0], limits))) for group, keys in groups.items()}
+    first = {(item["task"], item["lang"], item["key"]): _group(item) for item in items if item["variant"] == "standard"}
+    return [item for item in items if item["key"] in chosen.get(first.get(_name(item), _group(item)), ())]
+
+
+def _name(item: Item) -> tuple:
+    return item["task"], item["lang"], item["key"]
+
+
+def _group(item: Item) -> tuple:
+    kinds = item["instruction_id_list"]
+    return item["task"], item["lang"], kinds[0] if item["task"] == "closed" and kinds else None
+
+
+def _limit(task: str, limits: EvaluateItems) -> int:
+    return {"closed": limits.closed_per_type, "open": limits.open, "adjustment": limits.adjustment}[task]
+
+
+def _first(keys: set[str], count: int) -> list[str]:
+    """`count` of the keys (0: all), drawn by their names: no order of the data set decides."""
+    return sorted(keys, key=lambda key: (derive(0, "evaluate", key), key))[: count or None]

@@ -1,0 +1,54 @@
+"""What our ASR understood of the benchmark's clips: the first half of the cascade."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from stages.common.asr import BATCH, Transcriber, cut
+from stages.common.audio import read_clip
+from stages.common.executor import ordered_map
+from stages.common.files import read_json, write_json
+from stages.common.paths import DATA
+from stages.common.work import WorkFolder
+
+
+class Task(NamedTuple):
+    path: Path
+    items: list[dict[str, Any]]
+    asr: Path
+    language: str
+
+
+def transcripts(items: list[dict[str, Any]], asr: Path, work: WorkFolder, workers: int = 0) -> dict[str, str]:
+    """{item_id: text} of the items that are spoken. Each clip is heard by itself; finished batches are not heard again."""
+    ordered = sorted((item for item in items if item["shard"]), key=lambda item: (item["lang"], item["item_id"]))
+    tasks = []
+    for lang in sorted({item["lang"] for item in ordered}):
+        mine = [item for item in ordered if item["lang"] == lang]
+        for start in range(0, len(mine), 4 * BATCH):
+            path = work / "transcripts" / f"{lang}-{start:06d}.json"
+            tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, {"cn": "zh"}.get(lang, lang)))
+    texts: dict[str, str] = {}
+    with tqdm(total=len(ordered), desc="transcripts", unit="clip") as bar:
+        for found in ordered_map(_transcribe, tasks, workers):
+            texts |= found
+            bar.update(len(found))
+    return texts
+
+
+@lru_cache(2)
+def _transcriber(folder: Path, language: str) -> Transcriber:
+    return Transcriber(folder, language)
+
+
+def _transcribe(task: Task) -> dict[str, str]:
+    if task.path.exists():
+        return read_json(task.path)
+    pieces = [cut(read_clip(DATA / "benchmark", item)) for item in task.items]
+    heard = iter(_transcriber(task.asr, task.language).transcribe([window for windows in pieces for window in windows]))
+    said = [" ".join(next(heard).strip() for _ in windows) for windows in pieces]
+    texts = {item["item_id"]: text for item, text in zip(task.items, said, strict=True)}
+    write_json(task.path, texts)
+    return texts

@@ -1,0 +1,154 @@
+"""evaluate: every form answers the same items, a text or a sound is put to a model once, and scores say how sure they are."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.common import scoretable
+from stages.common.audio import flac, write_shard
+from stages.common.files import read_json, read_jsonl, write_jsonl, write_table
+from stages.common.params import load
+from stages.common.statistics import share_interval, sign_flip_p
+from stages.common.tables import ITEMS
+from stages.common.training import answers as answering
+from stages.common.training.models import saved_model
+from stages.common.tts import load_voice
+from stages.common.work import WorkFolder
+from stages.evaluate import responses
+from stages.evaluate.scores import closed_table, comparisons
+from stages.evaluate.select import select
+
+VARIANTS = ("standard", "background")
+
+
+def item(key: str, variant: str = "standard", task: str = "closed", lang: str = "en", kind: str = "punctuation:no_comma", **more):
+    closed = task == "closed"
+    return {
+        "item_id": f"{task}-{variant}-{lang}-{key}", "key": key, "task": task, "lang": lang, "variant": variant,
+        "prompt": f"Tell me about {key}.", "clean_prompt": f"Tell me about {key}.", "questions": [] if closed else ["Is it?"],
+        "instruction_id_list": [kind] if closed else [], "kwargs": "[{}]" if closed else "[]",
+        "shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": "", "notes": "{}", **more,
+    }  # fmt: skip
+
+
+def limits(**items: int):
+    return load().evaluate.items.model_copy(update=items)
+
+
+def test_a_key_is_chosen_with_all_its_variants_and_every_type_stays_in():
+    items = [item(f"{kind}{n}", variant, kind=kind) for kind in ("a:a", "b:b") for n in range(5) for variant in VARIANTS]
+    items += [item(f"o{n}", task="open") for n in range(5)] + [item(f"z{n}", lang="cn") for n in range(5)]
+    chosen = select(items, limits(closed_per_type=2, open=3), ("en",))
+    closed = [row for row in chosen if row["task"] == "closed"]
+    keys = {variant: {row["key"] for row in closed if row["variant"] == variant} for variant in VARIANTS}
+    assert keys["standard"] == keys["background"] and sorted(key[:3] for key in keys["standard"]) == ["a:a", "a:a", "b:b", "b:b"]
+    assert sum(row["task"] == "open" for row in chosen) == 3 and all(row["lang"] == "en" for row in chosen)
+    assert select(items, limits(closed_per_type=0, open=0), ("en", "cn")) == items
+    assert select(items[::-1], limits(closed_per_type=2, open=3), ("en",)) == chosen[::-1], "the order decides nothing"
+
+
+def scored(key: str, variant: str, form: str, followed: bool, asked: int = 2) -> dict:
+    verdicts = [followed, True][:asked]
+    texts = {True: "Bread and milk.", False: "Bread, and milk."}
+    return {
+        **item(key, variant), "id": f"{key} {variant} {form}", "form": form, "response": texts[followed],
+        "instruction_id_list": ["punctuation:no_comma", "startend:quotation"][:asked], "kwargs": [{}, {}][:asked],
+        "strict": [followed, False][:asked], "loose": verdicts,
+    }  # fmt: skip
+
+
+def test_the_table_has_shares_counts_and_intervals_that_hold_them():
+    rows = [scored(f"k{n}", variant, "heard", n % 4 > 0) for n in range(40) for variant in VARIANTS]
+    cell = closed_table(rows)["en"]["standard"]["heard"]
+    assert cell["strict"]["instruction"] == 30 / 80 and cell["n_prompts"] == 40 and cell["n_instructions"] == 80
+    low, high = cell["interval"]["strict"]["instruction"]
+    assert low < 30 / 80 < high and high - low < 0.2
+    assert closed_table(rows) == closed_table(list(rows)), "the same randomness each time"
+    (line,) = [line for line in scoretable.rows({"closed": closed_table(rows)}) if line["variant"] == "standard"]
+    assert line["share"] == cell["mean"]["instruction"] and line["n"] == 40
+
+
+def test_an_interval_covers_the_truth_as_often_as_it_says():
+    random, hits = np.random.default_rng(0), 0
+    for trial in range(100):
+        followed = random.random(80) < 0.3
+        low, high = share_interval(followed.astype(float), np.ones(80), str(trial))
+        hits += low <= 0.3 <= high
+    assert hits >= 88
+    assert share_interval(np.ones(1), np.ones(1)) is None
+
+
+def test_variants_are_compared_with_their_own_twins():
+    """Every key loses in noise, and none is easy: unpaired, 30 items could not tell."""
+    heard = [scored(f"k{n}", "standard", "heard", True, 1) for n in range(30)]
+    noisy = [scored(f"k{n}", "background", "heard", n < 20, 1) for n in range(29)]  # one has no noisy clip
+    found = comparisons([*heard, *noisy, *[scored(f"k{n}", "standard", "read", True, 1) for n in range(30)]])
+    by_pair = {(c["a"]["variant"], c["b"]["variant"], c["b"]["form"]): c for c in found}
+    loss = by_pair["background", "standard", "heard"]
+    assert loss["n_prompts"] == 29 and loss["difference"] == pytest.approx(-9 / 29)
+    assert loss["interval"][1] < 0 and loss["p_value"] < 0.01
+    same = by_pair["standard", "standard", "read"]
+    assert same["difference"] == 0.0 and same["p_value"] == 1.0
+
+
+def test_the_paired_test_is_exact_for_few_items():
+    assert sign_flip_p(np.array([1.0, 1.0, 1.0]), "two-sided", "x") == pytest.approx(0.25)
+    assert sign_flip_p(np.zeros(5), "greater", "x") == 1.0
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch, tiny_lm, tiny_encoder, tiny_model):
+    """(params, items, ask): two spoken items of one sound, one that is only read, in a workspace of their own."""
+    params = load()
+    monkeypatch.chdir(tmp_path)
+    wave = load_voice(params.synthesize.voices[0]).speak("Good morning.")
+    index = write_shard("data/benchmark/shard-00000.tar", [("a", flac(wave)), ("b", flac(wave))])
+    place = {"shard": "shard-00000.tar", "duration": len(wave) / 16_000}
+    items = [
+        item("a", **place, offset=index["a"][0], size=index["a"][1]),
+        item("a", "background", **place, offset=index["b"][0], size=index["b"][1]),
+        item("c", task="open"),
+    ]  # fmt: skip
+    write_table("data/benchmark/items.parquet", items, ITEMS)
+    assets = params.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
+    evaluate = params.evaluate.model_copy(update={"max_new_tokens": 4, "precision": "fp32"})
+    adapter = params.pretrain.adapter.model_copy(update={"hidden_size": 32})
+    pretrain = params.pretrain.model_copy(update={"adapter": adapter})
+    params = params.model_copy(update={"assets": assets, "evaluate": evaluate, "pretrain": pretrain})
+
+    def ask():
+        return responses.respond(params, *saved_model(tiny_model), items, WorkFolder("evaluate", {}, []))
+
+    return ask
+
+
+def test_each_form_answers_and_one_sound_is_heard_once(asked):
+    rows = asked()
+    forms = {row["id"]: row for row in rows}
+    assert len(rows) == 2 * 4 + 2, "the item without a clip is read, by both models, and not heard"
+    assert {row["form"] for row in rows if row["key"] == "c"} == {"read", "lm"}
+    heard = [row for row in rows if row["form"] == "heard"]
+    assert heard[0]["response"] == heard[1]["response"]
+    kept = [read_json(path) for path in Path(".work/evaluate").glob("*/answers heard/*.json")]
+    assert sum(map(len, kept)) == 1
+    assert "morning" in forms["closed-standard-en-a cascade"]["transcript"].lower()
+    assert forms["closed-standard-en-a read"]["transcript"] is None
+    assert forms["open-standard-en-c read"]["strict"] is None and forms["closed-standard-en-a read"]["strict"] in ([True], [False])
+    json.dumps(rows)
+
+
+def test_killed_and_run_again_nothing_is_answered_or_heard_twice(asked, monkeypatch):
+    before = asked()
+
+    def never(*_, **__):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(answering, "generate_answers", never)
+    assert asked() == before
+
+
+def test_responses_are_json_lines(tmp_path, asked):
+    rows = asked()
+    assert list(read_jsonl(write_jsonl(tmp_path / "r.jsonl", rows))) == rows
