@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.bench
 LOG := $(VENV)/install.log
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # The stages are run as `python -m stages.NAME`, and that has to be the environment's python.
@@ -28,18 +29,19 @@ lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: $(STAMP) ## ratios measured side by side: reports/bench.json
-	@$(BIN)/python -m flows.bench
+bench: $(STAMP) $(BENCH_STAMP) ## ratios measured side by side: reports/bench.json; ENTRY="score" for one
+	@$(BIN)/python -m flows.bench $(ENTRY)
 
 ui: $(STAMP) ## the Prefect and MLflow pages on this machine, until Ctrl-C
 	@$(BIN)/python -m flows.ui
 
-clean: ## remove half-done work and the tools' caches; results and the environment stay
-	rm -rf .work .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+clean: ## remove half-done work and the tools' caches; results, what a judge was paid for and the environment stay
+	if [ -d .work ]; then find .work -mindepth 1 -maxdepth 1 ! -name judge -exec rm -rf {} +; fi
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find flows stages models tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment, data, reports and the local registry
-	rm -rf $(VENV) data mlruns mlartifacts mlflow.db*
+	rm -rf $(VENV) .work data mlruns mlartifacts mlflow.db*
 	if [ -d reports ]; then find reports -type f ! -name .gitignore -delete; fi
 
 # The stamp is written last, so an installation that was stopped goes on next time.
@@ -54,6 +56,10 @@ $(STAMP): requirements.lock assets.lock pyproject.toml
 	@$(call install,inserter,--no-deps --no-build-isolation -e .)
 	@$(BIN)/python -m stages.common.environment
 	@touch $@
+
+# What is only measured against. Where it cannot be had, its entry says so and the others are measured.
+$(BENCH_STAMP): bench.lock | $(STAMP)
+	@( $(call install,bench.lock,--no-deps -r bench.lock) ) && touch $@ || echo "bench.lock cannot be installed now" >&2
 
 # $(call install,NAME,ARGUMENTS): pip, as a line every 40 packages; all it says is in the log, whose end is shown on failure.
 define install

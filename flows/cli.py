@@ -1,6 +1,5 @@
 """The command line `inserter`. Heavy imports stand inside the commands, so that --help and score are quick."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.judge import judge_app
+from flows.score import score_app
 from stages.common.errors import InserterError
 from stages.common.quiet import quiet
 
@@ -19,8 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-score_app = typer.Typer(help="Score answers by SpeechInstructBench's rules.", no_args_is_help=True)
 app.add_typer(score_app, name="score")
+app.add_typer(judge_app, name="judge")
 
 
 def _epilog(*examples: str) -> str:
@@ -44,23 +45,6 @@ def status() -> None:
     from flows.status import status as show
 
     show()
-
-
-@score_app.command(epilog=_epilog("inserter score closed answers.jsonl", "inserter score closed answers.jsonl --json"))
-def closed(
-    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="The benchmark's records, each with a response.")],
-    mode: Annotated[str, typer.Option(help="robust, or reference (the published scorer, bug for bug).")] = "robust",
-    details: Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Write a line of verdicts a record.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
-) -> None:
-    """Score closed-ended answers: strict, loose and mean, by prompt and by instruction."""
-    quiet()
-    from stages.evaluate.closed import render, score_file
-
-    if mode not in ("robust", "reference"):
-        raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
-    result = score_file(file, mode, details)  # type: ignore[arg-type]
-    print(json.dumps(result, ensure_ascii=False) if as_json else render(result))
 
 
 @app.command(epilog=_epilog("inserter ask question.wav", 'inserter ask talk.wav --text "Summarise what you heard."'))

@@ -195,7 +195,7 @@ def test_the_readmes_parameters_load(tmp_path: Path, example: dict[str, Any]) ->
     load(_with(tmp_path, example))
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/BENCHMARK.md", "docs/SCORING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/BENCHMARK.md", "docs/JUDGE.md", "docs/SCORING.md"])
 def test_links_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
     assert [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()] == []

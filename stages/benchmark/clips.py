@@ -1,15 +1,21 @@
-"""The wav files of the real data set as tar shards of FLAC: parallel, and resumed shard by shard."""
+"""The audio of the real data set as tar shards of FLAC: parallel, and resumed shard by shard."""
 
+import io
+import itertools
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 from tqdm import tqdm
 
+from stages.benchmark.records import Bad
+from stages.benchmark.source import Embedded
 from stages.common.audio import SAMPLE_RATE, flac, read, write_shard
 from stages.common.errors import InserterError
 from stages.common.executor import ordered_map
@@ -17,51 +23,55 @@ from stages.common.files import read_json, write_json
 from stages.common.work import WorkFolder
 
 SHARD_CLIPS = 128
+ROWS = 8  # clips of a Parquet file that are decoded at a time: 3 MB where a clip lasts 12 s
+# Of a column chunk at a time; without it pyarrow holds the whole chunk. Even so a page is held, and a writer puts up to 1024
+# rows into one: peak memory is about 2.4 row groups (262 MB for groups of 38 MB), however many there are.
+READ_BYTES = 1 << 20
+UNKNOWN_SIZE = 0x7FFF0000  # what a wav that was written into a pipe says of its length, or more
 
 Clip = dict[str, Any]  # shard, offset, size and duration; or reason and detail
 
 
-class Wavs:
-    """Finds the audio of a record: at its path from the root, beside its jsonl, or anywhere below the root by name."""
+@dataclass(frozen=True)
+class Sound:
+    """Where the clip of an item is. wav: a file, used where the Parquet row (embedded) has no bytes; None: there is none."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+    item_id: str
+    wav: Path | None
+    embedded: Embedded | None = None
 
-    @cached_property
-    def by_name(self) -> dict[str, Path]:
-        return {path.name: path for path in sorted(self.root.rglob("*.wav"), reverse=True)}
+    @property
+    def name(self) -> str:
+        if self.embedded:
+            return f"{self.embedded.file.name}: row {self.embedded.row} of row group {self.embedded.group}"
+        return self.wav.name if self.wav else ""
 
-    def find(self, audio_path: str, beside: Path) -> Path | None:
-        """The file, inside the root; None when it is not there."""
-        name = audio_path.replace("\\", "/")
-        for path in (self.root / name, beside.resolve() / name):
-            if path.is_file() and path.resolve().is_relative_to(self.root):
-                return path
-        return self.by_name.get(Path(name).name)
+    def chunk(self) -> tuple[Path, str, int] | None:
+        """The column chunk that the clip is in."""
+        return (self.embedded.file, self.embedded.column, self.embedded.group) if self.embedded else None
 
 
 @dataclass(frozen=True)
 class _Task:
     shard: Path
     rows: Path
-    clips: tuple[tuple[str, Path], ...]  # item_id, wav
+    sounds: tuple[Sound, ...]
 
 
-def encode_all(wavs: list[tuple[str, Path]], work: WorkFolder, workers: int = 0) -> dict[str, Clip]:
+def encode_all(sounds: list[Sound], work: WorkFolder, workers: int = 0) -> dict[str, Clip]:
     """{item_id: its clip, or why it has none}. Shards in `work/out`; finished ones are not made again."""
-    tasks = list(_tasks(wavs, work))
     clips: dict[str, Clip] = {}
-    with tqdm(total=len(wavs), desc="benchmark", unit="clip") as bar:
-        for made in ordered_map(_encode, tasks, workers):
+    with tqdm(total=len(sounds), desc="benchmark", unit="clip") as bar:
+        for made in ordered_map(_encode, _tasks(sounds, work), workers):
             clips.update(made)
             bar.update(len(made))
     return clips
 
 
-def _tasks(wavs: list[tuple[str, Path]], work: WorkFolder) -> Iterator[_Task]:
-    for index in range(math.ceil(len(wavs) / SHARD_CLIPS)):
+def _tasks(sounds: list[Sound], work: WorkFolder) -> Iterator[_Task]:
+    for index in range(math.ceil(len(sounds) / SHARD_CLIPS)):
         name = f"shard-{index:05d}"
-        batch = tuple(wavs[index * SHARD_CLIPS : (index + 1) * SHARD_CLIPS])
+        batch = tuple(sounds[index * SHARD_CLIPS : (index + 1) * SHARD_CLIPS])
         yield _Task(work / "out" / f"{name}.tar", work / "rows" / f"{name}.json", batch)
 
 
@@ -70,25 +80,77 @@ def _encode(task: _Task) -> dict[str, Clip]:
     if task.rows.exists() and task.shard.exists():
         return read_json(task.rows)
     made: dict[str, Clip] = {}
-    sounds = []
-    for item_id, path in task.clips:
-        made[item_id], data = _clip(path)
-        if data is not None:
-            sounds.append((item_id, data))
-    for item_id, (offset, size) in write_shard(task.shard, sounds).items():
+    for item_id, (offset, size) in write_shard(task.shard, _flacs(task.sounds, made)).items():
         made[item_id].update(shard=task.shard.name, offset=offset, size=size)
     write_json(task.rows, made)
     return made
 
 
-def _clip(path: Path) -> tuple[Clip, bytes | None]:
-    """Its duration and FLAC at 16 kHz, or why there is none."""
+def _flacs(sounds: Iterable[Sound], made: dict[str, Clip]) -> Iterator[tuple[str, bytes]]:
+    """(item_id, FLAC) of the clips that can be used, one at a time; `made` gets the duration, or what is wrong."""
+    for sound, source in _sources(sounds):
+        try:
+            if isinstance(source, Bad):
+                raise source
+            duration, data = _clip(source, sound.name)
+        except Bad as bad:
+            made[sound.item_id] = {"reason": bad.reason, "detail": bad.detail}
+            continue
+        made[sound.item_id] = {"duration": duration}
+        yield sound.item_id, data
+
+
+def _sources(sounds: Iterable[Sound]) -> Iterator[tuple[Sound, Path | bytes | Bad]]:
+    """Each with its file or bytes. Of a Parquet file a row group is read once a shard, up to the last row asked for."""
+    for chunk, group in itertools.groupby(sounds, Sound.chunk):
+        if chunk is None:
+            yield from ((sound, sound.wav or Bad("missing wav", sound.name)) for sound in group)
+        else:
+            yield from _embedded(*chunk, list(group))
+
+
+def _embedded(file: Path, column: str, group: int, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Bad]]:
+    wanted = {sound.embedded.row: sound for sound in sounds if sound.embedded}
+    last = max(wanted)
     try:
-        if not soundfile.info(path).frames:
-            return {"reason": "zero samples", "detail": path.name}, None
-        wave = read(path)
+        for row, data in enumerate(itertools.islice(_column(file, column, group), last + 1)):
+            if row in wanted:
+                sound = wanted.pop(row)
+                yield sound, data or sound.wav or Bad("missing wav", f"{sound.name} has no audio")
+    except (pa.ArrowException, OSError) as error:
+        for sound in wanted.values():
+            yield sound, Bad("unreadable Parquet", f"{file.name}: {error}")
+
+
+def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
+    with pq.ParquetFile(file, buffer_size=READ_BYTES) as parquet:
+        for batch in parquet.iter_batches(batch_size=ROWS, row_groups=[group], columns=[column]):
+            values = batch.column(0)
+            yield from (values.flatten()[0] if pa.types.is_struct(values.type) else values).to_pylist()
+
+
+def _clip(source: Path | bytes, name: str) -> tuple[float, bytes]:
+    """Its duration in seconds and FLAC at 16 kHz. Raises Bad."""
+    try:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            frames, lost = file.frames, _lost(file.extra_info)
+        if lost:
+            raise Bad("truncated", f"{name}: the last {lost} bytes are missing")
+        if not frames:
+            raise Bad("zero samples", name)
+        wave = read(source)
     except (soundfile.LibsndfileError, InserterError) as error:
-        return {"reason": "undecodable", "detail": f"{path.name}: {error}"}, None
+        raise Bad("undecodable", f"{name}: {error}") from error
     if not wave.any():
-        return {"reason": "silent", "detail": path.name}, None
-    return {"duration": len(wave) / SAMPLE_RATE}, flac(wave)
+        raise Bad("silent", name)
+    return len(wave) / SAMPLE_RATE, flac(wave)
+
+
+def _lost(log: str) -> int:
+    """Bytes of samples that the header of a wav announces and the file has not, from libsndfile's log of its chunks.
+
+    libsndfile itself reads what is there without a word, and the end of an instruction would be missing.
+    """
+    found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    said, there = map(int, found.groups()) if found else (0, 0)
+    return 0 if said >= UNKNOWN_SIZE else max(0, said - there)

@@ -30,7 +30,7 @@ def finish(
     return {
         "read": len(rows) + len(quarantined),
         "prompts": len(prompts),
-        "items": dict(Counter(f"{row['lang']}/{row['variant']}" for row in rows)),
+        "items": dict(Counter(f"{row['task']}/{row['lang']}/{row['variant']}" for row in rows)),
         "instructions": sum(asked.values()),
         "instruction_types": {"asked": len(asked), "never": [kind for kind in INSTRUCTION_TYPES if kind not in asked]},
         "hours": sum(row["duration"] for row in rows) / 3600,

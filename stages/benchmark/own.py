@@ -1,54 +1,87 @@
-"""Our own spoken set: items_per_type items of each of the 25 instruction types, in five variants."""
+"""Our own set: closed-ended items of each of the 25 instruction types in five variants, open-ended and adjustment items.
 
+English is spoken; Chinese is, where a voice is named for it, and else only read.
+"""
+
+import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stages.benchmark.output import finish
-from stages.benchmark.variants import Planned, plan
-from stages.common import augment, tts
-from stages.common.params import Benchmark, Voice
-from stages.common.prompts import Prompt, generate
+from stages.benchmark.planned import NO_CLIP, Planned
+from stages.benchmark.variants import plan
+from stages.common import augment, noise, tts, whispering
+from stages.common.params import Benchmark, BenchmarkItems, Voice
+from stages.common.prompts import Lang, Prompt, generate, generate_adjustment, generate_open
 from stages.common.runner import say
 from stages.common.work import WorkFolder
 
-SHARD_CLIPS = 32  # small shards: 375 clips still make 12 tasks, so that no core waits for the other at the end
+SHARD_CLIPS = 32  # small shards: 2,200 clips make 69 tasks, so that no core waits for the other at the end
 
 
 def build(settings: Benchmark, target: Path) -> dict[str, Any]:
     """Make the set and publish it as `target`; returns the metrics."""
-    return speak(generate("benchmark", settings.seed, per_type=settings.items_per_type), settings, target)
+    return speak(prompts(settings), settings, target)
 
 
-def speak(prompts: list[Prompt], settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
-    """Speak `prompts` in every variant that can be made here. An item that cannot be spoken goes to the quarantine.
+def prompts(settings: Benchmark) -> list[Prompt]:
+    """All prompts, by language and task."""
+    counts: dict[Lang, BenchmarkItems] = {"en": settings, "cn": settings.chinese}
+    return [prompt for lang, count in counts.items() for prompt in _prompts(count, settings.seed, lang)]
+
+
+def _prompts(count: BenchmarkItems, seed: int, lang: Lang) -> list[Prompt]:
+    closed = generate("benchmark", seed, per_type=count.items_per_type, lang=lang)
+    return [*closed, *generate_open(seed, count.open_items, lang), *generate_adjustment(seed, count.adjustment_items, lang)]
+
+
+def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
+    """Speak `asked` in every variant that can be made here. An item that cannot be spoken goes to the quarantine.
 
     workers: processes, 0 for one a core; the result does not depend on it.
     """
-    items, absent, missing = plan(prompts, settings)
-    for variant, reason in absent.items():
+    planned = plan(asked, settings)
+    for variant, reason in planned.absent.items():
         say(f"benchmark: no {variant} variant: {reason}")
-    voices = _voices(items)
-    jobs = [item.job() for item in items]
-    speech = [*sorted(Path(tts.__file__).parent.glob("*.py")), Path(augment.__file__)]
+    spoken = [item for item in planned.items if item.voice]
+    voices, jobs = _voices(spoken), [item.job() for item in spoken]
+    speech = [*sorted(Path(tts.__file__).parent.glob("*.py")), *(Path(str(part.__file__)) for part in (augment, noise, whispering))]
     recipe = {"seed": settings.seed, "jobs": [asdict(job) for job in jobs], "voices": [v.model_dump() for v in voices]}
     work = WorkFolder("benchmark", recipe, speech)
     utterances = tts.speak_all(
         jobs, voices, work / "out", work / "rows", settings.seed,
         workers=workers, shard_clips=SHARD_CLIPS, label="benchmark", total=len(jobs),
     )  # fmt: skip
-    pairs = list(zip(items, utterances, strict=True))
-    rows = [item.row(utterance) for item, utterance in pairs if utterance["error"] is None]
+    clips = {row["utt_id"]: row for row in utterances}
+    failed = [item for item in spoken if clips[item.item_id]["error"]]
+    silent = {item.item_id for item in failed}
+    rows = [item.row(clips.get(item.item_id, NO_CLIP)) for item in planned.items if item.item_id not in silent]
     quarantined = [
-        {"item_id": item.item_id, "key": item.prompt.key, "reason": "unspeakable", "detail": utterance["error"]}
-        for item, utterance in pairs
-        if utterance["error"] is not None
+        {"item_id": item.item_id, "key": item.prompt.key, "reason": "unspeakable", "detail": clips[item.item_id]["error"]}
+        for item in failed
     ]
+    metrics = finish(work, target, [prompt.record() for prompt in asked], rows, quarantined)
     accents = Counter(row["voice"] for row in rows if row["variant"] == "accent")
-    metrics = finish(work, target, [prompt.record() for prompt in prompts], rows, quarantined)
-    return {**metrics, "source": "own", "absent": absent, "accents": {"used": dict(accents), "missing": missing}}
+    return {
+        **metrics, "source": "own", "absent": planned.absent, "text_only": planned.text_only,
+        "accents": {"used": dict(accents), "missing": planned.missing}, "drawn": _drawn(rows),
+    }  # fmt: skip
+
+
+def _drawn(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """How often each kind of noise, of paralinguistics, of disfluency and of correction was drawn."""
+    notes = [(row["variant"], row["task"], json.loads(row["notes"])) for row in rows]
+    kinds = {
+        "noises": [note["noise"] for variant, _, note in notes if variant == "background"],
+        "paralinguistics": [kind for variant, _, note in notes if variant == "paralinguistics" for kind in note],
+        "disfluencies": [kind for variant, _, note in notes if variant == "disfluency" for kind in note["disfluencies"]],
+        "corrections": [note["kind"] for _, task, note in notes if task == "adjustment"],
+    }
+    return {name: dict(sorted(Counter(drawn).items())) for name, drawn in kinds.items()}
 
 
 def _voices(items: list[Planned]) -> list[Voice]:
-    return list({item.voice.name: item.voice for item in items}.values())
+    return list({item.voice.name: item.voice for item in items if item.voice}.values())

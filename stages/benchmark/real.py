@@ -1,14 +1,17 @@
-"""The closed-ended part of a local copy of SpeechInstructBench, in the same form as our own set."""
+"""A local copy of SpeechInstructBench, all three tasks in both languages, in the same form as our own set."""
 
 import json
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.benchmark.clips import Clip, Wavs, encode_all
+from stages.benchmark import clips as clips_code
+from stages.benchmark.clips import Clip, Sound, encode_all
+from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
-from stages.benchmark.records import FILE, VARIANTS, Bad, Record, lines, parse, record
+from stages.benchmark.records import TASKS, VARIANTS, Bad, Kind, Record, key_of, kind_of, prompt_of, record
+from stages.benchmark.source import Raw, Wavs, count, raw_records
 from stages.common.errors import InserterError
 from stages.common.params import Benchmark
 from stages.common.runner import say
@@ -18,109 +21,159 @@ REMEDY = (
     "`hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench` (9.6 GB) and set "
     "benchmark.path to that folder, or set it to own"
 )
-LATER = ("open-ended", "adjustment")  # tasks that need a judge
+SUFFIXES = (".jsonl", ".parquet")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Found:
-    """What the files hold. prompts: every readable one, used or not: training text is kept away from them all."""
+    """What the files hold. places: of each record the file and line (or row), from 1.
 
-    records: list[tuple[Record, Path]] = field(default_factory=list)
+    prompts: every readable one, used or not: training text is kept away from them all.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    sounds: list[Sound] = field(default_factory=list)
+    places: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
-    prompts: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # by (lang, key, prompt)
+    prompts: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)  # by key, task, lang and prompt
+
+    def refuse(self, place: dict[str, Any], reason: str, detail: str) -> None:
+        self.quarantined.append({**place, "reason": reason, "detail": detail})
 
 
 def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
-    """Read the folder `settings.path` and publish it as `target`; returns the metrics. workers: processes, 0 for one a core.
+    """Read the folder `settings.path` and publish it as `target`; returns the metrics.
 
-    Raises InserterError when the folder or the closed-ended part is not there, or nothing in it can be used.
+    workers: processes, 0 for one a core. Raises InserterError when the folder or its records are not there, or none can
+    be used.
     """
     root = Path(settings.path).expanduser()
-    files = _files(root)
-    not_read = _not_read(root)
+    files, others = _files(root)
+    not_read = _not_read(root, others)
     found = _read(root, files)
-    wavs = [(one.item_id, path) for one, path in found.records]
-    # 9.6 GB of audio are not hashed: a file counts as changed when its size or time has
-    stamps = [[item_id, str(path), path.stat().st_size, path.stat().st_mtime_ns] for item_id, path in wavs]
-    work = WorkFolder("benchmark", {"path": str(root.resolve()), "wavs": stamps}, files)
-    clips = encode_all(wavs, work, workers)
-    rows = _rows(found, clips)
+    work = _work(root, files, found)
+    rows = _rows(found, encode_all(found.sounds, work, workers))
     metrics = finish(work, target, list(found.prompts.values()), rows, found.quarantined)
-    present = {row["variant"] for row in rows}
-    absent = {variant: "no usable record in the folder" for variant in VARIANTS if variant not in present}
-    return {**metrics, "source": "SpeechInstructBench", "absent": absent, "not_read": not_read}
+    absent = _absent(rows)
+    return {**metrics, "source": "SpeechInstructBench", "absent": absent, "not_read": not_read, "expected": compare(rows)}
 
 
-def _files(root: Path) -> list[Path]:
-    """The jsonl files of the closed-ended task, the standard variant first: its prompts are the clean ones."""
+def _files(root: Path) -> tuple[list[tuple[Path, Kind]], list[Path]]:
+    """(the benchmark's files by task and variant, the standard one first; jsonl and Parquet files of other names)."""
     if not root.is_dir():
         raise InserterError(f"benchmark.path {root} is not a folder", f"Download the data set with {REMEDY}")
-    matches = [(FILE.fullmatch(path.name), path) for path in root.rglob("closed_*.jsonl")]
-    found = [(VARIANTS.index(match["variant"]), str(path), path) for match, path in matches if match]
-    if not found:
-        raise InserterError(f"{root} has no closed_VARIANT_LANG.jsonl", f"Download it again with {REMEDY}")
-    return [path for *_, path in sorted(found)]
+    everything = sorted(path for suffix in SUFFIXES for path in root.rglob(f"*{suffix}"))
+    visible = [path for path in everything if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    kinds = {path: kind_of(path.relative_to(root)) for path in visible}
+    known = [(path, kind) for path, kind in kinds.items() if kind]
+    if not known:
+        raise InserterError(
+            f"{root} has no closed_VARIANT_LANG, open_ended_LANG or adjustment_LANG (.jsonl or .parquet)",
+            f"Download it again with {REMEDY}",
+        )
+    order = {name: n for n, name in enumerate((None, *VARIANTS))}
+    known.sort(key=lambda one: (TASKS.index(one[1].task), order[one[1].variant], str(one[0])))
+    return known, [path for path in visible if kinds[path] is None]
 
 
-def _not_read(root: Path) -> dict[str, int]:
-    """Records of the tasks that this stage does not read, and of closed-ended files with an unknown name."""
-    counts: Counter[str] = Counter()
-    for path in sorted(root.rglob("*.jsonl")):
-        if FILE.fullmatch(path.name):
-            continue
-        folder = path.relative_to(root).parts[0]
-        counts[folder if folder in LATER else path.name] += sum(1 for _ in lines(path))
-    for name, count in counts.items():
-        say(f"benchmark: {count} records of {name} are not read: only the closed-ended task is")
-    return dict(counts)
+def _not_read(root: Path, files: list[Path]) -> dict[str, int]:
+    """Records of the files whose name says nothing of the benchmark, by their path."""
+    counts = {str(path.relative_to(root)): count(path) for path in files}
+    for name, number in counts.items():
+        say(f"benchmark: {number} records of {name} are not read: its name is not one of the benchmark")
+    return counts
 
 
-def _read(root: Path, files: list[Path]) -> Found:
-    found, wavs, seen = Found(), Wavs(root), set()
-    for file in files:
-        name = FILE.fullmatch(file.name)
-        assert name is not None  # _files has matched it
-        for number, line in lines(file):
-            place = {"item_id": None, "key": None, "file": str(file.relative_to(root)), "line": number}
+def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
+    """All records but those that cannot be used. Audio stays where it is."""
+    found, wavs = Found(), Wavs(root)
+    seen: set[tuple[str, ...]] = set()
+    for file, kind in files:
+        for raw in raw_records(file):
+            place = {"item_id": None, "key": None, "file": str(file.relative_to(root)), "line": raw.number}
             try:
-                value = parse(line)
-                place["key"] = str(value["key"])
-                _keep_prompt(found, value, name["lang"])
-                one = record(value, name["variant"], name["lang"])
-                place["item_id"] = one.item_id
-                if one.item_id in seen:
+                one, sound = _usable(raw, kind, found, wavs, file.parent, place)
+                name = (one.task, one.variant, one.lang, one.key)
+                if name in seen:
                     raise Bad("duplicate key", one.key)
-                wav = wavs.find(one.audio_path, file.parent)
-                if wav is None:
-                    raise Bad("missing wav", one.audio_path)
             except Bad as bad:
-                found.quarantined.append({**place, "reason": bad.reason, "detail": bad.detail})
+                found.refuse(place, bad.reason, bad.detail)
                 continue
-            seen.add(one.item_id)
-            found.records.append((one, wav))
+            seen.add(name)
+            found.records.append(one)
+            found.sounds.append(sound)
+            found.places.append(place)
     return found
 
 
-def _keep_prompt(found: Found, value: dict[str, Any], lang: str) -> None:
-    fields = {name: value.get(name) for name in ("prompt", "instruction_id_list", "kwargs")}
-    found.prompts.setdefault((lang, str(value["key"]), value["prompt"]), {"key": str(value["key"]), **fields})
+def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place: dict[str, Any]) -> tuple[Record, Sound]:
+    """The record and where its clip is; `place` and the prompts get what could be read. Raises Bad."""
+    if isinstance(raw.value, Bad):
+        raise raw.value
+    place["key"] = key_of(raw.value)
+    _keep_prompt(found, raw.value, kind)
+    one = record(raw.value, kind)
+    place["item_id"] = one.item_id
+    return one, Sound(one.item_id, _wav(wavs, one, folder, raw.embedded is None), raw.embedded)
+
+
+def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:
+    """The record's file. Not needed: a Parquet row mostly holds its audio, and the path is only what it was called."""
+    try:
+        return wavs.find(one.audio, folder)
+    except Bad:
+        if needed:
+            raise
+        return None
+
+
+def _keep_prompt(found: Found, value: dict[str, Any], kind: Kind) -> None:
+    row = {"key": key_of(value), "task": kind.task, "lang": kind.lang, "prompt": prompt_of(value)}
+    if row["prompt"] is not None:
+        found.prompts.setdefault(tuple(map(str, row.values())), row)
+
+
+def _work(root: Path, files: list[tuple[Path, Kind]], found: Found) -> WorkFolder:
+    """Half-done shards. 9.6 GB of audio are not hashed: a file counts as changed when its size or time has."""
+    audio = {path for s in found.sounds for path in (s.wav, s.embedded and s.embedded.file) if path}
+    stamps = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in audio}
+    sounds = [[s.item_id, *_stamp(s, stamps)] for s in found.sounds]
+    texts = [path for path, _ in files if path.suffix == ".jsonl"]
+    return WorkFolder("benchmark", {"path": str(root.resolve()), "sounds": sounds}, [*texts, Path(clips_code.__file__)])
+
+
+def _stamp(sound: Sound, stamps: dict[Path, tuple[int, int]]) -> Iterable[Any]:
+    if sound.wav:
+        yield from (str(sound.wav), *stamps[sound.wav])
+    if sound.embedded:
+        where = sound.embedded
+        yield from (str(where.file), where.column, where.group, where.row, *stamps[where.file])
 
 
 def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
-    """Items with their clips; records whose audio turned out to be bad join the quarantine."""
-    clean = {(one.lang, one.key): one.prompt for one, _ in reversed(found.records) if one.variant == "standard"}
+    """Items with their clips (schema ITEMS); records whose audio turned out to be bad join the quarantine."""
+    clean = {(one.lang, one.key): one.prompt for one in found.records if one.task == "closed" and one.variant == "standard"}
     rows = []
-    for one, wav in found.records:
+    for one, place in zip(found.records, found.places, strict=True):
         clip = clips[one.item_id]
         if "reason" in clip:
-            place = {"item_id": one.item_id, "key": one.key, "file": str(wav.name), "line": None}
-            found.quarantined.append({**place, **clip})
+            found.refuse(place, clip["reason"], clip["detail"])
             continue
+        twin = clean.get((one.lang, one.key), one.prompt) if one.task == "closed" else one.prompt
         rows.append({
-            "item_id": one.item_id, "key": one.key, "task": "closed", "lang": one.lang, "variant": one.variant,
-            "prompt": one.prompt, "clean_prompt": clean.get((one.lang, one.key), one.prompt),
-            "instruction_id_list": one.instruction_id_list,
-            "kwargs": json.dumps(one.kwargs, sort_keys=True, ensure_ascii=False),
-            "voice": "SpeechInstructBench", "notes": "{}", **clip,
+            "item_id": one.item_id, "key": one.key, "task": one.task, "lang": one.lang, "variant": one.variant,
+            "prompt": one.prompt, "clean_prompt": twin, "instruction_id_list": one.instruction_id_list,
+            "kwargs": json.dumps(one.kwargs, sort_keys=True, ensure_ascii=False), "questions": one.questions,
+            "voice": "SpeechInstructBench", "notes": json.dumps(one.notes, sort_keys=True, ensure_ascii=False), **clip,
         })  # fmt: skip
     return rows
+
+
+def _absent(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Why a variant of the closed-ended task is not there: {variant or lang/variant: reason}."""
+    present = {(row["lang"], row["variant"]) for row in rows if row["task"] == "closed"}
+    variants = {variant for _, variant in present}
+    names = [variant for variant in VARIANTS if variant not in variants]
+    for lang in sorted({lang for lang, _ in present}):
+        names += [f"{lang}/{name}" for name in VARIANTS if name in variants and (lang, name) not in present]
+    return dict.fromkeys(names, "no usable record in the folder")

@@ -1,16 +1,23 @@
-"""Reads SpeechInstructBench's closed-ended records; what cannot be used is told with its reason."""
+"""Reads SpeechInstructBench's records, one task at a time; what cannot be used is told with its reason."""
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stages.benchmark.questions import split_questions
 from stages.common.ifeval import CHECKS, Unscorable
 
+TASKS = ("closed", "open", "adjustment")
 VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
-FILE = re.compile(rf"closed_(?P<variant>{'|'.join(VARIANTS)})_(?P<lang>en|cn)\.jsonl")
+LANGUAGES = {
+    "en": "en", "english": "en", "cn": "cn", "zh": "cn", "zh-cn": "cn", "chinese": "cn", "mandarin": "cn",
+}  # fmt: skip
+FILLING = {"ended", "train", "test", "validation", "data", "default"}  # words of a file's name that say nothing here
+WORDS = {*TASKS, *VARIANTS, *LANGUAGES, *FILLING}
+KEY_LENGTH = 60  # a ustar member's name has at most 100 bytes, and the item's id is the name of its clip
 
 
 class Bad(Exception):
@@ -22,62 +29,145 @@ class Bad(Exception):
 
 
 @dataclass(frozen=True)
-class Record:
-    """One closed-ended item of the data set. audio_path as it stands there."""
+class Kind:
+    """What the place of a file says about its records; None where it does not say, and each record has to."""
 
-    key: str
+    task: str
+    variant: str | None
+    lang: str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One item of the data set. audio: its path as it stands there, or None."""
+
+    task: str
     variant: str
     lang: str
+    key: str
     prompt: str
-    instruction_id_list: list[str]
-    kwargs: list[dict[str, Any]]
-    audio_path: str
+    audio: str | None
+    instruction_id_list: list[str] = field(default_factory=list)
+    kwargs: list[dict[str, Any]] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def item_id(self) -> str:
-        """Also the clip's name in its shard, so only what every file system takes."""
-        return f"{self.variant}-{self.lang}-{re.sub(r'[^A-Za-z0-9_-]', '_', self.key)}"
+        """Also the clip's name in its shard, so only what every file system takes; two keys never share one."""
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", self.key)[:KEY_LENGTH]
+        if name != self.key:
+            name += f"-{hashlib.sha256(self.key.encode()).hexdigest()[:8]}"
+        return f"{self.variant if self.task == 'closed' else self.task}-{self.lang}-{name}"
 
 
-def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """(line number, text) of the lines that are not blank."""
-    with file.open(encoding="utf-8", errors="replace") as stream:
-        yield from ((number, line) for number, line in enumerate(stream, 1) if line.strip())
+def kind_of(path: Path) -> Kind | None:
+    """What `path`, relative to the data set, holds; None when it is not of the benchmark.
+
+    Read from the words of its name, then of its folders: closed_accent_en.jsonl, adjustment/cn.parquet,
+    closed_accent_en/train-00000-of-00002.parquet. A name with another word (closed_standard_en_responses) is no part.
+    """
+    parts = [re.findall("[a-z]+", part.lower()) for part in (*path.parent.parts, re.sub(r"-\d+-of-\d+$", "", path.stem))]
+    if not WORDS.issuperset(parts[-1]):
+        return None
+    words = [word for part in reversed(parts) for word in part]
+    task = next((word for word in words if word in TASKS), None)
+    variant = next((word for word in words if word in VARIANTS), None)
+    lang = next((LANGUAGES[word] for word in words if word in LANGUAGES), None)
+    return None if task is None else Kind(task, variant if task == "closed" else "standard", lang)
 
 
-def parse(line: str) -> dict[str, Any]:
-    """The line's object, with a key and a prompt. Raises Bad."""
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise Bad("not JSON", str(error)) from error
-    if not isinstance(value, dict):
-        raise Bad("not JSON", "the line is not an object")
-    if not isinstance(value.get("key"), str | int):
-        raise Bad("missing field", "key")
-    if not isinstance(value.get("prompt"), str) or not value["prompt"].strip():
-        raise Bad("missing field", "prompt")
-    return value
+def key_of(value: dict[str, Any]) -> str | None:
+    """The record's `key` (closed) or `id` (open, adjustment); None when it has none that can be read."""
+    key = value.get("key") if value.get("key") is not None else value.get("id")
+    if isinstance(key, float) and key.is_integer():  # what a column of numbers becomes where one is missing
+        key = int(key)
+    return None if isinstance(key, bool) or not isinstance(key, str | int) else str(key).strip() or None
 
 
-def record(value: dict[str, Any], variant: str, lang: str) -> Record:
+def prompt_of(value: dict[str, Any]) -> str | None:
+    """The record's prompt, unless it is blank or no text."""
+    prompt = value.get("prompt")
+    return prompt if isinstance(prompt, str) and prompt.strip() else None
+
+
+def language(value: dict[str, Any], kind: Kind) -> str:
+    """`en` or `cn`: of the file, or of the record's `language`, which must agree. Raises Bad."""
+    said = value.get("language")
+    if said is None:
+        found = re.search(r"[_/-](en|cn)\.\w+$", audio_path(value) or "")
+        lang = kind.lang or (found and found[1])
+        if not lang:
+            raise Bad("wrong language", "neither the file nor the record names one")
+        return lang
+    lang = LANGUAGES.get(said.strip().lower().replace("_", "-")) if isinstance(said, str) else None
+    if lang is None:
+        raise Bad("wrong language", repr(said))
+    if kind.lang not in (None, lang):
+        raise Bad("wrong language", f"{said} in a file of {kind.lang}")
+    return lang
+
+
+def audio_path(value: dict[str, Any]) -> str | None:
+    """The path under `audio_path` or `audio`, which may be a struct with `path`."""
+    for found in (value.get("audio_path"), value.get("audio")):
+        path = found.get("path") if isinstance(found, dict) else found
+        if isinstance(path, str) and path.strip():
+            return path
+    return None
+
+
+def record(value: dict[str, Any], kind: Kind) -> Record:
     """The item, its instructions checked as the scorer will read them. Raises Bad."""
-    ids, kwargs = value.get("instruction_id_list"), value.get("kwargs")
+    key, prompt = key_of(value), prompt_of(value)
+    if key is None or prompt is None:
+        raise Bad("missing field", "key or id" if key is None else "prompt")
+    lang = language(value, kind)
+    notes = {"gender": value["gender"]} if value.get("gender") is not None else {}
+    if kind.task != "closed":
+        questions = split_questions(value.get("decomposed_questions")) if kind.task == "open" else []
+        if kind.task == "open" and not questions:
+            raise Bad("no questions", "decomposed_questions has none")
+        return Record(kind.task, "standard", lang, key, prompt, audio_path(value), questions=questions, notes=notes)
+    variant = _variant(value, kind)
+    ids, kwargs = _instructions(value)
+    audio = audio_path(value) or f"closed_{variant}_{key}_{lang}.wav"
+    return Record("closed", variant, lang, key, prompt, audio, ids, kwargs, notes=notes)
+
+
+def _variant(value: dict[str, Any], kind: Kind) -> str:
+    named = re.search(rf"closed_({'|'.join(VARIANTS)})_", audio_path(value) or "")
+    variant = kind.variant or value.get("variant") or (named and named[1])
+    if variant not in VARIANTS:
+        raise Bad("unknown variant", repr(variant))
+    return variant
+
+
+def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The ids and their arguments, without null ones: the scorer drops them, and Parquet gives every row every key."""
+    ids, kwargs = _decoded(value.get("instruction_id_list")), _decoded(value.get("kwargs"))
     if not isinstance(ids, list) or not ids:
         raise Bad("missing field", "instruction_id_list")
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
         raise Bad("wrong kwargs", f"not a list of {len(ids)}")
-    for kind, arguments in zip(ids, kwargs, strict=True):
-        _check(kind, arguments)
-    key = str(value["key"])
-    audio_path = value.get("audio_path") or f"closed_{variant}_{key}_{lang}.wav"
-    return Record(key, variant, lang, value["prompt"], ids, [given or {} for given in kwargs], str(audio_path))
+    return ids, [_arguments(name, _decoded(given)) for name, given in zip(ids, kwargs, strict=True)]
 
 
-def _check(kind: Any, arguments: Any) -> None:
-    if not isinstance(kind, str) or kind not in CHECKS:
-        raise Bad("unknown instruction", repr(kind))
+def _decoded(value: Any) -> Any:
+    """A list or object, also from its JSON text: Parquet has no column of objects that differ."""
+    if not isinstance(value, str):
+        return value
     try:
-        CHECKS[kind].read(arguments)
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _arguments(name: Any, given: Any) -> dict[str, Any]:
+    if not isinstance(name, str) or name not in CHECKS:
+        raise Bad("unknown instruction", repr(name))
+    try:
+        CHECKS[name].read(given)
     except Unscorable as error:
-        raise Bad("wrong kwargs", f"{kind}: {error.detail} ({error.reason})") from error
+        raise Bad("wrong kwargs", f"{name}: {error.detail} ({error.reason})") from error
+    return {key: argument for key, argument in (given or {}).items() if argument is not None}

@@ -1,111 +1,131 @@
-"""The five variants of our own items: what is said, by which voice, and what is done to it.
+"""How our own items are spoken: by which voice, and what is done to the text or the clip.
 
-All are spoken from the same text by the same voice as the standard form (accent: another voice; disfluency: another
-text), so that each has a clean twin of its key. Drawn from (seed, variant, key).
+Closed-ended items come in five variants, all from the same text by the same voice as the standard form (accent: another voice;
+disfluency: another text), so that each has a clean twin of its key. Drawn from (seed, variant, key). Open-ended and adjustment
+items are spoken as they are.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from random import Random
 
 from stages.benchmark.disfluency import disfluent
-from stages.common.augment import NOISES, Effect
-from stages.common.params import Benchmark, Voice
+from stages.benchmark.planned import Planned
+from stages.common.augment import Effect
+from stages.common.params import Benchmark, Variants, Voice
 from stages.common.prompts import Prompt
 from stages.common.seeds import rng
-from stages.common.spoken import spoken_form
-from stages.common.tts import Job, usable
+from stages.common.tts import usable
 
-LANG = "en"
+ENGLISH_ONLY = ("accent", "disfluency")
+NO_CHINESE = "our accent voices and disfluencies are English"
 
 
 @dataclass(frozen=True)
-class Planned:
-    """An item before it is spoken."""
+class Plan:
+    """absent: why a variant ("accent") is not there, or not in a language ("cn/accent"). missing: why an accent's voice is not.
 
-    variant: str
-    prompt: Prompt
-    text: str  # as it is said
-    voice: Voice
-    notes: dict[str, Any]
-    effect: Effect | None = None
-
-    @property
-    def item_id(self) -> str:
-        return f"{self.variant}-{LANG}-{self.prompt.key}"
-
-    def job(self) -> Job:
-        spoken = spoken_form(self.text)
-        return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, self.voice.name, self.effect)
-
-    def row(self, utterance: dict[str, Any]) -> dict[str, Any]:
-        """The item (schema ITEMS) with the clip of its utterance."""
-        place = {name: utterance[name] for name in ("shard", "offset", "size", "duration", "voice")}
-        return {
-            "item_id": self.item_id, "key": self.prompt.key, "task": "closed", "lang": LANG, "variant": self.variant,
-            "prompt": self.text, "clean_prompt": self.prompt.prompt,
-            "instruction_id_list": list(self.prompt.instruction_id_list),
-            "kwargs": json.dumps(self.prompt.kwargs, sort_keys=True, ensure_ascii=False),
-            "notes": json.dumps(self.notes, sort_keys=True), **place,
-        }  # fmt: skip
-
-
-def plan(prompts: list[Prompt], settings: Benchmark) -> tuple[list[Planned], dict[str, str], dict[str, str]]:
-    """(items, why a variant is absent, why an accent's voice is missing).
-
-    Raises InserterError when the main voice, or an accent that is not optional, cannot be used.
+    text_only: the languages that no voice speaks.
     """
-    (_, *accents), missing = usable([settings.voice, *settings.variants.accents])
+
+    items: list[Planned]
+    absent: dict[str, str]
+    missing: dict[str, str]
+    text_only: list[str]
+
+
+def plan(prompts: list[Prompt], settings: Benchmark) -> Plan:
+    """The items of all `prompts`; those of one prompt beside each other, standard first, and of one language together.
+
+    Raises InserterError when a main voice, or an accent that is not optional, cannot be used.
+    """
+    main = [voice for voice in (settings.voices.en, settings.voices.cn) if voice]
+    found, missing = usable([*main, *settings.variants.accents])
+    accents = [voice for voice in found if voice not in main]
     absent = {name: reason for name, reason in _absent(settings, accents, missing).items() if reason}
-    variants = {name: make for name, make in VARIANTS.items() if name not in absent}
-    return [make(prompt, settings, accents) for make in variants.values() for prompt in prompts], absent, missing
+    chinese = [name for name in ENGLISH_ONLY if name not in absent] if settings.voices.cn else []
+    items = [item for prompt in prompts for item in _items(prompt, settings, accents, absent)]
+    text_only: list[str] = sorted({item.prompt.lang for item in items if item.voice is None})
+    return Plan(items, absent | {f"cn/{name}": NO_CHINESE for name in chinese}, missing, text_only)
+
+
+def _items(prompt: Prompt, settings: Benchmark, accents: list[Voice], absent: dict[str, str]) -> list[Planned]:
+    voice: Voice | None = getattr(settings.voices, prompt.lang)
+    standard = Planned("standard", prompt, prompt.prompt, voice, prompt.notes)
+    if voice is None or prompt.task != "closed":
+        return [standard]
+    left_out = {*absent, *(ENGLISH_ONLY if prompt.lang != "en" else ())}
+    names = [name for name in VARIANTS if name not in left_out]
+    draws = [Draw(prompt, voice, settings, accents, rng(settings.seed, name, *_place(prompt))) for name in names]
+    return [standard, *(VARIANTS[name](draw) for name, draw in zip(names, draws, strict=True))]
+
+
+def _place(prompt: Prompt) -> tuple[str, ...]:
+    return (prompt.key,) if prompt.lang == "en" else (prompt.lang, prompt.key)
 
 
 def _absent(settings: Benchmark, accents: list[Voice], missing: dict[str, str]) -> dict[str, str]:
     spec = settings.variants
     none = "; ".join(f"{name}: {reason}" for name, reason in missing.items()) or "benchmark.variants.accents is empty"
     return {
-        "background": "" if spec.snr_db else "benchmark.variants.snr_db is empty",
+        "background": "" if spec.snr_db and spec.noises else "benchmark.variants.snr_db or noises is empty",
         "accent": "" if accents else f"no accent voice can be used ({none})",
-        "paralinguistics": "" if spec.rates or spec.pitches else "benchmark.variants.rates and pitches are empty",
+        "paralinguistics": "" if _changes(spec) else "benchmark.variants has no rates, pitches, loudness_db and whisper",
     }
 
 
-def _standard(prompt: Prompt, settings: Benchmark, accents: list[Voice]) -> Planned:
-    return Planned("standard", prompt, prompt.prompt, settings.voice, {})
+@dataclass(frozen=True)
+class Draw:
+    """What a variant of one prompt is drawn from."""
+
+    prompt: Prompt
+    voice: Voice
+    settings: Benchmark
+    accents: list[Voice]
+    random: Random
 
 
-def _background(prompt: Prompt, settings: Benchmark, accents: list[Voice]) -> Planned:
-    random = rng(settings.seed, "background", prompt.key)
-    snr, noise = random.choice(settings.variants.snr_db), random.choice(NOISES)
-    notes = {"snr_db": snr, "noise": noise}
-    return Planned("background", prompt, prompt.prompt, settings.voice, notes, Effect(noise, snr))
+def _background(draw: Draw) -> Planned:
+    spec = draw.settings.variants
+    snr, noise = draw.random.choice(spec.snr_db), draw.random.choice(spec.noises)
+    effect = Effect(noise, snr)
+    return Planned("background", draw.prompt, draw.prompt.prompt, draw.voice, {"snr_db": snr, "noise": noise}, effect)
 
 
-def _accent(prompt: Prompt, settings: Benchmark, accents: list[Voice]) -> Planned:
-    voice = rng(settings.seed, "accent", prompt.key).choice(accents)
-    return Planned("accent", prompt, prompt.prompt, voice, {"accent": voice.name, "engine": voice.engine})
+def _accent(draw: Draw) -> Planned:
+    voice = draw.random.choice(draw.accents)
+    return Planned("accent", draw.prompt, draw.prompt.prompt, voice, {"accent": voice.name, "engine": voice.engine})
 
 
-def _paralinguistics(prompt: Prompt, settings: Benchmark, accents: list[Voice]) -> Planned:
-    spec, voice = settings.variants, settings.voice
-    changes = [("rate", value) for value in spec.rates] + [("pitch", value) for value in spec.pitches]
-    name, factor = rng(settings.seed, "paralinguistics", prompt.key).choice(changes)
-    changed = voice.model_copy(update={"name": f"{voice.name} {name} {factor:g}", name: getattr(voice, name) * factor})
-    return Planned("paralinguistics", prompt, prompt.prompt, changed, {name: factor})
+def _changes(spec: Variants) -> dict[str, tuple[float, ...]]:
+    """The kinds of paralinguistics that are asked for, with their values."""
+    every = {"rate": spec.rates, "pitch": spec.pitches, "loudness_db": spec.loudness_db, "whisper": (1.0,) * spec.whisper}
+    return {name: values for name, values in every.items() if values}
 
 
-def _disfluency(prompt: Prompt, settings: Benchmark, accents: list[Voice]) -> Planned:
-    random = rng(settings.seed, "disfluency", prompt.key)
-    text, kinds = disfluent(prompt.prompt, prompt.kwargs, settings.variants.disfluencies, random)
-    return Planned("disfluency", prompt, text, settings.voice, {"disfluencies": kinds})
+def _paralinguistics(draw: Draw) -> Planned:
+    changes, voice, effect = _changes(draw.settings.variants), draw.voice, None
+    name = draw.random.choice(list(changes))
+    value = draw.random.choice(changes[name])
+    if name == "whisper":
+        effect = Effect(whisper=True)
+    elif name == "loudness_db":
+        effect = Effect(loudness_db=value)
+    else:
+        voice = voice.model_copy(update={"name": f"{voice.name} {name} {value:g}", name: getattr(voice, name) * value})
+    notes = {name: True if name == "whisper" else value}
+    return Planned("paralinguistics", draw.prompt, draw.prompt.prompt, voice, notes, effect)
 
 
-VARIANTS: dict[str, Callable[[Prompt, Benchmark, list[Voice]], Planned]] = {
-    "standard": _standard,
+def _disfluency(draw: Draw) -> Planned:
+    text, kinds = disfluent(draw.prompt.prompt, draw.prompt.kwargs, draw.settings.variants.disfluencies, draw.random)
+    return Planned("disfluency", draw.prompt, text, draw.voice, {"disfluencies": kinds})
+
+
+# in the order they are spoken: the first two share the standard clip's text and voice, which are then spoken once
+VARIANTS: dict[str, Callable[[Draw], Planned]] = {
     "background": _background,
-    "accent": _accent,
     "paralinguistics": _paralinguistics,
+    "accent": _accent,
     "disfluency": _disfluency,
 }

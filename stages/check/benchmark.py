@@ -1,10 +1,10 @@
-"""The gate after `benchmark`: every instruction type is asked, every item can be heard, the variants compare."""
+"""The gate after `benchmark`: tasks are whole, every type is asked, what is spoken can be heard, the variants compare."""
 
 import json
 from typing import TYPE_CHECKING
 
 from stages.check.frames import Row, Shards, frame
-from stages.check.rules import Table, above, contains, one_of, present, rows, unique, within
+from stages.check.rules import Table, above, one_of, present, rows, unique, within
 from stages.common.files import read_json
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
@@ -13,28 +13,24 @@ from stages.common.tables import ITEMS
 if TYPE_CHECKING:
     import pandas as pd
 
+TASKS = ["closed", "open", "adjustment"]
+LANGUAGES = ["en", "cn"]
 VARIANTS = ["standard", "background", "accent", "paralinguistics", "disfluency"]
 COLUMNS = [
-    "item_id",
-    "key",
-    "task",
-    "lang",
-    "variant",
-    "instruction_id_list",
-    "instructions",
-    "kwargs_fit",
-    "duration",
-    "in_shard",
-]
+    "item_id", "key", "task", "lang", "variant", "prompt", "instruction_id_list", "instructions", "kwargs_fit",
+    "questions", "spoken", "duration", "in_shard",
+]  # fmt: skip
 AGAIN = "Delete data/benchmark and run `dvc repro benchmark`"
 INCOMPLETE = "See why in reports/benchmark.json and mend the data set, or raise check.max_missing_items"
+TYPES = "Raise benchmark.items_per_type or complete the data set, or raise check.max_missing_types"
+MUTE = "See data/benchmark/quarantine.jsonl: these items have no audio, though others of their language have"
 
 
 def benchmark(params: Params) -> list[Table]:
-    from stages.common.ifeval import CHECKS
-
     shards = Shards(DATA / "benchmark")
     items = frame(DATA / "benchmark" / "items.parquet", ITEMS, lambda row: _item(row, shards), COLUMNS)
+    report = read_json(REPORTS / "benchmark.json")
+    closed = items[items["task"] == "closed"]
     missing = params.check.max_missing_items
     return [
         Table(
@@ -45,23 +41,19 @@ def benchmark(params: Params) -> list[Table]:
                 rows("Raise benchmark.items_per_type, or check benchmark.path", low=1),
                 present("item_id", AGAIN),
                 unique("item_id", AGAIN),
+                one_of("task", TASKS, AGAIN),
                 one_of("variant", VARIANTS, AGAIN),
-                one_of("lang", ["en", "cn"], AGAIN),
-                within("instructions", AGAIN, low=1),
-                one_of("kwargs_fit", [True], AGAIN),
-                above("duration", 0.0, AGAIN),
-                one_of("in_shard", [True], AGAIN),
+                one_of("lang", LANGUAGES, AGAIN),
+                present("prompt", AGAIN),
             ),
         ),
-        Table(
-            "instructions",
-            items.explode("instruction_id_list"),
-            "item_id",
-            (contains("instruction_id_list", sorted(CHECKS), "Raise benchmark.items_per_type, or complete the data set"),),
-        ),
+        Table("closed", closed, "item_id", (within("instructions", AGAIN, low=1), one_of("kwargs_fit", [True], AGAIN))),
+        Table("open", items[items["task"] == "open"], "item_id", (within("questions", AGAIN, low=1),)),
+        *_sound(items, report),
+        *(_types(closed, lang, params.check.max_missing_types) for lang in sorted(closed["lang"].dropna().unique())),
         Table("variants", _variants(items), "variant", (within("missing_share", INCOMPLETE, high=missing),)),
-        Table("absent variants", _absent(items), "variant", (present("reason", AGAIN),)),
-        Table("counts", _counts(items), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+        Table("absent variants", _absent(closed, report), "variant", (present("reason", AGAIN),)),
+        Table("counts", _counts(items, report), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
         Table("twins", _twins(items), "item_id", (one_of("standard_twin", [True], INCOMPLETE, mostly=1 - missing),)),
     ]
 
@@ -70,9 +62,12 @@ def _item(row: Row, shards: Shards) -> Row:
     ids = row["instruction_id_list"] or []
     return {
         **row,
+        "prompt": (row["prompt"] or "").strip() or None,
         "instruction_id_list": ids,
         "instructions": len(ids),
         "kwargs_fit": _fit(row["kwargs"], ids),
+        "questions": sum(bool(question and question.strip()) for question in row["questions"] or []),
+        "spoken": row["shard"] is not None,
         "in_shard": shards.hold(row),
     }
 
@@ -86,29 +81,63 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
     return isinstance(value, list) and len(value) == len(ids) and all(isinstance(item, dict) for item in value)
 
 
+def _sound(items: "pd.DataFrame", report: Row) -> list[Table]:
+    """What is spoken can be heard; only read is a language that has no audio at all, or that the report calls text_only."""
+    spoken, silent = items[items["spoken"] == True], items[items["spoken"] == False]  # noqa: E712 (columns)
+    written = sorted((set(LANGUAGES) - set(spoken["lang"])) | set(report.get("text_only") or ()))
+    return [
+        Table(
+            "spoken",
+            spoken,
+            "item_id",
+            (
+                rows("No item can be heard: see data/benchmark/quarantine.jsonl and benchmark.voices", low=1),
+                above("duration", 0.0, AGAIN),
+                one_of("in_shard", [True], AGAIN),
+            ),
+        ),
+        Table("only read", silent, "item_id", (one_of("lang", written, MUTE),)),
+    ]
+
+
+def _types(closed: "pd.DataFrame", lang: str, most: float) -> Table:
+    """One row an instruction type: whether an item of this language asks for it."""
+    import pandas as pd
+
+    from stages.common.ifeval import CHECKS
+
+    asked = set(closed.loc[closed["lang"] == lang, "instruction_id_list"].explode())
+    types = pd.DataFrame({"type": sorted(CHECKS), "asked": [name in asked for name in sorted(CHECKS)]})
+    return Table(f"instruction types {lang}", types, "type", (one_of("asked", [True], TYPES, mostly=1 - most),))
+
+
 def _variants(items: "pd.DataFrame") -> "pd.DataFrame":
-    """One row a language and variant: the share of the language's items that it lacks."""
+    """One row a task, language and variant: the share of the task's items in this language that it lacks."""
     import pandas as pd
 
-    counts = items.groupby(["lang", "variant"])["key"].nunique()
-    missing = 1 - counts / counts.groupby("lang").transform("max")
-    return pd.DataFrame({"variant": [f"{lang}/{name}" for lang, name in counts.index], "missing_share": missing.to_list()})
+    counts = items.groupby(["task", "lang", "variant"])["key"].nunique()
+    missing = 1 - counts / counts.groupby(["task", "lang"]).transform("max")
+    return pd.DataFrame({"variant": ["/".join(name) for name in counts.index], "missing_share": missing.to_list()})
 
 
-def _absent(items: "pd.DataFrame") -> "pd.DataFrame":
-    """The variants that no item has, with the reason that the stage gave."""
+def _absent(closed: "pd.DataFrame", report: Row) -> "pd.DataFrame":
+    """The variants that a language's spoken closed-ended items are not in, with the reason that the stage gave."""
     import pandas as pd
 
-    reasons = read_json(REPORTS / "benchmark.json").get("absent", {})
-    names = [name for name in VARIANTS if name not in set(items["variant"])]
-    return pd.DataFrame({"variant": names, "reason": [reasons.get(name) for name in names]})
+    reasons = report.get("absent", {})
+    spoken = closed[closed["spoken"] == True]  # noqa: E712 (a column)
+    present = set(zip(spoken["lang"], spoken["variant"], strict=True))
+    everywhere = {variant for _, variant in present}
+    names = [(variant, variant) for variant in VARIANTS if variant not in everywhere]
+    for lang in sorted(set(spoken["lang"])):
+        names += [(f"{lang}/{name}", name) for name in VARIANTS if name in everywhere and (lang, name) not in present]
+    return pd.DataFrame([(name, reasons.get(name, reasons.get(all_of))) for name, all_of in names], columns=["variant", "reason"])
 
 
-def _counts(items: "pd.DataFrame") -> "pd.DataFrame":
+def _counts(items: "pd.DataFrame", report: Row) -> "pd.DataFrame":
     """One row: the records that are neither items nor in quarantine; must be 0."""
     import pandas as pd
 
-    report = read_json(REPORTS / "benchmark.json")
     known = "read" in report and "total" in report.get("quarantined", {})
     lost = report["read"] - report["quarantined"]["total"] - len(items) if known else None
     return pd.DataFrame([{"report": "reports/benchmark.json", "lost": lost}])
@@ -116,8 +145,8 @@ def _counts(items: "pd.DataFrame") -> "pd.DataFrame":
 
 def _twins(items: "pd.DataFrame") -> "pd.DataFrame":
     """The items that are not standard, and whether the same key has a standard form to compare with."""
-    standard = items[items["variant"] == "standard"]
-    keys = set(zip(standard["lang"], standard["key"], strict=True))
+    columns = ["task", "lang", "key"]
+    keys = set(items.loc[items["variant"] == "standard", columns].itertuples(index=False, name=None))
     others = items[items["variant"] != "standard"]
-    found = [pair in keys for pair in zip(others["lang"], others["key"], strict=True)]
+    found = [name in keys for name in others[columns].itertuples(index=False, name=None)]
     return others[["item_id"]].assign(standard_twin=found)

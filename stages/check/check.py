@@ -8,8 +8,6 @@ from stages.check.suites import SUITES
 from stages.common.params import Params
 from stages.common.runner import say
 
-CONTAINS = "expect_column_distinct_values_to_contain_set"
-
 
 def check(name: str, params: Params) -> dict[str, Any]:
     """The report of suite `name`: {"stage", "passed", "rows", "expectations"}; rows are those of the first table."""
@@ -61,7 +59,7 @@ def _expectation(number: int, rule: Rule) -> Any:
 def _found(table: Table, rule: Rule, item: Any, first_ids: int) -> dict[str, Any]:
     if item.exception_info and "observed_value" not in item.result and "element_count" not in item.result:
         raise RuntimeError(f"{rule.expectation} on {table.name}.{rule.column}: {item.exception_info}")
-    count, ids, observed = _missing(table, rule) if rule.expectation == CONTAINS else _broken(table, rule, item)
+    count, ids, observed = _broken(table, rule, item)
     return {
         "table": table.name,
         "expectation": rule.expectation,
@@ -85,13 +83,6 @@ def _broken(table: Table, rule: Rule, item: Any) -> tuple[int, list[str], Any]:
         return 0, [], result["observed_value"]
     ones = table.frame.loc[table.frame[rule.column] == 1, table.id]  # the share of ones is wrong: these are the ones
     return len(ones), [str(value) for value in ones], result["observed_value"]
-
-
-def _missing(table: Table, rule: Rule) -> tuple[int, list[str], str]:
-    """Of a set of values that must all occur: what is missing stands for the ids."""
-    wanted, seen = rule.limits["value_set"], set(table.frame[rule.column])
-    missing = [str(value) for value in wanted if value not in seen]
-    return len(missing), missing, f"{len(wanted) - len(missing)} of {len(wanted)}"
 
 
 def _limit(rule: Rule) -> Any:

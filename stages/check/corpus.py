@@ -1,5 +1,6 @@
 """The gate after `corpus`: documents told apart, of the size asked for, with a licence, and a held-out part."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,9 @@ def _asked(n: int) -> set[tuple[str, ...]]:
 
 
 def _ngrams(text: str, n: int) -> Iterator[tuple[str, ...]]:
-    """Runs of n words, plainly split at blanks: whatever the corpus stage calls a word, an overlap here is one there."""
-    words = [word for word in text.lower().split() if any(map(str.isalnum, word))]
+    """Runs of n words, plainly split at blanks and around Chinese characters: an overlap here is one for the corpus stage."""
+    apart = re.sub(r"([\u3400-\u9fff])", r" \1 ", text.lower())
+    words = [word for word in apart.split() if any(map(str.isalnum, word))]
     return zip(*(words[start:] for start in range(n)), strict=False)
 
 

@@ -60,11 +60,6 @@ def mean_within(column: str, remedy: str, low: float | None = None, high: float 
     return Rule("expect_column_mean_to_be_between", column, remedy, _limits(low, high))
 
 
-def contains(column: str, values: Sequence[Any], remedy: str) -> Rule:
-    """Every one of `values` occurs."""
-    return Rule("expect_column_distinct_values_to_contain_set", column, remedy, {"value_set": list(values)})
-
-
 def rows(remedy: str, low: float | None = None, high: float | None = None) -> Rule:
     """The table has low <= rows <= high."""
     return Rule("expect_table_row_count_to_be_between", None, remedy, _limits(low, high))

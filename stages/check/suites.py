@@ -6,6 +6,7 @@ from stages.check.benchmark import benchmark
 from stages.check.corpus import corpus
 from stages.check.interleave import interleave
 from stages.check.rules import Table
+from stages.check.sft import sft
 from stages.check.verify import verify
 from stages.common.params import Params
 
@@ -13,5 +14,6 @@ SUITES: dict[str, Callable[[Params], list[Table]]] = {
     "benchmark": benchmark,
     "corpus": corpus,
     "interleave": interleave,
+    "sft": sft,
     "verify": verify,
 }

@@ -1,18 +1,20 @@
-"""Augmentation of speech: noise, gain, rate and pitch, on mono float32 waves (samples,) at 16 kHz.
+"""Augmentation of speech: noise, loudness, whisper, rate and pitch, on mono float32 waves (samples,) at 16 kHz.
 
 Pure functions: what is random comes from the generator they are given.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from stages.common.audio import SAMPLE_RATE, resample
+from stages.common.noise import HEARD_IN_TRAINING, NOISES, NoiseKind, noise
 from stages.common.params import Augmentation
 
-NoiseKind = Literal["white", "pink", "babble", "hum"]
-NOISES: tuple[NoiseKind, ...] = get_args(NoiseKind)
+__all__ = [
+    "NOISES", "Effect", "NoiseKind", "add_noise", "apply", "change_pitch", "change_pitch_and_rate", "change_rate", "draw",
+    "gain", "loudness",
+]  # fmt: skip
 PEAK = 0.99  # nothing that we make louder goes beyond it
 FRAME = 400  # samples, 25 ms: two or three periods of a low voice
 HOP = FRAME // 2
@@ -21,23 +23,31 @@ SEARCH = 128  # samples, ±8 ms: a period of a voice of 125 Hz
 
 @dataclass(frozen=True)
 class Effect:
-    """What is done to one clip. noise None: none is added; gain_db is applied last."""
+    """What is done to one clip, in this order: whispered, noise added (None: none), louder by loudness_db, gain_db."""
 
     noise: NoiseKind | None = None
     snr_db: float = 0.0
     gain_db: float = 0.0
+    loudness_db: float = 0.0
+    whisper: bool = False
 
 
 def draw(spec: Augmentation, rng: np.random.Generator, noise: bool = True) -> Effect:
     """The effect of one clip, drawn from `spec`. noise=False: gain only; the gain is the same either way."""
-    noisy, kind = rng.random() < spec.noise_share, NOISES[rng.integers(len(NOISES))]
+    noisy, kind = rng.random() < spec.noise_share, HEARD_IN_TRAINING[rng.integers(len(HEARD_IN_TRAINING))]
     snr_db, gain_db = float(rng.uniform(*spec.snr_db)), float(rng.uniform(*spec.gain_db))
     return Effect(kind, snr_db, gain_db) if noisy and noise else Effect(gain_db=gain_db)
 
 
 def apply(wave: np.ndarray, effect: Effect, rng: np.random.Generator) -> np.ndarray:
+    if effect.whisper:
+        from stages.common.whispering import whispered  # scipy.signal: 0.3 s that few processes need
+
+        wave = whispered(wave, rng)
     if effect.noise:
         wave = add_noise(wave, effect.snr_db, effect.noise, rng)
+    if effect.loudness_db:
+        wave = loudness(wave, effect.loudness_db)
     return gain(wave, effect.gain_db)
 
 
@@ -48,6 +58,23 @@ def gain(wave: np.ndarray, db: float) -> np.ndarray:
     if factor > 1 and peak:
         factor = max(1.0, min(factor, PEAK / peak))
     return (wave * factor).astype(np.float32)
+
+
+def loudness(wave: np.ndarray, db: float) -> np.ndarray:
+    """`wave` with a level (RMS) exactly `db` higher or lower. Louder: its peaks are rounded off below full scale.
+
+    Where full scale has no room for `db`, as loud as a tanh limiter gets within 24 dB of gain.
+    """
+    factor = 10 ** (db / 20)
+    if factor * float(np.abs(wave).max(initial=0.0)) <= PEAK:
+        return (wave * factor).astype(np.float32)
+    target = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) * factor
+    low, high = factor, 16 * factor
+    for _ in range(24):  # the limiter takes level away: more gain, until the level is right to 1e-6
+        middle = (low + high) / 2
+        level = float(np.sqrt(np.mean(np.square(PEAK * np.tanh(middle / PEAK * wave), dtype=np.float64))))
+        low, high = (middle, high) if level < target else (low, middle)
+    return (PEAK * np.tanh(high / PEAK * wave)).astype(np.float32)
 
 
 def add_noise(wave: np.ndarray, snr_db: float, kind: NoiseKind, rng: np.random.Generator) -> np.ndarray:
@@ -63,41 +90,6 @@ def add_noise(wave: np.ndarray, snr_db: float, kind: NoiseKind, rng: np.random.G
     sound *= np.sqrt(power / 10 ** (snr_db / 10) / np.mean(sound**2))
     mixed = wave + sound
     return (mixed * min(1.0, PEAK / np.abs(mixed).max())).astype(np.float32)
-
-
-def noise(samples: int, kind: NoiseKind, rng: np.random.Generator) -> np.ndarray:
-    """float64 (samples,) of noise at an arbitrary level, not silent."""
-    if kind == "white":
-        return rng.standard_normal(samples)
-    if kind == "pink":
-        return _coloured(samples, rng, lambda hz: 1 / np.sqrt(np.maximum(hz, 20.0)))
-    if kind == "babble":
-        return sum(_murmur(samples, rng) for _ in range(6))  # type: ignore[return-value]
-    if kind == "hum":
-        return _hum(samples, rng)
-    raise ValueError(f"unknown noise {kind!r}; there are {', '.join(NOISES)}")
-
-
-def _coloured(samples: int, rng: np.random.Generator, amplitude) -> np.ndarray:
-    """Gaussian noise whose spectrum has the shape `amplitude(Hz)`."""
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    return np.fft.irfft(spectrum * amplitude(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)), samples)
-
-
-def _murmur(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """One distant talker: noise with the long-term spectrum of speech (flat to 500 Hz, then -9 dB an octave), that
-    comes and goes three to five times a second as syllables do."""
-    centre = rng.uniform(400, 600)
-    voice = _coloured(samples, rng, lambda hz: np.where(hz < 80, 0.0, 1 / (1 + (hz / centre) ** 1.5)) + 1e-6)
-    phase = 2 * np.pi * rng.uniform(3, 5) * np.arange(samples) / SAMPLE_RATE + rng.uniform(0, 2 * np.pi)
-    return voice * (0.15 + 0.85 * np.square(np.sin(phase / 2)))
-
-
-def _hum(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """The mains: 50 or 60 Hz with weaker and weaker harmonics, over a little hiss."""
-    base, time = rng.choice([50.0, 60.0]), np.arange(samples) / SAMPLE_RATE
-    tones = sum(np.sin(2 * np.pi * base * k * time + rng.uniform(0, 2 * np.pi)) / k for k in range(1, 9))
-    return tones + 0.05 * rng.standard_normal(samples)
 
 
 def change_rate(wave: np.ndarray, factor: float) -> np.ndarray:

@@ -231,22 +231,45 @@ class Sft(Section):
 
 
 class Variants(Section):
-    """How an item is spoken. standard: as it is. Accent voices are used where they are installed."""
+    """How a closed-ended item is spoken; one value is drawn an item. Accent voices are used where they are installed.
 
+    noises at snr_db: background. rates and pitches (factors), loudness_db (of the level) and whisper: paralinguistics.
+    disfluencies: how many a prompt.
+    """
+
+    noises: tuple[Literal["white", "pink", "babble", "hum", "street", "music"], ...]
     snr_db: tuple[float, ...]
     rates: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
     pitches: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
+    loudness_db: tuple[Annotated[float, Field(ge=-40, le=12)], ...]
+    whisper: bool
     accents: tuple[Voice, ...]
     disfluencies: Positive
 
 
-class Benchmark(Section):
-    """path: a local copy of SpeechInstructBench, or `own` for our spoken set of items_per_type × 25 items."""
+class BenchmarkVoices(Section):
+    """Who speaks each language, all variants but accent. null: its items are only read."""
+
+    en: Voice
+    cn: Voice | None
+
+
+class BenchmarkItems(Section):
+    """How many items a task has in a language: closed-ended ones for each of the 25 types."""
+
+    items_per_type: Annotated[int, Field(ge=0)]
+    open_items: Annotated[int, Field(ge=0)]
+    adjustment_items: Annotated[int, Field(ge=0)]
+
+
+class Benchmark(BenchmarkItems):
+    """path: a local copy of SpeechInstructBench, or `own` for our own set: the counts of English items, and of Chinese ones."""
 
     seed: Seed
     path: str
     items_per_type: Positive
-    voice: Voice
+    chinese: BenchmarkItems
+    voices: BenchmarkVoices
     variants: Variants
 
 
@@ -288,11 +311,15 @@ class Check(Section):
     """What the gates allow beyond the limits that a stage has itself.
 
     mixture_tolerance: how far a share of the sequences may be from interleave.mixture. max_missing_items: share of a benchmark
-    variant's items that may be absent (0: every variant has them all). first_ids: how many offending rows are named.
+    variant's items that may be absent (0: every variant has them all). max_missing_types: share of the 25 instruction types that a
+    language may lack. overlap_ngram: no instruction pair has so many words in a row of a benchmark prompt. first_ids: how many
+    offending rows are named.
     """
 
     mixture_tolerance: Share
     max_missing_items: Share
+    max_missing_types: Share
+    overlap_ngram: Positive
     first_ids: Positive
 
 

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator
 
 from stages.common.params import NearDuplicates
 
+HAN = r"\u3400-\u9fff"
+WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:'[^\W_{HAN}]+)?")
+
 
 def words(text: str) -> list[str]:
-    """Lower-case words without punctuation: what overlap is measured on."""
-    return re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.lower().replace("’", "'"))
+    """Lower-case words without punctuation, and each Chinese character: what overlap is measured on."""
+    return WORD.findall(text.lower().replace("’", "'"))
 
 
 def ngrams(text: str, size: int) -> Iterator[str]:

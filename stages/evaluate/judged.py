@@ -1,24 +1,80 @@
-"""Open-ended and adjustment answers: judged where an endpoint is configured, else counted and said to be not judged."""
+"""Open-ended and adjustment answers: judged where a judge is named, else counted and said to be not judged."""
 
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
+
+from stages.common.errors import InserterError
+from stages.common.runner import say
+from stages.common.statistics import share_interval
+from stages.evaluate import adjustment, open
+
 Row = dict[str, Any]
-NOT_JUDGED = "no judge is configured: set evaluate.judge_model, or see docs/JUDGE.md for judging by hand"
+NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate by hand as docs/JUDGE.md shows"
+SCORERS = {"open": open, "adjustment": adjustment}
 
 
 def judge_rows(rows: list[Row], model: str | None) -> list[Row]:
-    return rows
+    """The rows of the two tasks with `judged`: the verdict on each, as `inserter score` gives it. model None: as they are.
+
+    What the judge has answered before comes from its cache. Raises InserterError when a judge is named and cannot be asked.
+    """
+    if model is None:
+        return rows
+    from stages.evaluate.judge import JudgeSettings, judge
+    from stages.evaluate.judge.settings import missing
+
+    settings = JudgeSettings.from_environment(model)
+    if settings is None:
+        raise InserterError(f"evaluate.judge_model is {model}, but no endpoint is set", missing(model))
+    verdicts: dict[str, Row] = {}
+    for task in ("open", "adjustment"):
+        asked = [_record(row) for row in rows if row["task"] == task]
+        judged, usage = judge(asked, task, settings)  # type: ignore[arg-type]
+        say(f"evaluate: {task}: {usage.judged} of {usage.records} answers judged, {usage.calls} calls, {usage.cached} cached")
+        verdicts |= {record["id"]: SCORERS[task].score_record(record) for record in judged}
+    return [row | {"judged": verdicts.get(row["id"])} for row in rows]
+
+
+def _record(row: Row) -> Row:
+    """The benchmark's fields. The clean text is judged against: what was said, without the noise of saying it."""
+    return {
+        "id": row["id"], "prompt": row["clean_prompt"], "decomposed_questions": row["questions"], "response": row["response"],
+    }  # fmt: skip
 
 
 def judged_table(rows: list[Row]) -> dict[str, Any]:
-    """{task: {lang: {variant: {form: cell}}}} of the tasks that code cannot check. cell: {"judged": False, "n", "reason"}."""
+    """{task: {lang: {variant: {form: cell}}}} of the tasks that code cannot check.
+
+    cell: {"judged": False, "n", "reason"}, or {"judged": True, the task's scores and counts, "interval": {score: [low, high]}}.
+    """
     groups: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        if row["task"] != "closed":
+        if row["task"] in SCORERS:
             groups[row["task"], row["lang"], row["variant"], row["form"]].append(row)
     table: dict[str, Any] = {}
     for (task, lang, variant, form), group in sorted(groups.items()):
         cells = table.setdefault(task, {}).setdefault(lang, {}).setdefault(variant, {})
-        cells[form] = {"judged": False, "n": len(group), "reason": NOT_JUDGED}
+        cells[form] = _cell(task, f"{lang} {variant} {form}", group)
     return table
+
+
+def _cell(task: str, name: str, rows: list[Row]) -> Row:
+    verdicts = [row["judged"] for row in rows if row["judged"] is not None]
+    if not verdicts:
+        return {"judged": False, "n": len(rows), "reason": NOT_JUDGED}
+    counted = [_counts(task, verdict) for verdict in verdicts if verdict["counted"]]
+    interval = {
+        score: share_interval(np.array([c[score][0] for c in counted]), np.array([c[score][1] for c in counted]), task, name, score)
+        for score in (counted[0] if counted else {})
+    }
+    return {"judged": True, **SCORERS[task].aggregate(verdicts), "interval": interval}
+
+
+def _counts(task: str, verdict: Row) -> dict[str, tuple[float, float]]:
+    """(points, of how many) for each score of the task."""
+    if task == "adjustment":
+        return {score: (float(verdict[score]), 1.0) for score in ("iar", "ecr")}
+    votes = verdict["votes"]
+    return {"prompt": (float(verdict["prompt_correct"]), 1.0), "instruction": (float(votes.count("YES")), float(len(votes)))}

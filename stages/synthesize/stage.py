@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.common import augment, tts
+from stages.common import augment, noise, tts
 from stages.common.augment import draw
 from stages.common.files import count_rows, read_batches, write_batches
 from stages.common.params import Params, Synthesize, Voice
@@ -24,7 +24,7 @@ def main(params: Params) -> dict[str, Any]:
     for name, why in left_out.items():
         say(f"synthesize: without the optional voice {name}: {why}")
     deciding = spec.model_dump(exclude={"workers"}) | {"voices": [voice.model_dump() for voice in voices]}
-    code = [*sorted(Path(tts.__file__).parent.glob("*.py")), Path(augment.__file__), Path(__file__)]
+    code = [*sorted(Path(tts.__file__).parent.glob("*.py")), Path(augment.__file__), Path(noise.__file__), Path(__file__)]
     work = WorkFolder("synthesize", deciding, [spans, *code])  # shards of other code are not this one's
     start, report = time.monotonic(), _Report()
     shards = speak_shards(

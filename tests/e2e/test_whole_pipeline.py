@@ -26,7 +26,10 @@ SMALL = {
     "synthesize": {"shard_clips": 16},
     "pretrain": {"steps": 8, "batch_positions": 400, "precision": "fp32", "checkpoint_steps": 4},
     "sft": {"prompts": 60, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
-    "benchmark": {"items_per_type": 1},
+    "benchmark": {
+        "items_per_type": 1, "open_items": 3, "adjustment_items": 3,
+        "chinese": {"items_per_type": 1, "open_items": 2, "adjustment_items": 2},
+    },
     "evaluate": {"max_new_tokens": 8, "precision": "fp32", "items": {"closed_per_type": 1, "open": 2, "adjustment": 2}},
     "register": {"audio_samples": 1},
 }

@@ -75,7 +75,10 @@ def test_help_and_score_import_nothing_heavy(answers: Path) -> None:
     assert imported("score", "closed", str(answers), "--json") == set()
 
 
-@pytest.mark.parametrize("command", ["run", "status", "score closed", "ask", "promote", "assets"])
+COMMANDS = ["run", "status", "score closed", "score open", "score adjustment", "ask", "promote", "assets"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     from typer.testing import CliRunner
 
@@ -90,6 +93,29 @@ def test_score_prints_json_and_nothing_else(inserter: Run, answers: Path, tmp_pa
     assert result["strict-prompt"] == 0.5 and result["n_prompts"] == 2
     rows = [json.loads(line) for line in details.read_text().splitlines()]
     assert [(row["id"], row["strict"]) for row in rows] == [("good", [True]), ("bad", [False])]
+
+
+def test_judged_answers_are_scored(inserter: Run, tmp_path: Path) -> None:
+    verdict = {"follow_after_adjust": "YES", "follow_before_adjust": "NO", "after_adjust_content_correct": "YES"}
+    replies = {"open": ["```\n['YES', 'NO']\n```"], "adjustment": [f"Verdict: {json.dumps(verdict)}"]}
+    for task, pred_score in replies.items():
+        path = tmp_path / f"{task}.jsonl"
+        records = [{"id": "a", "pred_score": pred_score}, {"id": "b", "pred_score": None}]
+        path.write_text("\n".join(map(json.dumps, records)))
+        done = inserter("score", task, str(path), "--json", "--details", str(tmp_path / "details.jsonl"))
+        result = json.loads(done.stdout)
+        assert (result["n"], result["n_counted"], result["dropped"]) == (2, 1, {"not judged": 1})
+        shares = {"prompt": 0.0, "instruction": 0.5, "n_instructions": 2}
+        scores = {"open": shares, "adjustment": {"iar": 1.0, "ecr": 0.0}}
+        assert result.items() >= scores[task].items()
+        first, second = [json.loads(line) for line in (tmp_path / "details.jsonl").read_text().splitlines()]
+        rows = {"open": {"votes": ["YES", "NO"], "prompt_correct": False}, "adjustment": {"iar": 1, "ecr": 0}}
+        assert first == {"id": "a", "counted": True, **rows[task]}
+        assert second["counted"] is False and second["reason"] == "not judged" and second["error"]
+        shown = inserter("score", task, str(path), "--mode", "reference").stdout
+        assert "not measured" in shown and "dropped 2 of 2 records: no usable reply 1, not judged 1" in shown
+        refused = inserter("score", task, str(path), "--mode", "loose")
+        assert refused.returncode == 1 and "unknown mode 'loose'" in refused.stderr and refused.stderr.count("\n") == 1
 
 
 def test_nothing_to_do_is_said_without_prefect(inserter: Run, toy: Toy) -> None:
@@ -171,9 +197,11 @@ def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkey
     text = summary()
     assert "1.25 h" in text and "50 (silence 10, wer 40)" in text
     assert "gap closed" not in text and "SpeechInstructBench" not in text and "registered" not in text
-    scores = {"prompt": 0.2, "instruction": 0.25, "n_prompts": 75}
-    form = {"strict": scores, "loose": {"prompt": 0.3, "instruction": 0.5}, "mean": None}
-    bench = {"closed": {"en": {"standard": {"heard": form, "read": {}}}}}
+    shares = {"prompt": 0.2, "instruction": 0.25}
+    form = {"mean": shares, "interval": {"mean": {"instruction": [0.2, 0.31]}}, "n_prompts": 75}
+    unscored = {"mean": {"prompt": None, "instruction": None}, "n_prompts": 0}
+    bench = {"closed": {"en": {"standard": {"heard": form, "read": unscored}}}}
+    bench["open"] = {"en": {"standard": {"heard": {"judged": False, "n": 9, "reason": "no judge"}}}}
     losses = {"heard_own": 3.1, "heard_other": 3.4}
     write_json("reports/evaluate.json", {"gap_closed": 0.61, "continuation": losses, "speechinstructbench": bench})
     write_json("reports/register.json", {"model": "inserter", "version": 2, "alias": "challenger"})
@@ -182,5 +210,6 @@ def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkey
     text = summary()
     assert "0.610" in text and "heard own 3.100, heard other 3.400" in text
     row = next(line.split() for line in text.splitlines() if line.strip().startswith("standard"))
-    assert row[:3] == ["standard", "25.0", "50.0"]
+    assert " ".join(row) == "standard 25.0 (20.0 to 31.0) not scored 75"
+    assert "standard not judged 9" in " ".join(text.split())
     assert "inserter version 2 @challenger @champion" in text and "better" in text

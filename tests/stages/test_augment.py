@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.audio import SAMPLE_RATE
-from stages.common.augment import NOISES, Effect, add_noise, apply, change_pitch, change_rate, draw, gain
+from stages.common.augment import NOISES, Effect, add_noise, apply, change_pitch, change_rate, draw, gain, loudness
+from stages.common.noise import HEARD_IN_TRAINING
 from stages.common.params import Augmentation
 
 
@@ -96,7 +97,7 @@ def test_effects_are_drawn_in_range_at_the_asked_share():
     effects = [draw(spec, rng(i)) for i in range(2000)]
     noisy = [effect for effect in effects if effect.noise]
     assert len(noisy) / len(effects) == pytest.approx(0.3, abs=0.04)
-    assert {effect.noise for effect in noisy} == set(NOISES)
+    assert {effect.noise for effect in noisy} == set(HEARD_IN_TRAINING)
     assert all(10 <= effect.snr_db <= 30 for effect in noisy)
     assert all(-6 <= effect.gain_db <= 3 for effect in effects)
     quiet = [draw(spec, rng(i), noise=False) for i in range(2000)]
@@ -106,3 +107,47 @@ def test_effects_are_drawn_in_range_at_the_asked_share():
 
 def test_an_effect_without_noise_needs_no_randomness():
     assert np.array_equal(apply(tone(), Effect(gain_db=-6.0), rng(1)), apply(tone(), Effect(gain_db=-6.0), rng(2)))
+
+
+def level(wave: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
+
+
+@pytest.mark.parametrize("db", [-20.0, -6.0, 3.0, 6.0])
+def test_loudness_moves_the_level_exactly_and_never_clips(db):
+    wave = voiced() * 0.9 / np.abs(voiced()).max()
+    louder = loudness(wave, db)
+    assert 20 * np.log10(level(louder) / level(wave)) == pytest.approx(db, abs=0.01)
+    assert np.abs(louder).max() < 1.0 and louder.dtype == np.float32
+
+
+def voiced() -> np.ndarray:
+    """A vowel of 120 Hz that comes and goes, with a formant at 1 kHz."""
+    time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    harmonics = sum(np.exp(-((120 * k - 1000) ** 2) / 3e5) * np.sin(2 * np.pi * 120 * k * time) for k in range(1, 40))
+    return (0.1 * harmonics * (1 + np.sin(2 * np.pi * 2 * time)) / 2).astype(np.float32)
+
+
+def periodicity(wave: np.ndarray) -> float:
+    """The highest autocorrelation between 100 and 150 Hz, of at most 1."""
+    spectrum = np.abs(np.fft.rfft(wave, 2 * len(wave))) ** 2
+    correlation = np.fft.irfft(spectrum)
+    return float(correlation[SAMPLE_RATE // 150 : SAMPLE_RATE // 100].max() / correlation[0])
+
+
+def test_a_whisper_has_no_pitch_but_the_same_formant_level_and_rhythm():
+    wave = voiced()
+    whisper = apply(wave, Effect(whisper=True), rng(1))
+    assert len(whisper) == len(wave) and whisper.dtype == np.float32
+    assert level(whisper) == pytest.approx(level(wave), rel=0.01)
+    assert periodicity(wave) > 0.9 and periodicity(whisper) < 0.3
+    power = np.abs(np.fft.rfft(whisper)) ** 2
+    hertz = np.fft.rfftfreq(len(whisper), 1 / SAMPLE_RATE)
+    assert (power * hertz).sum() / power.sum() == pytest.approx(1000, abs=300)
+    loud = [np.square(one.reshape(-1, 1600)).mean(axis=1) for one in (wave, whisper)]
+    assert np.corrcoef(*loud)[0, 1] > 0.9
+    assert np.array_equal(whisper, apply(wave, Effect(whisper=True), rng(1)))
+
+
+def test_training_draws_only_the_noises_that_the_benchmark_does_not_keep_for_itself():
+    assert set(NOISES) - set(HEARD_IN_TRAINING) == {"street", "music"}

@@ -3,21 +3,22 @@
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import yaml
 from num2words import num2words
 
-from stages.benchmark import own, real
+from stages.benchmark import own
 from stages.benchmark.disfluency import disfluent
+from stages.benchmark.variants import plan
 from stages.common.audio import SAMPLE_RATE, read_clip
 from stages.common.errors import InserterError
 from stages.common.files import read_jsonl, read_table
 from stages.common.params import Benchmark, Voice, load
-from stages.common.prompts import Prompt, generate
+from stages.common.prompts import Prompt, generate, generate_adjustment, generate_open
 from stages.common.seeds import rng
 from stages.common.tables import ITEMS
 
@@ -32,7 +33,8 @@ PROMPTS = [
 
 
 def settings(**variants) -> Benchmark:
-    spec = {"snr_db": (10.0,), "rates": (1.25,), "pitches": (), "accents": (NOWHERE,), **variants}
+    spec = {"snr_db": (10.0,), "rates": (1.25,), "pitches": (), "loudness_db": (), "whisper": False, "accents": (NOWHERE,)}
+    spec |= variants
     return SETTINGS.model_copy(update={"variants": SETTINGS.variants.model_copy(update=spec)})
 
 
@@ -73,7 +75,7 @@ def test_a_variant_without_a_voice_is_absent_and_the_report_says_why(spoken):
     assert "accent" in metrics["absent"]
     assert "nowhere" in metrics["absent"]["accent"]
     assert list(metrics["accents"]["missing"]) == ["nowhere"]
-    assert metrics["items"] == {f"en/{variant}": 2 for variant in MADE}
+    assert metrics["items"] == {f"closed/en/{variant}": 2 for variant in MADE}
 
 
 def test_background_is_the_standard_clip_plus_noise_at_the_stated_snr(spoken):
@@ -122,8 +124,74 @@ def test_prompts_do_not_depend_on_the_variants(spoken, tmp_path, monkeypatch):
     metrics = own.speak(PROMPTS[:2], other, tmp_path / "data/benchmark", workers=1)
     own_prompts = (tmp_path / "data/benchmark/prompts.jsonl").read_text().splitlines()
     assert own_prompts == (spoken[0] / "prompts.jsonl").read_text().splitlines()[:2]
-    assert set(metrics["items"]) == {"en/standard", "en/disfluency"}
+    assert set(metrics["items"]) == {"closed/en/standard", "closed/en/disfluency"}
     assert set(metrics["absent"]) == {"accent", "background", "paralinguistics"}
+
+
+def test_what_was_drawn_is_counted_by_kind(spoken):
+    drawn = spoken[1]["drawn"]
+    assert sum(drawn["noises"].values()) == sum(drawn["paralinguistics"].values()) == 2
+    assert drawn["paralinguistics"] == {"rate": 2}
+    assert sum(drawn["disfluencies"].values()) == 4
+
+
+def small(**changes) -> Benchmark:
+    few = SETTINGS.chinese.model_copy(update={"items_per_type": 1, "open_items": 2, "adjustment_items": 3})
+    return settings().model_copy(update={"items_per_type": 1, "open_items": 2, "adjustment_items": 3, "chinese": few, **changes})
+
+
+def test_all_tasks_and_languages_are_asked_and_their_counts_reconcile(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = [p for p in own.prompts(small()) if p.lang == "cn" or p.task != "closed" or p.key.startswith(("title", "quotation"))]
+    folder = tmp_path / "data/benchmark"
+    metrics = own.speak(asked, settings(rates=(), whisper=True), folder, workers=1)
+    rows = read_table(folder / "items.parquet", ITEMS)
+    assert len({row["item_id"] for row in rows}) == len(rows) == metrics["read"]
+    assert metrics["items"] == {
+        **{f"closed/en/{variant}": 2 for variant in MADE}, "closed/cn/standard": 25, "open/en/standard": 2, "open/cn/standard": 2,
+        "adjustment/en/standard": 3, "adjustment/cn/standard": 3,
+    }  # fmt: skip
+    assert metrics["text_only"] == ["cn"]
+    assert [row["shard"] is None for row in rows] == [row["lang"] == "cn" for row in rows]
+    assert all(bool(row["questions"]) == (row["task"] == "open") for row in rows)
+    for row in rows:
+        assert (set(json.loads(row["notes"])) == {"before", "after", "kind"}) == (row["task"] == "adjustment")
+    everything = list(read_jsonl(folder / "prompts.jsonl"))
+    assert {(p["task"], p["lang"], p["key"], p["prompt"]) for p in everything} == {
+        (row["task"], row["lang"], row["key"], row["clean_prompt"]) for row in rows
+    }
+    loud = {(row["variant"], row["key"]): read_clip(folder, row) for row in rows if row["task"] == "closed" and row["shard"]}
+    for variant, key in loud:  # made from the same speech: as long to the sample
+        if variant in ("background", "paralinguistics"):
+            assert len(loud[variant, key]) == len(loud["standard", key])
+
+
+def test_a_chinese_voice_speaks_chinese_where_one_is_named():
+    mandarin = Voice(name="mandarin", engine="hibari", voice="heart")  # stands for one: this machine may lack espeak-ng
+    voices = SETTINGS.voices.model_copy(update={"cn": mandarin})
+    asked = [*generate("benchmark", 1, per_type=1, lang="cn")[:2], *generate_open(1, 1, "cn"), *generate_adjustment(1, 1, "cn")]
+    accent = SETTINGS.voices.en.model_copy(update={"name": "other"})
+    made = plan(asked, settings(accents=(accent,)).model_copy(update={"voices": voices}))
+    assert {item.voice.name.split()[0] for item in made.items} == {"mandarin"}
+    assert [item.variant for item in made.items] == ["standard", "background", "paralinguistics"] * 2 + ["standard"] * 2
+    assert set(made.absent) == {"cn/accent", "cn/disfluency"} and made.text_only == []
+    assert made.items[0].job().spoken == asked[0].prompt  # not read by English rules
+
+
+def test_prompts_of_another_number_of_items_begin_the_same():
+    few, more = own.prompts(small()), own.prompts(small(open_items=5, adjustment_items=9, items_per_type=2))
+    assert {(p.lang, p.key): p for p in few}.items() <= {(p.lang, p.key): p for p in more}.items()
+
+
+def test_the_default_set_is_as_large_as_it_says_and_draws_every_kind():
+    made = plan(own.prompts(SETTINGS), SETTINGS.model_copy(update={"variants": settings().variants}))
+    counts = Counter((item.prompt.task, item.prompt.lang) for item in made.items if item.variant == "standard")
+    assert counts["closed", "en"] >= 400 and counts["open", "en"] >= 100 and counts["adjustment", "en"] >= 100
+    assert all(counts[task, "cn"] for task in ("closed", "open", "adjustment"))
+    assert len({item.item_id for item in made.items}) == len(made.items)
+    disfluent_items = [item for item in made.items if item.variant == "disfluency"]
+    kinds = Counter(kind for item in disfluent_items for kind in item.notes["disfluencies"])
+    assert min(kinds.values()) >= 40 and len(kinds) == 4
 
 
 def plain_words(text: str) -> list[str]:
@@ -139,7 +207,7 @@ def test_disfluencies_only_put_words_in_and_never_inside_what_is_checked():
     for prompt in generate("benchmark", 3, per_type=8):
         text, used = disfluent(prompt.prompt, prompt.kwargs, 2, rng(1, prompt.key))
         kinds.update(used)
-        assert len(used) == 2
+        assert len(used) == 2, text
         rest = iter(plain_words(text))
         assert all(word in rest for word in plain_words(prompt.prompt)), text
         for kwargs in prompt.kwargs:
@@ -149,82 +217,6 @@ def test_disfluencies_only_put_words_in_and_never_inside_what_is_checked():
                     assert count(said, text) == count(said, prompt.prompt), (said, text)
         assert disfluent(prompt.prompt, prompt.kwargs, 2, rng(1, prompt.key)) == (text, used)
     assert kinds == {"filler", "repetition", "false start", "self-correction"}
-
-
-def tone(path: Path, rate: int = 16_000, seconds: float = 0.5) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.1 * np.sin(np.arange(int(rate * seconds)) / 20), rate)
-
-
-def line(key, variant="standard", lang="en", **fields) -> str:
-    record = {"key": key, "prompt": f"Prompt {key}.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
-    return json.dumps({**record, "audio_path": f"closed_{variant}_{key}_{lang}.wav", **fields})
-
-
-@pytest.fixture
-def copy(tmp_path, monkeypatch) -> Path:
-    """A folder laid out as the data set is, good and bad records mixed."""
-    monkeypatch.chdir(tmp_path)
-    root = tmp_path / "SpeechInstructBench"
-    closed = root / "closed-ended"
-    tone(closed / "closed_standard_1000_en.wav")
-    tone(closed / "wavs/en/closed_standard_1001_en.wav", rate=44_100)
-    tone(closed / "closed_standard_1002_en.wav", seconds=0.0)
-    (closed / "closed_standard_1003_en.wav").write_bytes(b"not audio")
-    bullets = {"instruction_id_list": ["detectable_format:number_bullet_lists"]}
-    empty = {"num_bullets": 3, "keywords": None}
-    (closed / "closed_standard_en.jsonl").write_text("\n".join([
-        line(1000), line(1001, **bullets, kwargs=[empty], audio_path="en/closed_standard_1001_en.wav"), line(1002), line(1003),
-        line(1004), line(1000, prompt="Again."), line(1005, **bullets), line(1006, instruction_id_list=["no:such"]),
-        line(1007, **bullets, kwargs=[{"num_bullets": "many"}]), line(1008, prompt=None), "{broken", "",
-    ]))  # fmt: skip
-    tone(closed / "cn/closed_disfluency_1000_cn.wav")
-    (closed / "closed_disfluency_cn.jsonl").write_text(line(1000, "disfluency", "cn", prompt="呃，不要用逗号。"))
-    (root / "adjustment").mkdir()
-    (root / "adjustment/adjustment_en.jsonl").write_text('{"id": 1}\n{"id": 2}\n')
-    return root
-
-
-def test_the_real_folder_gives_items_and_every_bad_record_has_its_reason(copy):
-    target = copy.parent / "data/benchmark"
-    metrics = real.build(SETTINGS.model_copy(update={"path": str(copy)}), target, workers=1)
-    rows = read_table(target / "items.parquet", ITEMS)
-    assert [row["item_id"] for row in rows] == ["standard-en-1000", "standard-en-1001", "disfluency-cn-1000"]
-    for row in rows:
-        assert len(read_clip(target, row)) == SAMPLE_RATE // 2  # the 44.1 kHz file too
-    assert json.loads(rows[1]["kwargs"]) == [{"keywords": None, "num_bullets": 3}]
-    reasons = {
-        "zero samples": 1, "undecodable": 1, "missing wav": 1, "duplicate key": 1, "wrong kwargs": 2,
-        "unknown instruction": 1, "missing field": 1, "not JSON": 1,
-    }  # fmt: skip
-    assert metrics["quarantined"] == {"total": 9, **reasons}
-    assert metrics["read"] == 12 == len(rows) + len(list(read_jsonl(target / "quarantine.jsonl")))
-    assert metrics["items"] == {"en/standard": 2, "cn/disfluency": 1}
-    assert metrics["not_read"] == {"adjustment": 2}
-    assert set(metrics["absent"]) == {"background", "accent", "paralinguistics"}
-
-
-def test_prompts_of_unusable_records_are_still_kept_out_of_training(copy):
-    target = copy.parent / "data/benchmark"
-    real.build(SETTINGS.model_copy(update={"path": str(copy)}), target, workers=1)
-    prompts = [row["prompt"] for row in read_jsonl(target / "prompts.jsonl")]
-    assert {"Prompt 1003.", "Prompt 1006.", "Again.", "呃，不要用逗号。"} <= set(prompts)
-    assert len(prompts) == len(set(prompts))
-
-
-def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
-    with pytest.raises(InserterError, match=r"hf download ddwang2000/SpeechInstructBench --repo-type dataset"):
-        real.build(SETTINGS.model_copy(update={"path": str(tmp_path / "absent")}), tmp_path / "out")
-
-
-def test_a_folder_with_nothing_usable_stops_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    closed = tmp_path / "bench/closed-ended"
-    closed.mkdir(parents=True)
-    (closed / "closed_standard_en.jsonl").write_text(line(1))
-    with pytest.raises(InserterError, match=r"no usable item \(missing wav: 1\)"):
-        real.build(SETTINGS.model_copy(update={"path": str(tmp_path / "bench")}), tmp_path / "data/benchmark")
-    assert not (tmp_path / "data/benchmark").exists()
 
 
 def test_a_rate_that_is_no_factor_is_refused_by_name(tmp_path):

@@ -283,3 +283,8 @@ def test_near_duplicates_and_contamination() -> None:
     prompts = Contamination(["Say: “the quick BROWN fox”, twice!", "short one"], 5)
     assert prompts.found_in("I say the quick brown fox ran") and not prompts.found_in("the quick brown cat ran")
     assert (prompts.prompts, prompts.too_short) == (2, 1)
+
+
+def test_chinese_overlap_is_counted_by_characters():
+    asked = Contamination(["请写一封关于春天的短信。"], 8)
+    assert asked.found_in("他说：请写一封关于春天的短信，谢谢。") and not asked.found_in("请写一封关于秋天的短信。")

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judge_server import JudgeServer, every
 
 from stages.common import scoretable
 from stages.common.audio import flac, write_shard
+from stages.common.errors import InserterError
 from stages.common.files import read_json, read_jsonl, write_jsonl, write_table
 from stages.common.params import load
 from stages.common.statistics import share_interval, sign_flip_p
@@ -17,6 +19,8 @@ from stages.common.training.models import saved_model
 from stages.common.tts import load_voice
 from stages.common.work import WorkFolder
 from stages.evaluate import responses
+from stages.evaluate.adjustment import FIELDS
+from stages.evaluate.judged import judge_rows, judged_table
 from stages.evaluate.scores import closed_table, comparisons
 from stages.evaluate.select import select
 
@@ -152,3 +156,45 @@ def test_killed_and_run_again_nothing_is_answered_or_heard_twice(asked, monkeypa
 def test_responses_are_json_lines(tmp_path, asked):
     rows = asked()
     assert list(read_jsonl(write_jsonl(tmp_path / "r.jsonl", rows))) == rows
+
+
+def answered(task: str, key: str) -> dict:
+    return {**item(key, task=task), "id": f"{task} {key}", "form": "heard", "response": "A letter.", "strict": None, "judged": None}
+
+
+ROWS = [answered("open", str(n)) for n in range(4)] + [answered("adjustment", str(n)) for n in range(3)]
+
+
+def test_without_a_judge_no_judged_score_is_printed():
+    assert judge_rows(ROWS, None) == ROWS
+    table = judged_table(ROWS)
+    cell = table["open"]["en"]["standard"]["heard"]
+    assert cell["judged"] is False and cell["n"] == 4 and "docs/JUDGE.md" in cell["reason"]
+    assert [scoretable.shown(row) for row in scoretable.rows(table)] == ["not judged"] * 2
+
+
+def test_a_judge_that_is_named_and_not_set_up_is_an_error(monkeypatch):
+    for name in ("INSERTER_JUDGE_BASE_URL", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InserterError, match="INSERTER_JUDGE_BASE_URL"):
+        judge_rows(ROWS, "a-judge")
+
+
+def test_judged_by_a_real_server_the_table_has_scores_and_counts_what_was_dropped(tmp_path, monkeypatch):
+    def verdict(request) -> None:
+        corrected = json.dumps(dict.fromkeys(FIELDS, "YES") | {"follow_before_adjust": "NO"})
+        said = corrected if "follow_after_adjust" in request.text else '["YES"]'
+        every("I would rather not." if "Tell me about 3." in request.text else said)(request)
+
+    monkeypatch.chdir(tmp_path)
+    with JudgeServer(usual=verdict) as server:
+        monkeypatch.setenv("INSERTER_JUDGE_BASE_URL", server.url)
+        judged = judge_rows(ROWS, "a-judge")
+        asked = len(server.requests)
+        assert judge_rows(ROWS, "a-judge") == judged and len(server.requests) == asked, "nothing is paid twice"
+    table = judged_table(judged)
+    opened, adjusted = (table[task]["en"]["standard"]["heard"] for task in ("open", "adjustment"))
+    assert (opened["instruction"], opened["n"], opened["n_counted"]) == (1.0, 4, 3) and opened["dropped"] == {"no usable reply": 1}
+    assert (adjusted["iar"], adjusted["ecr"], adjusted["n_counted"]) == (1.0, 0.0, 3)
+    assert adjusted["interval"]["iar"] == [1.0, 1.0]
+    assert {row["id"]: row["judged"]["counted"] for row in judged}["open 3"] is False

@@ -1,51 +1,46 @@
 """The gates: tables that are right pass; each thing that can be wrong is named with its count, its ids and a remedy."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gate_tables import BENCH, CLEAN, DOCS, HELD, QUARANTINE, SEQS, SHARD, SPEECH, TABLES, UTTS, good, sequence
+from gate_tables import (
+    BENCH,
+    CLEAN,
+    CLIPS,
+    DOCS,
+    HELD,
+    PAIR,
+    QUARANTINE,
+    SEQS,
+    SPEECH,
+    UTTS,
+    edit,
+    failing,
+    fill,
+    sequence,
+    small_params,
+)
 
 from stages.check.check import check
-from stages.common.files import read_json, read_table, write_json, write_jsonl, write_table
+from stages.common.files import read_json, write_json
 from stages.common.ifeval import CHECKS
-from stages.common.params import Params, load
-
-ROOT = Path(__file__).parents[2]
+from stages.common.params import Params
 
 
 @pytest.fixture
 def params() -> Params:
-    loaded = load(ROOT / "params.yaml")
-    corpus = loaded.corpus.model_copy(update={"heldout_documents": 2})
-    return loaded.model_copy(update={"corpus": corpus})
+    return small_params()
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ten small tables that pass every gate."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    for path, rows in good().items():
-        write_table(path, rows, TABLES[path])
-    for stage in ("synthesize", "benchmark"):
-        (tmp_path / "data" / stage / "shard-00000.tar").write_bytes(SHARD)
-    dropped = {"decontaminated": 1, "not_sampled": 7}
-    write_json("reports/corpus.json", {"documents": {"in": 20, "kept": 12, "dropped": dropped}, "decontaminated": 1})
-    write_jsonl("data/benchmark/prompts.jsonl", [{"key": "0", "prompt": "Write a poem about the sea in ten words."}])
-    absent = dict.fromkeys(("accent", "paralinguistics", "disfluency"), "no such voice")
-    write_json("reports/benchmark.json", {"read": 51, "quarantined": {"total": 1, "silent": 1}, "absent": absent})
+    fill(tmp_path)
     return tmp_path
-
-
-def _edit(path: str, change: Callable[[list[dict]], object]) -> None:
-    rows = read_table(path, TABLES[path])
-    change(rows)
-    write_table(path, rows, TABLES[path])
 
 
 def _set(n: int, **values: object) -> Callable[[list[dict]], object]:
@@ -56,20 +51,20 @@ def _drop_first_two(rows: list[dict]) -> None:
     del rows[:2]
 
 
-@pytest.mark.parametrize("name", ["benchmark", "corpus", "interleave", "verify"])
+@pytest.mark.parametrize("name", ["benchmark", "corpus", "interleave", "sft", "verify"])
 def test_good_tables_pass(workspace: Path, params: Params, name: str) -> None:
     report = check(name, params)
     assert [found for found in report["expectations"] if not found["passed"]] == []
     assert report["passed"] is True
     assert report["stage"] == name
-    assert report["rows"] == {"benchmark": 50, "corpus": 12, "interleave": 10, "verify": 19}[name]
+    assert report["rows"] == {"benchmark": 80, "corpus": 12, "interleave": 10, "sft": 4, "verify": 19}[name]
     json.dumps(report, allow_nan=False)
 
 
 UNIQUE, SET = "expect_column_values_to_be_unique", "expect_column_values_to_be_in_set"
 BETWEEN, MEAN = "expect_column_values_to_be_between", "expect_column_mean_to_be_between"
 PRESENT, ABSENT = "expect_column_values_to_not_be_null", "expect_column_values_to_be_null"
-ROWS, CONTAINS = "expect_table_row_count_to_be_between", "expect_column_distinct_values_to_contain_set"
+ROWS = "expect_table_row_count_to_be_between"
 
 # (gate, table): rows to break, and which rule then names them. One check finds them all.
 ROWS_BROKEN = {
@@ -119,29 +114,44 @@ ROWS_BROKEN = {
         ],
     ),
     ("benchmark", BENCH): (
-        {1: {"item_id": "0-standard"}, 2: {"duration": 0.0}, 3: {"kwargs": "[]"}, 4: {"kwargs": "nonsense"}},
+        {
+            1: {"item_id": "0-standard"}, 2: {"duration": 0.0}, 3: {"kwargs": "[]"}, 4: {"kwargs": "nonsense"},
+            6: {"shard": None, "duration": 0.0}, 7: {"shard": "shard-00009.tar"}, 8: {"size": 1001}, 9: {"prompt": " "},
+            10: {"instruction_id_list": [], "kwargs": "[]"}, 12: {"lang": "fr"}, 14: {"variant": "sung"}, 16: {"task": "essay"},
+            50: {"questions": []}, 51: {"questions": [" "]},
+        },
         [
             (UNIQUE, "item_id", 2, ["0-standard"]), (BETWEEN, "duration", 1, ["1-standard"]),
-            (SET, "kwargs_fit", 2, ["1-background", "2-standard"]),
+            (SET, "kwargs_fit", 2, ["1-background", "2-standard"]), (SET, "in_shard", 2, ["3-background", "4-standard"]),
+            (PRESENT, "prompt", 1, ["4-background"]), (BETWEEN, "instructions", 1, ["5-standard"]),
+            (SET, "variant", 1, ["7-standard"]), (SET, "task", 1, ["8-standard"]),
+            (BETWEEN, "questions", 2, ["open-0", "open-1"]),
         ],
     ),
+    ("sft", PAIR): (
+        {
+            0: {"prompt": "Please: WRITE a poem about the sea -- in ten words!"}, 1: {"pair_id": "p0"},
+            2: {"response": " ", "utt_id": "u9"}, 3: {"instruction_id_list": ["no:such"]},
+        },
+        [
+            (MEAN, "benchmark_text", 1, ["p0"]), (UNIQUE, "pair_id", 2, ["p0"]), (PRESENT, "response", 1, ["p2"]),
+            (SET, "clip", 1, ["p2"]), (BETWEEN, "unknown_types", 1, ["p3"]),
+        ],
+    ),
+    ("sft", CLIPS): ({1: {"offset": 990}, 2: {"shard": None}}, [(SET, "clip", 2, ["p1", "p2"])]),
 }  # fmt: skip
 
 
 def _failed(name: str, params: Params) -> dict[tuple[str, str | None], tuple[int, list[str]]]:
     """{(expectation, column): (count, first ids)} of what failed."""
-    report = check(name, params)
-    json.dumps(report, allow_nan=False)
-    failed = [found for found in report["expectations"] if not found["passed"]]
-    assert report["passed"] is (not failed)
-    assert all(found["remedy"] for found in failed)
+    failed = failing(name, params)
     return {(found["expectation"], found["column"]): (found["unexpected_count"], found["first_ids"]) for found in failed}
 
 
 @pytest.mark.parametrize(("name", "path"), ROWS_BROKEN)
 def test_rows_that_are_wrong_are_named(workspace: Path, params: Params, name: str, path: str) -> None:
     changes, expected = ROWS_BROKEN[name, path]
-    _edit(path, lambda rows: [rows[n].update(values) for n, values in changes.items()])
+    edit(path, lambda rows: [rows[n].update(values) for n, values in changes.items()])
     failed = _failed(name, params)
     for expectation, column, count, ids in expected:
         assert failed.get((expectation, column)) == (count, ids), (expectation, column)
@@ -160,21 +170,29 @@ TABLES_BROKEN = [
     ("interleave", SEQS, lambda rows: rows.clear(), ROWS, None, 0, []),
     ("interleave", HELD, lambda rows: rows.clear(), ROWS, None, 0, []),
     ("benchmark", BENCH, lambda rows: rows.pop(0), SET, "standard_twin", 1, ["0-background"]),
-    ("benchmark", BENCH, lambda rows: rows.pop(1), BETWEEN, "missing_share", 1, ["en/background"]),
-    ("benchmark", BENCH, _drop_first_two, CONTAINS, "instruction_id_list", 1, sorted(CHECKS)[:1]),
+    ("benchmark", BENCH, lambda rows: rows.pop(1), BETWEEN, "missing_share", 1, ["closed/en/background"]),
+    ("benchmark", BENCH, _drop_first_two, SET, "asked", 1, sorted(CHECKS)[:1]),
+    ("benchmark", BENCH, lambda rows: rows.pop(54), SET, "asked", 1, sorted(CHECKS)[:1]),
     ("benchmark", BENCH, lambda rows: rows.clear(), ROWS, None, 0, []),
+    ("benchmark", BENCH, lambda rows: [row.update(shard=None) for row in rows], ROWS, None, 0, []),
+    ("benchmark", BENCH, _set(5, shard=None, size=0, duration=0.0), SET, "lang", 1, ["2-background"]),
+    ("benchmark", BENCH, _set(60, shard="shard-00000.tar", size=1, duration=1.0), SET, "lang", 25,
+     ["0-cn", "1-cn", "2-cn", "3-cn", "4-cn"]),
+    ("sft", PAIR, lambda rows: rows.clear(), ROWS, None, 0, []),
+    ("sft", PAIR, lambda rows: rows.pop(), BETWEEN, "lost", 1, ["reports/sft.json"]),
+    ("sft", PAIR, _set(1, instruction_id_list=[], kwargs="[]"), BETWEEN, "instructions", 1, ["p1"]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "path", "change", "expectation", "column", "count", "ids"), TABLES_BROKEN)
 def test_a_table_that_is_wrong_is_named(workspace, params, name, path, change, expectation, column, count, ids) -> None:
-    _edit(path, change)
+    edit(path, change)
     assert _failed(name, params).get((expectation, column)) == (count, ids)
 
 
 def test_the_mixture_may_be_off_by_the_tolerance_only(workspace: Path, params: Params) -> None:
     # half of the words are in interleaved sequences where 40 % were asked for
-    _edit(SEQS, lambda rows: rows.__setitem__(9, sequence(9, "interleaved")))
+    edit(SEQS, lambda rows: rows.__setitem__(9, sequence(9, "interleaved")))
     strict = check("interleave", params)
     found = {f["column"]: f for f in strict["expectations"] if f["expectation"] == MEAN}
     assert found["interleaved"]["passed"] is False
@@ -185,7 +203,7 @@ def test_the_mixture_may_be_off_by_the_tolerance_only(workspace: Path, params: P
 
 
 def test_only_the_first_ids_are_named(workspace: Path, params: Params) -> None:
-    _edit(CLEAN, lambda rows: [row.update(wer=0.9) for row in rows])
+    edit(CLEAN, lambda rows: [row.update(wer=0.9) for row in rows])
     found = next(f for f in check("verify", params)["expectations"] if (f["expectation"], f["column"]) == (BETWEEN, "wer"))
     assert found["unexpected_count"] == 19
     assert found["first_ids"] == ["u0", "u1", "u2", "u3", "u4"]
@@ -196,26 +214,14 @@ def test_a_corpus_that_was_not_decontaminated_is_refused(workspace: Path, params
     report = read_json("reports/corpus.json")
     del report["decontaminated"]
     write_json("reports/corpus.json", report)
-    failed = [f for f in check("corpus", params)["expectations"] if not f["passed"]]
+    failed = failing("corpus", params)
     assert [f["column"] for f in failed] == ["decontaminated"]
 
 
 def test_a_document_that_was_lost_silently_is_noticed(workspace: Path, params: Params) -> None:
-    _edit(DOCS, lambda rows: rows.pop(0))
-    (failed,) = [f for f in check("corpus", params)["expectations"] if not f["passed"]]
+    edit(DOCS, lambda rows: rows.pop(0))
+    (failed,) = failing("corpus", params)
     assert (failed["table"], failed["column"], failed["observed"]) == ("counts", "lost", [1])
-
-
-def test_a_variant_without_items_needs_a_reason(workspace: Path, params: Params) -> None:
-    write_json("reports/benchmark.json", {**read_json("reports/benchmark.json"), "absent": {"accent": "no such voice"}})
-    (failed,) = [f for f in check("benchmark", params)["expectations"] if not f["passed"]]
-    assert (failed["table"], failed["first_ids"]) == ("absent variants", ["paralinguistics", "disfluency"])
-
-
-def test_a_benchmark_record_that_is_nowhere_is_noticed(workspace: Path, params: Params) -> None:
-    write_json("reports/benchmark.json", {**read_json("reports/benchmark.json"), "read": 60})
-    (failed,) = [f for f in check("benchmark", params)["expectations"] if not f["passed"]]
-    assert (failed["column"], failed["observed"]) == ("lost", [9])
 
 
 def _run(module: str, name: str) -> subprocess.CompletedProcess:
@@ -223,7 +229,7 @@ def _run(module: str, name: str) -> subprocess.CompletedProcess:
 
 
 def test_as_processes_check_reports_and_gate_stops(workspace: Path) -> None:
-    _edit(CLEAN, _set(2, wer=0.9))
+    edit(CLEAN, _set(2, wer=0.9))
     checked = _run("stages.check", "verify")
     assert checked.returncode == 0, checked.stderr
     assert json.loads(Path("reports/gates/verify.json").read_text())["passed"] is False
@@ -242,14 +248,14 @@ def test_a_passed_gate_writes_no_figure(workspace: Path, params: Params) -> None
     assert _run("stages.gate", "verify").returncode == 0
     before = Path("data/gates/verify.json").read_bytes()
     assert json.loads(before) == {"gate": "verify", "passed": True}
-    _edit(CLEAN, _set(2, wer=0.2))
+    edit(CLEAN, _set(2, wer=0.2))
     write_json("reports/gates/verify.json", check("verify", params))
     assert _run("stages.gate", "verify").returncode == 0
     assert Path("data/gates/verify.json").read_bytes() == before
 
 
 def test_several_failures_are_counted_in_the_one_line(workspace: Path, params: Params) -> None:
-    _edit(CLEAN, _set(2, wer=0.9, pace=99.0, silence=9.0))
+    edit(CLEAN, _set(2, wer=0.9, pace=99.0, silence=9.0))
     write_json("reports/gates/verify.json", check("verify", params))
     (line,) = _run("stages.gate", "verify").stderr.strip().splitlines()
     assert "2 more failed, see reports/gates/verify.json" in line

@@ -1,4 +1,4 @@
-"""The 25 checks: each passes and fails where its rule says, in both modes; robust mode mends what the reference gets wrong."""
+"""The 25 checks: each passes and fails where its rule says, in both modes and both languages; robust mode mends."""
 
 import re
 from pathlib import Path
@@ -6,93 +6,13 @@ from typing import Any
 
 import langdetect
 import pytest
+from check_table import ENGLISH, LEAST, LESS, TABLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.ifeval import CHECKS, Unscorable, check, loose_forms, verdicts, without_marker
 from stages.common.ifeval.arguments import MORE_RELATIONS
-
-LESS, LEAST = "less than", "at least"
-SPANISH = "Todos los domingos mi abuela prepara una sopa de verduras y nos cuenta historias de cuando vivía en el campo."
-ENGLISH = "The night train leaves the station at eleven and arrives in the morning."
-
-# (instruction, arguments, a response that passes, one that fails)
-TABLE: list[tuple[str, dict[str, Any], str, str]] = [
-    ("keywords:existence", {"keywords": ["harbor", "Light"]}, "A HARBOR with lighthouses.", "A harbor in the dark."),
-    ("keywords:existence", {"keywords": ["人工智能"]}, "人工智能很有用。", "人工 智能很有用。"),
-    ("keywords:frequency", {"keyword": " art ", "frequency": 3, "relation": LEAST}, "Start, party, ART.", "Art and art."),
-    ("keywords:frequency", {"keyword": "学习", "frequency": 2, "relation": LESS}, "学习很好。", "学习再学习。"),
-    ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "A Catalogue.", "My CAT sleeps."),
-    ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "A dog.", "A concatenation."),
-    ("keywords:forbidden_words", {"forbidden_words": ["下雨"]}, "今天天晴。", "今天下雨了。"),
-    ("keywords:letter_frequency", {"letter": "E", "let_frequency": 2, "let_relation": LEAST}, "Eel", "bed"),
-    ("keywords:letter_frequency", {"letter": "q", "let_frequency": 1, "let_relation": LESS}, "Nothing.", "Queue."),
-    ("language:response_language", {"language": "es"}, SPANISH, ENGLISH),
-    ("language:response_language", {"language": "hi"}, "12345 !!!", ENGLISH),
-    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": LESS}, "Dr. A. Lee left. He ran.", "I. did. Go. On."),
-    ("length_constraints:number_sentences", {"num_sentences": 2, "relation": LEAST}, "真的吗？！太好了", "今天很好。"),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "***\nOne.\n***\nTwo.\n***", "One.\n\nTwo."),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "一。***二。", "一。\n***\n \n***\n二。"),
-    ("length_constraints:number_words", {"num_words": 3, "relation": LEAST}, "It's late.", "... late!"),
-    ("length_constraints:number_words", {"num_words": 6, "relation": LEAST}, "今天去河边走", "我有3台computer和2部phone"),
-    (
-        "length_constraints:nth_paragraph_first_word",
-        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Then"},
-        'She waited.\n\n"then, she left.',
-        "She waited.\n\nAnd then she left.",
-    ),
-    (
-        "length_constraints:nth_paragraph_first_word",
-        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "然而"},
-        "天气很好。\n\n然而下了雨。",
-        "天气很好。\n\n然而下了雨。\n\n又晴了。",
-    ),
-    # the place counts blank pieces, so the second paragraph here is a blank one
-    (
-        "length_constraints:nth_paragraph_first_word",
-        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "then"},
-        "One.\n\nThen two.",
-        "One.\n\n\n\nThen two.",
-    ),
-    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "Dear [name] of [], hello.", "Dear [na\nme] [x]."),
-    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "【姓名】在【日期】来。", "「姓名」在【日期】来。"),
-    ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye.\nps bring it", "Bye, my maps."),
-    ("detectable_content:postscript", {"postscript_marker": "附言"}, "再见。附言：带伞。", "再见。"),
-    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* one\n  - two", "* one\n- two\n* three"),
-    ("detectable_format:number_bullet_lists", {"num_bullets": 1}, "**bold**\n* one", "**bold**"),
-    ("detectable_format:constrained_response", {}, "Well. My answer is maybe.", "My answer is unsure."),
-    ("detectable_format:constrained_response", {}, "我的答案是不是。", "我的答案是。"),
-    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*one* and **two**", "*one* and * *"),
-    (
-        "detectable_format:multiple_sections",
-        {"section_spliter": " Section ", "num_sections": 2},
-        "Section 1\nSoil.\nSection 2\nSeeds.",
-        "Section I\nSoil.\nSection II\nSeeds.",
-    ),
-    ("detectable_format:multiple_sections", {"section_spliter": "部分", "num_sections": 1}, "部分１\n土。", "部分一\n土。"),
-    ("detectable_format:json_format", {}, '```json\n{"a": [1, NaN]}\n```', 'Here: {"a": 1}'),
-    ("detectable_format:json_format", {}, "42", "[" * 100_000),
-    ("detectable_format:title", {}, "<<Rain>>\nIt fell.", "<< >>\nIt fell."),
-    ("detectable_format:title", {}, "《夜雨》", "〈夜雨〉"),
-    ("combination:two_responses", {}, "******\nWalk.\n******\nRead.\n******", "Walk.\n******\nWalk. "),
-    ("combination:two_responses", {}, "走。******看。", "走。******\n******看。"),
-    ("combination:repeat_prompt", {"prompt_to_repeat": " Name a river. "}, "\nname a river. The Ebro.", "A river: Ebro."),
-    ("startend:end_checker", {"end_phrase": "That is all."}, "It cools. that is ALL!”", "That is all I know."),
-    ("startend:end_checker", {"end_phrase": "谢谢，再见！"}, "走了，谢谢再见。", "谢谢再见…"),
-    (
-        "change_case:capital_word_frequency",
-        {"capital_frequency": 2, "capital_relation": LEAST},
-        "CAN'T stop.",
-        "Please WAIT here.",
-    ),
-    ("change_case:english_capital", {}, ENGLISH.upper(), ENGLISH),
-    ("change_case:english_lowercase", {}, ENGLISH.lower(), ENGLISH),
-    ("change_case:english_lowercase", {}, ENGLISH.lower(), SPANISH.lower()),
-    ("punctuation:no_comma", {}, "Bread； milk、 eggs.", "Bread, milk."),
-    ("punctuation:no_comma", {}, "面包和牛奶。", "面包，牛奶。"),
-    ("startend:quotation", {}, ' "It is closed.” ', 'It is "closed".'),
-    ("startend:quotation", {}, "“门关了。”", '"'),
-]
+from stages.common.ifeval.text import language_of
 
 
 def test_the_table_has_every_instruction():
@@ -108,9 +28,20 @@ def test_passes_and_fails(name, kwargs, good, bad, mode):
     assert not check(name, " \n", kwargs, mode), "a blank response follows nothing"
 
 
-def test_every_check_says_its_rule():
+def test_every_check_says_its_rule_and_its_source():
     for name, found in CHECKS.items():
-        assert (found.test.__doc__ or "").startswith(f"{name}:")
+        said = found.test.__doc__ or ""
+        assert said.startswith(f"{name}:") and "Source: " in said
+
+
+def _is_chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def test_the_table_has_every_instruction_in_both_languages():
+    assert {row[0] for row in TABLE if _is_chinese(row[2])} == set(CHECKS)
+    assert {row[0] for row in TABLE if _is_chinese(row[3])} == set(CHECKS)
+    assert {row[0] for row in TABLE if not _is_chinese(row[2] + row[3])} == set(CHECKS)
 
 
 # What the reference decides wrongly, or by chance: (instruction, arguments, response, robust verdict)
@@ -197,8 +128,6 @@ def test_no_value_is_ever_made_up(name, kwargs, says, mode):
 def test_the_language_is_the_same_on_every_call_and_the_package_is_left_alone():
     before = langdetect.DetectorFactory.seed
     doubtful = [f"no {i} si da ok tak me" for i in range(30)]
-    from stages.common.ifeval.text import language_of
-
     first = [language_of(text) for text in doubtful]
     language_of.cache_clear()
     assert [language_of(text) for text in reversed(doubtful)] == first[::-1]

@@ -12,12 +12,15 @@ from num2words import num2words
 
 from stages.common.errors import InserterError
 from stages.common.ifeval import CHECKS
-from stages.common.prompts import INSTRUCTION_TYPES, PAIRED, generate, overlap
-from stages.common.prompts.constraints import LANGUAGES, partners
+from stages.common.prompts import INSTRUCTION_TYPES, PAIRED, generate, generate_adjustment, generate_open, overlap
+from stages.common.prompts.constraints import partners
+from stages.common.prompts.languages import LANGUAGES, han_count, han_number
 from stages.common.prompts.worlds import phrases
 
 TRAIN = generate("train", 1, count=2000)
 BENCHMARK = generate("benchmark", 1, per_type=12)
+CHINESE = generate("benchmark", 1, per_type=12, lang="cn")
+TONGUES = LANGUAGES["en"].tongues
 EVERY = [pytest.param(prompts, id=world) for world, prompts in (("train", TRAIN), ("benchmark", BENCHMARK))]
 
 
@@ -29,8 +32,8 @@ def test_the_25_types_are_the_scorers():
 def test_worlds_share_no_topic_request_or_wording():
     train, held = phrases("train"), phrases("benchmark")
     assert len(train.topics) >= 60
-    assert len(held.topics) >= 40
-    for world, least in ((train, 3), (held, 2)):
+    assert len(held.topics) >= 60
+    for world, least in ((train, 3), (held, 4)):
         assert set(world.wordings) == set(INSTRUCTION_TYPES)
         assert all(len(set(said)) >= least for said in world.wordings.values())
         assert all(len(set(topic.words)) == 4 for topic in world.topics)
@@ -47,7 +50,8 @@ def test_worlds_share_no_topic_request_or_wording():
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_run_of_eight_words_is_in_both_worlds(seed):
     train = [prompt.prompt for prompt in generate("train", seed, count=2000)]
-    held = [prompt.prompt for prompt in generate("benchmark", seed, per_type=40)]
+    closed = generate("benchmark", seed, per_type=40)
+    held = [prompt.prompt for prompt in [*closed, *generate_open(seed, 300), *generate_adjustment(seed, 300)]]
     assert overlap(train, held) == []
 
 
@@ -75,7 +79,7 @@ def test_every_argument_is_said(prompts):
             for name, value in kwargs.items():
                 if name.endswith("relation"):
                     continue
-                said = LANGUAGES[value] if name == "language" else num2words(value) if isinstance(value, int) else value
+                said = TONGUES[value] if name == "language" else num2words(value) if isinstance(value, int) else value
                 for one in said if isinstance(said, list) else [said]:
                     assert re.search(rf"(?<!\w){re.escape(one.lower())}", heard), (name, value, prompt.prompt)
 
@@ -120,10 +124,90 @@ def test_same_seed_same_prompts_and_a_longer_list_begins_with_the_shorter():
 
 def test_a_record_has_the_benchmarks_fields_and_survives_json():
     record = BENCHMARK[0].record()
-    assert list(record) == ["key", "prompt", "instruction_id_list", "kwargs"]
+    assert list(record) == ["key", "task", "lang", "prompt", "instruction_id_list", "kwargs"]
     assert json.loads(json.dumps(record)) == record
 
 
 def test_more_prompts_than_a_world_has_is_refused_with_a_remedy():
     with pytest.raises(InserterError, match=r"no further prompt of type \w+:\w+ after \d+\. Ask for fewer prompts"):
         generate("benchmark", 1, per_type=2000)
+
+
+def test_chinese_wordings_name_every_argument_as_it_is_heard():
+    for prompt in CHINESE:
+        assert re.fullmatch(r"[A-Z.a-z\u4e00-\u9fff，。？、]+", prompt.prompt), prompt.prompt
+        for kwargs in prompt.kwargs:
+            for name, value in kwargs.items():
+                if name in ("relation", "let_relation", "capital_relation"):
+                    continue
+                said = (LANGUAGES["cn"].tongues[value],) if name == "language" else value
+                said = (han_count(value), han_number(value)) if isinstance(value, int) else said
+                if isinstance(value, int):
+                    assert any(number in prompt.prompt for number in said), (name, value, prompt.prompt)
+                else:
+                    assert all(one.lower() in prompt.prompt.lower() for one in ([said] if isinstance(said, str) else said))
+
+
+def test_chinese_prompts_differ_and_their_world_is_whole():
+    held = phrases("benchmark", "cn")
+    assert set(held.wordings) == set(INSTRUCTION_TYPES)
+    assert all(len(set(said)) >= 4 for said in held.wordings.values())
+    assert [(topic.about, word) for topic in held.topics for word in topic.words if word in topic.about] == []
+    assert all(len(set(topic.words)) == 4 for topic in held.topics)
+    assert len({prompt.prompt for prompt in CHINESE}) == len(CHINESE) == 12 * 25
+
+
+@pytest.mark.parametrize("mode", ["robust", "reference"])
+@pytest.mark.parametrize("prompts", [*EVERY, pytest.param(CHINESE, id="chinese")])
+def test_every_argument_is_one_that_the_scorer_can_read(prompts, mode):
+    for prompt in prompts:
+        for kind, kwargs in zip(prompt.instruction_id_list, prompt.kwargs, strict=True):
+            CHECKS[kind].read(kwargs, mode)  # raises Unscorable
+
+
+READ = {2: "二", 10: "十", 12: "十二", 20: "二十", 60: "六十", 100: "一百", 105: "一百零五", 112: "一百一十二", 120: "一百二十"}
+
+
+@pytest.mark.parametrize(("number", "read"), READ.items())
+def test_chinese_numbers_are_written_as_they_are_read(number, read):
+    assert han_number(number) == read
+    assert han_count(number) == ("两" if number == 2 else read)
+
+
+@pytest.mark.parametrize("lang", ["en", "cn"])
+def test_open_prompts_have_two_to_five_questions_that_follow_from_them(lang):
+    prompts = generate_open(1, 300, lang)
+    assert prompts[:100] == generate_open(1, 100, lang) != generate_open(2, 100, lang)
+    assert len({prompt.prompt for prompt in prompts}) == len({prompt.key for prompt in prompts}) == 300
+    assert {len(prompt.questions) for prompt in prompts} == {2, 3, 4, 5}
+    gap = LANGUAGES[lang].gap
+    for prompt in prompts:
+        assert prompt.topic in prompt.prompt and prompt.topic in prompt.questions[0]
+        assert all(question[-1] in "?？" for question in prompt.questions)
+        assert len(set(prompt.questions)) == len(prompt.questions)
+        assert prompt.task == "open" and prompt.lang == lang and not prompt.instruction_id_list
+        said = re.split(r"(?<=[.?])\s+" if gap else r"(?<=[。？])", prompt.prompt)
+        assert len([one for one in said if one]) == len(prompt.questions) - 1  # a question a sentence, and one for the topic
+
+
+@pytest.mark.parametrize("lang", ["en", "cn"])
+def test_adjustments_say_both_what_was_begun_and_what_is_meant(lang):
+    prompts = generate_adjustment(1, 300, lang)
+    assert prompts[:100] == generate_adjustment(1, 100, lang)
+    assert len({prompt.prompt for prompt in prompts}) == 300
+    counts = Counter(prompt.notes["kind"] for prompt in prompts)
+    assert set(counts) == {"format", "length", "topic", "audience", "language", "tone"} and set(counts.values()) == {50}
+    for prompt in prompts:
+        before, after = prompt.notes["before"], prompt.notes["after"]
+        start = next(i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
+        assert before != after and prompt.prompt.startswith(before[:start])
+        assert prompt.prompt not in (before, after) and not re.search(r"[,，][,，.。?？]|  |[{}]", prompt.prompt), prompt.prompt
+    shapes = {prompt.prompt.startswith(prompt.notes["before"]) for prompt in prompts}
+    assert shapes == {True, False}  # taken back after the sentence, and within it
+
+
+def test_overlap_finds_chinese_copies_by_characters():
+    held = ["请简单介绍一下丝绸之路。字数要少于五十个字。"]
+    copied = "那么，请简单介绍一下丝绸之路吧！"
+    assert overlap([copied, "请介绍一下活字印刷。"], held) == [copied]
+    assert overlap([prompt.prompt for prompt in TRAIN], [prompt.prompt for prompt in CHINESE]) == []

@@ -47,7 +47,9 @@ def workspace(root: Path, model: Path, database: Path) -> None:
         for row in items for form in ("heard", "read")
     ]  # fmt: skip
     write_jsonl(root / "data/evaluate/responses.jsonl", responses)
-    scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": {"n": 3}}}}}}
+    shares = {"prompt": 0.5, "instruction": 0.75}
+    cell = {"mean": shares, "interval": {"mean": {"instruction": [0.6, 0.9]}}, "n_prompts": 3}
+    scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": cell}}}}}
     write_json(root / "reports/evaluate.json", scores)
     write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "words are no metric"})
     samples = [{"seconds": 2.0 * n, "rss_mb": 100.0 + n, "cpu_percent": 50.0} for n in range(3)]
@@ -133,6 +135,9 @@ def test_the_run_keeps_verdicts_gates_samples_and_files(here, tmp_path):
     assert (folder / "dvc.lock").exists() and (folder / "params.yaml").exists()
     gates = read_json(folder / "gates.json")
     assert dict(zip(gates["columns"], gates["data"][0], strict=True))["table"] == "clean"
+    scores = read_json(folder / "benchmark.json")
+    row = dict(zip(scores["columns"], scores["data"][0], strict=True))
+    assert (row["variant"], row["form"], row["share"], row["low"], row["n"]) == ("standard", "heard", 0.75, 0.6, 3)
     table = read_json(folder / "audio.json")
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert {row["variant"] for row in rows} == set(VARIANTS) and {row["answer"] for row in rows} == {"heard yes"}

@@ -52,7 +52,9 @@ class Check:
 
 CHECKS: dict[str, Check] = {
     "keywords:existence": Check(content.existence, {"keywords": read.patterns}),
-    "keywords:frequency": Check(content.frequency, {"keyword": read.pattern, "frequency": read.number, "relation": read.relation}),
+    "keywords:frequency": Check(
+        content.frequency, {"keyword": read.pattern, "frequency": read.number, "relation": read.relation}
+    ),
     "keywords:forbidden_words": Check(content.forbidden_words, {"forbidden_words": read.words}),
     "keywords:letter_frequency": Check(
         content.letter_frequency, {"letter": read.letter, "let_frequency": read.number, "let_relation": read.relation}
@@ -62,7 +64,9 @@ CHECKS: dict[str, Check] = {
         structure.number_sentences, {"num_sentences": read.number, "relation": read.relation}
     ),
     "length_constraints:number_paragraphs": Check(structure.number_paragraphs, {"num_paragraphs": read.number}),
-    "length_constraints:number_words": Check(structure.number_words, {"num_words": read.number, "relation": read.relation}),
+    "length_constraints:number_words": Check(
+        structure.number_words, {"num_words": read.number, "relation": read.relation}
+    ),
     "length_constraints:nth_paragraph_first_word": Check(
         structure.nth_paragraph_first_word,
         {"num_paragraphs": read.number, "nth_paragraph": read.position, "first_word": read.text},
@@ -72,7 +76,9 @@ CHECKS: dict[str, Check] = {
     "detectable_content:postscript": Check(content.postscript, {"postscript_marker": read.postscript}),
     "detectable_format:number_bullet_lists": Check(structure.number_bullet_lists, {"num_bullets": read.number}),
     "detectable_format:constrained_response": Check(structure.constrained_response),
-    "detectable_format:number_highlighted_sections": Check(structure.number_highlighted_sections, {"num_highlights": read.number}),
+    "detectable_format:number_highlighted_sections": Check(
+        structure.number_highlighted_sections, {"num_highlights": read.number}
+    ),
     "detectable_format:multiple_sections": Check(
         structure.multiple_sections, {"section_spliter": read.section, "num_sections": read.number}
     ),

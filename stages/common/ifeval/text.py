@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import Any
 
 HAN = re.compile("[\u4e00-\u9fff]")
+# A token in capitals has a capital that no small letter follows: Treebank parts two letters only inside a contraction,
+# of which 'Tis and 'Twas alone leave one capital by itself. What holds of other scripts is not looked into.
+MAY_HAVE_CAPITALS = re.compile(r"[A-Z](?![a-z])|[^\x00-\x7f]|'T(?:is|was)", re.ASCII)
 
 
 def is_blank(text: str) -> bool:
-    return not text.strip()
+    return not text or text.isspace()
+
+
+def has_han(text: str) -> bool:
+    return not text.isascii() and HAN.search(text) is not None
 
 
 @lru_cache(1)
@@ -33,7 +40,7 @@ def _treebank() -> Any:
     return NLTKWordTokenizer()
 
 
-@lru_cache(1024)
+@lru_cache(64)
 def sentences(text: str) -> tuple[str, ...]:
     """English sentences by Punkt."""
     return tuple(_punkt().tokenize(text))
@@ -44,13 +51,27 @@ def tokens(text: str) -> list[str]:
     return [token for sentence in sentences(text) for token in _treebank().tokenize(sentence)]
 
 
+def count_capitals(text: str) -> int:
+    """Tokens in capitals. Only sentences that may have one are cut into tokens, and each once for all loose forms."""
+    return sum(map(_capitals_in, sentences(text))) if MAY_HAVE_CAPITALS.search(text) else 0
+
+
+@lru_cache(512)
+def _capitals_in(sentence: str) -> int:
+    if not MAY_HAVE_CAPITALS.search(sentence):
+        return 0
+    return sum(token.isupper() for token in _treebank().tokenize(sentence))
+
+
 @lru_cache(1)
 def _detectors() -> Any:
     """A langdetect factory of our own, seeded, so that the process-wide one of the package stays as it is.
 
-    Profiles are read in name order (the package takes the file system's) so that sums round alike everywhere. 0.6 s.
+    langdetect-rs gives langdetect's answers bit for bit, 37 times as fast. Profiles are langdetect's, read in name
+    order (the package takes the file system's) so that sums round alike everywhere. 0.1 s.
     """
-    from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
+    from langdetect.detector_factory import PROFILES_DIRECTORY
+    from langdetect_rs import DetectorFactory
 
     profiles = sorted(path for path in Path(PROFILES_DIRECTORY).iterdir() if not path.name.startswith("."))
     factory = DetectorFactory()
@@ -64,10 +85,10 @@ def languages() -> list[str]:
     return _detectors().langlist
 
 
-@lru_cache(1024)
+@lru_cache(64)
 def language_of(text: str) -> str | None:
     """langdetect's code for `text`, the same on every call; None when it has nothing to go by (digits, symbols)."""
-    from langdetect.lang_detect_exception import LangDetectException
+    from langdetect_rs import LangDetectException
 
     detector = _detectors().create()
     try:

@@ -41,12 +41,15 @@ def verdicts(
     """
     prepared = [_prepare(*pair, mode) for pair in zip(instruction_ids, kwargs, strict=True)]
     response = without_marker(response)
+    blank = is_blank(response)
+    strict = [not blank and found.test(response, **arguments) for found, arguments in prepared]
+    if all(strict):
+        return strict, list(strict)
     forms = [form for form in loose_forms(response) if form != response and not is_blank(form)]
-    strict, loose = [], []
-    for found, arguments in prepared:
-        passed = not is_blank(response) and found.test(response, **arguments)
-        strict.append(passed)
-        loose.append(passed or any(found.test(form, **arguments) for form in forms))
+    loose = [
+        passed or any(found.test(form, **arguments) for form in forms)
+        for passed, (found, arguments) in zip(strict, prepared, strict=True)
+    ]
     return strict, loose
 
 

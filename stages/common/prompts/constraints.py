@@ -1,7 +1,7 @@
 """The 25 instruction types of IFEval: how the arguments of each are drawn, and which two may stand in one prompt.
 
 A constraint gives the checker's keyword arguments and the words that fill its wording. Counts are spoken as words
-("fewer than forty words"), the arguments are the checker's numbers.
+("fewer than forty words"), the arguments are the checker's numbers. How a language says them: `languages.py`.
 """
 
 import random
@@ -9,13 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from num2words import num2words
-
+from stages.common.prompts.languages import Language
 from stages.common.prompts.worlds import Phrases, Topic
 
-LANGUAGES = {"fr": "French", "de": "German", "es": "Spanish", "it": "Italian", "pt": "Portuguese"}
 LETTERS = "bcdfglmnoprstuw"  # each can be heard as a letter ("a" and "i" are words) and occurs in ordinary text
-MARKERS = ("P.S.", "P.P.S.")
 RELATIONS = ("less than", "at least")
 
 
@@ -29,6 +26,13 @@ class Draw:
     phrases: Phrases
     taken: set[str] = field(default_factory=set)
 
+    @property
+    def language(self) -> Language:
+        return self.phrases.language
+
+    def said(self, count: int) -> str:
+        return self.language.number(count)
+
     def words(self, count: int) -> list[str]:
         free = [word for word in self.topic.words if word not in self.taken]
         chosen = self.rng.sample(free, min(count, len(free)))
@@ -40,40 +44,36 @@ Drawn = tuple[dict[str, Any], dict[str, str]]  # the checker's arguments, the wo
 Constraint = Callable[[Draw], Drawn]
 
 
-def listed(words: list[str]) -> str:
-    """As one says it: "flour, oven and yeast"."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def said(count: int) -> str:
-    return str(num2words(count))
-
-
 def _existence(draw: Draw) -> Drawn:
     words = draw.words(2 if draw.taken else draw.rng.choice((2, 3)))
-    return {"keywords": words}, {"words": listed(words)}
+    return {"keywords": words}, {"words": draw.language.listed(words)}
 
 
 def _forbidden(draw: Draw) -> Drawn:
     words = draw.words(2)
-    return {"forbidden_words": words}, {"words": listed(words)}
+    return {"forbidden_words": words}, {"words": draw.language.listed(words)}
 
 
 def _frequency(draw: Draw) -> Drawn:
     word, relation, count = draw.words(1)[0], draw.rng.choice(RELATIONS), draw.rng.choice((2, 3))
     kwargs = {"keyword": word, "frequency": count, "relation": relation}
-    return kwargs, {"word": word, "relation": draw.phrases.relations[relation], "count": said(count)}
+    return kwargs, {"word": word, "relation": draw.phrases.relations[relation], "count": draw.said(count)}
 
 
 def _letter(draw: Draw) -> Drawn:
     letter, relation, count = draw.rng.choice(LETTERS), draw.rng.choice(RELATIONS), draw.rng.choice((4, 6, 8, 10))
     kwargs = {"letter": letter, "let_frequency": count, "let_relation": relation}
-    return kwargs, {"letter": letter.upper(), "relation": draw.phrases.relations[relation], "count": said(count)}
+    return kwargs, {"letter": letter.upper(), "relation": draw.phrases.relations[relation], "count": draw.said(count)}
 
 
 def _language(draw: Draw) -> Drawn:
-    code = draw.rng.choice(sorted(LANGUAGES))
-    return {"language": code}, {"language": LANGUAGES[code]}
+    code = draw.rng.choice(sorted(draw.language.tongues))
+    return {"language": code}, {"language": draw.language.tongues[code]}
+
+
+def _number_words(draw: Draw) -> Drawn:
+    counts = draw.language.word_counts
+    return _compared("num_words", "relation", counts["less than"], counts["at least"])(draw)
 
 
 def _compared(name: str, relation_name: str, less: tuple[int, ...], least: tuple[int, ...]) -> Constraint:
@@ -82,7 +82,7 @@ def _compared(name: str, relation_name: str, less: tuple[int, ...], least: tuple
     def draw_count(draw: Draw) -> Drawn:
         relation = draw.rng.choice(RELATIONS)
         count = draw.rng.choice(less if relation == "less than" else least)
-        slots = {"relation": draw.phrases.relations[relation], "count": said(count)}
+        slots = {"relation": draw.phrases.relations[relation], "count": draw.said(count)}
         return {name: count, relation_name: relation}, slots
 
     return draw_count
@@ -91,7 +91,7 @@ def _compared(name: str, relation_name: str, less: tuple[int, ...], least: tuple
 def _counted(name: str, counts: tuple[int, ...]) -> Constraint:
     def draw_count(draw: Draw) -> Drawn:
         count = draw.rng.choice(counts)
-        return {name: count}, {"count": said(count)}
+        return {name: count}, {"count": draw.said(count)}
 
     return draw_count
 
@@ -100,22 +100,22 @@ def _nth_paragraph(draw: Draw) -> Drawn:
     count = draw.rng.choice((2, 3))
     nth, word = draw.rng.randint(1, count), draw.rng.choice(draw.phrases.first_words)
     kwargs = {"num_paragraphs": count, "nth_paragraph": nth, "first_word": word}
-    return kwargs, {"count": said(count), "nth": said(nth), "word": word}
+    return kwargs, {"count": draw.said(count), "nth": draw.language.place(nth), "word": word}
 
 
 def _postscript(draw: Draw) -> Drawn:
-    marker = draw.rng.choice(MARKERS)
+    marker = draw.rng.choice(draw.language.markers)
     return {"postscript_marker": marker}, {"marker": marker}
 
 
 def _sections(draw: Draw) -> Drawn:
     splitter, count = draw.rng.choice(draw.phrases.splitters), draw.rng.choice((2, 3))
-    return {"section_spliter": splitter, "num_sections": count}, {"splitter": splitter, "count": said(count)}
+    return {"section_spliter": splitter, "num_sections": count}, {"splitter": splitter, "count": draw.said(count)}
 
 
 def _repeat(draw: Draw) -> Drawn:
     # without its last mark, so that an answer that closes the repeated request with a colon or a full stop passes
-    return {"prompt_to_repeat": draw.request.rstrip(".?")}, {}
+    return {"prompt_to_repeat": draw.request.rstrip(".?。？")}, {}
 
 
 def _end_phrase(draw: Draw) -> Drawn:
@@ -135,7 +135,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "language:response_language": _language,
     "length_constraints:number_sentences": _compared("num_sentences", "relation", (3, 4, 5), (2, 3, 4)),
     "length_constraints:number_paragraphs": _counted("num_paragraphs", (2, 3)),
-    "length_constraints:number_words": _compared("num_words", "relation", (25, 30, 40, 50, 60), (15, 20, 30, 40)),
+    "length_constraints:number_words": _number_words,
     "length_constraints:nth_paragraph_first_word": _nth_paragraph,
     "detectable_content:number_placeholders": _counted("num_placeholders", (2, 3)),
     "detectable_content:postscript": _postscript,

@@ -1,11 +1,13 @@
-"""The two worlds that prompts are made from, read from train.yaml and benchmark.yaml beside this file."""
+"""The worlds that prompts are made from, read from train.yaml, benchmark.yaml and benchmark_cn.yaml beside this file."""
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
+
+from stages.common.prompts.languages import LANGUAGES, Lang, Language
 
 World = Literal["train", "benchmark"]
 
@@ -21,8 +23,9 @@ class Topic:
 
 @dataclass(frozen=True)
 class Phrases:
-    """The phrases of one world. wordings and weights are by instruction id."""
+    """The phrases of one world in one language. wordings and weights are by instruction id."""
 
+    language: Language
     topics: tuple[Topic, ...]
     requests: tuple[str, ...]
     wordings: dict[str, tuple[str, ...]]
@@ -39,10 +42,11 @@ def _topic(line: str) -> Topic:
 
 
 @cache
-def phrases(world: World) -> Phrases:
+def phrases(world: World, lang: Lang = "en") -> Phrases:
     """The phrases of `world`. The benchmark has no weights: each of its types counts the same."""
-    raw = yaml.safe_load((Path(__file__).parent / f"{world}.yaml").read_text(encoding="utf-8"))
+    raw = template(world, lang)
     return Phrases(
+        language=LANGUAGES[lang],
         topics=tuple(map(_topic, raw["topics"])),
         requests=tuple(raw["requests"]),
         wordings={kind: tuple(entry["say"]) for kind, entry in raw["wordings"].items()},
@@ -52,3 +56,10 @@ def phrases(world: World) -> Phrases:
         first_words=tuple(raw["first_words"]),
         splitters=tuple(raw["splitters"]),
     )
+
+
+@cache
+def template(name: str, lang: Lang) -> dict[str, Any]:
+    """The file NAME.yaml, or in another language than English NAME_LANG.yaml."""
+    path = Path(__file__).parent / (f"{name}.yaml" if lang == "en" else f"{name}_{lang}.yaml")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))

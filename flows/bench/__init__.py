@@ -1,0 +1,5 @@
+"""Ratios measured side by side, in one run: `python -m flows.bench [ENTRY...]`, or `make bench`."""
+
+from flows.bench.compare import Entry, compare
+
+__all__ = ["Entry", "compare"]

@@ -1,0 +1,49 @@
+"""`python -m flows.bench [ENTRY...]`: measure the entries named, or all, and write reports/bench.json."""
+
+import sys
+from collections.abc import Callable
+
+from flows.bench.compare import Entry
+from flows.bench.encode import encode_true_length
+from flows.bench.generate import generate
+from flows.bench.score import score
+from stages.common.errors import InserterError
+from stages.common.files import read_json, write_json
+from stages.common.paths import REPORTS
+from stages.common.quiet import quiet
+
+ENTRIES: dict[str, Callable[[], Entry]] = {
+    "encode_true_length": encode_true_length,
+    "generate": generate,
+    "score": score,
+}
+
+
+def main() -> None:
+    """Print and keep what can be measured, with what was measured before; what cannot is a line and exit code 1."""
+    quiet()
+    names = sys.argv[1:] or list(ENTRIES)
+    if unknown := [name for name in names if name not in ENTRIES]:
+        sys.exit(f"bench: there is no entry {unknown[0]}. The entries are: {', '.join(ENTRIES)}")
+    problems = []
+    for name in names:
+        try:
+            _keep(ENTRIES[name]())
+        except InserterError as error:
+            problems.append(f"bench: {name}: {error}")
+    if problems:
+        sys.exit("\n".join(problems))
+
+
+def _keep(found: Entry) -> None:
+    print(
+        f"{found['name']}: {found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f}) x {found['against']}",
+        flush=True,
+    )
+    path = REPORTS / "bench.json"
+    before = read_json(path) if path.is_file() else []
+    write_json(path, [*(entry for entry in before if entry["name"] != found["name"]), found])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Entry `generate`: answers in length-sorted batches against one at a time, the same items, half of them heard."""
+
+from flows.bench.compare import Entry, compare
+from stages.common.params import load
+from stages.common.paths import DATA
+
+ITEMS = 24
+PAIRS = 3  # 24 answers one at a time take a minute on two cores
+
+
+def generate() -> Entry:
+    """The model of data/sft/model, or the untrained one of params.yaml, on the benchmark's first prompts."""
+    from models.generation import Prompt, generate_answers
+    from stages.common.prompts import generate as write
+    from stages.common.spoken import spoken_form
+    from stages.common.training.models import for_answers, new_model, saved_model
+    from stages.common.tts import load_voice
+
+    params = load()
+    folder = DATA / "sft" / "model"
+    trained = (folder / "config.json").exists()
+    model, processor = saved_model(folder) if trained else new_model(params.assets, params.pretrain.adapter, 0)
+    e = params.evaluate
+    for_answers(model, e.precision)
+    voice = load_voice(params.synthesize.voices[0])
+    texts = [prompt.prompt for prompt in write("benchmark", 1, per_type=2)[:ITEMS]]
+    prompts = [Prompt(audio=voice.speak(spoken_form(t))) if n % 2 else Prompt(text=t) for n, t in enumerate(texts)]
+
+    def batched() -> None:
+        generate_answers(model, processor, prompts, e.max_new_tokens, e.batch_size, e.precision)
+
+    def one_by_one() -> None:
+        generate_answers(model, processor, prompts, e.max_new_tokens, 1, e.precision)
+
+    return compare("generate", batched, one_by_one, f"the same {ITEMS} items one at a time", PAIRS)

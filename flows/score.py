@@ -1,0 +1,58 @@
+"""`inserter score`: files of answers to scores, by SpeechInstructBench's rules. No model, no judge, no network."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from stages.common.errors import InserterError
+from stages.common.quiet import quiet
+
+score_app = typer.Typer(help="Score answers by SpeechInstructBench's rules: docs/SCORING.md.", no_args_is_help=True)
+
+Answers = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="The benchmark's records, each with a response.")]
+Judged = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Records with pred_score: the judge's replies.")]
+ModeName = Annotated[str, typer.Option("--mode", help="robust, or reference (the published scorer, bug for bug).")]
+Details = Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Write a line of verdicts a record.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+
+
+def _epilog(task: str) -> str:
+    command = f"inserter score {task} answers.jsonl"
+    return f"Examples: `{command}` · `{command} --details verdicts.jsonl --json`"
+
+
+def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+    if mode not in ("robust", "reference"):
+        raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
+    result = scorer.score_file(file, mode, details)
+    print(json.dumps(result, ensure_ascii=False) if as_json else scorer.render(result))
+
+
+@score_app.command(epilog=_epilog("closed"))
+def closed(file: Answers, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+    """Score closed-ended answers: strict, loose and mean, by prompt and by instruction."""
+    quiet()
+    from stages.evaluate import closed as scorer
+
+    _score(scorer, file, mode, details, as_json)
+
+
+@score_app.command("open", epilog=_epilog("open"))
+def open_ended(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+    """Score judged open-ended answers: by prompt and by decomposed question."""
+    quiet()
+    from stages.evaluate import open as scorer
+
+    _score(scorer, file, mode, details, as_json)
+
+
+@score_app.command(epilog=_epilog("adjustment"))
+def adjustment(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+    """Score judged answers to corrected instructions: IAR, higher is better, and ECR, lower is better."""
+    quiet()
+    from stages.evaluate import adjustment as scorer
+
+    _score(scorer, file, mode, details, as_json)

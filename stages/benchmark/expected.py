@@ -1,0 +1,41 @@
+"""How many prompts and instructions the whole data set has, beside what is here: a partial copy is said to be one.
+
+The counts are inferred from the published percentages (multiples of 1/n); those of the open-ended task are approximate.
+"""
+
+from collections import Counter
+from typing import Any
+
+from stages.benchmark.records import VARIANTS
+from stages.common.runner import say
+
+CLOSED = {"en": {"prompts": 454, "instructions": 699}, "cn": {"prompts": 434, "instructions": 623}}  # of each variant
+OPEN = {"en": {"prompts": 434}, "cn": {"prompts": 434}}
+ADJUSTMENT = {"prompts": 502}  # of both languages
+
+
+def published() -> dict[str, dict[str, int]]:
+    """{part: {"prompts": n, "instructions": n}}; part: task/lang/variant; adjustment is one."""
+    closed = {f"closed/{lang}/{variant}": counts for lang, counts in CLOSED.items() for variant in VARIANTS}
+    return closed | {f"open/{lang}/standard": counts for lang, counts in OPEN.items()} | {"adjustment": ADJUSTMENT}
+
+
+def compare(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
+    """{part: {"prompts": {"published", "here"}, ...}} of the items; a line on standard error where they differ."""
+    here: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        part = row["task"] if row["task"] == "adjustment" else f"{row['task']}/{row['lang']}/{row['variant']}"
+        here[part, "prompts"] += 1
+        here[part, "instructions"] += len(row["instruction_id_list"])
+    found = {
+        part: {unit: {"published": count, "here": here[part, unit]} for unit, count in counts.items()}
+        for part, counts in published().items()
+    }
+    different = [
+        f"{part} {units['prompts']['here']} of {units['prompts']['published']}"
+        for part, units in found.items()
+        if any(unit["published"] != unit["here"] for unit in units.values())
+    ]
+    if different:
+        say(f"benchmark: not the prompts that the published results seem to be of: {', '.join(different)}")
+    return found

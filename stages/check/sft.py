@@ -1,0 +1,102 @@
+"""The gate after `sft`: every pair has its clip, asks for what can be checked, and overlaps no prompt of the benchmark."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stages.check.frames import Row, Shards, frame
+from stages.check.rules import Table, mean_within, one_of, present, rows, unique, within
+from stages.common.files import read_json, read_jsonl
+from stages.common.params import Params
+from stages.common.paths import DATA, REPORTS
+from stages.common.tables import PAIRS, UTTERANCES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["pair_id", "prompt", "response", "instructions", "unknown_types", "clip"]
+AGAIN = "Delete data/sft and run `dvc repro sft`"
+OVERLAP = "They stand in the benchmark: `dvc repro sft` leaves them out; else reword stages/common/prompts/train.yaml"
+
+
+def sft(params: Params) -> list[Table]:
+    asked = _benchmark_prompts()
+    pairs = _pairs()
+    return [
+        Table(
+            "pairs",
+            pairs.assign(benchmark_text=_overlapping(pairs["prompt"], asked["prompt"], params.check.overlap_ngram)),
+            "pair_id",
+            (
+                rows("Raise sft.prompts, or use a stronger LM", low=1),
+                present("pair_id", AGAIN),
+                unique("pair_id", AGAIN),
+                present("prompt", AGAIN),
+                present("response", AGAIN),
+                one_of("clip", [True], AGAIN),
+                within("instructions", AGAIN, low=1),
+                within("unknown_types", AGAIN, high=0),
+                mean_within("benchmark_text", OVERLAP, high=0),
+            ),
+        ),
+        Table(
+            "benchmark prompts",
+            asked,
+            "key",
+            (
+                rows("There is nothing to keep the pairs away from: run `dvc repro benchmark`", low=1),
+                present("prompt", "Delete data/benchmark and run `dvc repro benchmark`"),
+            ),
+        ),
+        Table("counts", _counts(len(pairs)), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+    ]
+
+
+def _benchmark_prompts() -> "pd.DataFrame":
+    """The prompts of all tasks and languages, also of items that cannot be used."""
+    import pandas as pd
+
+    return pd.DataFrame(read_jsonl(DATA / "benchmark" / "prompts.jsonl"), columns=["key", "prompt"])
+
+
+def _pairs() -> "pd.DataFrame":
+    shards = Shards(DATA / "sft" / "clips")
+    path = shards.folder / "clips.parquet"
+    clips = frame(path, UTTERANCES, lambda row: {"utt_id": row["utt_id"] if shards.hold(row) else None}, ["utt_id"])
+    held = set(clips["utt_id"].dropna())
+    return frame(DATA / "sft" / "pairs.parquet", PAIRS, lambda row: _pair(row, held), COLUMNS)
+
+
+def _pair(row: Row, clips: set[str]) -> Row:
+    from stages.common.ifeval import CHECKS
+
+    ids = row["instruction_id_list"] or []
+    return {
+        "pair_id": row["pair_id"],
+        "prompt": (row["prompt"] or "").strip() or None,
+        "response": (row["response"] or "").strip() or None,
+        "instructions": len(ids),
+        "unknown_types": sum(name not in CHECKS for name in ids),
+        "clip": row["utt_id"] in clips,
+    }
+
+
+def _overlapping(prompts: Sequence[str | None], asked: Sequence[str | None], ngram: int) -> list[int]:
+    """1 for a prompt that stands in the benchmark word for word, or by a run of `ngram` words; 0 for the others."""
+    from stages.common.prompts import overlap
+
+    found = set(overlap(filter(None, prompts), filter(None, asked), ngram))
+    return [int(prompt in found) for prompt in prompts]
+
+
+def _counts(written: int) -> "pd.DataFrame":
+    """One row: the prompts that are neither pairs nor dropped with a reason; must be 0."""
+    import pandas as pd
+
+    report = read_json(REPORTS / "sft.json")
+    lost = report["prompts"] - _total(report["dropped"]) - written if {"prompts", "dropped"} <= report.keys() else None
+    return pd.DataFrame([{"report": "reports/sft.json", "lost": lost}])
+
+
+def _total(dropped: int | dict) -> int:
+    """Of counts by reason, which may have counts by reason in them."""
+    return sum(map(_total, dropped.values())) if isinstance(dropped, dict) else dropped

@@ -1,0 +1,88 @@
+"""Every reply that was paid for, on disk the moment it came: a crash loses none, and nothing is asked twice."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from stages.common.errors import InserterError
+from stages.common.paths import WORK
+from stages.evaluate.judge.prompts import Message
+from stages.evaluate.judge.settings import JudgeSettings
+
+FOLDER = WORK / "judge"
+FILE = "replies.sqlite"
+TABLE = """CREATE TABLE IF NOT EXISTS replies (
+    key TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (key, number)
+) WITHOUT ROWID"""
+
+
+def key_of(messages: list[Message], settings: JudgeSettings) -> str:
+    """The SHA-256 of all that decides what a judge says: endpoint, model, sampling parameters and messages.
+
+    The endpoint counts, since a model's name means another judge on another server. n does not: replies are numbered
+    as they come, so a run with a larger n asks only for the rest.
+    """
+    parts = {
+        "endpoint": settings.endpoint,
+        "model": settings.model,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_tokens": settings.max_tokens,
+        "messages": messages,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class ReplyCache:
+    """Replies by key, numbered in the order they came. A context manager; safe for processes that run side by side."""
+
+    def __init__(self, folder: Path | str = FOLDER) -> None:
+        """Makes `folder` and its `replies.sqlite` where they are not there. Raises InserterError."""
+        self.path = Path(folder) / FILE
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InserterError(f"cannot write {self.path}: {error.strerror}", "Mend the permissions") from error
+        with self._told():
+            self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            self._connection.execute(TABLE)
+
+    def replies(self, key: str) -> list[str]:
+        with self._told():
+            rows = self._connection.execute("SELECT text FROM replies WHERE key = ? ORDER BY number", (key,))
+            return [text for (text,) in rows]
+
+    def add(self, key: str, texts: list[str]) -> None:
+        """Append `texts` to the replies of `key`: all of them, on disk when this returns."""
+        with self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                (first,) = self._connection.execute("SELECT COUNT(*) FROM replies WHERE key = ?", (key,)).fetchone()
+                rows = [(key, number, text) for number, text in enumerate(texts, first)]
+                self._connection.executemany("INSERT INTO replies VALUES (?, ?, ?)", rows)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # a full disk, no permission, a lock that another process keeps
+            raise InserterError(f"cannot use {self.path}: {error}", "Free disk space or mend permissions") from error
+        except sqlite3.DatabaseError as error:
+            raise InserterError(f"{self.path} is damaged ({error})", "Move it away: replies are asked again") from error
+
+    def __enter__(self) -> "ReplyCache":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()

@@ -1,0 +1,185 @@
+"""What the three scorers share: a file's lines to rows in order, over processes.
+
+Whose row it is, what has no verdict and why, and how it is told.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from stages.common.errors import InserterError
+from stages.common.executor import cores, ordered_map
+from stages.common.files import write_jsonl
+from stages.common.ifeval.arguments import Mode, Unscorable
+
+Row = dict[str, Any]
+Line = tuple[int, bytes]
+MODES = ("robust", "reference")
+CHUNK = 250  # records a task
+SMALL_FILE = 64 * 2**20  # bytes: one process scores 13 MB a second, and others take 2 to 5 s to start
+EXAMPLES = 10  # records without a verdict that the result names
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """verdict(record, mode): the row of a record without its id; raises Unscorable. nothing: the row where it does."""
+
+    verdict: Callable[[Any, Mode], Row]
+    nothing: Row
+
+    def row(self, record: Any, mode: Mode, line: int = 0) -> Row:
+        """{"id", ...}; without a verdict also "reason", the class it is counted under, and "error", what is wrong."""
+        name = identity(record, line)
+        try:
+            return {"id": name, **self.verdict(record, mode)}
+        except Unscorable as error:
+            return self._without_verdict(name, error)
+        except RecursionError:
+            return self._without_verdict(name, Unscorable("malformed record", "nested too deep"))
+
+    def line_row(self, number: int, line: bytes, mode: Mode) -> Row:
+        try:
+            record = json.loads(line.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            return self._without_verdict(number, Unscorable("not JSON", f"line {number}: {error}"))
+        return self.row(record, mode, number)
+
+    def _without_verdict(self, name: str | int, error: Unscorable) -> Row:
+        return {"id": name, **self.nothing, "reason": error.reason, "error": writable(str(error))}
+
+
+def identity(record: Any, line: int) -> str | int:
+    """The record's `id`, else its `key`, else `line`."""
+    for field in ("id", "key"):
+        value = record.get(field) if isinstance(record, dict) else None
+        if isinstance(value, str):
+            return writable(value)
+        if isinstance(value, int):
+            return value
+    return line
+
+
+def writable(text: str) -> str:
+    """JSON may hold half a surrogate pair, UTF-8 may not: it becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def as_object(record: Any) -> dict[str, Any]:
+    if not isinstance(record, dict):
+        raise Unscorable("malformed record", f"not an object: {short(record)}")
+    return record
+
+
+class Drops:
+    """Records without a verdict: how many by reason, and the first ten by id."""
+
+    def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()
+        self.examples: list[Row] = []
+
+    def add(self, row: Row) -> None:
+        self.reasons[row["reason"]] += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append({"id": row["id"], "error": row["error"]})
+
+    def result(self) -> Row:
+        """{"n_dropped", "dropped": {reason: count}, "dropped_examples": [{"id", "error"}]}"""
+        return {
+            "n_dropped": self.reasons.total(),
+            "dropped": dict(sorted(self.reasons.items())),
+            "dropped_examples": self.examples,
+        }
+
+
+class Tally(Protocol):
+    """Running counts over rows."""
+
+    def add(self, row: Row) -> None: ...
+
+    def result(self) -> Row: ...
+
+
+def score_file(
+    path: Path | str,
+    scorer: Scorer,
+    tally: Tally,
+    mode: Mode = "robust",
+    details: Path | str | None = None,
+    workers: int = 0,
+) -> Row:
+    """The tally over the rows of a JSONL file, and "mode". `details`: a file that gets one row a record, in order.
+
+    workers: 0 is one a core for a big file and this process alone for a small one; the result is the same for any
+    number. Memory does not grow with the file. Raises InserterError for a file that cannot be read or has no records; a
+    record that cannot be scored is counted with its reason and never ends the run.
+    """
+    path = Path(path)
+    if mode not in MODES:
+        raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
+    if details is not None and Path(details).resolve() == path.resolve():
+        raise InserterError(f"{details} is the file that is scored", "Give the details another name")
+    if not workers:
+        workers = cores() if path.is_file() and path.stat().st_size > SMALL_FILE else 1
+    rows = _tallied(_rows(_lines(path), scorer, mode, workers), tally)
+    if details is None:
+        for _ in rows:
+            pass
+    else:
+        write_jsonl(details, rows)
+    return {**tally.result(), "mode": mode}
+
+
+def _tallied(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
+    for row in tqdm(rows, desc="score", unit=" records", delay=5):
+        tally.add(row)
+        yield row
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    """(line number from 1, bytes) of the lines that are not blank."""
+    empty = True
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
+                    empty = False
+                    yield number, line
+    except OSError as error:
+        raise InserterError(f"{path} cannot be read ({error.strerror})", "Give a JSONL file of responses") from error
+    if empty:
+        raise InserterError(f"{path} has no records", "Give one JSON object a line")
+
+
+def _rows(lines: Iterator[Line], scorer: Scorer, mode: Mode, workers: int) -> Iterator[Row]:
+    tasks = ((chunk, scorer, mode) for chunk in _chunks(lines))
+    return chain.from_iterable(ordered_map(_score_chunk, tasks, workers))
+
+
+def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    while chunk := list(islice(lines, CHUNK)):
+        yield chunk
+
+
+def _score_chunk(task: tuple[list[Line], Scorer, Mode]) -> list[Row]:
+    chunk, scorer, mode = task
+    return [scorer.line_row(number, line, mode) for number, line in chunk]
+
+
+def dropped_lines(result: Row, records: int) -> list[str]:
+    """What `render` says of the records without a verdict; nothing where there are none."""
+    if not result["n_dropped"]:
+        return []
+    reasons = ", ".join(f"{reason} {count}" for reason, count in result["dropped"].items())
+    examples = [f"  {example['id']}: {example['error']}" for example in result["dropped_examples"]]
+    return [f"dropped {result['n_dropped']} of {records} records: {reasons}", *examples]
+
+
+def percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{100 * share:.2f} %"

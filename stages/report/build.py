@@ -1,0 +1,84 @@
+"""From what the evaluate stage found to the report's four parts. The page comes last, since it names the others."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages.common.audio import read_clip_bytes
+from stages.common.errors import InserterError
+from stages.common.files import atomic, publish, read_json, read_jsonl, read_table
+from stages.common.paths import DATA, REPORTS
+from stages.common.tables import ITEMS
+from stages.report.figure import draw
+from stages.report.items import audio_name, browsable
+from stages.report.page import render
+from stages.report.text import markdown
+
+Row = dict[str, Any]
+
+
+def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, int]:
+    """Write benchmark.html, .md, .png and the folder benchmark/ in `reports`: FLAC, 16 kHz, of the items answered.
+
+    Returns counts: rows = items and forms; without_audio = items that are only read. Raises InserterError when an
+    input is missing or is not what the evaluate stage writes.
+    """
+    evaluation = read_json(reports / "evaluate.json")
+    if "speechinstructbench" not in evaluation:
+        raise InserterError(f"{reports / 'evaluate.json'} holds no scores", "Run `dvc repro evaluate`")
+    rows = _responses(data / "evaluate" / "responses.jsonl")
+    table = {row["item_id"]: row for row in read_table(data / "benchmark" / "items.parquet", ITEMS)}
+    items = browsable(rows, table)
+    clips = [table[item["id"]] for item in items if item["audio"]]
+    text, html = markdown(evaluation), render(evaluation, rows, items)
+    _publish_audio(clips, data / "benchmark", reports / "benchmark")
+    atomic(reports / "benchmark.png", lambda path: draw(evaluation["speechinstructbench"], path))
+    _write(reports / "benchmark.md", text)
+    _write(reports / "benchmark.html", html)
+    return {"items": len(items), "audio": len(clips), "without_audio": len(items) - len(clips), "rows": len(rows)}
+
+
+def _responses(path: Path) -> list[Row]:
+    try:
+        rows = list(read_jsonl(path))
+    except FileNotFoundError as error:
+        raise InserterError(f"{path} is not there", "Run `dvc repro evaluate`") from error
+    except ValueError as error:
+        raise InserterError(f"{path} is not JSON lines ({error})", "Delete it and run `dvc repro evaluate`") from error
+    needed = {
+        "item_id",
+        "key",
+        "task",
+        "lang",
+        "variant",
+        "form",
+        "prompt",
+        "response",
+        "instruction_id_list",
+        "kwargs",
+    }
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or (missing := needed - row.keys()):
+            lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(row, dict) else "is not an object"
+            raise InserterError(f"{path}, record {number} {lacks}", "Delete it and run `dvc repro evaluate`")
+    return rows
+
+
+def _publish_audio(clips: list[Row], source: Path, target: Path) -> None:
+    staged = target.with_name(f".{target.name}.new")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    try:
+        for clip in clips:
+            (staged / audio_name(clip["item_id"])).write_bytes(read_clip_bytes(source, clip))
+        publish(staged, target)
+    except OSError as error:
+        raise InserterError(
+            f"cannot write {target}: {error}", "Free some disk space or mend the permissions"
+        ) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

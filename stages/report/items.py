@@ -1,0 +1,85 @@
+"""Answers by item, as the page's browser shows them: an item once, its forms inside it."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from stages.report.words import FORMS, check_name, note, rule
+
+Row = dict[str, Any]
+
+
+def audio_name(item_id: str) -> str:
+    """A file name that every file system and URL takes as it is; two ids never share one."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", item_id)[:120]
+    return (
+        f"{safe}.flac"
+        if safe == item_id
+        else f"{safe}-{hashlib.blake2b(item_id.encode(), digest_size=4).hexdigest()}.flac"
+    )
+
+
+def browsable(rows: list[Row], table: dict[str, Row]) -> list[Row]:
+    """An entry an item that was answered, in the order of `rows`. `table`: {item_id: row of ITEMS}.
+
+    Each: id, key, task, lang, variant, prompt, clean (None where it is the prompt), checks ([id, name, rule]),
+    questions, transcript, audio (a path relative to the page, or None), seconds, voice, notes ([name, value]) and
+    forms ({form: answer, see `_answer`}).
+    """
+    grouped: dict[str, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row["item_id"], []).append(row)
+    return [_item(item_id, group, table.get(item_id)) for item_id, group in grouped.items()]
+
+
+def _item(item_id: str, group: list[Row], place: Row | None) -> Row:
+    first = group[0]
+    clean = first.get("clean_prompt")
+    spoken = place is not None and place["shard"] is not None
+    answers = {row["form"]: _answer(row) for row in group}
+    return {
+        "id": item_id, "key": first["key"], "task": first["task"], "lang": first["lang"], "variant": first["variant"],
+        "prompt": first["prompt"], "clean": clean if clean != first["prompt"] else None,
+        "checks": [[kind, check_name(kind), rule(kind, kwargs)] for kind, kwargs in _checks(first)],
+        "questions": first.get("questions") or [],
+        "transcript": next((row["transcript"] for row in group if row.get("transcript") is not None), None),
+        "audio": f"benchmark/{audio_name(item_id)}" if spoken else None,
+        "seconds": round(place["duration"], 1) if spoken and place else None,
+        "voice": place["voice"] if spoken and place else None,
+        "notes": [list(note(key, value)) for key, value in json.loads((place or {}).get("notes") or "{}").items()],
+        "forms": {form: answers[form] for form in (*FORMS, *answers) if form in answers},
+    }  # fmt: skip
+
+
+def _checks(row: Row) -> list[tuple[str, Any]]:
+    kinds, kwargs = row["instruction_id_list"] or [], row["kwargs"] or []
+    return [(kind, kwargs[place] if place < len(kwargs) else None) for place, kind in enumerate(kinds)]
+
+
+def _answer(row: Row) -> Row:
+    """text; ok: all followed (None: no verdict); marks: of each check or question pass, loose (only the loose form
+    passes) or fail; why: there is no verdict."""
+    marks = _marks(row)
+    judged = row.get("judged") or {}
+    why = row.get("error") or ("not judged" if row["task"] != "closed" and not judged else None)
+    if judged and not judged.get("counted"):
+        why = judged.get("error") or "no usable judgement"
+    return {
+        "text": row["response"] or "",
+        "ok": all(m == "pass" for m in marks) if marks else None,
+        "marks": marks,
+        "why": why,
+    }
+
+
+def _marks(row: Row) -> list[str]:
+    if row["task"] == "closed":
+        pairs = zip(row.get("strict") or [], row.get("loose") or [], strict=False)
+        return ["pass" if strict else "loose" if loose else "fail" for strict, loose in pairs]
+    judged = row.get("judged") or {}
+    if not judged.get("counted"):
+        return []
+    if row["task"] == "open":
+        return ["pass" if vote in (True, "YES") else "fail" for vote in judged.get("votes") or []]
+    return ["pass" if judged.get("iar") else "fail", "fail" if judged.get("ecr") else "pass"]

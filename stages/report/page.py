@@ -1,0 +1,119 @@
+"""The page: scores, and items to look through. It asks nothing of the network, and no answer in it is markup."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from stages.common import scoretable
+from stages.report import words
+from stages.report.kinds import by_type
+from stages.report.pairs import grouped, scale
+from stages.report.text import FOLLOWED, figures, place
+
+HERE = Path(__file__).parent
+Row = dict[str, Any]
+
+
+def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str:
+    """The HTML of reports/evaluate.json, data/evaluate/responses.jsonl and `items.browsable` of it."""
+    script = _asset("app.js")
+    scores, comparisons = evaluation["speechinstructbench"], evaluation.get("comparisons") or []
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            evaluation=evaluation,
+            tables=sorted(tables(scores), key=lambda table: place(table["task"], table["lang"])),
+            pairs=grouped(comparisons),
+            scale=scale(comparisons),
+            kinds=by_type(rows),
+            leaderboard=yaml.safe_load((HERE / "leaderboard.yaml").read_text(encoding="utf-8")),
+            items=items,
+            choices=_choices(items),
+            data=embedded({"items": items, "names": {"forms": _form_names(items), "variants": words.VARIANTS}}),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            style=Markup(_asset("style.css")),
+        )
+    )
+
+
+def embedded(value: Any) -> Markup:
+    """JSON for a <script> element: with <, > and & escaped, no text in it can end the element or start a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is not UTF-8
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def tables(scores: dict[str, Any]) -> Iterator[Row]:
+    """A table a task and language, with its variants' cells by form.
+
+    scored: there is a share; tried: checked by code or judged; reason: why not.
+    """
+    grouped: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
+    for row in scoretable.rows(scores):
+        variant = grouped.setdefault((row["task"], row["lang"]), {}).setdefault(row["variant"], {})
+        variant[row["form"]] = {**row, "cell": scores[row["task"]][row["lang"]][row["variant"]][row["form"]]}
+    for (task, lang), variants in grouped.items():
+        cells = [cell for forms in variants.values() for cell in forms.values()]
+        used = {cell["form"] for cell in cells}
+        yield {
+            "task": task, "lang": lang, "forms": [form for form in words.FORMS if form in used],
+            "scored": any(cell["share"] is not None for cell in cells),
+            "tried": task == "closed" or any(cell["cell"].get("judged") for cell in cells),
+            "reason": next((reason for cell in cells if (reason := cell["cell"].get("reason"))), None),
+            "n": max(cell["n"] or 0 for cell in cells),
+            "variants": {name: variants[name] for name in sorted(variants, key=lambda v: (v != "standard", v))},
+        }  # fmt: skip
+
+
+@cache
+def _asset(name: str) -> str:
+    return (HERE / "template" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("stages.report", "template")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = words.percent
+    environment.filters["figures"] = figures
+    environment.filters["signed"] = words.signed
+    environment.globals["followed"] = FOLLOWED
+    environment.globals["words"] = words
+    environment.globals["meanings"] = scoretable.FORMS
+    return environment
+
+
+def _choices(items: list[Row]) -> dict[str, dict[str, str]]:
+    """What the browser's filters offer, value and name: only what some item has."""
+    kinds = {kind: name for item in items for kind, name, _ in item["checks"]}
+    return {
+        "task": _offered(items, "task", words.TASKS),
+        "lang": _offered(items, "lang", words.LANGUAGES),
+        "variant": _offered(items, "variant", words.VARIANTS),
+        "kind": dict(sorted(kinds.items(), key=lambda pair: pair[1])),
+    }
+
+
+def _offered(items: list[Row], field: str, names: dict[str, str]) -> dict[str, str]:
+    used = {item[field] for item in items}
+    return {value: names.get(value, value) for value in (*names, *sorted(used - names.keys())) if value in used}
+
+
+def _form_names(items: list[Row]) -> dict[str, list[str]]:
+    """{form: [short, long]} of the forms that occur, in the order of the table."""
+    used = dict.fromkeys((*words.FORMS, *(form for item in items for form in item["forms"])))
+    return {form: [words.FORMS.get(form, form), scoretable.FORMS.get(form, form)] for form in used}

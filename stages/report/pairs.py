@@ -1,0 +1,62 @@
+"""Paired comparisons in words, as a person asks: what each way of speaking costs, then what hearing costs."""
+
+import math
+from typing import Any
+
+from stages.report.words import FORMS, VARIANTS
+
+Pair = dict[str, Any]
+LEVEL = 0.05
+HEARD_WITH = {
+    "background": "With background noise", "accent": "In another accent",
+    "paralinguistics": "At another pace, pitch or loudness", "disfluency": "With slips of the tongue",
+}  # fmt: skip
+AGAINST = {
+    "read": "reading the same words",
+    "cascade": "the cascade (our ASR, then the LM before training)",
+    "lm": "the LM before training, which reads the clean text",
+}
+
+
+def grouped(comparisons: list[Pair]) -> dict[tuple[str, str], list[Pair]]:
+    """{(lang, heading): pairs} of `comparisons` in reports/evaluate.json: variants against clean speech, then forms.
+
+    To each pair come `name` (the variant), `says` (`6.3 points less`) and `settled`: the 95 % interval excludes 0 and
+    p < 0.05 (with few items only one of them may say so); None where there is no interval.
+    """
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for pair in sorted(comparisons, key=_place):
+        groups.setdefault((pair["lang"], _heading(pair)), []).append(_in_words(pair))
+    return groups
+
+
+def scale(comparisons: list[Pair]) -> float:
+    """A share that no interval exceeds, up to the next 0.1: what a bar's half stands for."""
+    ends = [abs(end) for pair in comparisons for end in (pair["difference"], *(pair["interval"] or ()))]
+    return max(0.1, math.ceil(10 * max(ends, default=0) - 1e-9) / 10)
+
+
+def _of_variants(pair: Pair) -> bool:
+    return pair["a"]["form"] == pair["b"]["form"]
+
+
+def _place(pair: Pair) -> tuple:
+    form, variant = pair["b"]["form"], pair["a"]["variant"]
+    order = -1 if _of_variants(pair) else list(FORMS).index(form) if form in FORMS else len(FORMS)
+    return pair["lang"] != "en", pair["lang"], order, variant != "standard", variant
+
+
+def _heading(pair: Pair) -> str:
+    if _of_variants(pair):
+        return "What each way of speaking costs the model that hears, against clean speech"
+    return f"Hearing against {AGAINST.get(pair['b']['form'], pair['b']['form'])}"
+
+
+def _in_words(pair: Pair) -> Pair:
+    interval, difference, variant = pair["interval"], pair["difference"], pair["a"]["variant"]
+    settled = None if interval is None else pair["p_value"] < LEVEL and not interval[0] <= 0 <= interval[1]
+    says = (
+        f"{100 * abs(difference):.1f} points {'less' if difference < 0 else 'more'}" if difference else "no difference"
+    )
+    name = (HEARD_WITH if _of_variants(pair) else VARIANTS).get(variant, variant)
+    return {**pair, "name": name, "says": says, "settled": settled}

@@ -1,0 +1,58 @@
+"""The scores as Markdown, for a repository's page, a model card or a terminal."""
+
+from typing import Any
+
+from tabulate import tabulate
+
+from stages.common import scoretable
+from stages.report.pairs import grouped
+from stages.report.words import LANGUAGES, TASKS, probability, signed
+
+FOLLOWED = {
+    "closed": "Instructions followed, %: the mean of strict and loose checking",
+    "open": "Questions about the answer that the judge answers with yes, %",
+    "adjustment": "Items in which the spoken correction is followed (IAR), %",
+}
+
+
+def markdown(scores: dict[str, Any]) -> str:
+    """A table a task and language, per cent with 95 % intervals and n, then the paired comparisons.
+
+    `scores`: what reports/evaluate.json holds.
+    """
+    parts = ["# What the model follows when it listens", *_forms(scores["speechinstructbench"])]
+    tables = sorted(scoretable.grid(scores["speechinstructbench"]), key=lambda table: place(*table[0]))
+    for (task, lang), header, lines in tables:
+        parts.append(f"## {TASKS.get(task, task)}, {LANGUAGES.get(lang, lang)}")
+        parts.append(f"{FOLLOWED.get(task, 'Followed, %')}; in brackets the 95 % interval (bootstrap over items).")
+        align = ["left", *["right"] * (len(header) - 1)]
+        parts.append(tabulate(lines, header, tablefmt="github", colalign=align, disable_numparse=True))
+    groups = grouped(scores.get("comparisons") or [])
+    if groups:
+        parts.append("## Paired comparisons")
+        parts.append(
+            "Closed-ended, on the same items, in points; p by sign flips, not corrected for the number of lines."
+        )
+    for (lang, heading), pairs in groups.items():
+        parts.append(f"**{heading}** ({LANGUAGES.get(lang, lang)})")
+        parts.append("\n".join(f"- {pair['name']}: {pair['says']} ({figures(pair)})" for pair in pairs))
+    return "\n\n".join(parts) + "\n"
+
+
+def place(task: str, lang: str) -> tuple:
+    """The order of the tables: closed-ended and English first."""
+    return list(TASKS).index(task) if task in TASKS else len(TASKS), lang != "en", lang
+
+
+def figures(pair: dict[str, Any]) -> str:
+    """`95 % −37.9 to +11.6, p = 0.389, 30 items; not settled`."""
+    interval = pair["interval"]
+    between = "" if interval is None else f"95 % {signed(interval[0])} to {signed(interval[1])}, "
+    settled = "; not settled" if pair["settled"] is False else ""
+    return f"{between}{probability(pair['p_value'])}, {pair['n_prompts']} items{settled}"
+
+
+def _forms(scores: dict[str, Any]) -> list[str]:
+    used = {row["form"] for row in scoretable.rows(scores)}
+    lines = [f"- **{form}**: {meaning}" for form, meaning in scoretable.FORMS.items() if form in used]
+    return ["\n".join(lines)] if lines else ["Nothing was scored."]
