@@ -1,6 +1,7 @@
 """`inserter judge`: answers that code cannot check are put to a judge, any OpenAI-compatible endpoint."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -71,6 +72,8 @@ def _judge(
     settings = JudgeSettings.from_environment(model, base_url, **changes)
     if settings is None:
         raise InserterError("no judge is configured", missing(model, base_url))
+    # a script's background job is born deaf to SIGINT: who sends it one means it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         usage = judge_file(file, out, task, settings)
     except KeyboardInterrupt:

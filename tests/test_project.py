@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,7 +238,11 @@ def test_a_finished_environment_is_not_installed_again(tmp_path: Path) -> None:
     (commands / "inserter").write_text('#!/bin/sh\necho "ran $@"\n')
     (commands / "inserter").chmod(0o755)
     assert "installing" in _make(tmp_path, "--dry-run", "run").stdout  # no stamp yet
+    now = time.time()  # told apart by minutes: files that are written one after the other may have one time stamp
+    for path in tmp_path.iterdir():
+        os.utime(path, (now - 120, now - 120))
     (tmp_path / ".venv" / ".installed").touch()
+    os.utime(tmp_path / ".venv" / ".installed", (now - 60, now - 60))
     assert _make_again(tmp_path, "run", "STAGES=corpus segment") == "ran run corpus segment"
     (tmp_path / "requirements.lock").touch()
     assert "installing" in _make_again(tmp_path, "--dry-run", "run")

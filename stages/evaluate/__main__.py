@@ -15,7 +15,7 @@ from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
-from stages.evaluate.judged import judge_rows, judged_table
+from stages.evaluate.judged import SCORERS, judge_rows, judged_table, records
 from stages.evaluate.responses import respond
 from stages.evaluate.scores import closed_table, comparisons
 from stages.evaluate.select import select
@@ -48,6 +48,8 @@ def main(params: Params) -> dict[str, Any]:
     rows = judge_rows(respond(params, model, processor, items, work), p.judge_model)
     closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
+    for task in SCORERS:
+        write_jsonl(work / "out" / f"{task}.jsonl", records(rows, task))
     work.publish("out", DATA / "evaluate")
     scores = {"closed": closed_table(closed), **judged_table(rows)}
     for (task, lang), header, lines in scoretable.grid(scores):

@@ -11,7 +11,7 @@ from stages.common.statistics import share_interval
 from stages.evaluate import adjustment, open
 
 Row = dict[str, Any]
-NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate by hand as docs/JUDGE.md shows"
+NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
 SCORERS = {"open": open, "adjustment": adjustment}
 
 
@@ -30,18 +30,22 @@ def judge_rows(rows: list[Row], model: str | None) -> list[Row]:
         raise InserterError(f"evaluate.judge_model is {model}, but no endpoint is set", missing(model))
     verdicts: dict[str, Row] = {}
     for task in ("open", "adjustment"):
-        asked = [_record(row) for row in rows if row["task"] == task]
+        asked = records(rows, task)
         judged, usage = judge(asked, task, settings)  # type: ignore[arg-type]
         say(f"evaluate: {task}: {usage.judged} of {usage.records} answers judged, {usage.calls} calls, {usage.cached} cached")
         verdicts |= {record["id"]: SCORERS[task].score_record(record) for record in judged}
     return [row | {"judged": verdicts.get(row["id"])} for row in rows]
 
 
-def _record(row: Row) -> Row:
-    """The benchmark's fields. The clean text is judged against: what was said, without the noise of saying it."""
-    return {
-        "id": row["id"], "prompt": row["clean_prompt"], "decomposed_questions": row["questions"], "response": row["response"],
-    }  # fmt: skip
+def records(rows: list[Row], task: str) -> list[Row]:
+    """The answers of a task in the benchmark's fields: what a judge is given (data/evaluate/TASK.jsonl)."""
+    return [
+        {
+            "id": row["id"], "lang": row["lang"], "form": row["form"], "prompt": row["clean_prompt"],
+            "decomposed_questions": row["questions"], "response": row["response"],
+        }
+        for row in rows if row["task"] == task
+    ]  # fmt: skip
 
 
 def judged_table(rows: list[Row]) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from stages.common.files import read_json, read_jsonl
 from stages.common.params import load
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ["corpus", "segment", "synthesize", "verify", "interleave", "pretrain", "sft", "benchmark", "evaluate", "register"]
-BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "evaluate", "register"}
+STAGES = [
+    "corpus", "segment", "synthesize", "verify", "interleave", "pretrain", "sft", "benchmark", "evaluate", "report", "register",
+]  # fmt: skip
+BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "check@sft", "evaluate", "report", "register"}
 SMALL = {
     "corpus": {"words": 6000, "heldout_documents": 8},
     "synthesize": {"shard_clips": 16},
