@@ -139,13 +139,13 @@ def _benchmark() -> Iterator[RenderableType]:
     scores = report(REPORTS / "evaluate.json").get("speechinstructbench") or {}
     for (task, language), header, lines in scoretable.grid(scores):
         followed = "corrections followed" if task == "adjustment" else "instructions followed"
-        title = f"SpeechInstructBench style, {task}, {language}: {followed}, % (95 % interval)"
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 2))
+        table = Table(box=None, padding=(0, 0, 0, 2))
         for name in header:
-            table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=name == "variant")
+            table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
         for line in lines:
             table.add_row(*line)
-        yield from (table, Text(""))
+        title = f"SpeechInstructBench style, {task}, {language}: {followed}, % (95 % interval)"
+        yield from (Text(title, style="bold"), table, Text(""))
 
 
 def _gates() -> Iterator[RenderableType]:

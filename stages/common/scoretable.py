@@ -43,24 +43,32 @@ def percent(share: float | None) -> str:
 
 
 def shown(row: dict[str, Any] | None) -> str:
-    """`46.1 (40.2 to 52.0)`, in per cent; `not judged`; or nothing for a form that was not asked."""
+    """`46.1 (40.2–52.0)`, in per cent; `not judged`; or nothing for a form that was not asked."""
     if row is None:
         return ""
     if row["share"] is None:
         return "not judged" if row["task"] != "closed" else "not scored"
-    interval = "" if row["low"] is None else f" ({percent(row['low'])} to {percent(row['high'])})"
+    interval = "" if row["low"] is None else f" ({percent(row['low'])}–{percent(row['high'])})"
     return percent(row["share"]) + interval
 
 
 def grid(scores: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
-    """((task, language), header, lines) of each table: a line a variant, a column a form that some line has, and items."""
+    """((task, language), header, lines) of each table: a line a variant, a column a form that some line has, and items.
+
+    Closed-ended first; of a task English first.
+    """
     table: dict[tuple[str, str], dict[str, dict[str, dict]]] = {}
     for row in rows(scores):
         table.setdefault((row["task"], row["lang"]), {}).setdefault(row["variant"], {})[row["form"]] = row
-    for name, variants in table.items():
+    for name, variants in sorted(table.items(), key=lambda found: place(*found[0])):
         forms = [form for form in FORMS if any(form in cells for cells in variants.values())]
         lines = []
         for variant in sorted(variants, key=lambda v: (v != "standard", v)):
             cells = variants[variant]
             lines.append([variant, *(shown(cells.get(form)) for form in forms), str(max(c["n"] or 0 for c in cells.values()))])
         yield name, ["variant", *forms, "items"], lines
+
+
+def place(task: str, lang: str) -> tuple[int, bool, str]:
+    """The order of the tables."""
+    return list(MAIN).index(task) if task in MAIN else len(MAIN), lang != "en", lang

@@ -94,10 +94,7 @@ def aggregate(rows: Iterable[Row]) -> Row:
 
     n = n_counted + n_dropped; `dropped` counts by reason and `dropped_examples` names the first ten.
     """
-    tally = Tally()
-    for row in rows:
-        tally.add(row)
-    return tally.result()
+    return records.total(rows, Tally())
 
 
 def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:

@@ -95,10 +95,7 @@ def aggregate(rows: Iterable[Row]) -> Row:
     None where nothing was counted. n = n_counted + n_dropped; `dropped` counts by reason and `dropped_examples` names
     the first ten; n_instructions is the number of votes.
     """
-    tally = Tally()
-    for row in rows:
-        tally.add(row)
-    return tally.result()
+    return records.total(rows, Tally())
 
 
 def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:

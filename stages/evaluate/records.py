@@ -4,8 +4,8 @@ Whose row it is, what has no verdict and why, and how it is told.
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -106,6 +106,13 @@ class Tally(Protocol):
     def result(self) -> Row: ...
 
 
+def total(rows: Iterable[Row], tally: Tally) -> Row:
+    """What `tally` says of all `rows`."""
+    for row in rows:
+        tally.add(row)
+    return tally.result()
+
+
 def score_file(
     path: Path | str,
     scorer: Scorer,
@@ -129,8 +136,7 @@ def score_file(
         workers = cores() if path.is_file() and path.stat().st_size > SMALL_FILE else 1
     rows = _tallied(_rows(_lines(path), scorer, mode, workers), tally)
     if details is None:
-        for _ in rows:
-            pass
+        deque(rows, maxlen=0)
     else:
         write_jsonl(details, rows)
     return {**tally.result(), "mode": mode}

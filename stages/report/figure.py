@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.common import scoretable
-from stages.report.text import place
 from stages.report.words import LANGUAGES, TASKS
 
 # Okabe and Ito's colours, which a colour-blind reader tells apart; the markers differ too, for print.
@@ -19,7 +18,7 @@ def draw(scores: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     panels: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(scoretable.rows(scores), key=lambda row: place(row["task"], row["lang"])):
+    for row in sorted(scoretable.rows(scores), key=lambda row: scoretable.place(row["task"], row["lang"])):
         if row["share"] is not None:
             panels.setdefault((row["task"], row["lang"]), []).append(row)
     heights = [max(0.8, 0.62 * len({row["variant"] for row in rows})) for rows in panels.values()]

@@ -16,7 +16,7 @@ from stages.common import scoretable
 from stages.report import words
 from stages.report.kinds import by_type
 from stages.report.pairs import grouped, scale
-from stages.report.text import FOLLOWED, figures, place
+from stages.report.text import FOLLOWED, figures
 
 HERE = Path(__file__).parent
 Row = dict[str, Any]
@@ -31,7 +31,7 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
         .get_template("page.html.j2")
         .render(
             evaluation=evaluation,
-            tables=sorted(tables(scores), key=lambda table: place(table["task"], table["lang"])),
+            tables=sorted(tables(scores), key=lambda table: scoretable.place(table["task"], table["lang"])),
             pairs=grouped(comparisons),
             scale=scale(comparisons),
             kinds=by_type(rows),

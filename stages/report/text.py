@@ -21,8 +21,7 @@ def markdown(scores: dict[str, Any]) -> str:
     `scores`: what reports/evaluate.json holds.
     """
     parts = ["# What the model follows when it listens", *_forms(scores["speechinstructbench"])]
-    tables = sorted(scoretable.grid(scores["speechinstructbench"]), key=lambda table: place(*table[0]))
-    for (task, lang), header, lines in tables:
+    for (task, lang), header, lines in scoretable.grid(scores["speechinstructbench"]):
         parts.append(f"## {TASKS.get(task, task)}, {LANGUAGES.get(lang, lang)}")
         parts.append(f"{FOLLOWED.get(task, 'Followed, %')}; in brackets the 95 % interval (bootstrap over items).")
         align = ["left", *["right"] * (len(header) - 1)]
@@ -37,11 +36,6 @@ def markdown(scores: dict[str, Any]) -> str:
         parts.append(f"**{heading}** ({LANGUAGES.get(lang, lang)})")
         parts.append("\n".join(f"- {pair['name']}: {pair['says']} ({figures(pair)})" for pair in pairs))
     return "\n\n".join(parts) + "\n"
-
-
-def place(task: str, lang: str) -> tuple:
-    """The order of the tables: closed-ended and English first."""
-    return list(TASKS).index(task) if task in TASKS else len(TASKS), lang != "en", lang
 
 
 def figures(pair: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from judge_server import JudgeServer, every
 
+from models.generation import Prompt, generate_answers
 from stages.common import scoretable
 from stages.common.audio import flac, write_shard
 from stages.common.errors import InserterError
@@ -15,7 +16,7 @@ from stages.common.params import load
 from stages.common.statistics import share_interval, sign_flip_p
 from stages.common.tables import ITEMS
 from stages.common.training import answers as answering
-from stages.common.training.models import saved_model
+from stages.common.training.models import for_answers, new_model, saved_model
 from stages.common.tts import load_voice
 from stages.common.work import WorkFolder
 from stages.evaluate import responses
@@ -198,3 +199,13 @@ def test_judged_by_a_real_server_the_table_has_scores_and_counts_what_was_droppe
     assert (adjusted["iar"], adjusted["ecr"], adjusted["n_counted"]) == (1.0, 0.0, 3)
     assert adjusted["interval"]["iar"] == [1.0, 1.0]
     assert {row["id"]: row["judged"]["counted"] for row in judged}["open 3"] is False
+
+
+def test_the_default_lm_ends_its_turn_by_itself():
+    """The real LM with its own template and stop token, as it answers here: no run-on, nothing of the template in the answer."""
+    params = load()
+    model, processor = new_model(params.assets, params.pretrain.adapter, 0)
+    question = Prompt(text="What is the capital of France? Answer in one short sentence.")
+    (answer,) = generate_answers(for_answers(model, "bf16"), processor, [question], 64, 1)
+    assert "Paris" in answer and "<|" not in answer and "assistant" not in answer
+    assert len(processor.tokenizer(answer)["input_ids"]) < 40

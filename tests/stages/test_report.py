@@ -107,7 +107,7 @@ def test_the_table_has_shares_intervals_and_n(published):
     for form, shown in zip(FORMS, cells[1:-1], strict=True):
         cell = scores["speechinstructbench"]["closed"]["en"]["background"][form]
         low, high = cell["interval"]["mean"]["instruction"]
-        assert shown == f"{100 * cell['mean']['instruction']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+        assert shown == f"{100 * cell['mean']['instruction']:.1f} ({100 * low:.1f}–{100 * high:.1f})"
         assert f"{100 * cell['mean']['instruction']:.1f}" in page(reports).text
     assert text.index("Closed-ended, English") < text.index("Closed-ended, Chinese") < text.index("Open-ended, English")
 
