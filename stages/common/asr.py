@@ -17,7 +17,7 @@ SEARCH = 10 * SAMPLE_RATE  # how far back from 30 s a pause is looked for
 
 
 class Transcriber:
-    """A Whisper, in int8, greedy. `language` counts for a multilingual model only."""
+    """A Whisper, in int8, greedy. Raises InserterError when it does not know `language`."""
 
     def __init__(self, folder: Path, language: str, threads: int = 1) -> None:
         import ctranslate2
@@ -26,6 +26,9 @@ class Transcriber:
 
         keep_freed_memory()
         self.model = ctranslate2.models.Whisper(str(folder), compute_type="int8", intra_threads=threads)
+        if language != "en" and not self.model.is_multilingual:  # it would write English words for what it hears
+            remedy = "Set assets.asr to a multilingual Whisper"
+            raise InserterError(f"the ASR model in {folder} knows English only, not {language!r}", remedy)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.features = WhisperFeatureExtractor(feature_size=self.model.n_mels)
         spoken = [f"<|{language}|>", "<|transcribe|>"] if self.model.is_multilingual else []

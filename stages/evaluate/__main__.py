@@ -1,10 +1,11 @@
 """`python -m stages.evaluate`: the fine-tuned model on held-out contexts and on the benchmark, beside its baselines."""
 
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from stages.common import scoretable
+from stages.common import asr, scoretable
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_jsonl
 from stages.common.params import Params
@@ -15,6 +16,7 @@ from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
+from stages.evaluate import transcripts
 from stages.evaluate.judged import SCORERS, judge_rows, judged_table, records
 from stages.evaluate.responses import respond
 from stages.evaluate.scores import closed_table, comparisons
@@ -42,7 +44,8 @@ def main(params: Params) -> dict[str, Any]:
     if not any(item["task"] == "closed" for item in items):
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
     recipe = {**p.model_dump(exclude={"forms", "judge_model"}), "assets": params.assets.model_dump()}  # neither changes an answer
-    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *code("models", "stages.common.training")])
+    makers = [*code("models", "stages.common.training"), Path(asr.__file__), Path(transcripts.__file__)]
+    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *makers])
     model, processor = saved_model(MODEL)
     measured = hearing(params, model, processor)
     rows = judge_rows(respond(params, model, processor, items, work), p.judge_model)

@@ -10,6 +10,7 @@ from stages.common.asr import WINDOW, Transcriber, cut
 from stages.common.assets import asr_folder
 from stages.common.audio import SAMPLE_RATE, flac, write_shard
 from stages.common.augment import NOISES, add_noise, change_pitch, change_rate
+from stages.common.errors import InserterError
 from stages.common.files import read_table, write_table
 from stages.common.params import Params, Voice, load
 from stages.common.tables import UTTERANCES, VERIFIED
@@ -171,3 +172,9 @@ def test_level_clipping_and_silence_are_measured():
     hole = np.concatenate([tone, np.zeros(SAMPLE_RATE // 2, np.float32), tone, np.zeros(SAMPLE_RATE // 4, np.float32)])
     assert longest_silence(hole) == pytest.approx(0.5, abs=0.02)
     assert longest_silence(tone) == 0.0
+
+
+def test_an_english_recogniser_refuses_another_language():
+    """It would answer with English words, and every clip would look badly spoken."""
+    with pytest.raises(InserterError, match="knows English only"):
+        Transcriber(asr_folder(load().assets.asr), "zh")
