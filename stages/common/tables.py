@@ -9,20 +9,23 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-# data/corpus/documents-NNNNN.parquet. split: "train" or "heldout".
-DOCUMENTS = _schema(doc_id=S, source=S, license=S, split=S, text=S, n_words=N)
+# data/corpus/documents-NNNNN.parquet. license and weight are the source's; language: ISO 639-1; split: "train" or "heldout".
+DOCUMENTS = _schema(doc_id=S, source=S, license=S, weight=F, language=S, split=S, text=S, n_words=N)
 
 # data/segment/spans.parquet. [start, end) are character offsets into the document's text and written == text[start:end];
 # spoken is the same span as a voice reads it. level: "word", "sentence", or "context" (held-out documents: the
 # span after which the continuation loss is measured).
-SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, start=N, end=N, written=S, spoken=S)
+SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, language=S, start=N, end=N, written=S, spoken=S)
 
 # data/synthesize/utterances.parquet; also the utterances that sft and benchmark speak for themselves.
 # The clip is bytes [offset, offset + size) of `shard` (a FLAC file, 16 kHz mono, inside a tar).
+# license: the voice's. content: a hash of what decides the voice's own samples (text and voice), the same for the same speech
+# anywhere; effect: what was done to them, as JSON. The speech as it was before is bytes [original_offset, + original_size) of the
+# same shard, which are the clip's own where nothing was done; original_size 0: not kept.
 # error: None, or why there is no clip (then shard is None and the numbers are 0).
 UTTERANCES = _schema(
-    utt_id=S, doc_id=S, split=S, written=S, spoken=S, engine=S, voice=S, shard=S, offset=N, size=N,
-    sample_rate=N, n_samples=N, duration=F, error=S,
+    utt_id=S, doc_id=S, split=S, language=S, written=S, spoken=S, engine=S, voice=S, license=S, content=S, effect=S,
+    shard=S, offset=N, size=N, original_offset=N, original_size=N, sample_rate=N, n_samples=N, duration=F, error=S,
 )  # fmt: skip
 
 # data/verify/clean.parquet and quarantine.parquet. reason: None in clean. level_db: RMS in dBFS; clipping: share of samples
@@ -35,9 +38,9 @@ VERIFIED = pa.schema([*UTTERANCES, *_schema(heard=S, wer=F, level_db=F, clipping
 PART = pa.struct([("text", S), ("utt_id", S), ("loss", B)])
 SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=N)
 
-# data/interleave/heldout.parquet: a context that can be heard (utt_id) or read (context), what follows it, and the other
-# document whose context is the honest baseline.
-HELDOUT = _schema(doc_id=S, utt_id=S, context=S, continuation=S, other_doc_id=S)
+# data/interleave/heldout.parquet: a context that can be heard (utt_id; unseen_utt_id in a voice that training has not heard, or
+# None) or read (context), what follows it, and the other document whose context is the honest baseline.
+HELDOUT = _schema(doc_id=S, utt_id=S, unseen_utt_id=S, context=S, continuation=S, other_doc_id=S)
 
 # data/sft/pairs.parquet: an instruction, its spoken clip, and the LM's own answer that passes the checks (ids and kwargs as JSON).
 PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.list_(S), kwargs=S, response=S)
