@@ -28,6 +28,8 @@ UTTERANCES = _schema(
     shard=S, offset=N, size=N, original_offset=N, original_size=N, sample_rate=N, n_samples=N, duration=F, error=S,
 )  # fmt: skip
 
+UNSEEN = "-unseen"  # ends the utt_id of a held-out context that is spoken once more, in a voice that training does not hear
+
 # data/verify/clean.parquet and quarantine.parquet. reason: None in clean. level_db: RMS in dBFS; clipping: share of samples
 # at full scale; silence: longest run below -50 dBFS, seconds; pace: characters of the spoken form a second.
 VERIFIED = pa.schema([*UTTERANCES, *_schema(heard=S, wer=F, level_db=F, clipping=F, silence=F, pace=F, reason=S)])

@@ -14,23 +14,25 @@ def text_part(text: str, loss: bool = True) -> Row:
     return {"text": text, "utt_id": None, "loss": loss}
 
 
-def speech_part(span: Row) -> Row:
-    return {"text": span["written"], "utt_id": span["utt_id"], "loss": False}
+def speech_part(span: Row, blank: str = "") -> Row:
+    return {"text": blank + span["written"], "utt_id": span["utt_id"], "loss": False}
 
 
 def interleaved(document: Row, spans: list[Row]) -> list[Row]:
-    """The document with `spans` (in order) spoken. Joined with single care for blanks: what stands between a word and a
-    span belongs to the text after it, so that no text part ends in a blank that a tokenizer would spell apart."""
+    """The document with `spans` (in order) spoken: the parts' text joined is the document, byte for byte.
+
+    The blank before a span is the spoken part's, the one after it the text's: no text part ends in a blank, which a
+    tokenizer would spell apart.
+    """
     text, parts, at = document["text"], [], 0
     for span in spans:
         before = text[at : span["start"]].rstrip()
         if before:
             parts.append(text_part(before))
-        parts.append(speech_part(span))
+        parts.append(speech_part(span, text[at + len(before) : span["start"]]))
         at = span["end"]
-    rest = text[at:].rstrip()
-    if rest:
-        parts.append(text_part(rest))
+    if text[at:]:
+        parts.append(text_part(text[at:]))
     if not any(part["loss"] for part in parts):  # spoken from its beginning to its end: the last span stays text
         return interleaved(document, spans[:-1])
     return parts
@@ -67,6 +69,6 @@ def readable(row: Row) -> str:
     """A sequence for people: «heard», and what is not learnt in brackets."""
     shown = []
     for part in row["parts"]:
-        text = f"«{part['text']}»" if part["utt_id"] else part["text"] if part["loss"] else f"[{part['text']}]"
+        text = f"«{part['text'].strip()}»" if part["utt_id"] else part["text"] if part["loss"] else f"[{part['text']}]"
         shown.append(text)
     return f"## {row['seq_id']} ({row['kind']}, {row['n_words']} words)\n\n{' '.join(shown)}\n"

@@ -1,9 +1,17 @@
 """Interleaving: joined again the document is whole, only text is learnt, and the shares are kept."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.common.errors import InserterError
+from stages.common.files import read_table, write_table
+from stages.common.params import load
+from stages.common.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UNSEEN, VERIFIED
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
+from stages.interleave.stage import main
 
 TEXT = "Fellow citizens, the state of the Union is good.  It was\nnot always so; we remember it well. And now we go on."
 
@@ -28,10 +36,15 @@ def test_parts_joined_are_the_document(borders):
     pairs = list(zip(borders[::2], borders[1::2], strict=False))
     spans = [span(words[a][0], words[b - 1][1], i) for i, (a, b) in enumerate(pairs)]
     parts = interleaved(document(), spans)
-    assert " ".join(part["text"] for part in parts).split() == TEXT.split()
+    assert "".join(part["text"] for part in parts) == TEXT
     assert [part["utt_id"] for part in parts if part["utt_id"]] == [s["utt_id"] for s in spans]
     assert all(part["loss"] == (part["utt_id"] is None) for part in parts)
     assert all(part["text"] == part["text"].rstrip() for part in parts)
+
+
+def test_a_document_may_end_in_blanks():
+    parts = interleaved(document(TEXT + "\n"), [span(0, 16)])
+    assert "".join(part["text"] for part in parts) == TEXT + "\n"
 
 
 def test_something_is_always_learnt():
@@ -60,3 +73,63 @@ def test_a_speech_task_transcribes_with_a_prefix_or_continues():
 def test_the_dump_can_be_read():
     row = sequence(document(), "d-i", "interleaved", interleaved(document(), [span(0, 16)]))
     assert "«Fellow citizens,»  the state of the Union" in readable(row)
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict]]:
+    """Forty documents of two spans each, the first four held out; one clip in ten is not clean."""
+    root = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    documents, spans, clean = [], [], []
+    for n in range(40):
+        doc = f"d{n:02d}"
+        split = "heldout" if n < 4 else "train"
+        documents.append({"doc_id": doc, "split": split, "text": TEXT, "n_words": len(TEXT.split())})
+        for k, (start, end) in enumerate([(0, 48), (64, 83)]):
+            utt_id = f"{doc}-{k:03d}"
+            values = {"utt_id": utt_id, "doc_id": doc, "split": split, "level": "word", "written": TEXT[start:end]}
+            spans.append({**values, "start": start, "end": end})
+            if (2 * n + k) % 10 != 9:
+                clean.append({"utt_id": utt_id, "doc_id": doc})
+            if split == "heldout" and k == 0 and n != 2:
+                clean.append({"utt_id": utt_id + UNSEEN, "doc_id": doc})
+    return {"documents": documents, "spans": spans, "clean": clean}
+
+
+def write(tables: dict[str, list[dict]]) -> None:
+    half = len(tables["documents"]) // 2
+    for number, rows in enumerate([tables["documents"][:half], tables["documents"][half:]]):
+        write_table(f"data/corpus/documents-{number:05d}.parquet", rows, DOCUMENTS)
+    write_table("data/segment/spans.parquet", tables["spans"], SPANS)
+    write_table("data/verify/clean.parquet", tables["clean"], VERIFIED)
+
+
+def test_only_clean_clips_are_used_and_every_span_is_accounted_for(tables):
+    write(tables)
+    report = main(load())
+    rows = read_table("data/interleave/sequences.parquet", SEQUENCES)
+    used = [part["utt_id"] for row in rows for part in row["parts"] if part["utt_id"]]
+    clean = {row["utt_id"] for row in tables["clean"]}
+    assert set(used) <= clean and len(used) == len(set(used)) == report["spans"]["in_sequences"]
+    counts = report["spans"]
+    assert counts["all"] == 80 and counts["clean"] == 72
+    assert counts["clean"] == counts["in_sequences"] + counts["in_heldout"] + counts["not_used"]
+    assert {row["doc_id"] for row in rows}.isdisjoint({"d00", "d01", "d02", "d03"}), "held-out text is never learnt"
+
+
+def test_a_held_out_context_has_its_clip_in_an_unseen_voice_where_there_is_one(tables):
+    write(tables)
+    assert main(load())["heldout_in_unseen_voice"] == 3
+    rows = {row["doc_id"]: row for row in read_table("data/interleave/heldout.parquet", HELDOUT)}
+    assert rows["d00"]["unseen_utt_id"] == "d00-000" + UNSEEN and rows["d02"]["unseen_utt_id"] is None
+    assert {row["other_doc_id"] for row in rows.values()} == set(rows), "each is the baseline of another"
+    assert all(row["other_doc_id"] != doc for doc, row in rows.items())
+
+
+def test_tables_of_different_runs_are_refused(tables):
+    tables["clean"].insert(0, {"utt_id": "gone-000", "doc_id": "gone"})
+    write(tables)
+    with pytest.raises(InserterError, match=r"clean\.parquet has rows of gone.*dvc repro"):
+        main(load())
+    assert not Path("data/interleave").exists(), "nothing half-made is published"

@@ -1,0 +1,110 @@
+"""The stage: documents, spans and clean clips to training sequences and held-out contexts, in one pass over the corpus."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from stages.common.errors import InserterError
+from stages.common.files import atomic, publish, write_batches, write_table
+from stages.common.params import Params
+from stages.common.paths import DATA, WORK
+from stages.common.tables import HELDOUT, SEQUENCES
+from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task, text_part
+from stages.interleave.join import Entry, Row, entries
+
+GROUPS = {"interleaved": "interleaved", "transcribe": "speech_tasks", "continue": "speech_tasks", "text": "text"}
+SHOWN = 12  # sequences in the readable dump
+
+
+def main(params: Params) -> dict[str, Any]:
+    """data/interleave/: sequences.parquet, heldout.parquet, sample.md. Memory: one document, and the held-out contexts."""
+    mixer = _Mixer(params)
+    folder = WORK / "interleave" / "out"
+    write_batches(folder / "sequences.parquet", mixer.sequences(tqdm(entries(), desc="interleave", unit="document")), SEQUENCES)
+    if not mixer.kinds:
+        raise InserterError("no training sequence could be made", "Look at reports/verify.json: all clips may be quarantined")
+    heldout = mixer.heldout
+    if len(heldout) < 2:
+        raise InserterError(f"{len(heldout)} held-out contexts, at least 2 are needed", "Raise corpus.heldout_documents")
+    others = [{**row, "other_doc_id": heldout[(i + 1) % len(heldout)]["doc_id"]} for i, row in enumerate(heldout)]
+    write_table(folder / "heldout.parquet", others, HELDOUT)
+    atomic(folder / "sample.md", lambda path: path.write_text("\n".join(mixer.shown), encoding="utf-8"))
+    publish(folder, DATA / "interleave")
+    return mixer.metrics()
+
+
+class _Mixer:
+    """Turns each training document into what is furthest behind its share of the words, and counts."""
+
+    def __init__(self, params: Params) -> None:
+        self.p = params.interleave
+        self.heldout_words = params.segment.continuation_words
+        mixture = self.p.mixture
+        shares = {"interleaved": mixture.interleaved, "speech_tasks": mixture.speech_tasks, "text": mixture.text}
+        self.shares = {group: share for group, share in shares.items() if share > 0}
+        self.words: Counter[str] = Counter(dict.fromkeys(self.shares, 0))
+        self.kinds: Counter[str] = Counter()
+        self.spans: Counter[str] = Counter()
+        self.heldout: list[Row] = []  # corpus.heldout_documents at most
+        self.shown: list[str] = []
+
+    def sequences(self, documents: Iterable[Entry], size: int = 1024) -> Iterator[list[Row]]:
+        """The rows of SEQUENCES, about `size` at a time; held-out documents go to `self.heldout`."""
+        batch: list[Row] = []
+        for entry in documents:
+            self.spans["all"] += entry.n_spans
+            self.spans["clean"] += len(entry.spans)
+            if entry.document["split"] == "train":
+                batch += self._count(self._made_of(entry))
+            elif entry.spans:
+                self.heldout.append(self._context(entry))
+            if len(batch) >= size:
+                yield batch
+                batch = []
+        yield batch
+
+    def _made_of(self, entry: Entry) -> list[Row]:
+        document, spans = entry.document, entry.spans
+        groups = self.shares if spans else [g for g in self.shares if g == "text"]
+        if not groups:
+            return []  # no clip of it is clean and no plain text is wanted
+        group = min(groups, key=lambda g: self.words[g] / self.shares[g])
+        if group == "interleaved":
+            return [sequence(document, f"{document['doc_id']}-i", "interleaved", interleaved(document, spans))]
+        if group == "speech_tasks":
+            p = self.p
+            return [speech_task(document, span, p.seed, p.transcribe_share, p.continuation_words) for span in spans]
+        return [sequence(document, f"{document['doc_id']}-x", "text", [text_part(document["text"])])]
+
+    def _count(self, rows: list[Row]) -> list[Row]:
+        for row in rows:
+            self.kinds[row["kind"]] += 1
+            self.words[GROUPS[row["kind"]]] += row["n_words"]
+            self.spans["used"] += sum(part["utt_id"] is not None for part in row["parts"])
+            if len(self.shown) < SHOWN:
+                self.shown.append(readable(row))
+        return rows
+
+    def _context(self, entry: Entry) -> Row:
+        """The context that is heard or read, and what follows it."""
+        span = entry.spans[0]
+        after = first_words(entry.document["text"][span["end"] :], self.heldout_words)
+        clips = {"utt_id": span["utt_id"], "unseen_utt_id": entry.unseen(span)}
+        return {"doc_id": entry.document["doc_id"], **clips, "context": span["written"], "continuation": after}
+
+    def metrics(self) -> dict[str, Any]:
+        """spans: all = clean + those whose clip is in quarantine; clean = in_sequences + in_heldout + not_used."""
+        total = self.words.total()
+        clean, used, heldout = self.spans["clean"], self.spans["used"], len(self.heldout)
+        return {
+            "sequences": self.kinds.total(),
+            "by_kind": dict(self.kinds),
+            "words": total,
+            "share_of_words": {group: count / total for group, count in self.words.items()},
+            "spans": {"all": self.spans["all"], "clean": clean, "in_sequences": used, "in_heldout": heldout,
+                      "not_used": clean - used - heldout},
+            "heldout_contexts": heldout,
+            "heldout_in_unseen_voice": sum(row["unseen_utt_id"] is not None for row in self.heldout),
+        }  # fmt: skip
