@@ -57,7 +57,7 @@ class SoftTokenAdapter(nn.Module):
         self.norm = nn.LayerNorm(hidden_size)
         self.query = nn.Linear(hidden_size, lm_width)
         self.blank = nn.Linear(hidden_size, 1)
-        self.scale = nn.Parameter(torch.tensor(10.0))
+        self.scale = nn.Parameter(torch.full((1,), 10.0))  # FSDP shards no scalar
 
     def hidden(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(clips, frames / stride, hidden_size) from encoder states (clips, frames, width)."""

@@ -201,7 +201,8 @@ class Warmup(Section):
 
 
 class Pretrain(Section):
-    """batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between two resume points."""
+    """batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between two resume points, of which
+    the last keep_checkpoints are kept."""
 
     seed: Seed
     adapter: Adapter
@@ -213,6 +214,7 @@ class Pretrain(Section):
     ctc_weight: Annotated[float, Field(ge=0)]
     precision: Literal["bf16", "fp32"]
     checkpoint_steps: Positive
+    keep_checkpoints: Positive
 
 
 class Sft(Section):
@@ -232,6 +234,7 @@ class Sft(Section):
     optimizer: Optimizer
     precision: Literal["bf16", "fp32"]
     checkpoint_steps: Positive
+    keep_checkpoints: Positive
 
 
 class Variants(Section):

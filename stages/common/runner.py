@@ -1,5 +1,6 @@
 """How a stage runs: `python -m stages.NAME` is `run_stage("NAME", main)`."""
 
+import os
 import sys
 import threading
 import time
@@ -57,6 +58,9 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path 
     start = time.monotonic()
     sampler = SystemSampler()
     try:
+        if int(os.environ.get("RANK", "0")) > 0:  # one of many processes under torchrun: the first one locks and reports
+            main(load())
+            return
         with stage_lock(WORK / f"{name}.lock"):
             sampler.start()
             metrics = main(load())

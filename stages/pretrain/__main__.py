@@ -1,5 +1,6 @@
 """`python -m stages.pretrain`: sequences and clips to data/pretrain/model."""
 
+import copy
 from typing import Any
 
 from safetensors.torch import load_file, save_file
@@ -9,12 +10,13 @@ from stages.common.errors import InserterError
 from stages.common.files import read_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
-from stages.common.runner import run_stage, say
+from stages.common.runner import say
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
 from stages.common.training.batches import example, packed_phase
 from stages.common.training.heldout import continuation, text_loss
-from stages.common.training.loop import Outcome, merge_lora, train, write_curve
-from stages.common.training.models import new_model, save_model
+from stages.common.training.loop import Outcome, train, write_curve
+from stages.common.training.models import made_whole, new_model, save_model
+from stages.common.training.processes import from_main, full_state, join, main_first, rank, run_training_stage
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder, code
 from stages.pretrain import warmup
@@ -34,25 +36,30 @@ def warm_up(
         say("warm-up: already done")
         return Outcome(done["curve"], done["skipped"])
     model.requires_grad_(False)
-    model.adapter.requires_grad_(True)
-    outcome = train(model.adapter, warmup.phase(params, model, states, warmup.targets(processor, rows), rows), work)
-    save_file(model.adapter.state_dict(), path)
-    work.mark("warmup", {"curve": outcome.curve, "skipped": outcome.skipped})
+    adapter = copy.deepcopy(model.adapter).requires_grad_(True)
+    outcome = train(adapter, warmup.phase(params, adapter, model, states, warmup.targets(processor, rows), rows), work)
+    learnt = from_main(full_state(adapter))
+    model.adapter.load_state_dict(learnt)
+    if rank() == 0:
+        save_file(learnt, path)
+        work.mark("warmup", {"curve": outcome.curve, "skipped": outcome.skipped})
     return outcome
 
 
 def main(params: Params) -> dict[str, Any]:
     p = params.pretrain
+    join()
     clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     train_clips = [row for row in clips if row["split"] == "train"]
     if not train_clips:
         raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
-    work = WorkFolder(
-        "pretrain", {"pretrain": p.model_dump(), "assets": params.assets.model_dump()},
-        [DATA / "interleave", DATA / "verify" / "clean.parquet", *code("models", "stages.pretrain", "stages.common.training")],
-    )  # fmt: skip
+    with main_first():
+        work = WorkFolder(
+            "pretrain", {"pretrain": p.model_dump(), "assets": params.assets.model_dump()},
+            [DATA / "interleave", DATA / "verify" / "clean.parquet", *code("models", "stages.pretrain", "stages.common.training")],
+        )  # fmt: skip
     model, processor = new_model(params.assets, p.adapter, p.seed)
     states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
     before = text_loss(model, processor, heldout, states, p.precision)
@@ -61,7 +68,9 @@ def main(params: Params) -> dict[str, Any]:
     error = warmup.token_error(model, processor, states, context_clips) if warmed else None
     examples = [example(processor, row["parts"], end=row["kind"] == "transcribe") for row in sequences]
     outcome = train(model, packed_phase("pretrain", p, model, examples, states), work)
-    merge_lora(model)
+    model = made_whole(model, p.trainable, lambda: new_model(params.assets, p.adapter, p.seed)[0])
+    if rank() > 0:
+        return {}  # the main process measures and writes
     measured = continuation(model, processor, heldout, states, p.precision)
     after = text_loss(model, processor, heldout, states, p.precision)
     save_model(model, processor, work / "out" / "model")
@@ -81,4 +90,4 @@ def main(params: Params) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage("pretrain", main)
+    run_training_stage("pretrain", main)

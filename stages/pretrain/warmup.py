@@ -52,8 +52,10 @@ def plan(rows: list[dict[str, Any]], steps: int, batch_seconds: float, seed: int
 
 
 def phase(
-    params: Params, model: InserterForConditionalGeneration, states: States, spelled: dict[str, list[int]], rows: list[dict]
-) -> Phase:
+    params: Params, adapter: SoftTokenAdapter, model: InserterForConditionalGeneration, states: States,
+    spelled: dict[str, list[int]], rows: list[dict],
+) -> Phase:  # fmt: skip
+    """What `adapter` learns, a copy of the model's: the LM's table is `model`'s."""
     p = params.pretrain
     batches = plan(rows, p.warmup.steps, p.warmup.batch_seconds, p.seed)
     vocabulary = model.config.text_config.vocab_size
@@ -62,17 +64,16 @@ def phase(
         mine = batches[step][rank::world]
         tokens = sum(len(spelled[clip]) for clip in batches[step])
         if not mine:
-            return sum(q.sum() for q in model.adapter.parameters()) * 0.0, tokens, 0  # type: ignore[return-value]
+            return sum(q.sum() for q in adapter.parameters()) * 0.0, tokens, 0  # type: ignore[return-value]
         negatives = np_rng(p.seed, "negatives", step).integers(0, vocabulary, p.warmup.negatives)
         padded, lengths = batch([states[clip] for clip in mine], model.device)
         own = [spelled[clip] for clip in mine]
-        adapter = cast(SoftTokenAdapter, model.adapter)
         mean = adapter.ctc_loss(padded, lengths, own, model.table, torch.from_numpy(negatives))
         return mean * sum(map(len, own)), tokens, int(lengths.sum())
 
     return Phase(
-        "warmup", p.warmup.steps, [{"params": list(model.adapter.parameters()), "lr": p.warmup.lr}], loss,
-        p.optimizer.weight_decay, p.optimizer.clip, p.optimizer.warmup_share, p.precision, 5 * p.checkpoint_steps,
+        "warmup", p.seed, p.warmup.steps, [(adapter, p.warmup.lr)], loss, p.optimizer.weight_decay, p.optimizer.clip,
+        p.optimizer.warmup_share, p.precision, 5 * p.checkpoint_steps, p.keep_checkpoints,
     )  # fmt: skip
 
 

@@ -7,13 +7,13 @@ from stages.common.errors import InserterError
 from stages.common.files import read_table, write_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
-from stages.common.runner import run_stage
 from stages.common.seeds import rng
 from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
 from stages.common.training.batches import Example, chat_example, example, packed_phase
 from stages.common.training.heldout import losses, mean, text_loss
-from stages.common.training.loop import merge_lora, train, write_curve
-from stages.common.training.models import for_answers, new_model, save_model, saved_model
+from stages.common.training.loop import train, write_curve
+from stages.common.training.models import for_answers, made_whole, new_model, save_model, saved_model
+from stages.common.training.processes import join, main_first, rank, run_training_stage
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder, code
 from stages.sft.pairs import answered, prompts, spoken
@@ -86,19 +86,21 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
 
 def main(params: Params) -> dict[str, Any]:
     p = params.sft
+    join()
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
-    work = WorkFolder(
-        "sft", {
-            "sft": p.model_dump(), "assets": params.assets.model_dump(),
-            "voices": [v.model_dump() for v in params.synthesize.voices],
-        },
-        [
-            DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
-            *code("models", "stages.sft", "stages.common.training", "stages.common.prompts", "stages.common.tts"),
-        ],
-    )  # fmt: skip
-    counts = make_pairs(params, work)
+    with main_first():
+        work = WorkFolder(
+            "sft", {
+                "sft": p.model_dump(), "assets": params.assets.model_dump(),
+                "voices": [v.model_dump() for v in params.synthesize.voices],
+            },
+            [
+                DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
+                *code("models", "stages.sft", "stages.common.training", "stages.common.prompts", "stages.common.tts"),
+            ],
+        )  # fmt: skip
+        counts = make_pairs(params, work)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
     clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
     model, processor = saved_model(DATA / "pretrain" / "model")
@@ -111,7 +113,9 @@ def main(params: Params) -> dict[str, Any]:
     chat = chat_examples(params, processor, taught)
     examples = chat + replayed(params, processor, chat)
     outcome = train(model, packed_phase("sft", p, model, examples, states), work)
-    merge_lora(model)
+    model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
+    if rank() > 0:
+        return {}  # the main process measures and writes
     after = {"pairs": pair_loss(params, model, processor, kept_out, states),
              "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
     save_model(model, processor, work / "out" / "model")
@@ -130,4 +134,4 @@ def main(params: Params) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage("sft", main)
+    run_training_stage("sft", main)

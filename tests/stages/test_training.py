@@ -1,6 +1,7 @@
 """Training: a resume is exact, the order depends on the seed alone, and the gap is the honest one."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,8 +20,9 @@ from stages.common.params import Optimizer, Trainable
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
 from stages.common.training.batches import example, packed_loss, plan, to_sequences
 from stages.common.training.heldout import context_example, gap_closed
-from stages.common.training.loop import Phase, groups_of, merge_lora, schedule, train
+from stages.common.training.loop import Phase, train
 from stages.common.training.states import batch
+from stages.common.training.trainable import merge_lora, parts_of, schedule
 from stages.common.work import WorkFolder, code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +91,7 @@ def make_phase(model, processor, steps, lm="full"):
     optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
     trainable = Trainable(adapter=True, encoder=False, lm=lm)
     loss = packed_loss(model, examples, plan(examples, steps, 60, 1), states_of([f"u{i}" for i in range(8)]))
-    return Phase("p", steps, groups_of(model, trainable, optimizer), loss, 0.01, 1.0, 0.1, "fp32", 4)
+    return Phase("p", 1, steps, parts_of(model, trainable, optimizer), loss, 0.01, 1.0, 0.1, "fp32", 4, 2)
 
 
 def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypatch):
@@ -116,6 +118,24 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypat
     resumed = run("b")
     assert [row["step"] for row in resumed] == list(range(10))
     assert resumed == undisturbed
+
+
+def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tiny_model, tmp_path, monkeypatch, capfd):
+    processor = InserterProcessor.from_pretrained(tiny_model)
+    monkeypatch.chdir(tmp_path)
+
+    def run(key):
+        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+        work = WorkFolder("test", key)
+        return train(model, make_phase(model, processor, 14), work).curve, work / "p-checkpoints"
+
+    undisturbed, folder = run("a")
+    assert [p.name for p in sorted(folder.iterdir())] == ["step-000008", "step-000012"], "the last two are kept"
+    data = next((folder / "step-000012").glob("*.distcp"))
+    data.write_bytes(data.read_bytes()[:-100])
+    assert run("a")[0] == undisturbed
+    said = capfd.readouterr()
+    assert "step-000012 is not whole and is passed over" in said.err and "going on from step 8" in said.out
 
 
 def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, monkeypatch):
@@ -190,20 +210,22 @@ def workspace(folder: Path, lm: Path, encoder: Path) -> Path:
 
 def pretrain(folder: Path) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "stages.pretrain"], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "stages.pretrain"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
-def test_the_stage_killed_in_pretraining_ends_with_the_same_curve(tiny_lm, tiny_encoder, tmp_path):
-    """kill -9 after a resume point was written: the warm-up and the encoding are not done again, the curve is the same."""
+def test_the_stage_killed_at_three_random_steps_ends_with_the_same_curve(tiny_lm, tiny_encoder, tmp_path):
+    """kill -9 of the process group: the warm-up and the encoding are not done again, every loss is bit for bit the same."""
     calm = workspace(tmp_path / "calm", tiny_lm, tiny_encoder)
     assert pretrain(calm).wait(300) == 0
     killed = workspace(tmp_path / "killed", tiny_lm, tiny_encoder)
-    process = pretrain(killed)
-    while not list(killed.glob(".work/pretrain/*/pretrain-checkpoints/step-*")):
-        assert process.poll() is None, "it ended before a resume point was seen: raise the number of steps"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    for step in sorted(random.Random(5).sample(range(3, 36), 3)):
+        process = pretrain(killed)
+        while not any(int(p.name[-6:]) >= step for p in killed.glob(".work/pretrain/*/pretrain-checkpoints/step-*")):
+            assert process.poll() is None, "it ended before a resume point was seen: raise the number of steps"
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert not (killed / "data/pretrain").exists() and not (killed / "reports/pretrain.json").exists(), "nothing half-written"
     encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
     adapter = next(killed.glob(".work/pretrain/*/adapter.safetensors")).stat().st_mtime_ns

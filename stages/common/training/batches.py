@@ -12,8 +12,9 @@ from models.configuration import AUDIO, AUDIO_BOS, AUDIO_EOS
 from models.modeling import IGNORE, Sequence
 from stages.common.params import Pretrain, Sft
 from stages.common.seeds import rng
-from stages.common.training.loop import Phase, groups_of
+from stages.common.training.loop import Phase
 from stages.common.training.states import States, batch
+from stages.common.training.trainable import parts_of
 
 SPEECH_TAIL = 2  # <|audio_bos|> and <|audio_eos|>
 
@@ -133,6 +134,6 @@ def packed_phase(
     s, o = settings, settings.optimizer
     steps = plan(examples, s.steps, s.batch_positions, s.seed)
     return Phase(
-        name, s.steps, groups_of(model, s.trainable, o), packed_loss(model, examples, steps, states),
-        o.weight_decay, o.clip, o.warmup_share, s.precision, s.checkpoint_steps,
+        name, s.seed, s.steps, parts_of(model, s.trainable, o), packed_loss(model, examples, steps, states),
+        o.weight_decay, o.clip, o.warmup_share, s.precision, s.checkpoint_steps, s.keep_checkpoints,
     )  # fmt: skip

@@ -1,9 +1,8 @@
-"""The training loop: accelerate carries devices, processes and precision; ours are the order, the resume points and the curve."""
+"""The training loop: accelerate carries device and precision, FSDP2 many processes; ours are the order, the resume points and
+the curve."""
 
 import csv
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,8 +15,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.common.errors import InserterError
-from stages.common.files import atomic, publish, read_json, write_json
-from stages.common.params import Optimizer
+from stages.common.files import atomic
+from stages.common.seeds import derive
+from stages.common.training.checkpoints import Checkpoints
+from stages.common.training.processes import join, rank, shard, summed, world
+from stages.common.training.trainable import Parts, groups, schedule
 from stages.common.work import WorkFolder
 
 LIMIT_NOT_FINITE = 5
@@ -30,14 +32,16 @@ class Phase:
     positions of this share): the gradient is that of the mean over the step, whatever the number of processes."""
 
     name: str
+    seed: int  # of what is random in the model (dropout); the order of the data is in `loss`
     steps: int
-    groups: list[dict[str, Any]]  # parameter groups with their rates
+    parts: Parts
     loss: Callable[[int, int, int], tuple[Tensor, int, int]]
     weight_decay: float
     clip: float
     warmup_share: float
     precision: str
     checkpoint_steps: int
+    keep_checkpoints: int
 
 
 @dataclass
@@ -60,43 +64,8 @@ class Outcome:
         }
 
 
-def groups_of(model: Any, trainable: Any, optimizer: Optimizer) -> list[dict[str, Any]]:
-    """Parameter groups for what is trained; everything else is frozen."""
-    model.requires_grad_(False)
-    chosen = []
-    if trainable.adapter:
-        chosen.append((model.adapter, optimizer.adapter_lr))
-    if trainable.encoder:
-        chosen.append((model.encoder, optimizer.encoder_lr))
-    if trainable.lm == "lora":
-        from peft import LoraConfig, get_peft_model
-
-        model.language_model = get_peft_model(model.language_model, LoraConfig(target_modules="all-linear"))
-        chosen.append((model.language_model, optimizer.lm_lr))
-    elif trainable.lm == "full":
-        chosen.append((model.language_model, optimizer.lm_lr))
-    for part, _ in chosen:
-        if trainable.lm != "lora" or part is not model.language_model:
-            part.requires_grad_(True)
-    return [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate} for part, rate in chosen]
-
-
-def merge_lora(model: Any) -> None:
-    """LoRA's matrices into the LM's weights, so that what is saved is an ordinary model."""
-    if hasattr(model.language_model, "merge_and_unload"):
-        model.language_model = model.language_model.merge_and_unload()
-
-
-def schedule(step: int, steps: int, warmup_share: float) -> float:
-    """Linear warm-up, then cosine to 10 %."""
-    warmup = max(1, round(steps * warmup_share))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
 class _Share(nn.Module):
-    """The loss of a step as a forward pass, so that DDP sees it."""
+    """The loss of a step as the forward pass of one module, which is what FSDP gathers the weights for."""
 
     def __init__(self, model: nn.Module, loss: Callable) -> None:
         super().__init__()
@@ -108,33 +77,30 @@ class _Share(nn.Module):
 
 
 def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
-    """Run `phase` to its end, from its last resume point if there is one. The same inputs give the same curve, killed or not."""
+    """Run `phase` to its end, from its last checkpoint if there is one. The same inputs give the same curve, killed or not.
+
+    Over many processes the weights of `model` are sharded from here on (`full_state` makes them whole).
+    """
+    join()
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
-    optimizer = torch.optim.AdamW(phase.groups, betas=(0.9, 0.98), weight_decay=phase.weight_decay)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, phase.steps, phase.warmup_share))
-    share, optimizer = accelerator.prepare(_Share(model, phase.loss), optimizer)
-    folder = work / f"{phase.name}-checkpoints"
-    outcome, first = _resume(accelerator, scheduler, folder)
-    trained = [p for group in optimizer.param_groups for p in group["params"]]
-    rank, world = accelerator.process_index, accelerator.num_processes
-    start = time.monotonic()
+    share = _Share(model, phase.loss)
+    shard(share, accelerator.device.type)
+    optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay)
+    checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
+    record = checkpoints.load(share, optimizer) or {"step": 0, "curve": [], "skipped": 0}
+    first, outcome = record["step"], Outcome(record["curve"], record["skipped"])
+    if first:
+        accelerator.print(f"{phase.name}: going on from step {first}")
     model.train()
-    bar = tqdm(range(first, phase.steps), initial=first, total=phase.steps, desc=phase.name, unit="step",
-               disable=not accelerator.is_main_process)  # fmt: skip
+    start, done = time.monotonic(), 0
+    bar = tqdm(range(first, phase.steps), initial=first, total=phase.steps, desc=phase.name, unit="step", disable=rank() > 0)
     for step in bar:
-        with accelerator.autocast():
-            loss, tokens, positions = share(step, rank, world)
-            loss = loss / max(1, tokens)
-        accelerator.backward(loss * world)  # DDP takes the mean of the processes, the step's loss is their sum
-        norm = float(accelerator.clip_grad_norm_(trained, phase.clip) or 0.0)
-        totals = accelerator.reduce(torch.tensor([loss.item(), positions], dtype=torch.float64, device=accelerator.device), "sum")
-        finite = math.isfinite(totals[0]) and math.isfinite(norm)
-        if finite:
-            optimizer.step()
-            outcome.curve.append(
-                {"step": step, "loss": float(totals[0]), "positions": int(totals[1]), "tokens": tokens,
-                 "lr": float(scheduler.get_last_lr()[0]), "gradient_norm": norm}
-            )  # fmt: skip
+        torch.manual_seed(derive(phase.seed, phase.name, step, rank()))
+        row = _step(accelerator, share, optimizer, phase, step)
+        if row:
+            outcome.curve.append(row)
+            done += int(row["positions"])
+            bar.set_postfix(loss=f"{row['loss']:.3f}", positions_s=f"{done / (time.monotonic() - start):.0f}")
         else:
             outcome.skipped += 1
             if outcome.skipped > LIMIT_NOT_FINITE:
@@ -142,54 +108,37 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
                     f"{phase.name}: the loss was not finite in {outcome.skipped} steps, the last of them {step}",
                     "Lower the learning rates or train in fp32",
                 )
-        scheduler.step()
-        optimizer.zero_grad()
-        seconds = time.monotonic() - start
-        done = sum(row["positions"] for row in outcome.curve if row["step"] >= first)
-        bar.set_postfix(loss=f"{float(totals[0]):.3f}", positions_s=f"{done / seconds:.0f}")
         if (step + 1) % phase.checkpoint_steps == 0 and step + 1 < phase.steps:
-            _checkpoint(accelerator, scheduler, folder, step + 1, outcome)
-    if outcome.curve and outcome.curve[-1]["step"] >= first:
-        done = sum(row["positions"] for row in outcome.curve if row["step"] >= first)
-        outcome.speed = done / (time.monotonic() - start)
+            checkpoints.save(step + 1, share, optimizer, {"curve": outcome.curve, "skipped": outcome.skipped})
+    outcome.speed = done / (time.monotonic() - start) if done else None
     optimizer.zero_grad()
     accelerator.free_memory()
     return outcome
 
 
-def _checkpoint(accelerator: Accelerator, scheduler: Any, folder: Path, step: int, outcome: Outcome) -> None:
-    """Write a resume point beside the last one, rename it into place, then drop the last one."""
-    new = folder / ".new"
-    if accelerator.is_main_process:
-        shutil.rmtree(new, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(new), safe_serialization=True)
-    if accelerator.is_main_process:
-        write_json(
-            new / "position.json",
-            {"step": step, "curve": outcome.curve, "skipped": outcome.skipped, "scheduler": scheduler.state_dict()["last_epoch"]},
-        )
-        for file in new.iterdir():
-            with file.open("rb+") as handle:
-                os.fsync(handle.fileno())
-        publish(new, folder / f"step-{step:06d}")
-        for old in sorted(folder.glob("step-*"))[:-1]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-
-
-def _resume(accelerator: Accelerator, scheduler: Any, folder: Path) -> tuple[Outcome, int]:
-    points = sorted(folder.glob("step-*"))
-    if not points:
-        return Outcome(), 0
-    position = read_json(points[-1] / "position.json")
-    accelerator.load_state(str(points[-1]))
-    scheduler.last_epoch = position["scheduler"]
-    for group, base, rate in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
-        group["lr"] = base * rate(scheduler.last_epoch)
-    scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
-    accelerator.print(f"going on from step {position['step']} ({points[-1]})")
-    return Outcome(position["curve"], position["skipped"]), position["step"]
+def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Phase, step: int) -> dict[str, float] | None:
+    """One step's row of the curve; None where loss or gradient is not finite, and then nothing is learnt."""
+    scale = schedule(step, phase.steps, phase.warmup_share)
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * scale
+    with accelerator.autocast():
+        loss, tokens, positions = share(step, rank(), world())
+        loss = loss / max(1, tokens)
+    accelerator.backward(loss * world())  # FSDP takes the mean of the processes, the step's loss is their sum
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    length: Any = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
+    norm = float(length.full_tensor() if hasattr(length, "full_tensor") else length)
+    total, positions = summed(loss.item(), positions)
+    finite = math.isfinite(total) and math.isfinite(norm)
+    if finite:
+        optimizer.step()
+    optimizer.zero_grad()
+    if not finite:
+        return None
+    return {
+        "step": step, "loss": total, "positions": int(positions), "tokens": tokens,
+        "lr": float(optimizer.param_groups[0]["lr"]), "gradient_norm": norm,
+    }  # fmt: skip
 
 
 def write_curve(path: Path, curve: list[dict[str, float]]) -> None:

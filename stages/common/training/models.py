@@ -1,6 +1,7 @@
 """A speech LLM on this machine's device: new from its parts, or as it was saved."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import torch
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.assets import encoder_folder, lm_folder
-from stages.common.params import Adapter, Assets
+from stages.common.params import Adapter, Assets, Trainable
+from stages.common.training.processes import full_state, rank, world
+from stages.common.training.trainable import merge_lora, with_lora
 
 Pair = tuple[InserterForConditionalGeneration, InserterProcessor]
 
@@ -35,6 +38,25 @@ def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
 def saved_model(folder: Path) -> Pair:
     model = InserterForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     return _placed(model), InserterProcessor.from_pretrained(folder)
+
+
+def made_whole(
+    model: InserterForConditionalGeneration, trainable: Trainable, fresh: Callable[[], InserterForConditionalGeneration]
+) -> InserterForConditionalGeneration:
+    """A trained model as an ordinary one: LoRA merged, and sharded weights gathered into a `fresh` model of process 0.
+
+    The other processes get theirs back as it is: call it in all of them.
+    """
+    if world() > 1:
+        state = full_state(model)
+        if rank() > 0:
+            return model
+        model = fresh()
+        if trainable.lm == "lora":
+            with_lora(model)
+        model.load_state_dict(state)
+    merge_lora(model)
+    return model
 
 
 def save_model(model: InserterForConditionalGeneration, processor: InserterProcessor, folder: Path) -> None:

@@ -18,6 +18,7 @@ from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.audio import read_clip
 from stages.common.files import atomic, fingerprint, read_json, write_json
 from stages.common.paths import WORK
+from stages.common.training.processes import barrier, rank, world
 
 CHUNK = 256  # clips a file: the unit of resuming
 BATCH_SECONDS = 60.0
@@ -67,22 +68,24 @@ def encode_clips(
     precision: str,
 ) -> States:
     """The states of all clips of `rows` (utt_id, shard, offset, size, duration) in the folder `shards`, from the cache where
-    they are there. Killed and run again it goes on after the last finished file of 256 clips."""
+    they are there, each process its share. Killed and run again it goes on after the last finished file of 256 clips."""
     table = sorted(rows, key=lambda row: row["duration"])  # like lengths share a batch
     key = fingerprint(encoder_digest(model), precision, [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table])
     folder = WORK / "states" / key
     index: dict[str, tuple[str, int, int]] = {}
-    with tqdm(total=len(table), desc="encode", unit="clip") as bar:
-        for start in range(0, len(table), CHUNK):
-            chunk = table[start : start + CHUNK]
-            name = f"{key}-{start // CHUNK:05d}.f16"
+    names = [f"{key}-{number:05d}.f16" for number in range(-(-len(table) // CHUNK))]
+    with tqdm(total=len(table), desc="encode", unit="clip", disable=rank() > 0) as bar:
+        for number, name in enumerate(names):
+            chunk = table[number * CHUNK : (number + 1) * CHUNK]
             done = folder / f"{name}.json"
-            if not done.exists():
-                write_json(done, _encode_chunk(model, processor, chunk, shards, folder / name, precision, bar))
-            else:
+            if done.exists() or number % world() != rank():
                 bar.update(len(chunk))
-            for utt_id, (first, frames) in read_json(done).items():
-                index[utt_id] = (name, first, frames)
+            else:
+                write_json(done, _encode_chunk(model, processor, chunk, shards, folder / name, precision, bar))
+    barrier()
+    for name in names:
+        for utt_id, (first, frames) in read_json(folder / f"{name}.json").items():
+            index[utt_id] = (name, first, frames)
     return States(folder, index, model.config.audio_config.d_model)
 
 
