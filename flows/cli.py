@@ -63,6 +63,25 @@ def ask(
     print(answer(audio, text, model))
 
 
+@app.command(epilog=_epilog("inserter clip sotu-00012-003 > clip.flac", "inserter clip sotu-00012-003 --original --out voice.flac"))
+def clip(
+    utterance: Annotated[str, typer.Argument(metavar="ID", help="utt_id of any table, or item_id of the benchmark.")],
+    original: Annotated[bool, typer.Option(help="As the voice said it, before noise, room and level.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.flac", help="Default: standard output.")] = None,
+) -> None:
+    """Write the sound of one utterance, clean or quarantined, as FLAC."""
+    from flows.clip import clip as find
+    from stages.common.files import atomic
+
+    if out is None and sys.stdout.isatty():
+        raise InserterError("FLAC is not for a terminal", f"Use `inserter clip {utterance} > clip.flac`, or --out clip.flac")
+    data = find(utterance, original)
+    if out is None:
+        sys.stdout.buffer.write(data)
+    else:
+        atomic(out, lambda path: path.write_bytes(data))
+
+
 @app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
 def promote(
     version: Annotated[int | None, typer.Option(help="Which version. Default: the one with alias challenger.")] = None,
@@ -92,6 +111,21 @@ def assets() -> None:
         size = f"{row['bytes'] / 1e6:.0f}" if row["bytes"] else ""
         table.add_row(row["name"], "yes" if row["ready"] else "no", size, row["licence"], row["where"])
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.command(epilog=_epilog("inserter plan", "inserter plan --overlay docs/paper.yaml --processes 64"))
+def plan(
+    overlay: Annotated[Path | None, typer.Option(help="Parameters laid over params.yaml.")] = None,
+    processes: Annotated[int, typer.Option(help="How many share the weights (FSDP2).", min=1)] = 1,
+    micro_positions: Annotated[int, typer.Option(help="Positions at a time in each process.", min=1)] = 8192,
+) -> None:
+    """Estimate what pre-training takes (parameters, positions, memory, FLOP) without loading a weight."""
+    quiet()
+    from flows.plan import plan as estimate
+    from flows.plan import show
+    from stages.common.params import load
+
+    show(estimate(load(overlay=overlay), processes, micro_positions))
 
 
 def decision_line(decision: dict[str, Any]) -> str:

@@ -128,6 +128,11 @@ def _training() -> Iterator[RenderableType]:
         facts.append(("held-out loss after a context", ", ".join(shown)))
     if isinstance(found["evaluate"].get("gap_closed"), float):
         facts.append(("gap closed (0 deaf, 1 hears as it reads)", f"{found['evaluate']['gap_closed']:.3f}"))
+    unseen = _within(found["evaluate"], "voices", "unseen")
+    if isinstance(_within(unseen, "gap_closed"), float):
+        seen = _number(_within(found["evaluate"], "voices", "seen", "gap_closed"))
+        text = f"seen {seen}, unseen {unseen['gap_closed']:.3f}, over the same {unseen['documents']} documents"
+        facts.append(("gap closed by voices seen and unseen", text))
     yield from _facts("Training", facts)
 
 
@@ -204,6 +209,12 @@ def _next() -> Iterator[RenderableType]:
         ("inserter status", "what is up to date, what changed and why"),
         ("reports/", "every figure of every stage, as JSON"),
     ]
+    pages = {
+        "reports/listen.html": "sequences and clips to listen to",
+        "reports/benchmark.html": "scores, answers and their sound",
+        "reports/data_docs/index.html": "what the gates expect and found",
+    }
+    facts += [(path, text) for path, text in pages.items() if Path(path).exists()]
     if record.registered() or Path("data/sft/model").exists():
         facts.append(("inserter ask AUDIO.wav", "speak to the model"))
     if record.registered():

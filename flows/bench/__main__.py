@@ -7,6 +7,9 @@ from flows.bench.compare import Entry
 from flows.bench.encode import encode_true_length
 from flows.bench.generate import generate
 from flows.bench.score import score
+from flows.bench.synthesize import synthesize_loop, synthesize_scaling
+from flows.bench.train import train_packed
+from flows.bench.verify import verify_packed
 from stages.common.errors import InserterError
 from stages.common.files import read_json, write_json
 from stages.common.paths import REPORTS
@@ -16,6 +19,10 @@ ENTRIES: dict[str, Callable[[], Entry]] = {
     "encode_true_length": encode_true_length,
     "generate": generate,
     "score": score,
+    "synthesize_loop": synthesize_loop,
+    "synthesize_scaling": synthesize_scaling,
+    "train_packed": train_packed,
+    "verify_packed": verify_packed,
 }
 
 

@@ -24,7 +24,7 @@ def generate() -> Entry:
     for_answers(model, e.precision)
     voice = load_voice(params.synthesize.voices[0])
     texts = [prompt.prompt for prompt in write("benchmark", 1, per_type=2)[:ITEMS]]
-    prompts = [Prompt(audio=voice.speak(spoken_form(t))) if n % 2 else Prompt(text=t) for n, t in enumerate(texts)]
+    prompts = [Prompt(audio=voice.speak(spoken_form(t, "en"))) if n % 2 else Prompt(text=t) for n, t in enumerate(texts)]
 
     def batched() -> None:
         generate_answers(model, processor, prompts, e.max_new_tokens, e.batch_size, e.precision)

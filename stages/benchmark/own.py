@@ -13,7 +13,7 @@ from typing import Any
 from stages.benchmark.output import finish
 from stages.benchmark.planned import NO_CLIP, Planned
 from stages.benchmark.variants import plan
-from stages.common import augment, noise, tts, whispering
+from stages.common import tts
 from stages.common.params import Benchmark, BenchmarkItems, Voice
 from stages.common.prompts import Lang, Prompt, generate, generate_adjustment, generate_open
 from stages.common.runner import say
@@ -48,12 +48,11 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         say(f"benchmark: no {variant} variant: {reason}")
     spoken = [item for item in planned.items if item.voice]
     voices, jobs = _voices(spoken), [item.job() for item in spoken]
-    speech = [*sorted(Path(tts.__file__).parent.glob("*.py")), *(Path(str(part.__file__)) for part in (augment, noise, whispering))]
     recipe = {"seed": settings.seed, "jobs": [asdict(job) for job in jobs], "voices": [v.model_dump() for v in voices]}
-    work = WorkFolder("benchmark", recipe, speech)
+    work = WorkFolder("benchmark", recipe, tts.speech_code())
     utterances = tts.speak_all(
         jobs, voices, work / "out", work / "rows", settings.seed,
-        workers=workers, shard_clips=SHARD_CLIPS, label="benchmark", total=len(jobs),
+        workers=workers, shard_clips=SHARD_CLIPS, fingerprint=work.key, label="benchmark", total=len(jobs),
     )  # fmt: skip
     clips = {row["utt_id"]: row for row in utterances}
     failed = [item for item in spoken if clips[item.item_id]["error"]]

@@ -10,6 +10,7 @@ from stages.common.prompts import Prompt
 from stages.common.spoken import spoken_form
 from stages.common.tts import Job
 
+ISO_639 = {"cn": "zh"}  # the benchmark's name for Chinese
 NO_CLIP = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 
@@ -30,8 +31,8 @@ class Planned:
         return f"{first}-{self.prompt.lang}-{self.prompt.key}"
 
     def job(self) -> Job:
-        """For an item with a voice. Chinese prompts are written as they are read, and stay as they are."""
-        spoken = spoken_form(self.text) if self.prompt.lang == "en" else self.text
+        """For an item with a voice."""
+        spoken = spoken_form(self.text, ISO_639.get(self.prompt.lang, self.prompt.lang))
         voice = self.voice.name if self.voice else ""
         return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, voice, self.effect)
 

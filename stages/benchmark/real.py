@@ -10,6 +10,7 @@ from stages.benchmark import clips as clips_code
 from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
+from stages.benchmark.own import prompts
 from stages.benchmark.records import TASKS, VARIANTS, Bad, Kind, Record, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
 from stages.common.errors import InserterError
@@ -53,7 +54,8 @@ def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]
     found = _read(root, files)
     work = _work(root, files, found)
     rows = _rows(found, encode_all(found.sounds, work, workers))
-    metrics = finish(work, target, list(found.prompts.values()), rows, found.quarantined)
+    own = [prompt.record() for prompt in prompts(settings)]  # also kept apart, so that either set can be asked later
+    metrics = finish(work, target, [*own, *found.prompts.values()], rows, found.quarantined)
     absent = _absent(rows)
     return {**metrics, "source": "SpeechInstructBench", "absent": absent, "not_read": not_read, "expected": compare(rows)}
 

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from stages.check.frames import Row, Shards, frame
-from stages.check.rules import Table, above, one_of, present, rows, unique, within
+from stages.check.rules import Table, one_of, present, rows, unique, within
 from stages.common.files import read_json
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
@@ -23,6 +23,8 @@ COLUMNS = [
 AGAIN = "Delete data/benchmark and run `dvc repro benchmark`"
 INCOMPLETE = "See why in reports/benchmark.json and mend the data set, or raise check.max_missing_items"
 TYPES = "Raise benchmark.items_per_type or complete the data set, or raise check.max_missing_types"
+UNHEARD = "See data/benchmark/quarantine.jsonl and benchmark.voices for why so few items can be heard"
+LENGTH = "Listen to them with `inserter clip`; mend the data set, or change check.clip_seconds"
 MUTE = "See data/benchmark/quarantine.jsonl: these items have no audio, though others of their language have"
 
 
@@ -38,7 +40,7 @@ def benchmark(params: Params) -> list[Table]:
             items,
             "item_id",
             (
-                rows("Raise benchmark.items_per_type, or check benchmark.path", low=1),
+                rows("Raise benchmark.items_per_type, or check benchmark.path", low=params.check.min_rows.benchmark),
                 present("item_id", AGAIN),
                 unique("item_id", AGAIN),
                 one_of("task", TASKS, AGAIN),
@@ -49,7 +51,7 @@ def benchmark(params: Params) -> list[Table]:
         ),
         Table("closed", closed, "item_id", (within("instructions", AGAIN, low=1), one_of("kwargs_fit", [True], AGAIN))),
         Table("open", items[items["task"] == "open"], "item_id", (within("questions", AGAIN, low=1),)),
-        *_sound(items, report),
+        *_sound(items, report, params),
         *(_types(closed, lang, params.check.max_missing_types) for lang in sorted(closed["lang"].dropna().unique())),
         Table("variants", _variants(items), "variant", (within("missing_share", INCOMPLETE, high=missing),)),
         Table("absent variants", _absent(closed, report), "variant", (present("reason", AGAIN),)),
@@ -81,7 +83,7 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
     return isinstance(value, list) and len(value) == len(ids) and all(isinstance(item, dict) for item in value)
 
 
-def _sound(items: "pd.DataFrame", report: Row) -> list[Table]:
+def _sound(items: "pd.DataFrame", report: Row, params: Params) -> list[Table]:
     """What is spoken can be heard; only read is a language that has no audio at all, or that the report calls text_only."""
     spoken, silent = items[items["spoken"] == True], items[items["spoken"] == False]  # noqa: E712 (columns)
     written = sorted((set(LANGUAGES) - set(spoken["lang"])) | set(report.get("text_only") or ()))
@@ -91,8 +93,8 @@ def _sound(items: "pd.DataFrame", report: Row) -> list[Table]:
             spoken,
             "item_id",
             (
-                rows("No item can be heard: see data/benchmark/quarantine.jsonl and benchmark.voices", low=1),
-                above("duration", 0.0, AGAIN),
+                rows(UNHEARD, low=params.check.min_rows.spoken),
+                within("duration", LENGTH, *params.check.clip_seconds),
                 one_of("in_shard", [True], AGAIN),
             ),
         ),

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from stages.check import docs
 from stages.check.rules import Rule, Table
 from stages.check.suites import SUITES
 from stages.common.params import Params
@@ -17,8 +18,10 @@ def check(name: str, params: Params) -> dict[str, Any]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)  # type: ignore[assignment]
     tables = SUITES[name](params)
-    expectations = [found for table in tables for found in validate(context, table, params.check.first_ids)]
+    results = [(table, validate(context, table)) for table in tables]
+    expectations = [found for table, result in results for found in described(table, result, params.check.first_ids)]
     held = sum(found["passed"] for found in expectations)
+    _publish(context, name, results)
     say(f"check@{name}: {held} of {len(expectations)} expectations hold over {len(tables[0].frame)} rows")
     return {
         "stage": name,
@@ -28,15 +31,23 @@ def check(name: str, params: Params) -> dict[str, Any]:
     }
 
 
-def validate(context: Any, table: Table, first_ids: int) -> list[dict[str, Any]]:
-    """One dict a rule, in the order of the rules; `first_ids` of the rows that break it are named."""
+def _publish(context: Any, name: str, results: list[tuple[Table, Any]]) -> None:
+    """The same as Data Docs. What gates is the report: without its pages a check is still a check."""
+    try:
+        docs.publish(context, name, results)
+    except Exception as error:  # of Great Expectations' renderers, or of a disk that is full
+        say(f"check@{name}: no Data Docs ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
+
+
+def validate(context: Any, table: Table) -> Any:
+    """What Great Expectations says of a table: a result a rule, each with the number of its rule as meta."""
     import great_expectations as gx
 
     asset = context.data_sources.add_pandas(table.name).add_dataframe_asset(table.name)
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": table.frame})
     # Results come in an order of their own, so each carries the number of its rule.
     expectations = [_expectation(number, rule) for number, rule in enumerate(table.rules)]
-    result = batch.validate(
+    return batch.validate(
         gx.ExpectationSuite(name=table.name, expectations=expectations),
         result_format={
             "result_format": "COMPLETE",
@@ -44,6 +55,10 @@ def validate(context: Any, table: Table, first_ids: int) -> list[dict[str, Any]]
             "return_unexpected_index_query": False,
         },
     )
+
+
+def described(table: Table, result: Any, first_ids: int) -> list[dict[str, Any]]:
+    """One dict a rule, in the order of the rules; `first_ids` of the rows that break it are named."""
     by_rule = {item.expectation_config.meta["rule"]: item for item in result.results}
     return [_found(table, rule, by_rule[n], first_ids) for n, rule in enumerate(table.rules)]
 
@@ -53,7 +68,7 @@ def _expectation(number: int, rule: Rule) -> Any:
 
     name = "".join(part.capitalize() for part in rule.expectation.split("_"))
     column = {} if rule.column is None else {"column": rule.column}
-    return getattr(gx.expectations, name)(**column, **rule.limits, meta={"rule": number})
+    return getattr(gx.expectations, name)(**column, **rule.limits, meta={"rule": number}, notes=f"Remedy: {rule.remedy}.")
 
 
 def _found(table: Table, rule: Rule, item: Any, first_ids: int) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The gate after `corpus`: documents told apart, of the size asked for, with a licence, and a held-out part."""
+"""The gate after `corpus`: documents told apart, of the size, amount and languages asked for, with a licence, sources in their
+shares, and a held-out part."""
 
 import re
 from collections.abc import Iterator
@@ -7,14 +8,16 @@ from typing import TYPE_CHECKING
 from stages.check.frames import Row, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
 from stages.common.files import read_json, read_jsonl
-from stages.common.params import Params
+from stages.common.params import Corpus, Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import DOCUMENTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["doc_id", "source", "license", "split", "n_words", "characters", "benchmark_text"]
+COLUMNS = ["doc_id", "source", "license", "weight", "language", "split", "n_words", "characters", "benchmark_text"]
+FEW = "Add sources or lower corpus.words: all text that passes is taken (reports/corpus.json says what does not, and why)"
+BEHIND = "Delete data/corpus and run `dvc repro corpus`: this source has more text than was taken"
 AGAIN = "Delete data/corpus and run `dvc repro corpus`"
 
 
@@ -39,6 +42,9 @@ def corpus(params: Params) -> list[Table]:
                 one_of("split", ["train", "heldout"], AGAIN),
                 one_of("source", sources, AGAIN),
                 one_of("benchmark_text", [False], AGAIN),
+                present("language", AGAIN),
+                one_of("language", list(wanted.languages), AGAIN),
+                present("weight", AGAIN),
                 present("license", "Give each of corpus.sources its license"),
             ),
         ),
@@ -60,6 +66,8 @@ def corpus(params: Params) -> list[Table]:
             "doc_id",
             (rows("Raise corpus.words or add sources: every document is held out", low=1),),
         ),
+        Table("words", _words(documents, wanted), "corpus", (within("share", FEW, low=wanted.gate.min_words),)),
+        Table("sources", _sources(documents, wanted), "source", (within("behind", BEHIND, high=wanted.gate.max_behind),)),
         Table(
             "counts",
             _counts(len(documents)),
@@ -89,6 +97,31 @@ def _measure(row: Row, asked: set[tuple[str, ...]], n: int) -> Row:
         "characters": None if text is None else len(text.strip()),
         "benchmark_text": any(gram in asked for gram in _ngrams(text or "", n)),
     }
+
+
+def _words(documents: "pd.DataFrame", wanted: Corpus) -> "pd.DataFrame":
+    """One row: the words that are there, as a share of those that were asked for."""
+    import pandas as pd
+
+    return pd.DataFrame([{"corpus": "data/corpus", "share": float(documents["n_words"].sum()) / wanted.words}])
+
+
+def _sources(documents: "pd.DataFrame", wanted: Corpus) -> "pd.DataFrame":
+    """One row a source: how far its words are behind its share, as a share of it; 0 of one that has given all that it has.
+
+    What a source is entitled to is set by the one that has most for its weight. One document more or less is nobody's fault.
+    """
+    import pandas as pd
+
+    report = read_json(REPORTS / "corpus.json").get("sources", {})
+    words = documents.groupby("source")["n_words"].sum().to_dict()
+    level = max((words.get(source.name, 0) / source.weight for source in wanted.sources), default=0.0)
+    rows = []
+    for source in wanted.sources:
+        missing = level * source.weight - words.get(source.name, 0) - wanted.max_words
+        excused = report.get(source.name, {}).get("exhausted", False) or missing <= 0
+        rows.append({"source": source.name, "behind": 0.0 if excused else missing / (level * source.weight)})
+    return pd.DataFrame(rows)
 
 
 def _counts(written: int) -> "pd.DataFrame":

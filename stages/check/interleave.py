@@ -32,7 +32,7 @@ def interleave(params: Params) -> list[Table]:
             sequences,
             "seq_id",
             (
-                rows("Raise corpus.words: there is nothing to learn from", low=1),
+                rows("Raise corpus.words: there is too little to learn from", low=params.check.min_rows.sequences),
                 present("seq_id", AGAIN),
                 unique("seq_id", AGAIN),
                 one_of("kind", KINDS, AGAIN),
@@ -48,7 +48,7 @@ def interleave(params: Params) -> list[Table]:
             heldout,
             "doc_id",
             (
-                rows("Raise corpus.heldout_documents, or lower segment.context_words", low=1),
+                rows("Raise corpus.heldout_documents, or lower segment.context_words", low=params.check.min_rows.heldout),
                 one_of("split", ["heldout"], "The held-out loss would be measured on learnt text: " + AGAIN),
                 one_of("clip_clean", [True], MISMATCH),
                 one_of("other_differs", [True], AGAIN),

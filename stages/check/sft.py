@@ -27,7 +27,7 @@ def sft(params: Params) -> list[Table]:
             pairs.assign(benchmark_text=_overlapping(pairs["prompt"], asked["prompt"], params.check.overlap_ngram)),
             "pair_id",
             (
-                rows("Raise sft.prompts, or use a stronger LM", low=1),
+                rows("Raise sft.prompts, or use a stronger LM", low=params.check.min_rows.pairs),
                 present("pair_id", AGAIN),
                 unique("pair_id", AGAIN),
                 present("prompt", AGAIN),

@@ -6,6 +6,7 @@ from stages.check.benchmark import benchmark
 from stages.check.corpus import corpus
 from stages.check.interleave import interleave
 from stages.check.rules import Table
+from stages.check.segment import segment
 from stages.check.sft import sft
 from stages.check.verify import verify
 from stages.common.params import Params
@@ -14,6 +15,7 @@ SUITES: dict[str, Callable[[Params], list[Table]]] = {
     "benchmark": benchmark,
     "corpus": corpus,
     "interleave": interleave,
+    "segment": segment,
     "sft": sft,
     "verify": verify,
 }

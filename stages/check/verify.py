@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from stages.check.frames import Row, Shards, frame, picker
 from stages.check.rules import Table, above, absent, mean_within, one_of, present, rows, unique, within
 from stages.common.audio import SAMPLE_RATE
+from stages.common.augment import Effect
 from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.tables import SPANS, UTTERANCES, VERIFIED
@@ -12,7 +13,11 @@ from stages.common.tables import SPANS, UTTERANCES, VERIFIED
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["utt_id", "sample_rate", "duration", "wer", "pace", "level_db", "clipping", "silence", "reason", "in_shard"]
+COLUMNS = [
+    "utt_id", "voice", "sample_rate", "duration", "wer", "extra", "ending", "pace", "duration_z", "level_db", "clipping", "dc",
+    "silence", "snr_db", "tail_db", "reason", "in_shard",
+]  # fmt: skip
+ENOUGH = 50  # clips of a voice, from which on its own share of the quarantine says something
 AGAIN = "Delete data/verify and run `dvc repro verify`"
 SPEAK_AGAIN = "Delete data/synthesize and run `dvc repro verify`"
 
@@ -34,12 +39,18 @@ def verify(params: Params) -> list[Table]:
                 above("duration", 0.0, SPEAK_AGAIN),
                 present("wer", AGAIN),
                 within("wer", AGAIN, high=limits.max_wer),
+                within("extra", AGAIN, high=limits.max_extra_words),
+                within("ending", AGAIN, low=limits.min_ending),
                 present("pace", AGAIN),
                 within("pace", AGAIN, limits.min_pace, limits.max_pace),
+                within("duration_z", AGAIN, -limits.max_duration_z, limits.max_duration_z),
                 present("level_db", AGAIN),
                 within("level_db", AGAIN, low=limits.min_level_db),
                 within("clipping", AGAIN, high=limits.max_clipping),
+                within("dc", AGAIN, -limits.max_dc, limits.max_dc),
                 within("silence", AGAIN, high=limits.max_silence),
+                within("snr_db", AGAIN, low=limits.min_snr_db),
+                within("tail_db", AGAIN, high=limits.max_tail_db),
                 absent("reason", AGAIN),
                 one_of("in_shard", [True], SPEAK_AGAIN),
             ),
@@ -54,6 +65,18 @@ def verify(params: Params) -> list[Table]:
                     "quarantined",
                     "See the reasons in reports/verify.json; mend the voice, or raise verify.max_quarantine_share",
                     high=limits.max_quarantine_share,
+                ),
+            ),
+        ),
+        Table(
+            "voices",
+            _voices(clean, quarantine),
+            "voice",
+            (
+                within(
+                    "quarantine_share",
+                    "See reports/verify.json; mend the voice or take it out, or raise verify.max_quarantine_share_by_voice",
+                    high=limits.max_quarantine_share_by_voice,
                 ),
             ),
         ),
@@ -76,7 +99,8 @@ def _verified(name: str) -> "pd.DataFrame":
 
 
 def _located(row: Row, shards: Shards) -> Row:
-    return {**row, "in_shard": shards.hold(row)}
+    noisy = Effect.from_json(row["effect"] or "").noise is not None  # on purpose: another limit held then
+    return {**row, "in_shard": shards.hold(row), "snr_db": None if noisy else row["snr_db"]}
 
 
 def _all(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
@@ -84,6 +108,15 @@ def _all(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
 
     ids = [*clean["utt_id"], *quarantine["utt_id"]]
     return pd.DataFrame({"utt_id": ids, "quarantined": [0] * len(clean) + [1] * len(quarantine)})
+
+
+def _voices(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
+    """One row a voice with enough clips: the share of them that is quarantined."""
+    import pandas as pd
+
+    refused, all_clips = quarantine["voice"].value_counts(), pd.concat([clean["voice"], quarantine["voice"]]).value_counts()
+    share = (refused.reindex(all_clips.index, fill_value=0) / all_clips)[all_clips >= ENOUGH]
+    return pd.DataFrame({"voice": share.index, "quarantine_share": share.to_numpy(float)})
 
 
 def _reconciled(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":

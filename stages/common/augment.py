@@ -1,49 +1,68 @@
-"""Augmentation of speech: noise, loudness, whisper, rate and pitch, on mono float32 waves (samples,) at 16 kHz.
+"""What is done to a finished clip: whisper, a room, noise, loudness, on mono float32 waves (samples,) at 16 kHz.
 
 Pure functions: what is random comes from the generator they are given.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from stages.common.audio import SAMPLE_RATE, resample
 from stages.common.noise import HEARD_IN_TRAINING, NOISES, NoiseKind, noise
 from stages.common.params import Augmentation
 
-__all__ = [
-    "NOISES", "Effect", "NoiseKind", "add_noise", "apply", "change_pitch", "change_pitch_and_rate", "change_rate", "draw",
-    "gain", "loudness",
-]  # fmt: skip
+__all__ = ["NOISES", "Effect", "NoiseKind", "add_noise", "apply", "draw", "gain", "loudness"]
 PEAK = 0.99  # nothing that we make louder goes beyond it
-FRAME = 400  # samples, 25 ms: two or three periods of a low voice
-HOP = FRAME // 2
-SEARCH = 128  # samples, ±8 ms: a period of a voice of 125 Hz
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What is done to one clip, in this order: whispered, noise added (None: none), louder by loudness_db, gain_db."""
+    """What is done to one clip, in this order: whispered, heard in a room that rings for rt60 seconds (0: none), noise added (None:
+    none), louder by loudness_db, gain_db."""
 
     noise: NoiseKind | None = None
     snr_db: float = 0.0
     gain_db: float = 0.0
     loudness_db: float = 0.0
     whisper: bool = False
+    rt60: float = 0.0
+
+    @property
+    def nothing(self) -> bool:
+        """Does it leave every sample as it is?"""
+        return self == Effect()
+
+    def to_json(self) -> str:
+        """What differs from doing nothing, keys sorted: `{}` for nothing."""
+        plain = asdict(Effect())
+        return json.dumps({key: value for key, value in asdict(self).items() if value != plain[key]}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Effect":
+        return cls(**json.loads(text or "{}"))
 
 
 def draw(spec: Augmentation, rng: np.random.Generator, noise: bool = True) -> Effect:
-    """The effect of one clip, drawn from `spec`. noise=False: gain only; the gain is the same either way."""
+    """The effect of one clip, drawn from `spec`. noise=False: neither noise nor room; the gain is the same either way.
+
+    A share moves only the clips that it adds or takes: all is drawn always, and rounded to what a table can hold in few digits.
+    """
     noisy, kind = rng.random() < spec.noise_share, HEARD_IN_TRAINING[rng.integers(len(HEARD_IN_TRAINING))]
-    snr_db, gain_db = float(rng.uniform(*spec.snr_db)), float(rng.uniform(*spec.gain_db))
-    return Effect(kind, snr_db, gain_db) if noisy and noise else Effect(gain_db=gain_db)
+    snr_db, gain_db = (round(float(rng.uniform(*bounds)), 2) for bounds in (spec.snr_db, spec.gain_db))
+    roomy, rt60 = rng.random() < spec.room_share, round(float(rng.uniform(*spec.rt60)), 3)
+    effect = Effect(gain_db=gain_db, rt60=rt60 if roomy and noise else 0.0)
+    return replace(effect, noise=kind, snr_db=snr_db) if noisy and noise else effect
 
 
 def apply(wave: np.ndarray, effect: Effect, rng: np.random.Generator) -> np.ndarray:
     if effect.whisper:
-        from stages.common.whispering import whispered  # scipy.signal: 0.3 s that few processes need
+        from stages.common.whispering import whispered
 
         wave = whispered(wave, rng)
+    if effect.rt60:
+        from stages.common.rooms import reverberant
+
+        wave = reverberant(wave, effect.rt60, rng)
     if effect.noise:
         wave = add_noise(wave, effect.snr_db, effect.noise, rng)
     if effect.loudness_db:
@@ -90,51 +109,3 @@ def add_noise(wave: np.ndarray, snr_db: float, kind: NoiseKind, rng: np.random.G
     sound *= np.sqrt(power / 10 ** (snr_db / 10) / np.mean(sound**2))
     mixed = wave + sound
     return (mixed * min(1.0, PEAK / np.abs(mixed).max())).astype(np.float32)
-
-
-def change_rate(wave: np.ndarray, factor: float) -> np.ndarray:
-    """`factor` times as fast at the same pitch, by WSOLA (Verhelst and Roelands, 1993).
-
-    Frames of 25 ms are taken `factor` times as far apart as they are laid down, each moved by up to 8 ms to where it
-    goes on best from the one before.
-    """
-    _check(factor)
-    if abs(factor - 1) < 1e-3 or len(wave) < 2 * FRAME:  # 1 ms a second: nobody hears it, and rounding asks for it
-        return np.asarray(wave, dtype=np.float32)
-    length = round(len(wave) / factor)
-    frames = -(-length // HOP) + 1
-    source = np.concatenate([np.zeros(SEARCH + HOP), wave, np.zeros(2 * SEARCH + FRAME * (3 + int(factor)))])
-    window = np.hanning(FRAME + 1)[:FRAME]
-    result = np.zeros(frames * HOP + FRAME)
-    at = SEARCH  # where the last frame was taken
-    for i in range(frames):
-        ideal = SEARCH + round(i * HOP * factor)
-        if i:
-            at = _best(source, ideal, source[at + HOP : at + HOP + FRAME])
-        result[i * HOP : i * HOP + FRAME] += window * source[at : at + FRAME]
-    return result[HOP : HOP + length].astype(np.float32)  # the first half frame has no neighbour to overlap with
-
-
-def _best(source: np.ndarray, ideal: int, template: np.ndarray) -> int:
-    """The start within ±SEARCH of `ideal` whose frame resembles `template` most (normalised cross-correlation)."""
-    region = source[ideal - SEARCH : ideal + SEARCH + FRAME]
-    likeness = np.correlate(region, template, mode="valid")
-    energy = np.cumsum(np.concatenate([[0.0], region**2]))
-    likeness /= np.sqrt(energy[FRAME:] - energy[:-FRAME] + 1e-8)
-    return ideal - SEARCH + int(np.argmax(likeness))
-
-
-def change_pitch(wave: np.ndarray, factor: float) -> np.ndarray:
-    """Pitch and formants `factor` times as high, at the same rate: another speaker rather than another mood."""
-    return change_pitch_and_rate(wave, factor, 1.0)
-
-
-def change_pitch_and_rate(wave: np.ndarray, pitch: float, rate: float) -> np.ndarray:
-    """Resample to `pitch` times the frequency, which is as many times as fast, then stretch to `rate`."""
-    _check(pitch)
-    return change_rate(resample(wave, round(SAMPLE_RATE * pitch)), rate / pitch)
-
-
-def _check(factor: float) -> None:
-    if not 0.25 <= factor <= 4.0:
-        raise ValueError(f"a factor of {factor} is outside 0.25 to 4")

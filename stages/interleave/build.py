@@ -3,6 +3,7 @@
 from typing import Any
 
 from stages.common.seeds import rng
+from stages.common.words import count_words, word_bounds
 
 TRANSCRIBE = "Transcribe what you hear:"
 LEAST_WORDS = 5  # a continuation shorter than this teaches nothing
@@ -40,28 +41,22 @@ def interleaved(document: Row, spans: list[Row]) -> list[Row]:
 
 def first_words(text: str, count: int) -> str:
     """At most `count` words from the beginning of `text`, its leading blank kept."""
-    end = 0
-    for _ in range(count):
-        start = end + len(text[end:]) - len(text[end:].lstrip())
-        if start >= len(text):
-            break
-        length = next((i for i, c in enumerate(text[start:]) if c.isspace()), len(text) - start)
-        end = start + length
-    return text[:end]
+    bounds = word_bounds(text)[:count]
+    return text[: bounds[-1][1]] if bounds else ""
 
 
 def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, words: int) -> Row:
     """Transcribe what was heard (with a prefix), or continue after it."""
     after = first_words(document["text"][span["end"] :], words)
     transcribe = rng(seed, span["utt_id"], "task").random() < transcribe_share
-    if transcribe or len(after.split()) < LEAST_WORDS:
+    if transcribe or count_words(after) < LEAST_WORDS:
         parts = [text_part(TRANSCRIBE, False), speech_part(span), text_part("\n" + span["written"])]
         return sequence(document, f"{span['utt_id']}-t", "transcribe", parts)
     return sequence(document, f"{span['utt_id']}-c", "continue", [speech_part(span), text_part(after)])
 
 
 def sequence(document: Row, seq_id: str, kind: str, parts: list[Row]) -> Row:
-    words = sum(len(part["text"].split()) for part in parts)
+    words = sum(count_words(part["text"]) for part in parts)
     return {"seq_id": seq_id, "doc_id": document["doc_id"], "kind": kind, "parts": parts, "n_words": words}
 
 

@@ -11,7 +11,7 @@ from stages.common.files import read_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.runner import say
-from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
+from stages.common.tables import HELDOUT, SEQUENCES, UNSEEN, VERIFIED
 from stages.common.training.batches import example, packed_phase
 from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.loop import Outcome, train, write_curve
@@ -64,7 +64,7 @@ def main(params: Params) -> dict[str, Any]:
     states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
     before = text_loss(model, processor, heldout, states, p.precision)
     warmed = warm_up(params, model, processor, states, train_clips, work)
-    context_clips = [row for row in clips if row["split"] == "heldout"]
+    context_clips = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
     error = warmup.token_error(model, processor, states, context_clips) if warmed else None
     examples = [example(processor, row["parts"], end=row["kind"] == "transcribe") for row in sequences]
     outcome = train(model, packed_phase("pretrain", p, model, examples, states), work)

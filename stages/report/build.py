@@ -1,16 +1,16 @@
 """From what the evaluate stage found to the report's four parts. The page comes last, since it names the others."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from stages.common.audio import read_clip_bytes
 from stages.common.errors import InserterError
-from stages.common.files import atomic, publish, read_json, read_jsonl, read_table
+from stages.common.files import atomic, read_json, read_jsonl, read_table
+from stages.common.page.audio import audio_name, publish_files
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import ITEMS
 from stages.report.figure import draw
-from stages.report.items import audio_name, browsable
+from stages.report.items import browsable
 from stages.report.page import render
 from stages.report.text import markdown
 
@@ -31,7 +31,8 @@ def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, int]:
     items = browsable(rows, table)
     clips = [table[item["id"]] for item in items if item["audio"]]
     text, html = markdown(evaluation), render(evaluation, rows, items)
-    _publish_audio(clips, data / "benchmark", reports / "benchmark")
+    sounds = ((audio_name(clip["item_id"]), read_clip_bytes(data / "benchmark", clip)) for clip in clips)
+    publish_files(sounds, reports / "benchmark")
     atomic(reports / "benchmark.png", lambda path: draw(evaluation["speechinstructbench"], path))
     _write(reports / "benchmark.md", text)
     _write(reports / "benchmark.html", html)
@@ -62,22 +63,6 @@ def _responses(path: Path) -> list[Row]:
             lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(row, dict) else "is not an object"
             raise InserterError(f"{path}, record {number} {lacks}", "Delete it and run `dvc repro evaluate`")
     return rows
-
-
-def _publish_audio(clips: list[Row], source: Path, target: Path) -> None:
-    staged = target.with_name(f".{target.name}.new")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    try:
-        for clip in clips:
-            (staged / audio_name(clip["item_id"])).write_bytes(read_clip_bytes(source, clip))
-        publish(staged, target)
-    except OSError as error:
-        raise InserterError(
-            f"cannot write {target}: {error}", "Free some disk space or mend the permissions"
-        ) from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _write(path: Path, text: str) -> None:

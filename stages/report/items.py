@@ -1,23 +1,12 @@
 """Answers by item, as the page's browser shows them: an item once, its forms inside it."""
 
-import hashlib
 import json
-import re
 from typing import Any
 
+from stages.common.page.audio import audio_name
 from stages.report.words import FORMS, check_name, note, rule
 
 Row = dict[str, Any]
-
-
-def audio_name(item_id: str) -> str:
-    """A file name that every file system and URL takes as it is; two ids never share one."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", item_id)[:120]
-    return (
-        f"{safe}.flac"
-        if safe == item_id
-        else f"{safe}-{hashlib.blake2b(item_id.encode(), digest_size=4).hexdigest()}.flac"
-    )
 
 
 def browsable(rows: list[Row], table: dict[str, Row]) -> list[Row]:

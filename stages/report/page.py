@@ -1,7 +1,5 @@
 """The page: scores, and items to look through. It asks nothing of the network, and no answer in it is markup."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -9,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from stages.common import scoretable
+from stages.common.page import environment, policy_hash, text
 from stages.report import words
 from stages.report.kinds import by_type
 from stages.report.pairs import grouped, scale
@@ -24,7 +23,7 @@ Row = dict[str, Any]
 
 def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str:
     """The HTML of reports/evaluate.json, data/evaluate/responses.jsonl and `items.browsable` of it."""
-    script = _asset("app.js")
+    script = text("stages.report", "template/app.js")
     scores, comparisons = evaluation["speechinstructbench"], evaluation.get("comparisons") or []
     return (
         _environment()
@@ -39,20 +38,20 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
             items=items,
             choices=_choices(items),
             data=embedded({"items": items, "names": {"forms": _form_names(items), "variants": words.VARIANTS}}),
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style=Markup(_asset("style.css")),
+            script=script,
+            script_hash=policy_hash(script),
+            style=text("stages.common.page", "base.css") + text("stages.report", "template/style.css"),
         )
     )
 
 
 def embedded(value: Any) -> Markup:
     """JSON for a <script> element: with <, > and & escaped, no text in it can end the element or start a comment."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is not UTF-8
+    data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    data = data.encode("utf-8", "replace").decode()  # half a surrogate pair is not UTF-8
     for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+        data = data.replace(character, f"\\u{ord(character):04x}")
+    return Markup(data)
 
 
 def tables(scores: dict[str, Any]) -> Iterator[Row]:
@@ -78,23 +77,15 @@ def tables(scores: dict[str, Any]) -> Iterator[Row]:
 
 
 @cache
-def _asset(name: str) -> str:
-    return (HERE / "template" / name).read_text(encoding="utf-8")
-
-
-@cache
 def _environment() -> Environment:
-    loader = PackageLoader("stages.report", "template")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = words.percent
-    environment.filters["figures"] = figures
-    environment.filters["signed"] = words.signed
-    environment.globals["followed"] = FOLLOWED
-    environment.globals["words"] = words
-    environment.globals["meanings"] = scoretable.FORMS
-    return environment
+    found = environment("stages.report")
+    found.filters["percent"] = words.percent
+    found.filters["figures"] = figures
+    found.filters["signed"] = words.signed
+    found.globals["followed"] = FOLLOWED
+    found.globals["words"] = words
+    found.globals["meanings"] = scoretable.FORMS
+    return found
 
 
 def _choices(items: list[Row]) -> dict[str, dict[str, str]]:

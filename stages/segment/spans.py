@@ -11,18 +11,10 @@ from itertools import pairwise
 
 from stages.common.params import Segment, SentenceSpans, WordSpans
 from stages.common.sentences import sentence_spans
+from stages.common.words import HAN, count_words, word_bounds, word_starts
 
 Span = tuple[int, int]
-_WORD = re.compile(r"\S+")
-_CLAUSE_END = re.compile(r"[,;:—][\"'”’)]*\s+")
-
-
-def word_bounds(text: str) -> list[Span]:
-    return [match.span() for match in _WORD.finditer(text)]
-
-
-def count_words(text: str) -> int:
-    return len(text.split())
+_CLAUSE_END = re.compile(rf"[,;:—][\"'”’)]*\s+|[，；：、](?!\d)|(?<=[{HAN}])[,;:—](?!\d)")
 
 
 def word_level(text: str, params: WordSpans, draw: random.Random) -> list[Span]:
@@ -83,7 +75,8 @@ def _clauses(text: str, sentence: Span, max_words: int) -> list[Span]:
     start, end = sentence
     if count_words(text[start:end]) <= max_words:
         return [sentence]
-    borders = [start, *(match.end() for match in _CLAUSE_END.finditer(text, start, end)), end]
+    clauses = word_starts(text[start:end], [match.end() - start for match in _CLAUSE_END.finditer(text, start, end)])
+    borders = sorted({start, *(start + border for border in clauses), end})
     parts: list[Span] = []
     for first, last in pairwise(borders):
         last = first + len(text[first:last].rstrip())

@@ -52,7 +52,7 @@ def answered(
             dropped[prompt.instruction_id_list[strict.index(False)]] += 1
             continue
         kept.append(
-            {"pair_id": prompt.key, "prompt": prompt.prompt, "spoken": spoken_form(prompt.prompt), "utt_id": prompt.key,
+            {"pair_id": prompt.key, "prompt": prompt.prompt, "spoken": spoken_form(prompt.prompt, "en"), "utt_id": prompt.key,
              "instruction_id_list": list(prompt.instruction_id_list), "kwargs": json.dumps(prompt.kwargs), "response": response}
         )  # fmt: skip
     return kept, dropped
@@ -60,12 +60,15 @@ def answered(
 
 def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], list[dict], Counter]:
     """The pairs that could be spoken, their clips (schema UTTERANCES), and the others by reason."""
-    voices, _ = usable(params.synthesize.voices)
+    voices, _ = usable(voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout)
     jobs = []
     for pair in pairs:
         voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]
         jobs.append(Job(pair["utt_id"], pair["pair_id"], "train", pair["prompt"], pair["spoken"], voice.name))
-    rows = speak_all(jobs, voices, work / "out" / "clips", work / "clip-rows", params.sft.seed, label="speak prompts")
+    rows = speak_all(
+        jobs, voices, work / "out" / "clips", work / "clip-rows", params.sft.seed, workers=params.synthesize.workers,
+        executor=params.executor, fingerprint=work.key, label="speak prompts",
+    )  # fmt: skip
     failed = {row["utt_id"]: row["error"] for row in rows if row["error"]}
     clips = [row for row in rows if not row["error"]]
     return [pair for pair in pairs if pair["utt_id"] not in failed], clips, Counter(failed.values())

@@ -1,42 +1,70 @@
-"""The stage's metrics, gathered while the clean table is written."""
+"""The stage's metrics, gathered while the tables are written."""
 
-import statistics
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from typing import Any
 
-from stages.verify.check import kind
+from stages.verify.verdict import Verdict, kind
 
 
 class Report:
-    """Counts clips as they pass. Only one float a clean clip is kept."""
+    """Counts clips as they pass; memory does not grow with them: word error rates are fractions of few words, and repeat."""
 
     def __init__(self) -> None:
         self.clips: Counter[str] = Counter()  # by voice
         self.refused: Counter[str] = Counter()  # by voice
+        self.seconds: defaultdict[str, float] = defaultdict(float)  # by voice, of clips that were measured
+        self.characters: Counter[str] = Counter()  # by voice, of the same
         self.reasons: Counter[str] = Counter()
+        self.asked = self.cleared = 0
         self.hours = 0.0
-        self.wer: list[float] = []
+        self.wer: Counter[float] = Counter()  # of the clean clips
 
-    def add(self, rows: list[dict]) -> None:
-        for row in rows:
-            self.clips[row["voice"]] += 1
-            if row["reason"] is None:
-                self.hours += row["duration"] / 3600
-                self.wer.append(row["wer"])
-            else:
-                self.refused[row["voice"]] += 1
-                self.reasons[kind(row["reason"])] += 1
+    def add(self, verdict: Verdict) -> None:
+        row = verdict.row
+        voice = row["voice"]
+        self.clips[voice] += 1
+        if row["pace"] is not None:
+            self.seconds[voice] += row["duration"]
+            self.characters[voice] += len(row["spoken"])
+        self.asked += row["second_wer"] is not None
+        self.cleared += verdict.cleared
+        if row["reason"] is None:
+            self.hours += row["duration"] / 3600
+            self.wer[row["wer"]] += 1
+        else:
+            self.refused[voice] += 1
+            self.reasons[kind(row["reason"])] += 1
 
     def metrics(self) -> dict[str, Any]:
-        """in = clean + the sum over `quarantined`. WER over the clean clips, None when there is none."""
+        """in = clean + the sum over `quarantined`. WER over the clean clips, None when there is none; pace in characters a second.
+
+        second_opinion: how many clips it was asked about, and how many of them are clean by it alone.
+        """
         total = self.clips.total()
         return {
             "in": total,
-            "clean": len(self.wer),
+            "clean": self.wer.total(),
             "quarantined": dict(sorted(self.reasons.items())),
             "quarantine_share": self.refused.total() / total if total else 0.0,
-            "quarantine_share_by_voice": {voice: self.refused[voice] / n for voice, n in sorted(self.clips.items())},
+            "voices": {voice: self._voice(voice) for voice in sorted(self.clips)},
+            "second_opinion": {"asked": self.asked, "cleared": self.cleared},
             "hours_clean": self.hours,
-            "wer_mean": statistics.fmean(self.wer) if self.wer else None,
-            "wer_median": statistics.median(self.wer) if self.wer else None,
+            "wer_mean": math.fsum(wer * count for wer, count in sorted(self.wer.items())) / self.wer.total() if self.wer else None,
+            "wer_median": _median(self.wer),
         }
+
+    def _voice(self, voice: str) -> dict[str, Any]:
+        clips, seconds = self.clips[voice], self.seconds[voice]
+        pace = self.characters[voice] / seconds if seconds else None
+        return {"clips": clips, "quarantine_share": self.refused[voice] / clips, "pace": pace}
+
+
+def _median(counts: Counter[float]) -> float | None:
+    """The middle value; of an even number of them the lower one."""
+    seen, half = 0, counts.total() / 2
+    for value, count in sorted(counts.items()):
+        seen += count
+        if seen >= half:
+            return value
+    return None

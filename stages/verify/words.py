@@ -1,51 +1,106 @@
 """Words as they are compared: what was heard against what was to be said."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
 from stages.common.spoken import spoken_form
+from stages.common.words import word_bounds
+
+ALIKE = 0.6  # similarity of letters from which two wordings of one place sound the same: "tip a canoe" for "Tippecanoe"
+LAST_LETTERS = 6  # the last words have so many: recognisers drop an "a" or "the" that ends a clip
 
 
-def words(text: str) -> list[str]:
-    """Lower-cased words of the spoken form, without punctuation: "It's $5." is its, five, dollars."""
-    spoken = spoken_form(text).casefold().replace("-", " ")
-    return "".join(c for c in spoken if c.isalnum() or c.isspace()).split()
+class Compared(NamedTuple):
+    """wer: word errors over the words to be said. extra: words heard beyond those, in all places. ending: how like the last
+    words to be said (6 letters or more) is what was heard there, 0 to 1."""
+
+    wer: float
+    extra: int
+    ending: float
 
 
-def word_error_rate(reference: Sequence[str], heard: Sequence[str]) -> float:
-    """Word errors over the words of `reference`; with no word to say, 0.0 when none is heard, else 1.0.
+def words(text: str, language: str) -> list[str]:
+    """Lower-cased words of the spoken form, without punctuation: "It's $5." is its, five, dollars.
+
+    A Chinese or Japanese character is a word: their word error rate is a character error rate.
+    """
+    spoken = spoken_form(text, language).casefold().replace("-", " ")
+    plain = "".join(c for c in spoken if c.isalnum() or c.isspace())
+    return [plain[start:end] for start, end in word_bounds(plain)]
+
+
+def compare(reference: Sequence[str], heard: Sequence[str]) -> Compared:
+    """With no word to say: a WER of 0 when none is heard, else of 1.
 
     "to day" for "today" is no error: where words are parted is a matter of spelling.
     """
     if not reference:
-        return float(bool(heard))
-    errors = 0
-    block = [0, 0, 0, 0]  # a run of edits: from, to in the reference, from, to in what was heard
-    for op in [*Levenshtein.opcodes(reference, heard), None]:
-        if op is not None and op.tag != "equal":
-            block = [block[0], op.src_end, block[2], op.dest_end]
+        return Compared(float(bool(heard)), len(heard), 1.0)
+    errors, extra, end = 0, 0, len(heard)
+    differences = _differences(reference, heard)
+    for said, got in differences:
+        ours, theirs = _letters(reference[said]), _letters(heard[got])
+        if ours == theirs:
             continue
-        said, got = reference[block[0] : block[1]], heard[block[2] : block[3]]
-        if "".join(said) != "".join(got):
-            errors += max(len(said), len(got))
-        if op is not None:
-            block = [op.src_end, op.src_end, op.dest_end, op.dest_end]
-    return errors / len(reference)
+        more = (got.stop - got.start) - (said.stop - said.start)
+        errors += max(more, 0) + (said.stop - said.start)
+        if Levenshtein.normalized_similarity(ours, theirs) < ALIKE:
+            extra += max(more, 0)
+        if said.start == len(reference):
+            end = got.start  # what was said after the last word is no part of it
+    last = len(reference) - 1
+    while last and len(_letters(reference[last:])) < LAST_LETTERS:
+        last -= 1
+    ours = _letters(reference[last:])
+    endings = [Levenshtein.normalized_similarity(ours, _letters(heard[at:end])) for at in _opposite(last, differences)]
+    return Compared(errors / len(reference), extra, max(endings))
 
 
-def share_out(references: Sequence[Sequence[str]], heard: Sequence[str]) -> list[list[str]]:
+def _letters(words: Sequence[str]) -> str:
+    return "".join(words)
+
+
+def _differences(reference: Sequence[str], heard: Sequence[str]) -> list[tuple[slice, slice]]:
+    """(words to be said, words heard instead) of each place where the two differ, in order."""
+    found, start = [], (0, 0)
+    for block in Levenshtein.editops(reference, heard).as_matching_blocks():  # ends with an empty one
+        if start != (block.a, block.b):
+            found.append((slice(start[0], block.a), slice(start[1], block.b)))
+        start = (block.a + block.size, block.b + block.size)
+    return found
+
+
+def _opposite(index: int, differences: Sequence[tuple[slice, slice]]) -> tuple[int, ...]:
+    """Where in what was heard the word `index` of the reference may begin; in a difference at its start, or as far from its end."""
+    shift = 0
+    for said, got in differences:
+        if index < said.start:
+            break
+        if index < said.stop:
+            return got.start, max(got.start, got.stop - (said.stop - index))
+        shift = got.stop - said.stop
+    return (index + shift,)
+
+
+def share_out(references: Sequence[Sequence[str]], heard: Sequence[str]) -> tuple[list[list[str]], list[int]]:
     """The words heard in a recording of several clips, given to the clips: by edit distance to all their words in a row.
 
-    A word heard between two clips goes to the one before.
+    A word heard between two clips goes to the one before; the second list has, for each clip, how many it got that way which may
+    belong to this one.
     """
     owners = [index for index, reference in enumerate(references) for _ in reference]
     shares: list[list[str]] = [[] for _ in references]
+    before = [0] * len(references)
     if not owners:
-        return shares
+        return shares, before
     joined = [word for reference in references for word in reference]
     for op in Levenshtein.opcodes(joined, heard):
+        inserted = op.tag == "insert"
         for offset, word in enumerate(heard[op.dest_start : op.dest_end]):
-            at = op.src_start - 1 if op.tag == "insert" else op.src_start + offset
+            at = op.src_start - 1 if inserted else op.src_start + offset
             shares[owners[max(at, 0)]].append(word)
-    return shares
+        if inserted and 0 < op.src_start < len(owners) and owners[op.src_start - 1] != owners[op.src_start]:
+            before[owners[op.src_start]] += op.dest_end - op.dest_start
+    return shares, before

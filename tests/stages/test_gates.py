@@ -83,13 +83,17 @@ ROWS_BROKEN = {
         {
             1: {"utt_id": "u0"}, 2: {"sample_rate": 24000}, 3: {"duration": 0.0}, 4: {"wer": 0.36}, 5: {"wer": None},
             6: {"pace": 40.0}, 7: {"level_db": -60.0}, 8: {"clipping": 0.1}, 9: {"silence": 9.0}, 10: {"reason": "loud"},
-            11: {"offset": 990}, 12: {"shard": "shard-00009.tar"},
+            11: {"offset": 990}, 12: {"shard": "shard-00009.tar"}, 13: {"extra": 9}, 14: {"ending": 0.1}, 15: {"dc": -0.2},
+            16: {"snr_db": 3.0}, 17: {"tail_db": -3.0}, 18: {"duration_z": -9.0},
+            0: {"snr_db": 3.0, "effect": '{"noise": "hum", "snr_db": 10.0}'},
         },
         [
             (UNIQUE, "utt_id", 2, ["u0"]), (SET, "sample_rate", 1, ["u2"]), (BETWEEN, "duration", 1, ["u3"]),
             (BETWEEN, "wer", 1, ["u4"]), (PRESENT, "wer", 1, ["u5"]), (BETWEEN, "pace", 1, ["u6"]),
             (BETWEEN, "level_db", 1, ["u7"]), (BETWEEN, "clipping", 1, ["u8"]), (BETWEEN, "silence", 1, ["u9"]),
             (ABSENT, "reason", 1, ["u10"]), (SET, "in_shard", 2, ["u11", "u12"]), (SET, "verified", 2, ["u0", "u1"]),
+            (BETWEEN, "extra", 1, ["u13"]), (BETWEEN, "ending", 1, ["u14"]), (BETWEEN, "dc", 1, ["u15"]),
+            (BETWEEN, "snr_db", 1, ["u16"]), (BETWEEN, "tail_db", 1, ["u17"]), (BETWEEN, "duration_z", 1, ["u18"]),
         ],
     ),
     ("verify", QUARANTINE): ({0: {"reason": None}}, [(PRESENT, "reason", 1, ["u19"])]),
@@ -200,6 +204,13 @@ def test_the_mixture_may_be_off_by_the_tolerance_only(workspace: Path, params: P
     assert found["interleaved"]["limit"] == {"min": 0.35, "max": 0.45}
     loose = params.model_copy(update={"check": params.check.model_copy(update={"mixture_tolerance": 0.15})})
     assert check("interleave", loose)["passed"] is True
+
+
+def test_a_voice_that_is_worse_than_the_others_is_named(workspace: Path, params: Params) -> None:
+    edit(CLEAN, lambda rows: rows.extend([{**rows[0], "utt_id": f"c{n}", "voice": ("good", "bad")[n % 2]} for n in range(120)]))
+    edit(QUARANTINE, lambda rows: rows.extend([{**rows[0], "utt_id": f"q{n}", "voice": "bad"} for n in range(40)]))
+    failed = {found["table"]: found for found in failing("verify", params)}
+    assert failed["voices"]["first_ids"] == ["bad"]  # 40 of its 100; the voice of the other 20 clips has too few to tell
 
 
 def test_only_the_first_ids_are_named(workspace: Path, params: Params) -> None:

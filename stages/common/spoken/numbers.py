@@ -5,13 +5,24 @@ from functools import lru_cache
 
 from num2words import num2words
 
-from stages.common.spoken.words import CURRENCY, MONARCHS, MONTH_OF, MONTHS
+from stages.common.spoken.words import CURRENCY, MONARCHS, MONTH_OF, MONTHS, SCALES, UNITS
 
 
 @lru_cache(maxsize=50_000)
 def words(value: int, kind: str = "cardinal") -> str:
     """num2words ("cardinal", "ordinal" or "year") in American style: "one hundred five", not "one hundred and five"."""
     return str(num2words(value, to=kind)).replace(" and ", " ").replace(",", "").replace(" oh-", " oh ")
+
+
+def in_language(number: str, language: str) -> str | None:
+    """A number (digits, at most one point) in words; digit by digit when it is long; None where num2words does not know it."""
+    if len(number.partition(".")[0]) > 9:  # of ten digits and more some of num2words' languages never come back (Amharic: of 11)
+        read = [in_language(digit, language) for digit in number if digit.isdecimal()]
+        return None if None in read else " ".join(filter(None, read))
+    try:
+        return str(num2words(float(number) if "." in number else int(number), lang=language))
+    except (NotImplementedError, ArithmeticError, LookupError, TypeError, ValueError):  # its languages differ in this
+        return None
 
 
 def digits(text: str) -> str:
@@ -61,7 +72,7 @@ def date(match: re.Match) -> str:
 
 def money(match: re.Match) -> str:
     one, many, cent, cents = CURRENCY[match["sign"]]
-    amount, scale = match["amount"], match["scale"]
+    amount, scale = match["amount"], match["scale"] or SCALES.get(match["letter"])
     if scale:
         return f"{number(amount)} {scale} {many}"
     whole, _, hundredths = amount.partition(".")
@@ -72,6 +83,18 @@ def money(match: re.Match) -> str:
         return large
     small = f"{words(int(hundredths))} {cent if hundredths == '01' else cents}"
     return small if whole == "0" else f"{large} and {small}"
+
+
+ONE = {"feet": "foot", "inches": "inch"}
+
+
+def unit(match: re.Match) -> str:
+    """km after a number, in the singular after 1."""
+    name = UNITS[match["unit"]]
+    if not re.search(r"(?<![\d.,/])1$", match.string[: match.start()]):
+        return f" {name}"
+    first, blank, rest = name.partition(" ")
+    return f" {ONE.get(first, first.removesuffix('s'))}{blank}{rest}"
 
 
 def time(match: re.Match) -> str:
@@ -92,8 +115,8 @@ def time(match: re.Match) -> str:
 
 def fraction(match: re.Match) -> str:
     top, bottom = int(match["top"]), int(match["bottom"])
-    if (top, bottom) == (9, 11):
-        return "nine eleven"
+    if (top, bottom) in ((9, 11), (24, 7), (50, 50)):
+        return f"{words(top)} {words(bottom)}"
     if not 0 < top < bottom <= 100:
         return f"{number(match['top'])} over {number(match['bottom'])}"
     name = {2: "half", 4: "quarter"}.get(bottom) or words(bottom, "ordinal")

@@ -13,9 +13,12 @@ CURRENCY = {  # sign: one, many, one hundredth, hundredths
     "¥": ("yen", "yen", "sen", "sen"),
 }
 
+SCALES = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion", "bn": "billion"}  # $2.3M
+
 UNITS = {
-    "km": "kilometers", "cm": "centimeters", "mm": "millimeters", "kg": "kilograms", "mg": "milligrams",
-    "mph": "miles an hour", "lb": "pounds", "lbs": "pounds", "oz": "ounces", "ft": "feet", "yd": "yards",
+    "km/h": "kilometers an hour", "km": "kilometers", "m": "meters", "ml": "milliliters", "min": "minutes",
+    "TB": "terabytes", "cm": "centimeters", "mm": "millimeters", "kg": "kilograms", "mg": "milligrams",
+    "mph": "miles an hour", "lb": "pounds", "lbs": "pounds", "oz": "ounces", "ft": "feet", "in.": "inches", "yd": "yards",
     "hr": "hours", "hrs": "hours", "sec": "seconds", "kW": "kilowatts", "kWh": "kilowatt hours", "MW": "megawatts",
     "MB": "megabytes", "GB": "gigabytes", "Hz": "hertz", "kHz": "kilohertz",
     "°C": "degrees Celsius", "°F": "degrees Fahrenheit",
@@ -28,6 +31,12 @@ TITLES = {
     "Adm": "Admiral", "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Hon": "Honorable",
     "Rev": "Reverend", "Pres": "President", "Mt": "Mount", "Dept": "Department", "vs": "versus",
     "e.g": "for example", "i.e": "that is", "viz": "namely", "cf": "compare", "approx": "approximately",
+}  # fmt: skip
+
+# Before a number.
+PAGES = {
+    "p": "page", "pp": "pages", "Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Ch": "Chapter",
+    "Sec": "Section", "sec": "section", "Art": "Article",
 }  # fmt: skip
 
 # These may end a sentence: the stop stays when what follows looks like a new one.

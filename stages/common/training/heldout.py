@@ -1,25 +1,33 @@
 """Does the model hear? Loss of held-out continuations after a context that was heard, read, another's, or absent."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.statistics import share_interval
 from stages.common.training.batches import Example, example, to_sequences
 from stages.common.training.states import States
 
-CONTEXTS = ("heard_own", "heard_other", "read_own", "read_other", "absent")
+HEARD = ("heard_own", "heard_other")
+CONTEXTS = (*HEARD, "read_own", "read_other", "absent")
+SEEN_CLIP, UNSEEN_CLIP = "utt_id", "unseen_utt_id"  # the columns of HELDOUT that name a context's clips
 BATCH_POSITIONS = 1500
+Measured = dict[str, list[tuple[float, int]]]  # by context, (summed loss, tokens) of each document
 
 
-def context_example(processor: InserterProcessor, row: dict[str, Any], context: str, others: dict[str, dict]) -> Example:
-    """The continuation of `row` after one of the five contexts; the same tokens are learnt in each."""
+def context_example(
+    processor: InserterProcessor, row: dict[str, Any], context: str, others: dict[str, dict], clip: str = SEEN_CLIP
+) -> Example:
+    """The continuation of `row` after one of the five contexts; the same tokens are learnt in each. clip: which one is heard."""
     source = others[row["other_doc_id"]] if context.endswith("other") else row
     after = {"text": row["continuation"], "utt_id": None, "loss": True}
     if context == "absent":
         return example(processor, [after])
-    spoken = source["utt_id"] if context.startswith("heard") else None
+    spoken = source[clip] if context.startswith("heard") else None
     return example(processor, [{"text": source["context"], "utt_id": spoken, "loss": False}, after])
 
 
@@ -65,13 +73,48 @@ def gap_closed(loss: dict[str, float]) -> float | None:
 def continuation(
     model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], states: States, precision: str
 ) -> dict[str, Any]:
-    """{"continuation": mean loss by context, "gap_closed": ..., "documents": n} over the held-out rows."""
+    """{"continuation": mean loss by context, "gap_closed", "gap_closed_interval", "documents", "voices"} over the held-out rows.
+
+    voices: {"seen": {the same of the voices that training heard}, "unseen": {... of the others}}, both over the documents that have
+    their own context and the other one's in both; what was read is the same. "unseen" is None where there is no such document.
+    """
     others = {row["doc_id"]: row for row in rows}
-    result = {}
-    for context in CONTEXTS:
-        examples = [context_example(processor, row, context, others) for row in rows]
-        result[context] = mean(losses(model, examples, states, precision, f"held out: {context}"))
-    return {"continuation": result, "gap_closed": gap_closed(result), "documents": len(rows)}
+
+    def measure(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
+        return {
+            context: losses(
+                model, [context_example(processor, row, context, others, clip) for row in chosen], states, precision,
+                f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}",
+            )
+            for context in contexts
+        }  # fmt: skip
+
+    seen = measure(CONTEXTS, rows, SEEN_CLIP)
+    both = [i for i, row in enumerate(rows) if row[UNSEEN_CLIP] and others[row["other_doc_id"]][UNSEEN_CLIP]]
+    same = {context: [pairs[i] for i in both] for context, pairs in seen.items()} if both else seen
+    unseen = same | measure(HEARD, [rows[i] for i in both], UNSEEN_CLIP) if both else None
+    voices = {"seen": _figures(same), "unseen": _figures(unseen) if unseen else None}
+    return {**_figures(seen), "voices": voices}
+
+
+def _figures(measured: Measured) -> dict[str, Any]:
+    means = {context: mean(pairs) for context, pairs in measured.items()}
+    closed = gap_closed(means)
+    return {
+        "continuation": means,
+        "gap_closed": closed,
+        "gap_closed_interval": None if closed is None else _gap_interval(measured),
+        "documents": len(measured["absent"]),
+    }
+
+
+def _gap_interval(measured: Measured) -> list[float] | None:
+    """95 %, by resampling documents. A document has as many tokens in every context, so that sums of losses stand for means."""
+    total = {context: np.array([loss for loss, _ in pairs]) for context, pairs in measured.items()}
+    gains = [total[f"{how}_other"] - total[f"{how}_own"] for how in ("heard", "read")]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = share_interval(gains[0], gains[1], "gap closed")
+    return found if found and np.isfinite(found).all() else None
 
 
 def text_loss(

@@ -1,11 +1,12 @@
 """What every voice can do, and the rate and pitch that any of them can be given."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from stages.common.audio import SAMPLE_RATE, resample
-from stages.common.augment import change_pitch_and_rate, change_rate
+from stages.common.tts.shaping import change_pitch_and_rate, change_rate, warp_formants
 
 
 class CannotSpeak(Exception):
@@ -35,21 +36,35 @@ class Synthesizer(ABC):
             raise CannotSpeak("the engine gave only silence")
         return resample(wave, self.sample_rate)
 
+    def speak_many(self, texts: Sequence[str], rate: float = 1.0) -> Iterator[np.ndarray | CannotSpeak]:
+        """For each text, in order, what `speak` returns, or the CannotSpeak that it raises."""
+        for text in texts:
+            try:
+                yield self.speak(text, rate)
+            except CannotSpeak as error:
+                yield error
+
 
 class Shaped(Synthesizer):
-    """Another voice at its own rate and pitch (factors).
+    """Another voice at its own rate, pitch and warp (factors).
 
     Pitch is changed by resampling, which also makes speech `pitch` times as fast; the engine speaks slower by as much
     where it can, so that nothing is stretched twice. What is beyond the engine's range is done by time stretch.
     """
 
-    def __init__(self, voice: Synthesizer, rate: float, pitch: float) -> None:
-        self.voice, self.rate, self.pitch = voice, rate, pitch
+    def __init__(self, voice: Synthesizer, rate: float, pitch: float, warp: float = 1.0) -> None:
+        self.voice, self.rate, self.pitch, self.warp = voice, rate, pitch, warp
         low, high = voice.rates
         self.engine_rate = min(max(rate / pitch, low), high)
 
     def synthesize(self, text: str, rate: float = 1.0) -> np.ndarray:
-        wave = self.voice.speak(text, self.engine_rate)
-        if self.pitch == 1.0:
-            return change_rate(wave, self.rate * rate / self.engine_rate)
-        return change_pitch_and_rate(wave, self.pitch, self.rate * rate / self.engine_rate)
+        return self._shape(self.voice.speak(text, self.engine_rate), rate)
+
+    def speak_many(self, texts: Sequence[str], rate: float = 1.0) -> Iterator[np.ndarray | CannotSpeak]:
+        for spoken in self.voice.speak_many(texts, self.engine_rate):
+            yield spoken if isinstance(spoken, CannotSpeak) else self._shape(spoken, rate)
+
+    def _shape(self, wave: np.ndarray, rate: float) -> np.ndarray:
+        left = self.rate * rate / self.engine_rate
+        wave = change_rate(wave, left) if self.pitch == 1.0 else change_pitch_and_rate(wave, self.pitch, left)
+        return warp_formants(wave, self.warp)

@@ -1,9 +1,11 @@
 """hibari: small English voices in plain ONNX, 24 kHz, about 150 times real time on one core."""
 
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 import numpy as np
 
+from stages.common.params import Voice
 from stages.common.seeds import derive
 from stages.common.tts.base import Synthesizer
 
@@ -23,15 +25,30 @@ class HibariVoice(Synthesizer):
         return self.model(text, speed=rate, seed=derive(0, text))
 
 
-def missing(voice: str) -> str | None:
+def load(voice: Voice) -> HibariVoice:
+    return HibariVoice(voice.voice)
+
+
+def missing(voice: Voice) -> str | None:
     """Why `voice` cannot be used here, or None. A voice that is not in the package is never fetched in secret."""
     from hibari import voices
 
-    if voice not in voices.VOICES:
-        return f"hibari has no voice {voice!r}. It has {', '.join(voices.VOICES)}"
+    if voice.voice not in voices.VOICES:
+        return f"hibari has no voice {voice.voice!r}. It has {', '.join(voices.VOICES)}"
     try:
-        voices.voice_path(voice, download_missing=False)
+        voices.voice_path(voice.voice, download_missing=False)
     except FileNotFoundError as error:
         source = voices.BASE_URL + Path(str(error)).name
-        return f"hibari's voice {voice!r} is not on this machine. Save {source} as {error}"
+        return f"hibari's voice {voice.voice!r} is not on this machine. Save {source} as {error}"
     return None
+
+
+def files(voice: Voice) -> list[Path]:
+    """The voice's model; the package's version stands for the rest."""
+    from hibari import voices
+
+    return [Path(voices.voice_path(voice.voice, download_missing=False))]
+
+
+def version(_voice: Voice) -> str:
+    return version_of("hibari-tts")

@@ -1,6 +1,5 @@
-"""espeak-ng and flite: programs of the system, each sentence in a process of its own."""
+"""Programs of the system that speak: each text in a process of its own, which keeps GPL programs apart from this one."""
 
-import shutil
 import subprocess
 import tempfile
 from abc import abstractmethod
@@ -10,6 +9,7 @@ import numpy as np
 
 from stages.common.audio import read
 from stages.common.errors import InserterError
+from stages.common.params import Voice
 from stages.common.tts.base import CannotSpeak, Synthesizer
 
 TIMEOUT = 60.0  # seconds; both speak more than 70 times faster than real time
@@ -41,36 +41,8 @@ class ProcessVoice(Synthesizer):
                 raise CannotSpeak(f"{command[0]} gave no sound") from error
 
 
-class EspeakVoice(ProcessVoice):
-    rates = (0.5, 2.5)  # 80 to 450 words a minute; 175 is its own pace
-
-    def command(self, rate: float, text: str, wav: str) -> list[str]:
-        return ["espeak-ng", "-v", self.voice, "-s", str(round(175 * rate)), "-b", "1", "-f", text, "-w", wav]
-
-
-class FliteVoice(ProcessVoice):
-    rates = (0.5, 2.0)
-
-    def command(self, rate: float, text: str, wav: str) -> list[str]:
-        return ["flite", "-voice", self.voice, "--setf", f"duration_stretch={1 / rate:.6f}", "-f", text, "-o", wav]
-
-
-def missing_espeak(voice: str) -> str | None:
-    """Why `voice` cannot be used here, or None."""
-    if not shutil.which("espeak-ng"):
-        return "espeak-ng is not installed. Install it with the system's package manager (apt-get install espeak-ng)"
-    run = subprocess.run(["espeak-ng", "-q", "-v", voice, "a"], capture_output=True, timeout=TIMEOUT)
-    return f"espeak-ng has no voice {voice!r}. See `espeak-ng --voices`" if run.returncode else None
-
-
-def missing_flite(voice: str) -> str | None:
-    """Why `voice` cannot be used here, or None. flite itself takes another voice in silence when it lacks one."""
-    if not shutil.which("flite"):
-        return "flite is not installed. Install it with the system's package manager (apt-get install flite)"
-    if Path(voice).is_file():
-        return None
-    listed = subprocess.run(["flite", "-lv"], capture_output=True, text=True, timeout=TIMEOUT).stdout
-    names = listed.partition(":")[2].split()
-    if voice not in names:
-        return f"flite has no voice {voice!r}. It has {', '.join(names)}, or give a .flitevox file"
-    return None
+def version(voice: Voice) -> str:
+    """The line of what the program says about itself that has its version."""
+    run = subprocess.run([voice.engine, "--version"], capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
+    said = (run.stdout + run.stderr).splitlines()
+    return next((line.partition("Data at")[0].strip() for line in said if any(c.isdigit() for c in line)), "")

@@ -2,26 +2,72 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
 
 from stages.common.errors import InserterError
+from stages.common.files import fingerprint, sha256
 from stages.common.params import Voice
-from stages.common.tts import coqui, hibari, piper, processes
+from stages.common.tts import base, coqui, espeak, flite, hibari, http, piper, processes, shaping
 from stages.common.tts.base import Shaped, Synthesizer
+
+DECIDING = ("engine", "voice", "speaker", "language", "rate", "pitch", "warp", "model", "url")  # fields that change the samples
+
+
+class Engine(Protocol):
+    """What the module of an engine has."""
+
+    __file__: str | None
+
+    def missing(self, voice: Voice, /) -> str | None:
+        """Why `voice` cannot be used here and what to do, or None. Loads no model."""
+
+    def load(self, voice: Voice, /) -> Synthesizer:
+        """`voice` at its engine's own rate and pitch. Raises InserterError when it cannot be loaded."""
+
+    def files(self, voice: Voice, /) -> list[Path]:
+        """The files whose bytes decide how `voice` sounds."""
+
+    def version(self, voice: Voice, /) -> str:
+        """Of the program that speaks; "" where it cannot be known."""
+
+
+ENGINES: dict[str, Engine] = {
+    "hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http
+}  # fmt: skip
 
 
 def available(voice: Voice) -> str | None:
     """None when `voice` can be used here, else why not and what to do. Loads no model."""
-    match voice.engine:
-        case "hibari":
-            return hibari.missing(voice.voice)
-        case "coqui":
-            return coqui.missing(voice.voice)
-        case "piper":
-            return piper.missing(voice.voice)
-        case "espeak-ng":
-            return processes.missing_espeak(voice.voice)
-        case "flite":
-            return processes.missing_flite(voice.voice)
+    return ENGINES[voice.engine].missing(voice)
+
+
+def deciding_files(voice: Voice) -> list[Path]:
+    """The files whose bytes decide how `voice` sounds: models that are local, and the recordings that it imitates."""
+    return ENGINES[voice.engine].files(voice)
+
+
+def identity(voice: Voice) -> str:
+    """16 hex digits: two voices that have the same one give the same samples for the same text.
+
+    From the engine, its version and our code for it, what it is told (speaker, language, rate, pitch, warp, model, server) and the
+    bytes of `deciding_files`; not from the voice's name, weight, licence, `optional` or `heldout`. The engine has to be here.
+    """
+    engine = ENGINES[voice.engine]
+    modules: list[Any] = [engine, base, *([processes] if engine in (espeak, flite) else []), *([shaping] if _shaped(voice) else [])]
+    code = [Path(str(module.__file__)) for module in modules]
+    files = [(path.name, _sha256(path, path.stat().st_mtime_ns)) for path in deciding_files(voice)]
+    told = voice.model_dump(include=set(DECIDING))
+    for key in ("voice", "speaker"):
+        if told[key] and Path(told[key]).exists():  # it counts by what it holds: a moved model speaks the same
+            told[key] = "a file"
+    return fingerprint(told, engine.version(voice), files, files=code)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, _changed: int) -> str:
+    """Once for a file that voices share."""
+    return sha256(path)
 
 
 def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
@@ -47,27 +93,21 @@ def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
     return found, left_out
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def load_voice(voice: Voice) -> Synthesizer:
-    """The voice at its rate and pitch, loaded once a process. Raises InserterError when it cannot be used here."""
+    """The voice at its rate, pitch and warp, loaded once a process. Raises InserterError when it cannot be used here."""
     reason = available(voice)
     if reason:
         raise InserterError(f"voice {voice.name}: {reason}")
-    plain = _engine(voice.engine, voice.voice, voice.speaker, voice.language)
-    return plain if voice.rate == voice.pitch == 1.0 else Shaped(plain, voice.rate, voice.pitch)
+    plain = _engine(Voice(name="", **voice.model_dump(include={"engine", "voice", "speaker", "language", "model", "url"})))
+    return Shaped(plain, voice.rate, voice.pitch, voice.warp) if _shaped(voice) else plain
 
 
-@lru_cache(maxsize=8)
-def _engine(engine: str, voice: str, speaker: str | None, language: str) -> Synthesizer:
-    """Loaded once a process: voices that differ in rate and pitch share it."""
-    match engine:
-        case "hibari":
-            return hibari.HibariVoice(voice)
-        case "coqui":
-            return coqui.CoquiVoice(voice, speaker, language)
-        case "piper":
-            return piper.PiperVoice(voice, speaker)
-        case "espeak-ng":
-            return processes.EspeakVoice(voice)
-        case _:
-            return processes.FliteVoice(voice)
+def _shaped(voice: Voice) -> bool:
+    return (voice.rate, voice.pitch, voice.warp) != (1.0, 1.0, 1.0)
+
+
+@lru_cache(maxsize=64)
+def _engine(voice: Voice) -> Synthesizer:
+    """Loaded once a process: voices that differ in rate, pitch and warp share it."""
+    return ENGINES[voice.engine].load(voice)

@@ -5,12 +5,11 @@ import random
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
+from stages.common.endpoint import Again, error_of, retry_after
 from stages.common.errors import InserterError
 from stages.evaluate.judge.prompts import Message
 from stages.evaluate.judge.settings import API_KEY, BASE_URL, MODEL, JudgeSettings
@@ -20,14 +19,6 @@ SHOWN = 200  # characters of a server's message
 
 class GaveUp(Exception):
     """A request that will have no answer; str() says why."""
-
-
-class Again(Exception):
-    """A try that failed and may be made again. wait: seconds that the server asked for."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -123,8 +114,8 @@ class JudgeClient:
     def _refused(self, response: httpx.Response, n: int) -> Exception:
         """What an answer that is not 200 means."""
         status, body = response.status_code, _json(response)
-        told, asked_wait = self._message(body), _retry_after(response.headers.get("retry-after"))
-        if status == 429 and "insufficient_quota" in (_error(body).get("code"), _error(body).get("type")):
+        told, asked_wait = self._message(body), retry_after(response.headers.get("retry-after"))
+        if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
             return InserterError("the judge's account has no credit (429)", "Top it up, then run again: it goes on")
         if status == 429:
             return Again("429: too many requests", asked_wait)
@@ -138,13 +129,13 @@ class JudgeClient:
                 f"{self.settings.endpoint} has no chat completions of a model {self.settings.model} ({status})",
                 f"Check {BASE_URL} (most end in /v1) and {MODEL}, or --base-url and --model",
             )
-        if status in (400, 422) and n > 1 and _is_about_n(_error(body)):
+        if status in (400, 422) and n > 1 and _is_about_n(error_of(body)):
             self._one_at_a_time = True
             return Again(f"{status}: the server gives one completion a request", 0.0)
         return GaveUp(f"{status}: the server refused the request {told}".strip())
 
     def _message(self, body: Any) -> str:
-        message = _error(body).get("message")
+        message = error_of(body).get("message")
         text = " ".join(self.settings.redact(message).split()) if isinstance(message, str) else ""
         return f"({text[:SHOWN]})" if text else ""
 
@@ -154,12 +145,6 @@ def _json(response: httpx.Response) -> Any:
         return response.json()
     except (ValueError, RecursionError):
         return None
-
-
-def _error(body: Any) -> dict[str, Any]:
-    """The `error` object of a body; servers also send a string, or the fields by themselves."""
-    error = body.get("error", body) if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {"message": error}
 
 
 def _is_about_n(error: dict[str, Any]) -> bool:
@@ -176,18 +161,3 @@ def _text(choice: Any) -> str:
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header: a number, or a date (RFC 9110, 10.2.3). None where it says nothing."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value)) if float(value) < float("inf") else None
-    except ValueError:
-        pass
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when.tzinfo else None

@@ -1,12 +1,12 @@
 """Which judge is asked, and how. The key is a secret: it is in no repr, no log, no cache and no error."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from pydantic import SecretStr
 
+from stages.common.endpoint import check_key, from_environment, split_url
 from stages.common.errors import InserterError
 
 BASE_URL, MODEL, API_KEY = "INSERTER_JUDGE_BASE_URL", "INSERTER_JUDGE_MODEL", "INSERTER_JUDGE_API_KEY"
@@ -46,8 +46,7 @@ class JudgeSettings:
 
     def __post_init__(self) -> None:
         _split(self.base_url)
-        if self.api_key and not (self.key.isascii() and self.key.isprintable()):
-            raise InserterError(f"{API_KEY} has a character that no HTTP header can carry", "Copy the key again")
+        check_key(self.key, API_KEY)
         if min(self.n, self.concurrency, self.tries) < 1:
             raise InserterError("n, concurrency and tries of a judge have to be 1 or more", "Mend the setting")
         if (self.price_in is None) != (self.price_out is None):
@@ -62,12 +61,12 @@ class JudgeSettings:
         model, base_url: instead of the environment's. `changes`: other fields. The key is INSERTER_JUDGE_API_KEY;
         OPENAI_API_KEY stands in for it only at OPENAI_BASE_URL and at OpenAI's own host: no other server is to see it.
         """
-        base_url, model = base_url or _get(BASE_URL, FALLBACK_BASE_URL), model or _get(MODEL)
+        base_url, model = base_url or from_environment(BASE_URL, FALLBACK_BASE_URL), model or from_environment(MODEL)
         if not base_url or not model:
             return None
-        key = _get(API_KEY)
-        if not key and (base_url == _get(FALLBACK_BASE_URL) or _split(base_url).hostname == OPENAI_HOST):
-            key = _get(FALLBACK_API_KEY)
+        key = from_environment(API_KEY)
+        if not key and (base_url == from_environment(FALLBACK_BASE_URL) or _split(base_url).hostname == OPENAI_HOST):
+            key = from_environment(FALLBACK_API_KEY)
         return cls(base_url, model, SecretStr(key) if key else None, **changes)
 
     @property
@@ -95,29 +94,16 @@ class JudgeSettings:
 def missing(model: str | None = None, base_url: str | None = None) -> str:
     """One line for a user who has configured no judge: which variables to set, beside those given by option."""
     wanted = [
-        "" if base_url or _get(BASE_URL, FALLBACK_BASE_URL) else f"{BASE_URL} (for example {EXAMPLE})",
-        "" if model or _get(MODEL) else f"{MODEL} (or --model)",
-        "" if _get(API_KEY) else f"{API_KEY} where the server asks for a key",
+        "" if base_url or from_environment(BASE_URL, FALLBACK_BASE_URL) else f"{BASE_URL} (for example {EXAMPLE})",
+        "" if model or from_environment(MODEL) else f"{MODEL} (or --model)",
+        "" if from_environment(API_KEY) else f"{API_KEY} where the server asks for a key",
     ]
     return "Set " + ", ".join(filter(None, wanted))
 
 
-def _get(*names: str) -> str:
-    return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
-
-
 def _split(base_url: str) -> SplitResult:
     """The parts of a base URL. Its text is in no message: it may hold a secret."""
-    try:
-        parts = urlsplit(base_url.strip())
-        _ = parts.port  # raises for what is no number
-    except ValueError as error:
-        raise InserterError("the judge's base URL cannot be read", f"Write {BASE_URL} like {EXAMPLE}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InserterError("the judge's base URL is not one of http or https", f"Write {BASE_URL} like {EXAMPLE}")
-    if parts.username is not None:
-        raise InserterError("the judge's base URL has a user name in it", f"Take it out, and put the key in {API_KEY}")
-    return parts
+    return split_url(base_url, "the judge's", BASE_URL, API_KEY, EXAMPLE)
 
 
 def _path(parts: SplitResult) -> str:

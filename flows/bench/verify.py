@@ -1,0 +1,30 @@
+"""Entry `verify_packed`: clips that share the recogniser's windows of 30 s against a window each."""
+
+from flows.bench.compare import Entry, compare
+from stages.common.params import load
+
+CLIPS = 24  # of 3 to 9 s
+TEXT = [
+    "The Secretary of the Treasury has laid before you a full report.",
+    "It is with great pleasure that I address the Congress once again, and with it the people of every State.",
+    "Our relations with foreign nations continue to be friendly and peaceful.",
+    "The people of this country need good roads, good schools, honest work, and a fair return for what they make.",
+]
+
+
+def verify_packed() -> Entry:
+    """The recogniser of params.yaml on spoken clips, packed as `verify` packs them, against one a window, in equal batches."""
+    from stages.common.asr import Transcriber
+    from stages.common.assets import asr_folder
+    from stages.common.params import Voice
+    from stages.common.tts import load_voice
+    from stages.verify.packing import join, pack
+
+    ear = Transcriber(asr_folder(load().assets.asr), "en")
+    voice = load_voice(Voice(name="heart", engine="hibari", voice="heart"))
+    clips = [voice.speak(TEXT[number % len(TEXT)]) for number in range(CLIPS)]
+
+    def packed() -> None:
+        ear.transcribe([join([clips[i] for i in window]) for window in pack([len(clip) for clip in clips])])
+
+    return compare("verify_packed", packed, lambda: ear.transcribe(clips), f"the same {CLIPS} clips, one a window of 30 s", pairs=3)

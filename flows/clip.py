@@ -1,0 +1,50 @@
+"""`inserter clip`: the sound of one utterance, as FLAC, by its id."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.common.audio import read_clip_bytes
+from stages.common.errors import InserterError
+from stages.common.paths import DATA
+
+# table, its column of ids, the folder of its shards: what training hears, what sft hears, what the benchmark asks
+PLACES = (
+    (DATA / "synthesize" / "utterances.parquet", "utt_id", DATA / "synthesize"),
+    (DATA / "sft" / "clips" / "clips.parquet", "utt_id", DATA / "sft" / "clips"),
+    (DATA / "benchmark" / "items.parquet", "item_id", DATA / "benchmark"),
+)
+
+
+def clip(name: str, original: bool = False) -> bytes:
+    """The FLAC file of the utterance or benchmark item `name`; original: as its voice said it, before noise, room and level.
+
+    Raises InserterError when there is no such clip, or no original was kept.
+    """
+    for table, column, folder in PLACES:
+        row = _row(table, column, name) if table.is_file() else None
+        if row is not None:
+            return read_clip_bytes(folder, _before(row, name) if original else _spoken(row, name))
+    tables = [str(table) for table, *_ in PLACES if table.is_file()]
+    if not tables:
+        raise InserterError("nothing has been spoken yet", "Run `inserter run synthesize`")
+    raise InserterError(f"no clip is called {name}", f"The ids are in {', '.join(tables)}")
+
+
+def _row(table: Path, column: str, name: str) -> dict[str, Any] | None:
+    """The row of that id, without reading the rest of the table into memory."""
+    import pyarrow.dataset as ds
+
+    found = ds.dataset(table, format="parquet").scanner(filter=ds.field(column) == name).head(1).to_pylist()
+    return found[0] if found else None
+
+
+def _spoken(row: dict[str, Any], name: str) -> dict[str, Any]:
+    if row["shard"] is None:
+        raise InserterError(f"{name} has no clip: {row.get('error') or 'it is only read'}")
+    return row
+
+
+def _before(row: dict[str, Any], name: str) -> dict[str, Any]:
+    if not _spoken(row, name).get("original_size"):
+        raise InserterError(f"the original of {name} was not kept", "Set synthesize.keep_originals, then run synthesize again")
+    return {**row, "offset": row["original_offset"], "size": row["original_size"]}

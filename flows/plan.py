@@ -1,0 +1,138 @@
+"""`inserter plan`: what pre-training takes, from the models' shapes alone: parameters, positions, memory, FLOP. No weight is
+loaded. Estimates, each with its rule: they say which machine to ask for, not how long a run will last."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.common.errors import InserterError
+from stages.common.params import Params
+
+KNOWN = Path(__file__).with_name("known_models.yaml")
+ENCODER_FRAMES = 50  # a second, of any Whisper encoder
+SPOKEN_TOKENS = 3.3  # a second: 2.5 words of 1.3 tokens
+ACTIVATION_BYTES = 34  # a position, layer and unit of width, in 16 bit and without attention's square (arXiv 2205.05198)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """parameters: of each part; trained: of all that learns; positions: a step; bytes: of one process."""
+
+    parameters: dict[str, int]
+    trained: int
+    positions: int
+    steps: int
+    processes: int
+    speech_share: float
+    flop_a_position: float
+    bytes: dict[str, float]
+
+    @property
+    def flop(self) -> float:
+        return self.flop_a_position * self.positions * self.steps
+
+
+def plan(params: Params, processes: int = 1, micro_positions: int = 8192) -> Plan:
+    """For `params.pretrain` on `processes` under FSDP2, `micro_positions` at a time in each."""
+    model = shapes(params)
+    p = params.pretrain
+    parts = {"lm": model.language_model, "encoder": model.encoder, "adapter": model.adapter}
+    parameters = {name: sum(q.numel() for q in part.parameters()) for name, part in parts.items()}
+    learns = {"lm": p.trainable.lm == "full", "encoder": p.trainable.encoder, "adapter": p.trainable.adapter}
+    trained = sum(parameters[name] for name in parts if learns[name])
+    if p.trainable.lm == "lora":
+        trained += _lora(model.language_model)
+    share = speech_share(params)
+    text = model.config.text_config
+    layers, width, vocabulary = text.num_hidden_layers, text.hidden_size, text.vocab_size
+    frames = p.adapter.stride if p.adapter.kind == "pooling" else ENCODER_FRAMES / SPOKEN_TOKENS  # a speech position's
+    # 2 FLOP a parameter forward, 2 for the gradient of what comes in, 2 for that of the weights
+    lm = (6 if learns["lm"] else 4) * parameters["lm"]
+    speech = (6 if learns["encoder"] else 2) * parameters["encoder"] * frames + 6 * parameters["adapter"]
+    whole = sum(parameters.values())
+    return Plan(
+        parameters, trained, p.batch_positions, p.steps, processes, share, lm + share * speech,
+        {
+            "weights (fp32)": 4 * whole / processes,
+            "gradients and AdamW (fp32)": 12 * trained / processes,
+            "activations": ACTIVATION_BYTES * micro_positions * layers * width,
+            "logits": 4 * 2 * micro_positions * (1 - share) * vocabulary,
+        },
+    )  # fmt: skip
+
+
+def speech_share(params: Params) -> float:
+    """About the share of the positions that are speech: the spans' share of interleaved text, and half of the speech tasks."""
+    s = params.segment
+    spans = s.word_level * s.word.share + (1 - s.word_level) * s.sentence.share
+    words = params.interleave.mixture.interleaved * spans + params.interleave.mixture.speech_tasks * 0.5
+    if params.pretrain.adapter.kind == "soft_token":
+        return words  # a position a token, as text has
+    rate = ENCODER_FRAMES / params.pretrain.adapter.stride / SPOKEN_TOKENS
+    return words * rate / (words * rate + 1 - words)
+
+
+def shapes(params: Params) -> Any:
+    """The speech LLM without storage (meta device)."""
+    import torch
+
+    from models import InserterForConditionalGeneration
+    from models.configuration import InserterConfig
+
+    a = params.pretrain.adapter
+    config = InserterConfig(
+        text_config=_config(params.assets.lm), audio_config=_config(params.assets.encoder), adapter=a.kind,
+        adapter_stride=a.stride, adapter_hidden_size=a.hidden_size, adapter_layers=a.layers,
+    )  # fmt: skip
+    with torch.device("meta"):
+        return InserterForConditionalGeneration(config)
+
+
+def _config(name: str) -> Any:
+    """A model's configuration: from a folder, from inside a package, from the hub, or from our table of known shapes."""
+    from transformers import AutoConfig
+
+    from stages.common.assets import lm_folder
+
+    known = yaml.safe_load(KNOWN.read_text(encoding="utf-8"))
+    if name in known:
+        return AutoConfig.for_model(**known[name])
+    if name.startswith("embedded:"):
+        from stages.common.assets import encoder_folder
+
+        return AutoConfig.from_pretrained(encoder_folder(name) if "whisper" in name else lm_folder(name))
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise InserterError(
+            f"the shape of {name} is not known here ({str(error).splitlines()[0]})",
+            f"Give a folder with its config.json, or add it to {KNOWN.name}",
+        ) from error
+
+
+def _lora(lm: Any) -> int:
+    """Rank 8 on every linear layer, as peft's default has it."""
+    import torch
+
+    return sum(8 * (m.in_features + m.out_features) for m in lm.modules() if isinstance(m, torch.nn.Linear))
+
+
+def show(found: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False)
+    for name, count in found.parameters.items():
+        table.add_row(f"{name}: parameters", f"{count / 1e6:,.1f} M")
+    table.add_row("trained", f"{found.trained / 1e6:,.1f} M")
+    table.add_row("positions a step", f"{found.positions:,}")
+    table.add_row("positions in all", f"{found.positions * found.steps:,} in {found.steps:,} steps")
+    table.add_row("of them speech, about", f"{found.speech_share:.0%}")
+    table.add_row("FLOP a position", f"{found.flop_a_position:.2e}")
+    table.add_row("FLOP in all", f"{found.flop:.2e}")
+    for name, size in found.bytes.items():
+        table.add_row(f"memory of one of {found.processes}: {name}", f"{size / 2**30:,.1f} GiB")
+    table.add_row("memory of one, in all", f"{sum(found.bytes.values()) / 2**30:,.1f} GiB")
+    Console(width=100).print(table)

@@ -1,0 +1,101 @@
+"""Data Docs: what the suites found, as Great Expectations' own HTML site at reports/data_docs/index.html.
+
+Outside DVC, since its pages have the time of the run in their names. A check renews the pages of its own tables; the results of
+all, in Great Expectations' JSON, are kept beside the pages, because the index is made from them.
+"""
+
+import logging
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages.check.rules import Table
+from stages.common.paths import REPORTS
+
+SITE = REPORTS / "data_docs"
+SHOWN = 20  # rows that break a rule, in the stored results: a table that is all wrong must not be written out again
+LISTS = ("unexpected_list", "unexpected_index_list")
+VIEWS = {"module_name": "stages.check.views"}
+
+
+def publish(context: Any, stage: str, found: list[tuple[Table, Any]], site: Path = SITE) -> Path:
+    """Build the pages of `stage`: `found` has its tables, each with what Great Expectations says of it. Returns the index.
+
+    Raises whatever Great Expectations raises, and RuntimeError when a page was not made, which it only logs.
+    """
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.data_context.store import ExpectationsStore, ValidationResultsStore
+
+    for part in ("suites", "results", "expectations", "validations"):  # a table that is no longer checked leaves no page
+        shutil.rmtree(site / part / stage, ignore_errors=True)
+    suites = ExpectationsStore(_folder(site / "suites"), data_context=context)
+    results = ValidationResultsStore(_folder(site / "results", ".json"))
+    context.stores[context.expectations_store_name] = suites
+    context.stores[context.validation_results_store_name] = results
+    run = RunIdentifier(run_name=stage)
+    for table, result in found:
+        _store(suites, results, f"{stage}.{_slug(table.name)}", run, table, result)
+    return _build(context, site)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "-", name)
+
+
+def _folder(path: Path, suffix: str | None = None) -> dict[str, Any]:
+    backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(path.resolve())}
+    return backend if suffix is None else backend | {"filepath_suffix": suffix}
+
+
+def _store(suites: Any, results: Any, name: str, run: Any, table: Table, result: Any) -> None:
+    """The result without the rows that no page shows, and its expectations as a suite called `name`."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier, ValidationResultIdentifier
+
+    rows = len(table.frame)
+    for item in result.results:
+        item.result.update({key: item.result[key][:SHOWN] for key in LISTS if key in item.result})
+        item.expectation_config.kwargs.pop("batch_id", None)
+    result.suite_name = name
+    asset = {"data_asset_name": f"{table.name}, {rows:,} row{'' if rows == 1 else 's'}", "rows": rows, "named by": table.id}
+    result.meta = {"run_id": run, "batch_spec": asset}
+    suite = ExpectationSuiteIdentifier(name)
+    suites.set(suite, gx.ExpectationSuite(name=name, expectations=[item.expectation_config for item in result.results]))
+    results.set(ValidationResultIdentifier(suite, run, f"{rows}-rows"), result)
+
+
+def _build(context: Any, site: Path) -> Path:
+    """Pages of all results that are there, with views that ask nothing of the network; the index drops what has none."""
+    from great_expectations.render.renderer.site_builder import SiteBuilder
+
+    page = {"view": VIEWS | {"class_name": "PageView"}}
+    log = _Errors()
+    logger = logging.getLogger("great_expectations.render.renderer.site_builder")
+    logger.addHandler(log)
+    try:
+        builder = SiteBuilder(
+            context, _folder(site), site_name="inserter", show_how_to_buttons=False,
+            site_section_builders={"expectations": page, "validations": page, "profiling": "None"},
+            site_index_builder={"class_name": "DefaultSiteIndexBuilder", "view": VIEWS | {"class_name": "IndexView"}},
+        )  # fmt: skip
+        for section in builder.site_section_builders.values():  # `build()` would also copy 4 MB of fonts and pictures
+            section.build()
+        builder.site_index_builder.build()
+    finally:
+        logger.removeHandler(log)
+    if log.messages:
+        raise RuntimeError(log.messages[0])
+    return site / "index.html"
+
+
+class _Errors(logging.Handler):
+    """Keeps what the site builder logs instead of raising it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = record.getMessage().split("follows:")[-1].split("Traceback:")[0].split()
+        self.messages.append(" ".join(lines))

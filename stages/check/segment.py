@@ -1,0 +1,138 @@
+"""The gate after `segment`: spans stand where they say, whole and apart; what is spoken can be read; the shares are as asked."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from stages.check.frames import Row, frame, picker
+from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
+from stages.common.files import read_batches, read_json
+from stages.common.params import Params
+from stages.common.paths import DATA, REPORTS
+from stages.common.spoken import max_characters, speakable
+from stages.common.tables import DOCUMENTS, SPANS
+from stages.common.words import count_words, word_bounds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["utt_id", "level", "language", "split", "words", "faithful", "whole", "apart", "speakable", "fits", "unread"]
+SPLITS = {"word": "train", "sentence": "train", "context": "heldout"}
+UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")  # of a language that is read with rules, nothing of it is left
+READ = ("en", "zh")
+AGAIN = "Delete data/segment and run `dvc repro segment`"
+RULES = "Mend the rules of stages/common/spoken, then run `dvc repro segment`"
+SHARE = "Raise corpus.words (too few documents), see `dropped` in reports/segment.json, or raise check.share_tolerance"
+
+
+def segment(params: Params) -> list[Table]:
+    texts = Texts()
+    spans = frame(DATA / "segment" / "spans.parquet", SPANS, lambda row: _measure(row, texts), COLUMNS)
+    wanted = params.segment
+    least = {"word": wanted.word.min_words, "sentence": 1, "context": wanted.context_words}
+    most = {"sentence": wanted.sentence.max_words, "context": wanted.context_words + wanted.sentence.max_words}
+    return [
+        Table(
+            "spans",
+            spans,
+            "utt_id",
+            (
+                rows("Raise segment.word.share, or add text to the corpus", low=1),
+                present("utt_id", AGAIN),
+                unique("utt_id", AGAIN),
+                one_of("level", list(SPLITS), AGAIN),
+                present("language", "The corpus has documents without a language: run `dvc repro corpus`"),
+                one_of("language", params.corpus.languages, AGAIN),
+                one_of("split", [True], "Held-out text would be learnt: " + AGAIN),
+                one_of("faithful", [True], "The corpus is another one by now: " + AGAIN),
+                one_of("whole", [True], "A word is cut: " + AGAIN),
+                one_of("apart", [True], "A span begins before the end of the one before it: " + AGAIN),
+                one_of("speakable", [True], AGAIN),
+                one_of("fits", [True], "It is longer than a clip: " + AGAIN),
+                within("unread", RULES, high=0),
+            ),
+        ),
+        *(
+            Table(level, found, "utt_id", (within("words", AGAIN, least[level], most.get(level)),))
+            for level in SPLITS
+            if len(found := spans[spans["level"] == level])
+        ),
+        Table("shares", _shares(spans), "of", tuple(_asked(params))),
+        Table("counts", _counts(spans), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+    ]
+
+
+class Texts:
+    """The text of a span's document. Spans come in the order of the documents, so a batch of these is in memory at a time."""
+
+    def __init__(self) -> None:
+        self.known = set(frame(DATA / "corpus", DOCUMENTS, picker("doc_id"), ["doc_id"])["doc_id"])
+        self.batches: Iterator[list[Row]] = iter(())
+        self.batch: dict[str, str] = {}
+        self.last: tuple[str, str, set[int], set[int]] = ("", "", set(), set())
+        self.end = 0
+
+    def find(self, doc_id: str) -> str:
+        """The text, "" for an unknown document. Out of order it is found as well, but slowly."""
+        while doc_id in self.known and doc_id not in self.batch:
+            batch = next(self.batches, None)
+            if batch is None:
+                self.batches = read_batches(DATA / "corpus", DOCUMENTS)
+                continue
+            self.batch = {row["doc_id"]: row["text"] for row in batch}
+        return self.batch.get(doc_id, "")
+
+    def place(self, row: Row) -> Row:
+        """Is the span its part of the text, does it cut no word, and begin after the one before it?"""
+        doc_id, start, end = row["doc_id"], row["start"], row["end"]
+        if self.last[0] != doc_id:
+            text, self.end = self.find(doc_id), 0
+            bounds = word_bounds(text)
+            self.last = (doc_id, text, {first for first, _ in bounds}, {last for _, last in bounds})
+        _, text, starts, ends = self.last
+        apart, self.end = start >= self.end, end
+        faithful = 0 <= start < end <= len(text) and text[start:end] == row["written"]
+        return {"faithful": faithful, "whole": start in starts and end in ends, "apart": apart}
+
+
+def _measure(row: Row, texts: Texts) -> Row:
+    spoken, language = row["spoken"] or "", row["language"]
+    return {
+        **row,
+        **texts.place(row),
+        "split": row["split"] == SPLITS.get(row["level"], row["split"]),
+        "words": count_words(row["written"] or ""),
+        "speakable": speakable(spoken),
+        "fits": len(spoken) <= max_characters(language),
+        "unread": len(UNREAD.findall(spoken)) if language in READ else 0,
+    }
+
+
+def _shares(spans: "pd.DataFrame") -> "pd.DataFrame":
+    """One row: of the words of the documents of a level (as reported), the share that is in spans (as counted here)."""
+    import pandas as pd
+
+    levels = read_json(REPORTS / "segment.json").get("levels", {})
+    words = spans.groupby("level")["words"].sum()
+    shares = {level: words.get(level, 0) / max(levels[level]["words"], 1) for level in ("word", "sentence") if level in levels}
+    return pd.DataFrame([{"of": "words", "word": None, "sentence": None, **shares}]).astype({"word": float, "sentence": float})
+
+
+def _asked(params: Params) -> list[Rule]:
+    """A level that documents are cut at has its share, within check.share_tolerance."""
+    wanted, tolerance = params.segment, params.check.share_tolerance
+    asked = {"word": (wanted.word.share, wanted.word_level), "sentence": (wanted.sentence.share, 1 - wanted.word_level)}
+    return [
+        mean_within(level, SHARE, round(max(0.0, share - tolerance), 6), round(min(1.0, share + tolerance), 6))
+        for level, (share, drawn) in asked.items()
+        if drawn > 0
+    ]
+
+
+def _counts(spans: "pd.DataFrame") -> "pd.DataFrame":
+    """One row: spans cut but neither written nor dropped with a reason; must be 0."""
+    import pandas as pd
+
+    found = read_json(REPORTS / "segment.json").get("spans", {})
+    lost = found["in"] - len(spans) - sum(found["dropped"].values()) if {"in", "dropped"} <= found.keys() else None
+    return pd.DataFrame([{"report": "reports/segment.json", "lost": lost}])

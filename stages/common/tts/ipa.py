@@ -1,0 +1,39 @@
+"""English phonemes without a GPL phonemiser: hibari's own rules and lexicon (Apache-2.0), in the symbols of espeak-ng.
+
+Piper voices were trained on what espeak-ng writes, so that is what they have to be given. hibari writes misaki's alphabet, in which
+diphthongs and affricates are one letter and American vowels have no length; the table is misaki's own, the lengths are espeak's.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+_LETTERS = str.maketrans(
+    {"A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "Q": "əʊ", "ʤ": "dʒ", "ʧ": "tʃ", "T": "ɾ", "ᵊ": "ə"}
+)
+_AMERICAN = [
+    (re.compile("ɜɹ"), "ɜː"),
+    (re.compile("əɹ"), "ɚ"),
+    (re.compile("([ɑɔu])(?!ː)"), r"\1ː"),
+    (re.compile("([ˈˌ])i(?!ː)"), r"\1iː"),
+]
+
+
+def phonemes(text: str, british: bool = False) -> list[str]:
+    """espeak-ng's symbols for each sentence of `text`; a sentence of more than 400 is cut at its clauses."""
+    return [to_espeak(sentence, british) for sentence in _hibari(british).phonemize(text)]
+
+
+def to_espeak(misaki: str, british: bool = False) -> str:
+    """misaki's symbols as espeak-ng's."""
+    for pattern, symbols in () if british else _AMERICAN:  # British vowels have their lengths already
+        misaki = pattern.sub(symbols, misaki)
+    return misaki.translate(_LETTERS)
+
+
+@lru_cache(maxsize=2)
+def _hibari(british: bool) -> Any:
+    from hibari import Hibari
+    from hibari.g2p import G2P
+
+    return Hibari(g2p=G2P(british=british), threads=1)

@@ -1,0 +1,141 @@
+"""One part of a source, in a process of its own: raw documents → candidates, cleaned, cut, judged and hashed, in a Parquet file."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.common.files import atomic, write_json
+from stages.common.params import Corpus
+from stages.common.seeds import derive
+from stages.common.words import count_words
+from stages.corpus.clean import paragraphs
+from stages.corpus.counts import Counts, bucket
+from stages.corpus.cut import cut
+from stages.corpus.language import language
+from stages.corpus.overlap import Contamination, band_hashes, bands, shingles
+from stages.corpus.sources import RawDocument
+
+S, N = pa.string(), pa.int64()
+# seq: place in reading order. draw: place in the sample's order, from (seed, text), so the same text has the same. origin: the raw
+# document, origin_draw: its place in the order of holding out. reason: why it is refused (then there is no text). Then the bands.
+COLUMNS = [("seq", N), ("source", N), ("doc_id", S), ("draw", N), ("origin", S), ("origin_draw", N), ("language", S), ("reason", S),
+           ("text", S), ("n_words", N)]  # fmt: skip
+PART_DOCUMENTS = 2**20  # seq = part * PART_DOCUMENTS + place in the part
+
+
+@dataclass(frozen=True)
+class Part:
+    """number: over all sources in reading order. bound: candidates with this draw or a larger one are not sampled."""
+
+    number: int
+    source: int
+    path: Path
+    raws: list[RawDocument]
+    bound: int
+
+
+def doc_id(source: str, text: str) -> str:
+    """Short, of [A-Za-z0-9_-], from the source's name and the words of the text: the same text has the same id."""
+    digest = hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9_]+', '-', source).strip('-')[:24] or 'source'}-{digest}"
+
+
+class Preparer:
+    def __init__(self, params: Corpus, prompts: Iterable[str]) -> None:
+        self.params = params
+        self.contamination = Contamination(prompts, params.decontaminate_ngram)
+        self.schema = pa.schema([*COLUMNS, *((name, N) for name in band_names(params))])
+
+    def __call__(self, part: Part) -> Counts:
+        """Write `part.path` (Parquet) and, as the sign that it is whole, its counts beside it (JSON)."""
+        counts, quarantine = Counts(), []
+        rows = [row for raw in part.raws for row in self._documents(raw, part, counts)]
+        quarantine = [{"name": raw.name, "reason": raw.error} for raw in part.raws if raw.error]
+        hashes = band_hashes([shingles(row["text"] or "", self.params.near_duplicates.shingle_words) for row in rows],
+                             self.params.near_duplicates)  # fmt: skip
+        for place, row in enumerate(rows):
+            row["seq"] = part.number * PART_DOCUMENTS + place
+        table = pa.Table.from_pylist(rows, pa.schema(COLUMNS))
+        for name, column in zip(band_names(self.params), hashes.T, strict=True):
+            table = table.append_column(name, pa.array(column, N))
+        atomic(part.path, lambda path: pq.write_table(table, path, compression="zstd"))
+        source = self.params.sources[part.source].name
+        write_json(marker(part.path), {"counts": counts.to_json(), "quarantine": [{"source": source, **row} for row in quarantine]})
+        return counts
+
+    def _documents(self, raw: RawDocument, part: Part, counts: Counts) -> Iterator[dict[str, Any]]:
+        """Every candidate of a raw document below the bound, without seq and bands."""
+        counts.raw["in"] += 1
+        kept = self._clean(raw, counts)
+        if not kept:
+            return
+        source = self.params.sources[part.source].name
+        origin = f"{source}/{raw.name}"
+        origin_draw = derive(self.params.seed, "heldout", origin)
+        lost: Counter[str] = Counter()
+        for text in cut(kept, self.params.min_words, self.params.max_words, lost):
+            counts.documents["in"] += 1
+            name = doc_id(source, text)
+            draw = derive(self.params.seed, "sample", name.rpartition("-")[2])
+            if draw >= part.bound:
+                counts.dropped["not_sampled"] += 1
+                continue
+            row = {"source": part.source, "doc_id": name, "draw": draw, "origin": origin, "origin_draw": origin_draw}
+            yield row | self._judged(text, draw, counts)
+        counts.documents["in"] += lost.total()
+        counts.dropped += lost
+
+    def _clean(self, raw: RawDocument, counts: Counts) -> list[str]:
+        if raw.error:
+            counts.raw_dropped[raw.error.partition(":")[0]] += 1
+            return []
+        before = counts.paragraphs_dropped.total()
+        kept = paragraphs(raw.text, counts.edited, counts.paragraphs_dropped)
+        counts.paragraphs["in"] += len(kept) + counts.paragraphs_dropped.total() - before
+        counts.paragraphs["kept"] += len(kept)
+        if kept:
+            counts.raw["kept"] += 1
+        else:
+            counts.raw_dropped["no_clean_paragraph"] += 1
+        return kept
+
+    def _judged(self, text: str, draw: int, counts: Counts) -> dict[str, Any]:
+        code, size = language(text), count_words(text)
+        reason = None
+        if self.contamination.found_in(text):
+            reason = "decontaminated"
+        elif code not in self.params.languages:
+            reason = "other_language"
+        else:
+            counts.usable[bucket(draw)] += size
+        return {"language": code, "n_words": size, "reason": reason, "text": None if reason else text}
+
+
+def band_names(params: Corpus) -> list[str]:
+    return [f"band_{number:03d}" for number in range(bands(params.near_duplicates))]
+
+
+def marker(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+_preparer: Preparer | None = None  # of this process
+
+
+def start(params: Corpus, prompts: list[str]) -> None:
+    global _preparer
+    _preparer = Preparer(params, prompts)
+
+
+def prepare(part: Part) -> tuple[Part, Counts]:
+    """`start` has to be called before, once a process."""
+    assert _preparer is not None
+    counts = _preparer(part)
+    return Part(part.number, part.source, part.path, [], part.bound), counts

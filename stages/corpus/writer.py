@@ -1,0 +1,70 @@
+"""A language model that writes: CTranslate2 in int8, one thread, so that the same seed gives the same text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.common.assets import lm_folder
+from stages.common.assets.embedded import cached
+from stages.common.errors import InserterError
+from stages.common.files import fingerprint
+from stages.common.sentences import sentence_spans
+from stages.corpus.clean import finished
+
+
+def model_folder(name: str) -> Path:
+    """CTranslate2 folder (int8) of the causal LM `name` (as in assets.lm) with its tokenizer, converted once into the cache.
+
+    It is known by its contents: another LM at the same place is converted anew.
+    """
+    source = lm_folder(name)
+    files = sorted(file for file in source.iterdir() if file.is_file() and file.suffix != ".md")
+    key = fingerprint([file.name for file in files], files=files)
+    return cached(f"{source.resolve().name}-int8-{key}", lambda target: _convert(source, target))
+
+
+def _convert(source: Path, target: Path) -> None:
+    from ctranslate2.converters import TransformersConverter
+
+    own = [file.name for file in source.iterdir() if file.name.startswith("tokenizer") or file.name == "chat_template.jinja"]
+    try:
+        TransformersConverter(str(source), copy_files=own).convert(str(target), quantization="int8", force=True)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise InserterError(f"{source} cannot be converted to CTranslate2 ({error})", "Give a causal LM that it knows") from error
+
+
+class Writer:
+    """Writes answers to prompts with the model in `folder` (see `model_folder`)."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        self.folder = folder
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+
+    def write(self, prompts: Sequence[str], seed: int, temperature: float, top_k: int, max_new_tokens: int) -> list[str]:
+        """One text a prompt. The same prompts and seed give the same texts on the same kind of CPU.
+
+        CTranslate2 seeds the generator of a thread once, at its first use: so every call makes the model's thread anew (0.1 s for
+        135 M parameters), and all prompts are one batch.
+        """
+        import ctranslate2
+
+        ctranslate2.set_random_seed(seed % 2**32)
+        model = ctranslate2.Generator(str(self.folder), compute_type="int8", inter_threads=1, intra_threads=1)
+        results = model.generate_batch(
+            [self._tokens(prompt) for prompt in prompts], max_length=max_new_tokens, sampling_topk=top_k,
+            sampling_temperature=temperature, include_prompt_in_result=False, end_token=self.tokenizer.eos_token,
+        )  # fmt: skip
+        return [self.tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip() for result in results]
+
+    def _tokens(self, prompt: str) -> list[str]:
+        turn = [{"role": "user", "content": prompt}]
+        ids = self.tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
+        return self.tokenizer.convert_ids_to_tokens(ids)
+
+
+def whole_sentences(text: str) -> str:
+    """`text` without the sentence at its end that was not finished; "" where there is no finished one."""
+    end = max((end for start, end in sentence_spans(text) if finished(text[start:end])), default=0)
+    return text[:end]

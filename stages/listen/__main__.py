@@ -1,0 +1,15 @@
+"""`python -m stages.listen`"""
+
+from typing import Any
+
+from stages.common.params import Params
+from stages.common.runner import run_stage
+from stages.listen.build import build
+
+
+def main(params: Params) -> dict[str, Any]:
+    return build()
+
+
+if __name__ == "__main__":
+    run_stage("listen", main)

@@ -1,0 +1,92 @@
+"""A clip as the page shows it: its sound, a thumbnail of its wave, what was said and heard, what was measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.common.audio import read, read_clip_bytes
+from stages.common.errors import InserterError
+from stages.common.page.audio import audio_name
+from stages.listen.diff import compared
+
+Row = dict[str, Any]
+BINS = 160  # lines of a thumbnail
+HEIGHT = 40
+# column of VERIFIED: what people call it, and how it is written; what is null is left out
+MEASURES = {
+    "wer": ("word error rate", "{:.2f}"), "second_wer": ("word error rate, second opinion", "{:.2f}"),
+    "extra": ("extra words", "{:d}"), "ending": ("likeness of the last words", "{:.2f}"),
+    "duration_z": ("duration, z-score", "{:+.1f}"),
+    "pace": ("pace", "{:.1f} characters/s"), "silence": ("longest silence", "{:.2f} s"), "level_db": ("level", "{:.1f} dB"),
+    "clipping": ("clipping", "{:.2%}"), "dc": ("DC offset", "{:+.3f}"), "snr_db": ("signal to noise", "{:.0f} dB"),
+}  # fmt: skip
+UNITS = {"snr_db": " dB", "gain_db": " dB", "loudness_db": " dB", "rt60": " s"}
+
+
+def card(row: Row, folder: Path, sounds: dict[str, bytes]) -> Row:
+    """A row of VERIFIED for the page; its FLAC files, from the shards in `folder`, are added to `sounds` by name.
+
+    audio, original (what the voice said before it was changed, where that is kept): names or None; unplayable: why
+    there is no audio; wave: an SVG path; said, heard, second: [(word, whether the other has it)] or None.
+    """
+    found = {
+        "id": row["utt_id"], "voice": row["voice"], "engine": row["engine"], "license": row["license"], "reason": row["reason"],
+        "language": row["language"], "seconds": row["duration"], "written": row["written"], "spoken": row["spoken"],
+        "measures": _measures(row), "effect": _effect(row), "audio": None, "original": None, "wave": None, "unplayable": None,
+        "said": None, "heard": None, "second": None,
+    }  # fmt: skip
+    _add_sound(found, row, folder, sounds)
+    if row["heard"] is not None:
+        found["said"], found["heard"] = compared(row["spoken"], row["heard"])
+    if row["second_heard"] is not None:
+        found["second"] = compared(row["spoken"], row["second_heard"])[1]
+    return found
+
+
+def _add_sound(found: Row, row: Row, folder: Path, sounds: dict[str, bytes]) -> None:
+    if row["shard"] is None:
+        found["unplayable"] = row["error"] or "it was never spoken"
+        return
+    data = read_clip_bytes(folder, row)
+    try:
+        found["wave"] = wave(read(data))
+    except InserterError:  # its message may name a place in memory, and a page has to be the same twice
+        found["unplayable"] = f"{len(data):,} bytes that are no sound"
+        return
+    found["audio"] = _keep(row["utt_id"], data, sounds)
+    if row["original_size"] and row["original_offset"] != row["offset"]:
+        place = {**row, "offset": row["original_offset"], "size": row["original_size"]}
+        found["original"] = _keep(f"{row['utt_id']}-original", read_clip_bytes(folder, place), sounds)
+
+
+def _keep(name: str, data: bytes, sounds: dict[str, bytes]) -> str:
+    file = audio_name(name)
+    sounds[file] = data
+    return file
+
+
+def wave(samples: np.ndarray) -> str:
+    """An SVG path of (samples,) in a box of BINS x HEIGHT: the peak of each of BINS stretches, full scale high."""
+    peaks = [float(np.abs(part).max(initial=0.0)) for part in np.array_split(samples, BINS)]
+    heights = [max(0.5, min(1.0, peak) * HEIGHT / 2) for peak in peaks]
+    middle = HEIGHT / 2
+    return "".join(f"M{place + 0.5} {middle - high:.1f}V{middle + high:.1f}" for place, high in enumerate(heights))
+
+
+def _measures(row: Row) -> list[tuple[str, str]]:
+    if row["heard"] is None:  # it was not measured
+        return []
+    return [(name, form.format(row[key])) for key, (name, form) in MEASURES.items() if row.get(key) is not None]
+
+
+def _effect(row: Row) -> list[str]:
+    """What was done to the voice's own samples, in words: ["noise babble", "snr 12.5 dB"]."""
+    effect = json.loads(row["effect"] or "{}")
+    return [_said(key, value) for key, value in effect.items() if value not in (None, False, 0, 0.0)]
+
+
+def _said(key: str, value: Any) -> str:
+    shown = f"{value:.3g}" if isinstance(value, float) else "" if value is True else str(value)
+    return f"{key.removesuffix('_db').replace('_', ' ')} {shown}{UNITS.get(key, '')}".strip()

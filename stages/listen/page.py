@@ -1,0 +1,60 @@
+"""The page. It asks nothing of the network, and no text in it is markup."""
+
+from collections import Counter
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment
+
+from stages.common.page import environment, policy_hash, text
+from stages.listen.choose import EXAMPLES
+
+Row = dict[str, Any]
+KINDS = {
+    "interleaved": "A document with some of its spans spoken; the text between them is learnt.",
+    "transcribe": "What was heard is written down.",
+    "continue": "What was heard is gone on with in writing.",
+    "text": "Plain text, as the backbone learnt before.",
+}
+
+
+def render(sequences: list[Row], clips: dict[str, list[Row]], counts: dict[str, Counter[str | None]]) -> str:
+    """The HTML of what `build` made: sequences, cards by group, {voice: {reason or None: clips}}."""
+    script = text("stages.listen", "template/app.js")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            sequences=sequences,
+            groups=clips,
+            counts=tally(counts),
+            examples=EXAMPLES,
+            kinds=KINDS,
+            script=script,
+            script_hash=policy_hash(script),
+            style=text("stages.common.page", "base.css") + text("stages.listen", "template/style.css"),
+        )
+    )
+
+
+def tally(counts: dict[str, Counter[str | None]]) -> Row:
+    """reasons, the commonest first; a row a voice: [voice, in, clean, quarantined, its reasons' counts]; and all of them."""
+    total = sum(counts.values(), Counter())
+    reasons = sorted((reason for reason in total if reason is not None), key=lambda reason: (-total[reason], reason))
+
+    def line(voice: str, found: Counter[str | None]) -> Row:
+        clean = found[None]
+        return {
+            "voice": voice, "in": found.total(), "clean": clean, "quarantined": found.total() - clean,
+            "reasons": [found[reason] for reason in reasons],
+        }  # fmt: skip
+
+    voices = [line(voice, counts[voice]) for voice in sorted(counts)]
+    return {"reasons": reasons, "all": line("all voices", total), "voices": voices}
+
+
+@cache
+def _environment() -> Environment:
+    found = environment("stages.listen")
+    found.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    return found

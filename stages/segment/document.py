@@ -1,0 +1,86 @@
+"""One document: its level, its spans in both forms, and what is counted of them."""
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from stages.common.params import Segment
+from stages.common.seeds import rng
+from stages.common.spoken import max_characters, speakable, spoken_form
+from stages.common.words import count_words
+from stages.segment.spans import Span, context, sentence_level, word_level
+
+Counts = Counter[tuple[str | int, ...]]
+"""How often: ("documents", "in" or "kept"), ("without_span", reason), ("spans", "in" or "kept"), ("dropped", reason),
+("language", code); a level: ("documents" or "words" or "chosen", level) and, for the histograms, ("length", level, words of a
+span) and ("switches", level, changes between text and speech in a document)."""
+
+
+def segment(document: dict[str, Any], params: Segment, counts: Counts) -> list[dict[str, Any]]:
+    """Rows of SPANS for one row of DOCUMENTS; randomness from (params.seed, doc_id) alone."""
+    level, spans = _spans(document, params)
+    rows = []
+    for number, span in enumerate(spans if isinstance(spans, list) else []):
+        row = _row(document, level, number, span)
+        counts["spans", "in"] += 1
+        reason = _unspeakable(row)
+        if reason:
+            counts["dropped", reason] += 1
+        else:
+            rows.append(row)
+    counts["documents", "in"] += 1
+    if rows:
+        counts["documents", "kept"] += 1
+    else:
+        counts["without_span", spans if isinstance(spans, str) else "no_span"] += 1  # a short draw, or all dropped
+    _count(document, level, rows, counts)
+    return rows
+
+
+def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] | str]:
+    """The document's level and its spans, or why it has none."""
+    text = document["text"]
+    if document["split"] == "heldout":
+        found = context(text, params)
+        return "context", found if isinstance(found, str) else [found]
+    draw = rng(params.seed, document["doc_id"])
+    if draw.random() < params.word_level:
+        return "word", word_level(text, params.word, draw)
+    return "sentence", sentence_level(text, params.sentence, draw)
+
+
+def _row(document: dict[str, Any], level: str, number: int, span: Span) -> dict[str, Any]:
+    start, end = span
+    written = document["text"][start:end]
+    same = {name: document[name] for name in ("doc_id", "split", "language")}
+    spoken = spoken_form(written, document["language"])
+    place = {"utt_id": f"{document['doc_id']}-{number:03d}", "level": level, "start": start, "end": end}
+    return same | place | {"written": written, "spoken": spoken}
+
+
+def _unspeakable(row: dict[str, Any]) -> str | None:
+    if not speakable(row["spoken"]):
+        return "nothing_to_speak"
+    return "too_long_to_speak" if len(row["spoken"]) > max_characters(row["language"]) else None
+
+
+def _count(document: dict[str, Any], level: str, rows: list[dict[str, Any]], counts: Counts) -> None:
+    counts["documents", level] += 1
+    counts["words", level] += document["n_words"]
+    counts["switches", level, switches(document["text"], [(row["start"], row["end"]) for row in rows])] += 1
+    for row in rows:
+        words = count_words(row["written"])
+        counts["spans", "kept"] += 1
+        counts["language", row["language"]] += 1
+        counts["chosen", level] += words
+        counts["length", level, words] += 1
+
+
+def switches(text: str, spans: list[Span]) -> int:
+    """How often `text` with its spans spoken changes between writing and speech: not between two spans with only blanks between."""
+    kinds, end = [], 0
+    for start, last in spans:
+        kinds += (["text"] if text[end:start].strip() else []) + ["speech"]
+        end = last
+    kinds += ["text"] if text[end:].strip() else []
+    return sum(kind != after for kind, after in pairwise(kinds))
