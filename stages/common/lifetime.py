@@ -18,13 +18,16 @@ from stages.common.errors import InserterError
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>, Linux
 
 
-def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Get signal `number` when the parent ends, however it ends (Linux; elsewhere the lock alone protects the result)."""
+def die_with_parent(number: int = signal.SIGKILL, parent: int | None = None) -> None:
+    """Get signal `number` when the parent ends, however it ends (Linux; elsewhere the lock alone protects the result).
+
+    parent: its pid, where the caller knows it: a parent that was killed while this process started is not missed then.
+    """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
+    parent = parent or os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it ended between the two calls
+    if os.getppid() != parent:  # it has ended before now
         os.kill(os.getpid(), number)
 
 

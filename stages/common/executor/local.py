@@ -37,7 +37,7 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         self.saved = {name: os.environ.get(name) for name in THREADS}
         os.environ.update(dict.fromkeys(THREADS, threads))  # spawned workers read it when they import numpy and torch
-        self.pool = ProcessPoolExecutor(workers, context, _start, (initializer, initargs))
+        self.pool = ProcessPoolExecutor(workers, context, _start, (os.getpid(), initializer, initargs))
 
     def __enter__(self) -> "Processes":
         return self
@@ -64,8 +64,8 @@ class Processes:
             ) from error
 
 
-def _start(initializer: Callable[..., None] | None, initargs: tuple) -> None:
-    die_with_parent()
+def _start(parent: int, initializer: Callable[..., None] | None, initargs: tuple) -> None:
+    die_with_parent(parent=parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if initializer:
         initializer(*initargs)
