@@ -8,7 +8,7 @@ from stages.common.audio import SAMPLE_RATE
 from stages.common.augment import Effect
 from stages.common.params import Params
 from stages.common.paths import DATA
-from stages.common.tables import SPANS, UTTERANCES, VERIFIED
+from stages.common.tables import SPANS, UNSEEN, UTTERANCES, VERIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,10 +123,11 @@ def _reconciled(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFr
     """One row an utterance: how often it is a span, was spoken and was verified; all must be 1."""
     import pandas as pd
 
-    spans = frame(DATA / "segment" / "spans.parquet", SPANS, picker("utt_id"), ["utt_id"])
+    spans = frame(DATA / "segment" / "spans.parquet", SPANS, picker("utt_id", "level"), ["utt_id", "level"])
     spoken = frame(DATA / "synthesize" / "utterances.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
+    twins = spans.loc[spans["level"] == "context", "utt_id"] + UNSEEN  # spoken where there is a held-out voice
     counts = {
-        "segmented": spans["utt_id"].value_counts(),
+        "segmented": pd.concat([spans["utt_id"], twins[twins.isin(spoken["utt_id"])]]).value_counts(),
         "synthesized": spoken["utt_id"].value_counts(),
         "verified": pd.concat([clean["utt_id"], quarantine["utt_id"]]).value_counts(),
     }

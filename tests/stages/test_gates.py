@@ -229,6 +229,18 @@ def test_a_corpus_that_was_not_decontaminated_is_refused(workspace: Path, params
     assert [f["column"] for f in failed] == ["decontaminated"]
 
 
+def test_a_twin_in_an_unseen_voice_belongs_to_a_held_out_context_and_to_nothing_else(workspace: Path, params: Params) -> None:
+    def twin(rows: list[dict]) -> None:
+        rows.append({**rows[0], "utt_id": "u0-unseen"})
+
+    edit(UTTS, twin)
+    edit(CLEAN, twin)
+    (failed,) = failing("verify", params)
+    assert (failed["column"], failed["first_ids"]) == ("segmented", ["u0-unseen"])
+    edit(SPEECH, lambda rows: rows[0].update(level="context"))
+    assert not failing("verify", params)
+
+
 def test_a_document_that_was_lost_silently_is_noticed(workspace: Path, params: Params) -> None:
     edit(DOCS, lambda rows: rows.pop(0))
     (failed,) = failing("corpus", params)
