@@ -97,9 +97,12 @@ def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], star
 
 
 def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int) -> None:
-    """A curve (CSV: step, then metrics) as metrics by step, as the file, and as a picture."""
+    """A curve (CSV: step, then metrics) as metrics by step, as the file, and as a picture; a table of other things as the file."""
+    client.log_artifact(run_id, str(path), "plots")
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    if rows and "step" not in rows[0]:
+        return
     steps = [int(float(row["step"])) for row in rows]
     columns = [key for key in (rows[0] if rows else {}) if key != "step"]
     _log(
@@ -107,7 +110,6 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int) -
         run_id,
         [(f"curve/{c}", row[c], timestamp, s) for s, row in zip(steps, rows, strict=True) for c in columns],
     )
-    client.log_artifact(run_id, str(path), "plots")
     client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
 
 

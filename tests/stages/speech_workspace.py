@@ -13,6 +13,7 @@ from stages.common.params import Params, load
 from stages.common.tables import SPANS
 
 ROOT = Path(__file__).resolve().parents[2]
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 TEXTS = ["Good morning to you all.", "The state of the Union is strong.", "日本語", "We ask for peace, and for trade."]
 VOICES = [
     {"name": "heart", "engine": "hibari", "voice": "heart", "weight": 2.0, "license": "Apache-2.0"},
@@ -39,7 +40,7 @@ def spans(count: int) -> list[dict]:
 def workspace(folder: Path, rows: list[dict], executor: str = "local", **synthesize: Any) -> Path:
     """`folder` with those spans, and the project's parameters with shards of six clips and three voices of training."""
     folder.mkdir(parents=True, exist_ok=True)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load(PARAMS)
     params["executor"] = executor
     params["synthesize"] |= {"shard_clips": 6, "voices": VOICES, "workers": 1} | synthesize
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")

@@ -49,7 +49,7 @@ def test_each_table_has_a_page_that_says_what_failed(workspace: Path, params: Pa
     edit(CLEAN, lambda rows: rows[2].update(wer=0.9))
     check("verify", params)
     found = pages("validations")
-    names = {"verify/clean", "verify/quarantine", "verify/clean-quarantine", "verify/segment-synthesize-verify"}
+    names = {"verify/clean", "verify/quarantine", "verify/clean-quarantine", "verify/segment-synthesize-verify", "verify/voices"}
     assert set(found) == names == set(pages("expectations"))
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found["verify/clean"]))
     assert f"less than or equal to {params.verify.max_wer}" in words
@@ -74,7 +74,7 @@ def test_the_site_asks_nothing_of_the_network_and_every_link_leads_somewhere(wor
     edit(CLEAN, lambda rows: [row.update(wer=0.9) for row in rows])
     check("verify", params)
     files = sorted(docs.SITE.rglob("*.html"))
-    assert len(files) == 9
+    assert len(files) == 11
     for file in files:
         text = file.read_text()
         links = Links()
