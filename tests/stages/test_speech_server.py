@@ -12,6 +12,7 @@ from stages.common.errors import InserterError
 from stages.common.params import Voice
 from stages.common.tts import CannotSpeak, Synthesizer, available, load_voice
 from stages.common.tts import http as engine
+from stages.common.tts.voices import identity
 
 TEXT = "Good morning."
 KEY = "sk-secret-0123456789"
@@ -180,3 +181,16 @@ def test_speed_and_pitch_are_changed_here(serve):
     (fast,) = shaped.speak_many([TEXT])
     assert isinstance(fast, np.ndarray) and len(plain) / len(fast) == pytest.approx(1.25, rel=0.02)
     assert all("speed" not in body for body in server.bodies)
+
+
+def test_a_recording_to_be_imitated_goes_along_with_its_words_and_makes_the_voice(serve, tmp_path):
+    server, _ = serve()
+    (tmp_path / "ann.wav").write_bytes(encoded("I am Ann."))
+    ann = voice(server, speaker=str(tmp_path / "ann.wav"))
+    assert "ann.txt is not there" in (available(ann) or "")
+    (tmp_path / "ann.txt").write_text("I am Ann.\n")
+    load_voice(ann).speak(TEXT)
+    assert server.bodies[-1]["ref_text"] == "I am Ann." and server.bodies[-1]["ref_audio"].startswith("data:audio/wav;base64,UklGR")
+    before = identity(ann)
+    (tmp_path / "ann.wav").write_bytes(encoded("I am somebody else."))
+    assert identity(ann) != before

@@ -4,6 +4,7 @@ Requests of a batch overlap. What the server gives is kept as it is: a server th
 The key in INSERTER_TTS_API_KEY goes to the server of INSERTER_TTS_BASE_URL and to no other.
 """
 
+import base64
 import json
 import threading
 import time
@@ -46,6 +47,7 @@ class HttpVoice(Synthesizer):
     def __init__(self, voice: Voice) -> None:
         self.model, self.voice = voice.model, voice.voice
         self.url = speech_url(voice)
+        self.reference = _reference(voice)
         key = _key(voice)
         self.key = key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -110,7 +112,7 @@ class HttpVoice(Synthesizer):
         return InserterError(f"no speech server answers at {self.url} ({error})", remedy)
 
     def _try(self, text: str) -> np.ndarray:
-        body = {"model": self.model, "input": text, "voice": self.voice, "response_format": "wav"}
+        body = {"model": self.model, "input": text, "voice": self.voice, "response_format": "wav", **self.reference}
         end = time.monotonic() + TIMEOUT
         try:
             with self.http.stream("POST", self.url, json=body) as response:
@@ -188,6 +190,15 @@ def speech_url(voice: Voice) -> str:
     return parts._replace(path=f"{path}/v1/audio/speech", fragment="").geturl()
 
 
+def _reference(voice: Voice) -> dict[str, str]:
+    """The recording to be imitated and its words, in the fields that vLLM-Omni added to the API; {} where there is none."""
+    if not voice.speaker:
+        return {}
+    audio, text = files(voice)
+    data = base64.b64encode(audio.read_bytes()).decode()
+    return {"ref_audio": f"data:audio/{audio.suffix[1:]};base64,{data}", "ref_text": text.read_text(encoding="utf-8").strip()}
+
+
 def _key(voice: Voice) -> str:
     """The key, for the server that it belongs to."""
     own = from_environment(BASE_URL)
@@ -207,6 +218,9 @@ def missing(voice: Voice) -> str | None:
         return "a voice of engine http needs a `model`. Set it to the name that the server has for it"
     if not (voice.url or from_environment(BASE_URL)):
         return f"no speech server is named. Set {BASE_URL} (for example {EXAMPLE}), or the voice's `url`"
+    for path in files(voice):
+        if not path.is_file():
+            return f"{path} is not there. Set `speaker` to a recording, and put its words beside it as .txt; or leave it out"
     try:
         speech_url(voice)
     except InserterError as error:
@@ -214,9 +228,9 @@ def missing(voice: Voice) -> str | None:
     return None
 
 
-def files(_voice: Voice) -> list[Path]:
-    """None: what decides is the server's."""
-    return []
+def files(voice: Voice) -> list[Path]:
+    """The recording to be imitated, where there is one, and the text beside it; the rest is the server's."""
+    return [Path(voice.speaker), Path(voice.speaker).with_suffix(".txt")] if voice.speaker else []
 
 
 def version(_voice: Voice) -> str:

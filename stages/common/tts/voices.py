@@ -5,10 +5,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from stages.common import spectrum
 from stages.common.errors import InserterError
 from stages.common.files import fingerprint, sha256
 from stages.common.params import Voice
-from stages.common.tts import base, coqui, espeak, flite, hibari, http, piper, processes, shaping
+from stages.common.tts import base, coqui, espeak, flite, hibari, http, ipa, piper, processes, shaping, wav
 from stages.common.tts.base import Shaped, Synthesizer
 
 DECIDING = ("engine", "voice", "speaker", "language", "rate", "pitch", "warp", "model", "url")  # fields that change the samples
@@ -35,6 +36,9 @@ class Engine(Protocol):
 ENGINES: dict[str, Engine] = {
     "hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http
 }  # fmt: skip
+CODE: dict[str, tuple[Any, ...]] = {  # modules that decide what an engine says, beside its own
+    "espeak-ng": (processes,), "flite": (processes,), "http": (wav,), "piper": (ipa,)
+}  # fmt: skip
 
 
 def available(voice: Voice) -> str | None:
@@ -54,7 +58,7 @@ def identity(voice: Voice) -> str:
     bytes of `deciding_files`; not from the voice's name, weight, licence, `optional` or `heldout`. The engine has to be here.
     """
     engine = ENGINES[voice.engine]
-    modules: list[Any] = [engine, base, *([processes] if engine in (espeak, flite) else []), *([shaping] if _shaped(voice) else [])]
+    modules = [engine, base, *CODE.get(voice.engine, ()), *((shaping, spectrum) if _shaped(voice) else ())]
     code = [Path(str(module.__file__)) for module in modules]
     files = [(path.name, _sha256(path, path.stat().st_mtime_ns)) for path in deciding_files(voice)]
     told = voice.model_dump(include=set(DECIDING))
