@@ -132,8 +132,8 @@ class Segment(Section):
 
 class Voice(Section):
     """One voice of a pool (docs/VOICES.md). voice: the engine's name for it, or a local path; speaker: of a model with
-    several, or for Coqui the wav file(s) whose voice is cloned (a path, a glob, several apart by commas); language: ISO 639-1,
-    of what it speaks.
+    several, or the recording whose voice is cloned (coqui: a path, a glob, several apart by commas; http: a path, with its words
+    beside it as .txt); language: ISO 639-1, of what it speaks.
 
     rate, pitch and warp are factors (1.0: as it is): speed, pitch together with the formants, the formants alone (the length
     of the vocal tract). url, model: of engine `http`; url null: INSERTER_TTS_BASE_URL. optional: leave it out where its engine
