@@ -116,7 +116,7 @@ def kill_when(workspace: Path, pattern: str) -> dict[Path, int]:
 
 
 def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
-    spoken = kill_when(workspace, ".work/synthesize/*/rows/*.parquet")
+    spoken = kill_when(workspace, ".work/synthesize/*/rows/shard-*.json")
     assert not (workspace / "data/synthesize").exists() and not (workspace / "reports/synthesize.json").exists()
     finished = locked(workspace)
     finish(workspace)
@@ -128,8 +128,11 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     reports = {name: read_json(workspace / f"reports/{name}.json") for name in STAGES}
     verify, heldout = reports["verify"], reports["interleave"]["heldout_contexts"]
     spans = reports["interleave"]["spans"]
-    assert verify["in"] == verify["clean"] + sum(verify["quarantined"].values()) == spans["all"]
-    assert spans["clean"] == verify["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["not_used"]
+    twins = reports["synthesize"]["unseen"]  # held-out contexts once more, in a voice that training does not hear
+    assert 0 < reports["interleave"]["heldout_in_unseen_voice"] <= twins
+    assert verify["in"] == verify["clean"] + sum(verify["quarantined"].values()) == spans["all"] + twins
+    assert spans["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["not_used"]
+    assert verify["clean"] - twins <= spans["clean"] <= verify["clean"]
     assert set(reports["evaluate"]["continuation"]) == {"heard_own", "heard_other", "read_own", "read_other", "absent"}
     assert reports["evaluate"]["documents"] == heldout
     variants = reports["evaluate"]["speechinstructbench"]["closed"]["en"]
