@@ -1,0 +1,85 @@
+"""The benchmark, what is answered of it, and what a version must reach."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.common.params.section import Positive, Section, Seed, Share
+from stages.common.params.speech import Voice
+
+
+class Variants(Section):
+    """How a closed-ended item is spoken; one value is drawn an item. Accent voices are used where they are installed.
+
+    noises at snr_db: background. rates and pitches (factors), loudness_db (of the level) and whisper: paralinguistics.
+    disfluencies: how many a prompt.
+    """
+
+    noises: tuple[Literal["white", "pink", "babble", "hum", "street", "music"], ...]
+    snr_db: tuple[float, ...]
+    rates: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
+    pitches: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
+    loudness_db: tuple[Annotated[float, Field(ge=-40, le=12)], ...]
+    whisper: bool
+    accents: tuple[Voice, ...]
+    disfluencies: Positive
+
+
+class BenchmarkVoices(Section):
+    """Who speaks each language, all variants but accent. null: its items are only read."""
+
+    en: Voice
+    cn: Voice | None
+
+
+class BenchmarkItems(Section):
+    """How many items a task has in a language: closed-ended ones for each of the 25 types."""
+
+    items_per_type: Annotated[int, Field(ge=0)]
+    open_items: Annotated[int, Field(ge=0)]
+    adjustment_items: Annotated[int, Field(ge=0)]
+
+
+class Benchmark(BenchmarkItems):
+    """path: a local copy of SpeechInstructBench, or `own` for our own set: the counts of English items, and of Chinese ones."""
+
+    seed: Seed
+    path: str
+    items_per_type: Positive
+    chinese: BenchmarkItems
+    voices: BenchmarkVoices
+    variants: Variants
+
+
+class EvaluateItems(Section):
+    """How many items are answered, 0 for all: closed-ended ones a type (and language), open and adjustment ones a language."""
+
+    closed_per_type: Annotated[int, Field(ge=0)]
+    open: Annotated[int, Field(ge=0)]
+    adjustment: Annotated[int, Field(ge=0)]
+
+
+class Evaluate(Section):
+    """forms: `heard` and `read` by the trained model; `lm`: the LM before training reads the clean text; `cascade`: our ASR
+    (assets.asr), then that LM. batch_size: answers at a time. judge_model: an OpenAI-compatible model that judges the open and
+    adjustment answers (docs/JUDGE.md); null: they are not judged."""
+
+    items: EvaluateItems
+    languages: tuple[str, ...]
+    forms: tuple[Literal["heard", "read", "lm", "cascade"], ...]
+    max_new_tokens: Positive
+    batch_size: Positive
+    precision: Literal["bf16", "fp32"]
+    judge_model: str | None
+
+
+class Register(Section):
+    """A version is registered as `challenger`. min_gap_closed is asked of the first champion; a later one must be better on
+    paired items with this confidence."""
+
+    experiment: str
+    model: str
+    tracking_uri: str
+    min_gap_closed: float
+    confidence: Share
+    audio_samples: Annotated[int, Field(ge=0)]

