@@ -1,9 +1,25 @@
-"""A browser for the pages that the stages make."""
+"""What several files of these tests need: a workspace full of tables for the gates, and a browser for the pages."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from browsing import ARGS, CHROMIUM, WIDE
+from gate_tables import fill, small_params
+
+from stages.common.params import Params
+
+
+@pytest.fixture
+def params() -> Params:
+    return small_params()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,12 @@
 from pathlib import Path
 
 import pytest
-from gate_tables import ASKED, BENCH, DOCS, PAIR, edit, failing, fill, small_params
+from gate_tables import ASKED, BENCH, DOCS, PAIR, edit, failing
 
 from stages.check.check import check
 from stages.common.files import read_json, write_json, write_jsonl
 from stages.common.ifeval import CHECKS
 from stages.common.params import Params
-
-
-@pytest.fixture
-def params() -> Params:
-    return small_params()
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    fill(tmp_path)
-    return tmp_path
 
 
 def test_a_variant_without_items_needs_a_reason(workspace: Path, params: Params) -> None:

@@ -6,24 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from gate_tables import CLEAN, edit, fill, small_params
+from gate_tables import CLEAN, edit
 
 from stages.check import docs
 from stages.check.check import check
 from stages.common.files import read_json
 from stages.common.params import Params
-
-
-@pytest.fixture
-def params() -> Params:
-    return small_params()
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    fill(tmp_path)
-    return tmp_path
 
 
 def pages(part: str) -> dict[str, str]:

@@ -20,27 +20,13 @@ from gate_tables import (
     UTTS,
     edit,
     failing,
-    fill,
     sequence,
-    small_params,
 )
 
 from stages.check.check import check
 from stages.common.files import read_json, write_json
 from stages.common.ifeval import CHECKS
 from stages.common.params import Params
-
-
-@pytest.fixture
-def params() -> Params:
-    return small_params()
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    fill(tmp_path)
-    return tmp_path
 
 
 def _set(n: int, **values: object) -> Callable[[list[dict]], object]:
