@@ -48,6 +48,12 @@ VERIFIED = pa.schema([
     *_schema(**_SIGNAL, pace=F, duration_z=F, reason=S),
 ])  # fmt: skip
 
+
+def reason_kind(reason: str) -> str:
+    """What a reason of VERIFIED is counted by: its first word."""
+    return reason.split(maxsplit=1)[0].rstrip(":")
+
+
 # data/interleave/sequences.parquet. kind: "interleaved", "transcribe", "continue" or "text".
 # parts in order; text is what stands there in writing, and for a spoken part utt_id names the clip that replaces it.
 # Only text parts with loss=True are learnt.

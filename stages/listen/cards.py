@@ -52,7 +52,7 @@ def _add_sound(found: Row, row: Row, folder: Path, sounds: dict[str, bytes]) -> 
     data = read_clip_bytes(folder, row)
     try:
         found["wave"] = wave(read(data))
-    except InserterError:  # its message may name a place in memory, and a page has to be the same twice
+    except InserterError:
         found["unplayable"] = f"{len(data):,} bytes that are no sound"
         return
     found["audio"] = _keep(row["utt_id"], data, sounds)

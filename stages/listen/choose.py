@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.common.files import read_batches
 from stages.common.seeds import derive
-from stages.common.tables import SEQUENCES, VERIFIED
+from stages.common.tables import SEQUENCES, VERIFIED, reason_kind
 
 EXAMPLES = 5
 SEQUENCES_SHOWN = {"interleaved": 2, "transcribe": 1, "continue": 1, "text": 1}
@@ -51,7 +51,7 @@ def clips(folder: Path, wanted: set[str]) -> Clips:
     by_reason: dict[str, list[Row]] = defaultdict(list)
     for batch in read_batches(folder / "quarantine.parquet", VERIFIED):
         for row in batch:
-            by_reason[kind(row["reason"])].append(row)
+            by_reason[reason_kind(row["reason"])].append(row)
         for reason, rows in by_reason.items():
             by_reason[reason] = nsmallest(EXAMPLES, rows, key=_drawn)
         _count(batch, found)
@@ -59,14 +59,9 @@ def clips(folder: Path, wanted: set[str]) -> Clips:
     return found
 
 
-def kind(reason: str) -> str:
-    """What a reason is counted by: its first word."""
-    return reason.split(maxsplit=1)[0].rstrip(":")
-
-
 def _count(rows: Iterable[Row], found: Clips) -> None:
     for row in rows:
-        found.counts[row["voice"]][row["reason"] and kind(row["reason"])] += 1
+        found.counts[row["voice"]][row["reason"] and reason_kind(row["reason"])] += 1
 
 
 def _in_turn(by_reason: dict[str, list[Row]]) -> list[Row]:

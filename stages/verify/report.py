@@ -4,7 +4,8 @@ import math
 from collections import Counter, defaultdict
 from typing import Any
 
-from stages.verify.verdict import Verdict, kind
+from stages.common.tables import reason_kind
+from stages.verify.verdict import Verdict
 
 
 class Report:
@@ -34,7 +35,7 @@ class Report:
             self.wer[row["wer"]] += 1
         else:
             self.refused[voice] += 1
-            self.reasons[kind(row["reason"])] += 1
+            self.reasons[reason_kind(row["reason"])] += 1
 
     def metrics(self) -> dict[str, Any]:
         """in = clean + the sum over `quarantined`. WER over the clean clips, None when there is none; pace in characters a second.

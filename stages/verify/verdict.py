@@ -12,11 +12,6 @@ HEARD_WELL, HEARD_TO_THE_END = 0.2, 0.5  # WER, likeness of the last words
 LONGER = 1.0  # z-score of the duration from which words that only one recogniser heard are believed to be there
 
 
-def kind(reason: str) -> str:
-    """What reports count by: the first word of a reason."""
-    return reason.split(maxsplit=1)[0].rstrip(":")
-
-
 class Verdict(NamedTuple):
     """row: the clip with its reason, and the WER, extra words and ending that counted. cleared: the second opinion saved it."""
 

@@ -87,7 +87,7 @@ def test_an_interleaved_sequence_with_several_spans_is_preferred(inputs):
 
 def test_each_reason_is_shown_before_a_second_one_of_any(inputs):
     data, _ = inputs
-    reasons = [choose.kind(row["reason"]) for row in choose.clips(data / "verify", set()).quarantined]
+    reasons = [reason_kind(row["reason"]) for row in choose.clips(data / "verify", set()).quarantined]
     assert sorted(reasons) == ["audio", "level", "silence", "wer", "wer"], "the one that was never spoken comes last"
 
 

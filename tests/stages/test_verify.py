@@ -17,14 +17,13 @@ from stages.common.augment import NOISES, add_noise
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_table
 from stages.common.params import Params, Voice, load
-from stages.common.tables import UTTERANCES, VERIFIED
+from stages.common.tables import UTTERANCES, VERIFIED, reason_kind
 from stages.common.tts import load_voice
 from stages.common.tts.shaping import change_pitch, change_rate
 from stages.verify.norms import Norms
 from stages.verify.packing import PAUSE, join, pack
 from stages.verify.signal import measure
 from stages.verify.stage import main
-from stages.verify.verdict import kind
 from stages.verify.words import compare, share_out, words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +107,7 @@ def test_bad_clips_are_quarantined_for_what_is_wrong_with_them_and_good_ones_pas
     quarantine = read_table("data/verify/quarantine.parquet", VERIFIED)
     assert [row["utt_id"] for row in clean] == [name for name, _, _ in good]
     assert all(row["reason"] is None and row["wer"] <= 0.1 for row in clean)
-    assert {row["utt_id"]: kind(row["reason"]) for row in quarantine} == {name: name for name, _, _ in bad}
+    assert {row["utt_id"]: reason_kind(row["reason"]) for row in quarantine} == {name: name for name, _, _ in bad}
     assert metrics["in"] == 16 == metrics["clean"] + sum(metrics["quarantined"].values())
     assert metrics["quarantine_share"] == pytest.approx(11 / 16) == metrics["voices"]["heart"]["quarantine_share"]
     assert metrics["hours_clean"] == pytest.approx(sum(len(wave) for _, _, wave in good) / SAMPLE_RATE / 3600)
