@@ -10,7 +10,7 @@ import pytest
 from stages.common.audio import read, read_clip_bytes
 from stages.common.errors import InserterError
 from stages.common.files import read_table, write_table
-from stages.common.tables import SEQUENCES, VERIFIED
+from stages.common.tables import SEQUENCES, VERIFIED, reason_kind
 from stages.listen import choose
 from stages.listen.build import build
 from stages.listen.cards import BINS, wave
