@@ -9,12 +9,12 @@ from stages.common.spoken import spoken_form
 from stages.common.words import word_bounds
 
 ALIKE = 0.6  # similarity of letters from which two wordings of one place sound the same: "tip a canoe" for "Tippecanoe"
-LAST_LETTERS = 6  # the last words have so many: recognisers drop an "a" or "the" that ends a clip
+LAST_LETTERS = 6  # the last words have so many: recognisers take one short word at the end for another
 
 
 class Compared(NamedTuple):
     """wer: word errors over the words to be said. extra: words heard beyond those, in all places. ending: how like the last
-    words to be said (6 letters or more) is what was heard there, 0 to 1."""
+    words to be said (6 letters or more) is what was heard there, 0 to 1; 0 where the last word has nothing in its place."""
 
     wer: float
     extra: int
@@ -50,6 +50,8 @@ def compare(reference: Sequence[str], heard: Sequence[str]) -> Compared:
             extra += max(more, 0)
         if said.start == len(reference):
             end = got.start  # what was said after the last word is no part of it
+    if differences and differences[-1][0].stop == len(reference) and not heard[differences[-1][1]]:
+        return Compared(errors / len(reference), extra, 0.0)
     last = len(reference) - 1
     while last and len(_letters(reference[last:])) < LAST_LETTERS:
         last -= 1

@@ -214,7 +214,7 @@ def test_chinese_is_compared_by_characters():
         ("we serve the people", "we serve the", 0, 0.0),
         ("we serve the people", "we serve the pupil", 0, 0.33),
         ("visit tippecanoe", "visit tip a canoe", 0, 0.8),  # another spelling is no extra word
-        ("nothing more than that a", "nothing more than that", 0, 0.88),  # recognisers drop a last "a"
+        ("nothing more than that a", "nothing more than that", 0, 0.0),  # a short word too: two recognisers seldom both drop it
     ],
 )
 def test_extra_words_and_the_ending(said, heard, extra, ending):
