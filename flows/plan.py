@@ -37,7 +37,7 @@ class Plan:
 def plan(params: Params, processes: int = 1, micro_positions: int = 8192) -> Plan:
     """For `params.pretrain` on `processes` under FSDP2, `micro_positions` at a time in each."""
     model = shapes(params)
-    p = params.pretrain
+    p, adapter = params.pretrain, params.warmup.adapter
     parts = {"lm": model.language_model, "encoder": model.encoder, "adapter": model.adapter}
     parameters = {name: sum(q.numel() for q in part.parameters()) for name, part in parts.items()}
     learns = {"lm": p.trainable.lm == "full", "encoder": p.trainable.encoder, "adapter": p.trainable.adapter}
@@ -47,7 +47,7 @@ def plan(params: Params, processes: int = 1, micro_positions: int = 8192) -> Pla
     share = speech_share(params)
     text = model.config.text_config
     layers, width, vocabulary = text.num_hidden_layers, text.hidden_size, text.vocab_size
-    frames = p.adapter.stride if p.adapter.kind == "pooling" else ENCODER_FRAMES / SPOKEN_TOKENS  # a speech position's
+    frames = adapter.stride if adapter.kind == "pooling" else ENCODER_FRAMES / SPOKEN_TOKENS  # a speech position's
     # 2 FLOP a parameter forward, 2 for the gradient of what comes in, 2 for that of the weights
     lm = (6 if learns["lm"] else 4) * parameters["lm"]
     speech = (6 if learns["encoder"] else 2) * parameters["encoder"] * frames + 6 * parameters["adapter"]
@@ -68,9 +68,9 @@ def speech_share(params: Params) -> float:
     s = params.segment
     spans = s.word_level * s.word.share + (1 - s.word_level) * s.sentence.share
     words = params.interleave.mixture.interleaved * spans + params.interleave.mixture.speech_tasks * 0.5
-    if params.pretrain.adapter.kind == "soft_token":
+    if params.warmup.adapter.kind == "soft_token":
         return words  # a position a token, as text has
-    rate = ENCODER_FRAMES / params.pretrain.adapter.stride / SPOKEN_TOKENS
+    rate = ENCODER_FRAMES / params.warmup.adapter.stride / SPOKEN_TOKENS
     return words * rate / (words * rate + 1 - words)
 
 
@@ -80,12 +80,10 @@ def shapes(params: Params) -> Any:
 
     from models import InserterForConditionalGeneration
     from models.configuration import InserterConfig
+    from stages.common.training.models import adapter_settings
 
-    a = params.pretrain.adapter
-    config = InserterConfig(
-        text_config=_config(params.assets.lm), audio_config=_config(params.assets.encoder), adapter=a.kind,
-        adapter_stride=a.stride, adapter_hidden_size=a.hidden_size, adapter_layers=a.layers,
-    )  # fmt: skip
+    parts = {"text_config": _config(params.assets.lm), "audio_config": _config(params.assets.encoder)}
+    config = InserterConfig(**parts, **adapter_settings(params.warmup.adapter))
     with torch.device("meta"):
         return InserterForConditionalGeneration(config)
 

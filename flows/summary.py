@@ -106,7 +106,7 @@ def _speech() -> Iterator[RenderableType]:
 
 
 def _training() -> Iterator[RenderableType]:
-    found = {stage: report(REPORTS / f"{stage}.json") for stage in ("pretrain", "sft", "evaluate")}
+    found = {stage: report(REPORTS / f"{stage}.json") for stage in ("warmup", "pretrain", "sft", "evaluate")}
     before_after = {
         "pretrain: loss, first steps -> last": _losses(found["pretrain"]),
         "pretrain: loss of text alone, before -> after": _before_after(
@@ -118,7 +118,7 @@ def _training() -> Iterator[RenderableType]:
         ),
     }
     facts = [(name, text) for name, text in before_after.items() if text]
-    error = _within(found["pretrain"], "warmup", "heldout_token_error")
+    error = found["warmup"].get("heldout_token_error")
     if isinstance(error, float):
         facts.insert(0, ("warm-up: token error on held-out clips", f"{error:.3f}"))
     losses = found["evaluate"].get("continuation") or {}

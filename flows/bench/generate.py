@@ -19,7 +19,7 @@ def generate() -> Entry:
     params = load()
     folder = DATA / "sft" / "model"
     trained = (folder / "config.json").exists()
-    model, processor = saved_model(folder) if trained else new_model(params.assets, params.pretrain.adapter, 0)
+    model, processor = saved_model(folder) if trained else new_model(params.assets, params.warmup.adapter, 0)
     e = params.evaluate
     for_answers(model, e.precision)
     voice = load_voice(params.synthesize.voices[0])

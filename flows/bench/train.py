@@ -27,7 +27,7 @@ def train_packed() -> Entry:
 
     params = load()
     p = params.pretrain
-    model, processor = new_model(params.assets, p.adapter, 0)
+    model, processor = new_model(params.assets, params.warmup.adapter, 0)
     parts, states = documents(model.config.audio_config.d_model)
     examples = [example(processor, row) for row in parts]
     steps = max(1, round(sum(e.positions for e in examples) / p.batch_positions))

@@ -10,6 +10,11 @@ GATES = REPORTS / "gates"  # what the Great Expectations suites found
 WORK = Path(".work")  # half-done work, outside DVC's outputs
 
 
+def states_home() -> Path:
+    """Encoder states of clips, by content: `INSERTER_STATES` is a folder that several working copies share."""
+    return Path(os.environ.get("INSERTER_STATES") or WORK / "states")
+
+
 def cache_home() -> Path:
     """Converted assets, shared by all workspaces of a user. `INSERTER_CACHE` moves it."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

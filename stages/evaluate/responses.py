@@ -52,7 +52,7 @@ def respond(
         answers["read"] = ask("read", model, processor, {i["item_id"]: _text(i["prompt"]) for i in items})
     texts = transcripts(spoken, asr_folder(params.assets.asr), work) if "cascade" in forms else {}
     if {"lm", "cascade"} & set(forms):
-        untrained = new_model(params.assets, params.pretrain.adapter, 0)
+        untrained = new_model(params.assets, params.warmup.adapter, 0)
         if "lm" in forms:
             answers["lm"] = ask("lm", *untrained, {i["item_id"]: _text(i["clean_prompt"]) for i in items})
         if "cascade" in forms:

@@ -1,1 +1,1 @@
-"""CTC warm-up of the adapter, then next-token loss on the text of interleaved sequences."""
+"""Next-token loss on the text of interleaved sequences, from the warmed-up adapter."""

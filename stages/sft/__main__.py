@@ -66,7 +66,7 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
         return done
     asked, overlapping = prompts(params)
     # The LM as it was before any training writes the answers: those are what the model is to keep giving.
-    untrained, processor = new_model(params.assets, params.pretrain.adapter, 0)
+    untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
     pairs, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
     pairs, clips, mute = spoken(params, pairs, work)
     if len(pairs) < 2:

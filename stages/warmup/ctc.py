@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import SoftTokenAdapter
-from stages.common.params import Params
+from stages.common.params import Warmup
 from stages.common.seeds import np_rng, rng
 from stages.common.training.loop import Phase
 from stages.common.training.states import States, batch
@@ -52,12 +52,11 @@ def plan(rows: list[dict[str, Any]], steps: int, batch_seconds: float, seed: int
 
 
 def phase(
-    params: Params, adapter: SoftTokenAdapter, model: InserterForConditionalGeneration, states: States,
+    w: Warmup, adapter: SoftTokenAdapter, model: InserterForConditionalGeneration, states: States,
     spelled: dict[str, list[int]], rows: list[dict],
 ) -> Phase:  # fmt: skip
     """What `adapter` learns, a copy of the model's: the LM's table is `model`'s."""
-    p = params.pretrain
-    batches = plan(rows, p.warmup.steps, p.warmup.batch_seconds, p.seed)
+    batches = plan(rows, w.steps, w.batch_seconds, w.seed)
     vocabulary = model.config.text_config.vocab_size
 
     def loss(step: int, rank: int, world: int) -> tuple[torch.Tensor, int, int]:
@@ -65,15 +64,15 @@ def phase(
         tokens = sum(len(spelled[clip]) for clip in batches[step])
         if not mine:
             return sum(q.sum() for q in adapter.parameters()) * 0.0, tokens, 0  # type: ignore[return-value]
-        negatives = np_rng(p.seed, "negatives", step).integers(0, vocabulary, p.warmup.negatives)
+        negatives = np_rng(w.seed, "negatives", step).integers(0, vocabulary, w.negatives)
         padded, lengths = batch([states[clip] for clip in mine], model.device)
         own = [spelled[clip] for clip in mine]
         mean = adapter.ctc_loss(padded, lengths, own, model.table, torch.from_numpy(negatives))
         return mean * sum(map(len, own)), tokens, int(lengths.sum())
 
     return Phase(
-        "warmup", p.seed, p.warmup.steps, [(adapter, p.warmup.lr)], loss, p.optimizer.weight_decay, p.optimizer.clip,
-        p.optimizer.warmup_share, p.precision, 5 * p.checkpoint_steps, p.keep_checkpoints,
+        "warmup", w.seed, w.steps, [(adapter, w.lr)], loss, w.weight_decay, w.clip, w.warmup_share, w.precision,
+        w.checkpoint_steps, w.keep_checkpoints,
     )  # fmt: skip
 
 

@@ -12,13 +12,11 @@ from stages.common.params import load
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def of_tiny(tiny_lm, tiny_encoder, **pretrain):
+def of_tiny(tiny_lm, tiny_encoder):
     params = load(ROOT / "params.yaml")
     assets = params.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
-    adapter = params.pretrain.adapter.model_copy(update={"hidden_size": 32})
-    return params.model_copy(
-        update={"assets": assets, "pretrain": params.pretrain.model_copy(update={"adapter": adapter, **pretrain})}
-    )
+    adapter = params.warmup.adapter.model_copy(update={"hidden_size": 32})
+    return params.model_copy(update={"assets": assets, "warmup": params.warmup.model_copy(update={"adapter": adapter})})
 
 
 def test_the_counts_are_those_of_the_model_that_is_trained(tiny_lm, tiny_encoder, tiny_model):

@@ -119,9 +119,9 @@ def asked(tmp_path, monkeypatch, tiny_lm, tiny_encoder, tiny_model):
     write_table("data/benchmark/items.parquet", items, ITEMS)
     assets = params.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
     evaluate = params.evaluate.model_copy(update={"max_new_tokens": 4, "precision": "fp32"})
-    adapter = params.pretrain.adapter.model_copy(update={"hidden_size": 32})
-    pretrain = params.pretrain.model_copy(update={"adapter": adapter})
-    params = params.model_copy(update={"assets": assets, "evaluate": evaluate, "pretrain": pretrain})
+    adapter = params.warmup.adapter.model_copy(update={"hidden_size": 32})
+    warmup = params.warmup.model_copy(update={"adapter": adapter})
+    params = params.model_copy(update={"assets": assets, "evaluate": evaluate, "warmup": warmup})
 
     def ask():
         return responses.respond(params, *saved_model(tiny_model), items, WorkFolder("evaluate", {}, []))
@@ -204,7 +204,7 @@ def test_judged_by_a_real_server_the_table_has_scores_and_counts_what_was_droppe
 def test_the_default_lm_ends_its_turn_by_itself():
     """The real LM with its own template and stop token, as it answers here: no run-on, nothing of the template in the answer."""
     params = load()
-    model, processor = new_model(params.assets, params.pretrain.adapter, 0)
+    model, processor = new_model(params.assets, params.warmup.adapter, 0)
     question = Prompt(text="What is the capital of France? Answer in one short sentence.")
     (answer,) = generate_answers(for_answers(model, "bf16"), processor, [question], 64, 1)
     assert "Paris" in answer and "<|" not in answer and "assistant" not in answer

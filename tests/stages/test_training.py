@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.audio import flac, write_shard
@@ -174,13 +175,13 @@ def test_speech_that_is_heard_has_a_gradient_into_the_adapter(model):
     assert net.adapter.query.weight.grad.abs().sum() > 0
 
 
-def workspace(folder: Path, lm: Path, encoder: Path) -> Path:
+def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None) -> Path:
     """Tables and clips as the stages before pre-training leave them, and parameters for a run of seconds."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["assets"].update(lm=str(lm), encoder=str(encoder))
     params["pretrain"].update(steps=40, batch_positions=150, precision="fp32", checkpoint_steps=3)
-    params["pretrain"]["warmup"].update(steps=30, batch_seconds=8, negatives=50)
-    params["pretrain"]["adapter"].update(hidden_size=32)
+    params["warmup"].update(steps=30, batch_seconds=8, negatives=50, precision="fp32", checkpoint_steps=4)
+    params["warmup"]["adapter"].update(hidden_size=32, **(adapter or {}))
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     names = [f"u{i}" for i in range(12)]
@@ -208,32 +209,69 @@ def workspace(folder: Path, lm: Path, encoder: Path) -> Path:
     return folder
 
 
-def pretrain(folder: Path) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "stages.pretrain"]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+def stage(name: str, folder: Path, **environment: str) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    log = (folder / "log").open("w")
+    command = [sys.executable, "-m", f"stages.{name}"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
-def test_the_stage_killed_at_three_random_steps_ends_with_the_same_curve(tiny_lm, tiny_encoder, tmp_path):
-    """kill -9 of the process group: the warm-up and the encoding are not done again, every loss is bit for bit the same."""
-    calm = workspace(tmp_path / "calm", tiny_lm, tiny_encoder)
-    assert pretrain(calm).wait(300) == 0
-    killed = workspace(tmp_path / "killed", tiny_lm, tiny_encoder)
-    for step in sorted(random.Random(5).sample(range(3, 36), 3)):
-        process = pretrain(killed)
-        while not any(int(p.name[-6:]) >= step for p in killed.glob(".work/pretrain/*/pretrain-checkpoints/step-*")):
+def finish(process: subprocess.Popen, folder: Path) -> None:
+    assert process.wait(300) == 0, (folder / "log").read_text()[-3000:]
+
+
+def killed_at(steps: list[int], name: str, folder: Path) -> None:
+    """kill -9 of the process group at each of the steps; nothing half-written is left."""
+    for step in sorted(steps):
+        process = stage(name, folder)
+        while not any(int(p.name[-6:]) >= step for p in folder.glob(f".work/{name}/*/{name}-checkpoints/step-*")):
             assert process.poll() is None, "it ended before a resume point was seen: raise the number of steps"
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert not (killed / "data/pretrain").exists() and not (killed / "reports/pretrain.json").exists(), "nothing half-written"
-    encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
-    adapter = next(killed.glob(".work/pretrain/*/adapter.safetensors")).stat().st_mtime_ns
-    assert pretrain(killed).wait(300) == 0
-    assert encoded == {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
-    assert adapter == next(killed.glob(".work/pretrain/*/adapter.safetensors")).stat().st_mtime_ns
-    assert (killed / "reports/plots/pretrain.csv").read_text() == (calm / "reports/plots/pretrain.csv").read_text()
-    assert read_json(killed / "reports/pretrain.json") == read_json(calm / "reports/pretrain.json")
+    assert not (folder / f"data/{name}").exists() and not (folder / f"reports/{name}.json").exists()
+
+
+def test_stages_killed_at_random_steps_end_with_the_same_bytes(tiny_lm, tiny_encoder, tmp_path):
+    """Warm-up and pre-training: the encoding is not done again, every loss and every weight is bit for bit the same."""
+    calm, killed = (workspace(tmp_path / name, tiny_lm, tiny_encoder) for name in ("calm", "killed"))
+    for name, steps in (("warmup", (5, 20)), ("pretrain", random.Random(5).sample(range(3, 36), 3))):
+        finish(stage(name, calm), calm)
+        killed_at(list(steps), name, killed)
+        encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
+        finish(stage(name, killed), killed)
+        assert encoded and encoded == {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
+        assert (killed / f"reports/plots/{name}.csv").read_text() == (calm / f"reports/plots/{name}.csv").read_text()
+        assert read_json(killed / f"reports/{name}.json") == read_json(calm / f"reports/{name}.json")
+    assert (killed / "data/warmup/adapter.safetensors").read_bytes() == (calm / "data/warmup/adapter.safetensors").read_bytes()
+
+
+def test_no_step_leaves_the_model_as_it_starts_and_says_no_loss(tiny_lm, tiny_encoder, tmp_path):
+    """The paper's adapter is not warmed up, and 0 steps are no pre-training; the states go where INSERTER_STATES says."""
+    folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder, {"kind": "pooling"})
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["pretrain"]["steps"] = 0
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    for name in ("warmup", "pretrain"):
+        finish(stage(name, folder, INSERTER_STATES=str(tmp_path / "states")), folder)
+    warmup, report = (read_json(folder / f"reports/{name}.json") for name in ("warmup", "pretrain"))
+    assert warmup["loss_last"] is report["loss_last"] is warmup["heldout_token_error"] is None
+    assert report["text_nll"]["after"] == report["text_nll"]["before"]
+    start = load_file(folder / "data/warmup/adapter.safetensors")
+    model = InserterForConditionalGeneration.from_pretrained(folder / "data/pretrain/model")
+    assert all(torch.equal(value, start[name]) for name, value in model.adapter.state_dict().items())
+    assert list((tmp_path / "states").glob("*/*.f16")) and not (folder / ".work/states").exists()
+
+
+def test_an_adapter_of_other_parameters_is_refused_in_one_line(tiny_lm, tiny_encoder, tmp_path):
+    folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder, {"kind": "pooling"})
+    finish(stage("warmup", folder), folder)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["warmup"]["adapter"]["stride"] += 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    assert stage("pretrain", folder).wait(300) == 1
+    said = (folder / "log").read_text().splitlines()
+    assert "data/warmup/adapter.safetensors is not the adapter of these parameters" in said[-1] and "dvc repro" in said[-1]
 
 
 def test_work_of_older_code_is_not_gone_on_with(tmp_path, monkeypatch):

@@ -1,15 +1,14 @@
 """Whole runs of pre-training: the curve is the one it always was, and the same over two gloo processes with sharded weights."""
 
 import csv
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from test_training import ROOT, workspace
+from test_training import ROOT, stage, workspace
+from test_training import finish as finish_stage
 
 from models import InserterForConditionalGeneration
 from stages.common.files import read_json
@@ -19,18 +18,21 @@ TOLERANCE = 2e-5  # of a loss of 6 in fp32: sums over two processes round otherw
 
 
 def start(folder: Path, launch: str | None = None) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    if launch:
-        environment["INSERTER_TORCHRUN"] = launch
-    log = (folder / "log").open("w")
-    return subprocess.Popen([sys.executable, "-m", "stages.pretrain"], cwd=folder, env=environment, stdout=log, stderr=log)
+    """Pre-training, after the warm-up in as many processes."""
+    environment = {"INSERTER_TORCHRUN": launch} if launch else {}
+    finish_stage(stage("warmup", folder, **environment), folder)
+    return stage("pretrain", folder, **environment)
+
+
+def curve_of(folder: Path, name: str) -> list[dict[str, float]]:
+    with (folder / f"reports/plots/{name}.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def finish(process: subprocess.Popen, folder: Path) -> list[dict[str, float]]:
     """The curve, when the stage has ended well."""
-    assert process.wait(300) == 0, (folder / "log").read_text()[-3000:]
-    with (folder / "reports/plots/pretrain.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    finish_stage(process, folder)
+    return curve_of(folder, "pretrain")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,8 @@ def test_two_processes_learn_what_one_learns(alone, tiny_lm, tiny_encoder, tmp_p
     curve, one = alone
     folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder)
     together = finish(start(folder, TWO), folder)
+    warmed = [[row["loss"] for row in curve_of(f, "warmup")] for f in (one, folder)]
+    assert len(warmed[0]) == 30 and warmed[0] == pytest.approx(warmed[1], abs=TOLERANCE)
     for a, b in zip(curve, together, strict=True):
         assert (a["step"], a["positions"], a["tokens"]) == (b["step"], b["positions"], b["tokens"]), "the step is the same"
         assert a["loss"] == pytest.approx(b["loss"], abs=TOLERANCE), a["step"]

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from stages.common.params.section import Positive, Section, Seed, Share
 
+Steps = Annotated[int, Field(ge=0)]
+
 
 class Adapter(Section):
     """kind `pooling`: stack of frames + projection (the paper's). `soft_token`: CTC over the LM's vocabulary, blanks and repeats
@@ -37,22 +39,31 @@ class Optimizer(Section):
 
 
 class Warmup(Section):
-    """CTC on the adapter alone: it learns to spell the LM's tokens. steps 0 leaves it out; negatives: sampled tokens a batch."""
+    """The adapter before pre-training: made from the seed; `soft_token` then learns to spell the LM's tokens, by CTC, alone.
 
-    steps: Annotated[int, Field(ge=0)]
-    batch_seconds: Annotated[float, Field(gt=0)]
-    lr: Annotated[float, Field(gt=0)]
-    negatives: Positive
-
-
-class Pretrain(Section):
-    """batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between two resume points, of which
-    the last keep_checkpoints are kept."""
+    steps 0 leaves that out. negatives: sampled tokens a batch. weight_decay, clip, warmup_share: as in Optimizer.
+    """
 
     seed: Seed
     adapter: Adapter
-    warmup: Warmup
-    steps: Positive
+    steps: Steps
+    batch_seconds: Annotated[float, Field(gt=0)]
+    lr: Annotated[float, Field(gt=0)]
+    negatives: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip: Annotated[float, Field(gt=0)]
+    warmup_share: Share
+    precision: Literal["bf16", "fp32"]
+    checkpoint_steps: Positive
+    keep_checkpoints: Positive
+
+
+class Pretrain(Section):
+    """steps 0: no pre-training. batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between
+    two resume points, of which the last keep_checkpoints are kept."""
+
+    seed: Seed
+    steps: Steps
     batch_positions: Positive
     trainable: Trainable
     optimizer: Optimizer

@@ -13,7 +13,7 @@ from stages.common.params.scoring import Benchmark, Evaluate, Register
 from stages.common.params.section import Section
 from stages.common.params.speech import Interleave, Synthesize, Verify
 from stages.common.params.text import Corpus, Segment
-from stages.common.params.training import Pretrain, Sft
+from stages.common.params.training import Pretrain, Sft, Warmup
 
 
 class Assets(Section):
@@ -38,6 +38,7 @@ class Params(Section):
     synthesize: Synthesize
     verify: Verify
     interleave: Interleave
+    warmup: Warmup
     pretrain: Pretrain
     sft: Sft
     benchmark: Benchmark

@@ -51,13 +51,14 @@ class Outcome:
     speed: float | None = None  # positions a second of the steps done in this process
 
     def summary(self) -> dict[str, Any]:
-        """First and last loss as means of up to ten steps, and the totals."""
+        """First and last loss as means of up to ten steps (None where there was no step), and the totals."""
         losses = [row["loss"] for row in self.curve]
         head = max(1, min(10, len(losses) // 4))
+        first, last = (sum(part) / head if part else None for part in (losses[:head], losses[-head:]))
         return {
             "steps": len(losses),
-            "loss_first": sum(losses[:head]) / head,
-            "loss_last": sum(losses[-head:]) / head,
+            "loss_first": first,
+            "loss_last": last,
             "positions": int(sum(row["positions"] for row in self.curve)),
             "tokens_learnt": int(sum(row["tokens"] for row in self.curve)),
             "skipped_not_finite": self.skipped,

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.assets import encoder_folder, lm_folder
+from stages.common.errors import InserterError
 from stages.common.params import Adapter, Assets, Trainable
 from stages.common.training.processes import full_state, rank, world
 from stages.common.training.trainable import merge_lora, with_lora
 
 Pair = tuple[InserterForConditionalGeneration, InserterProcessor]
+ADAPTER = "adapter.safetensors"
 
 
 def _placed(model: Any) -> InserterForConditionalGeneration:
@@ -27,12 +30,25 @@ def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
     processor = InserterProcessor.from_parts(lm, encoder)
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
-        lm, encoder, len(processor.tokenizer),
-        adapter=adapter.kind, adapter_stride=adapter.stride, adapter_hidden_size=adapter.hidden_size,
-        adapter_layers=adapter.layers, audio_token_id=processor.audio_token_id,
-        document_start_id=processor.document_start_id,
+        lm, encoder, len(processor.tokenizer), **adapter_settings(adapter),
+        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
     return _placed(model), processor
+
+
+def adapter_settings(adapter: Adapter) -> dict[str, Any]:
+    """The section as InserterConfig names it: `adapter` is the kind, `adapter_KEY` every other key."""
+    return {"adapter" if key == "kind" else f"adapter_{key}": value for key, value in adapter.model_dump().items()}
+
+
+def warmed_up(model: InserterForConditionalGeneration, processor: InserterProcessor, folder: Path) -> Pair:
+    """The same pair, with the adapter that the stage `warmup` left in `folder`."""
+    try:
+        model.adapter.load_state_dict(load_file(folder / ADAPTER))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InserterError(f"{folder / ADAPTER} is not the adapter of these parameters ({reason})", "Run `dvc repro`") from error
+    return model, processor
 
 
 def saved_model(folder: Path) -> Pair:

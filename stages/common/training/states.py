@@ -1,7 +1,7 @@
 """Encoder states of clips, computed once: exact while the encoder is frozen, and most of a small run's cost.
 
-Kept by content in `.work/states/KEY/` (KEY: the encoder's weights and the table of clips) as float16, 187 MB an hour of audio
-for Whisper base; read through a memory map, so memory does not grow with the corpus.
+Kept by content in `.work/states/KEY/`, or below INSERTER_STATES (KEY: the encoder's weights and the table of clips), as float16,
+187 MB an hour of audio for Whisper base; read through a memory map, so memory does not grow with the corpus.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.audio import read_clip
 from stages.common.files import atomic, fingerprint, read_json, write_json
-from stages.common.paths import WORK
+from stages.common.paths import states_home
 from stages.common.training.processes import barrier, rank, world
 
 CHUNK = 256  # clips a file: the unit of resuming
@@ -71,7 +71,7 @@ def encode_clips(
     they are there, each process its share. Killed and run again it goes on after the last finished file of 256 clips."""
     table = sorted(rows, key=lambda row: row["duration"])  # like lengths share a batch
     key = fingerprint(encoder_digest(model), precision, [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table])
-    folder = WORK / "states" / key
+    folder = states_home() / key
     index: dict[str, tuple[str, int, int]] = {}
     names = [f"{key}-{number:05d}.f16" for number in range(-(-len(table) // CHUNK))]
     with tqdm(total=len(table), desc="encode", unit="clip", disable=rank() > 0) as bar:

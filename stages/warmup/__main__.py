@@ -1,0 +1,78 @@
+"""`python -m stages.warmup`: clean clips to data/warmup/adapter.safetensors, where pre-training starts.
+
+A stage of its own, so that experiments on what comes after it share its result.
+"""
+
+import copy
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.errors import InserterError
+from stages.common.files import read_table
+from stages.common.params import Params
+from stages.common.params import Warmup as Settings
+from stages.common.paths import DATA, REPORTS
+from stages.common.runner import output
+from stages.common.tables import UNSEEN, VERIFIED
+from stages.common.training.loop import Outcome, train, write_curve
+from stages.common.training.models import ADAPTER, new_model
+from stages.common.training.processes import from_main, full_state, join, main_first, rank, run_training_stage
+from stages.common.training.states import States, encode_clips
+from stages.common.work import WorkFolder, code
+from stages.warmup.ctc import phase, targets, token_error
+
+Rows = list[dict[str, Any]]
+
+
+def learn(
+    w: Settings, model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: Rows, work: WorkFolder
+) -> tuple[Outcome, dict[str, Tensor]]:
+    """CTC on a copy of the model's adapter, whose weights alone are sharded: the curve, and what it has learnt."""
+    model.requires_grad_(False)
+    adapter: Any = copy.deepcopy(model.adapter).requires_grad_(True)
+    outcome = train(adapter, phase(w, adapter, model, states, targets(processor, rows), rows), work)
+    return outcome, from_main(full_state(adapter))
+
+
+def main(params: Params) -> dict[str, Any]:
+    w = params.warmup
+    join()
+    clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
+    taught = [row for row in clips if row["split"] == "train"]
+    if not taught:
+        raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
+    with main_first():
+        recipe = {"warmup": w.model_dump(), "assets": params.assets.model_dump()}
+        makers = code("models", "stages.warmup", "stages.common.training")
+        work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *makers])
+    model, processor = new_model(params.assets, w.adapter, w.seed)
+    outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
+    if w.adapter.kind == "soft_token":
+        states = encode_clips(model, processor, clips, DATA / "synthesize", w.precision)
+        if w.steps:
+            outcome, learnt = learn(w, model, processor, states, taught, work)
+            model.adapter.load_state_dict(learnt)
+        contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
+        error = token_error(model, processor, states, contexts) if rank() == 0 and contexts else None
+    if rank() > 0:
+        return {}  # the main process writes
+    path = work / "out" / ADAPTER
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)  # it may be hard-linked to what was published, and must not be written into
+    save_file(learnt, path)
+    work.publish("out", output("warmup"))
+    write_curve(REPORTS / "plots" / "warmup.csv", outcome.curve)
+    return {
+        **outcome.summary(),
+        "heldout_token_error": error,
+        "clips": len(taught),
+        "hours": sum(row["duration"] for row in taught) / 3600,
+        "system": {"positions_a_second": outcome.speed},
+    }
+
+
+if __name__ == "__main__":
+    run_training_stage("warmup", main)
