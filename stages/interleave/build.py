@@ -1,22 +1,10 @@
 """From a document and its clean clips to sequences. Pure functions: a seed and the inputs decide."""
 
-from typing import Any
-
 from stages.common.seeds import rng
+from stages.common.sequences import Row, speech_part, text_part, transcript_parts
 from stages.common.words import count_words, word_bounds
 
-TRANSCRIBE = "Transcribe what you hear:"
 LEAST_WORDS = 5  # a continuation shorter than this teaches nothing
-
-Row = dict[str, Any]
-
-
-def text_part(text: str, loss: bool = True) -> Row:
-    return {"text": text, "utt_id": None, "loss": loss}
-
-
-def speech_part(span: Row, blank: str = "") -> Row:
-    return {"text": blank + span["written"], "utt_id": span["utt_id"], "loss": False}
 
 
 def interleaved(document: Row, spans: list[Row]) -> list[Row]:
@@ -45,13 +33,12 @@ def first_words(text: str, count: int) -> str:
     return text[: bounds[-1][1]] if bounds else ""
 
 
-def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, words: int) -> Row:
-    """Transcribe what was heard (with a prefix), or continue after it."""
+def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, words: int) -> Row | None:
+    """Transcribe what was heard (with a prefix), or continue after it. None: nothing follows, and no transcript is wanted."""
     after = first_words(document["text"][span["end"] :], words)
     transcribe = rng(seed, span["utt_id"], "task").random() < transcribe_share
     if transcribe or count_words(after) < LEAST_WORDS:
-        parts = [text_part(TRANSCRIBE, False), speech_part(span), text_part("\n" + span["written"])]
-        return sequence(document, f"{span['utt_id']}-t", "transcribe", parts)
+        return sequence(document, f"{span['utt_id']}-t", "transcribe", transcript_parts(span)) if transcribe_share else None
     return sequence(document, f"{span['utt_id']}-c", "continue", [speech_part(span), text_part(after)])
 
 

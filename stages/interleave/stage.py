@@ -10,8 +10,9 @@ from stages.common.errors import InserterError
 from stages.common.files import atomic, publish, write_batches, write_table
 from stages.common.params import Params
 from stages.common.paths import DATA, WORK
+from stages.common.sequences import text_part
 from stages.common.tables import HELDOUT, SEQUENCES
-from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task, text_part
+from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.join import Entry, Row, entries
 
 GROUPS = {"interleaved": "interleaved", "transcribe": "speech_tasks", "continue": "speech_tasks", "text": "text"}
@@ -75,7 +76,8 @@ class _Mixer:
             return [sequence(document, f"{document['doc_id']}-i", "interleaved", interleaved(document, spans))]
         if group == "speech_tasks":
             p = self.p
-            return [speech_task(document, span, p.seed, p.transcribe_share, p.continuation_words) for span in spans]
+            tasks = (speech_task(document, span, p.seed, p.transcribe_share, p.continuation_words) for span in spans)
+            return [task for task in tasks if task]
         return [sequence(document, f"{document['doc_id']}-x", "text", [text_part(document["text"])])]
 
     def _count(self, rows: list[Row]) -> list[Row]:

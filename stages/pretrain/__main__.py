@@ -8,7 +8,7 @@ from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
 from stages.common.training.batches import example, packed_phase
-from stages.common.training.heldout import continuation, text_loss
+from stages.common.training.heldout import continuation, text_loss, transcript_loss
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import made_whole, new_model, save_model, warmed_up
 from stages.common.training.processes import join, main_first, rank, run_training_stage
@@ -43,6 +43,7 @@ def main(params: Params) -> dict[str, Any]:
         return {}  # the main process measures and writes
     measured = continuation(model, processor, heldout, states, p.precision)
     after = text_loss(model, processor, heldout, states, p.precision)
+    transcripts = transcript_loss(model, processor, heldout, states, p.precision)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)
@@ -51,7 +52,8 @@ def main(params: Params) -> dict[str, Any]:
         "clips": len(clips),
         "hours": sum(row["duration"] for row in clips) / 3600,
         **measured,
-        "text_nll": {"before": before, "after": after},
+        "transcript_nll": transcripts,
+        "text_nll": {"before": before, "after": after, "drift": after / before - 1},
         "system": {"positions_a_second": outcome.speed},
     }
 

@@ -10,9 +10,10 @@ from stages.common.augment import add_noise
 from stages.common.files import write_table
 from stages.common.params import Voice
 from stages.common.seeds import np_rng
+from stages.common.sequences import text_part
 from stages.common.tables import SEQUENCES, VERIFIED
 from stages.common.tts import load_voice
-from stages.interleave.build import interleaved, sequence, speech_task, text_part
+from stages.interleave.build import interleaved, sequence, speech_task
 
 Row = dict[str, Any]
 TEXT = (

@@ -67,7 +67,20 @@ def test_a_speech_task_transcribes_with_a_prefix_or_continues():
     goes_on = speech_task(document(), first, 1, 0.0, 8)
     assert goes_on["kind"] == "continue" and goes_on["parts"][-1]["text"].split() == TEXT[48:].split()[:8]
     at_the_end = span(50, len(TEXT), 1)
-    assert speech_task(document(), at_the_end, 1, 0.0, 8)["kind"] == "transcribe", "nothing follows it"
+    assert speech_task(document(), at_the_end, 1, 1e-9, 8)["kind"] == "transcribe", "nothing follows it"
+    assert speech_task(document(), at_the_end, 1, 0.0, 8) is None, "and no transcript is wanted"
+
+
+@pytest.mark.parametrize(("share", "kind"), [(1.0, "transcribe"), (0.0, "continue")])
+def test_a_mixture_of_one_kind_is_of_that_kind_alone(tables, share, kind):
+    write(tables)
+    params = load()
+    mixture = params.interleave.mixture.model_copy(update={"interleaved": 0.0, "speech_tasks": 1.0, "text": 0.0})
+    interleave = params.interleave.model_copy(update={"mixture": mixture, "transcribe_share": share})
+    report = main(params.model_copy(update={"interleave": interleave}))
+    assert set(report["by_kind"]) == {kind} and report["by_kind"][kind] > 0
+    counts = report["spans"]
+    assert counts["clean"] == counts["in_sequences"] + counts["in_heldout"] + counts["not_used"]
 
 
 def test_the_dump_can_be_read():

@@ -20,11 +20,12 @@ from stages.common.files import read_json, write_table
 from stages.common.params import Optimizer, Trainable
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
 from stages.common.training.batches import example, packed_loss, plan, to_sequences
-from stages.common.training.heldout import context_example, gap_closed
+from stages.common.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
 from stages.common.training.loop import Phase, train
 from stages.common.training.states import batch
 from stages.common.training.trainable import merge_lora, parts_of, schedule
 from stages.common.work import WorkFolder, code
+from stages.interleave.build import speech_task
 
 ROOT = Path(__file__).resolve().parents[2]
 PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
@@ -77,6 +78,18 @@ def test_all_contexts_learn_the_same_tokens(model):
     learnt = {tuple(label for label in item.labels if label != -100) for item in made}
     assert len(learnt) == 1
     assert [item.clips for item in made] == [("a",), ("b",), (), ()]
+
+
+def test_the_transcript_is_measured_as_it_is_taught(model):
+    """The loss of exactly the tokens that a transcribe sequence of the same clip teaches, after the same request."""
+    net, processor = model
+    row = {"doc_id": "a", "utt_id": "a", "context": "the lazy dog", "continuation": " jumps", "other_doc_id": "a"}
+    span = {"utt_id": "a", "start": 0, "end": 12, "written": row["context"]}
+    task = speech_task({"doc_id": "a", "text": "the lazy dog"}, span, 1, 1.0, 9)
+    taught = example(processor, task["parts"], end=True)
+    states = states_of(["a"])
+    (expected,) = losses(net, [taught], states, "fp32", "taught")
+    assert transcript_loss(net, processor, [row], states, "fp32") == pytest.approx(mean([expected]), rel=1e-6)
 
 
 def test_schedule_warms_up_and_ends_at_a_tenth():
@@ -256,7 +269,7 @@ def test_no_step_leaves_the_model_as_it_starts_and_says_no_loss(tiny_lm, tiny_en
         finish(stage(name, folder, INSERTER_STATES=str(tmp_path / "states")), folder)
     warmup, report = (read_json(folder / f"reports/{name}.json") for name in ("warmup", "pretrain"))
     assert warmup["loss_last"] is report["loss_last"] is warmup["heldout_token_error"] is None
-    assert report["text_nll"]["after"] == report["text_nll"]["before"]
+    assert report["text_nll"]["after"] == report["text_nll"]["before"] and report["text_nll"]["drift"] == 0.0
     start = load_file(folder / "data/warmup/adapter.safetensors")
     model = InserterForConditionalGeneration.from_pretrained(folder / "data/pretrain/model")
     assert all(torch.equal(value, start[name]) for name, value in model.adapter.state_dict().items())

@@ -104,7 +104,8 @@ class Mixture(Section):
 
 class Interleave(Section):
     """mixture: the paper's 40/30/30, counted in words. transcribe_share: of the speech tasks, those that ask for a transcript;
-    the others continue with continuation_words words after what was heard."""
+    the others continue with continuation_words words after what was heard. A span that nothing follows is transcribed; at 0 it is
+    left out."""
 
     seed: Seed
     mixture: Mixture

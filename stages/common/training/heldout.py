@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.sequences import transcript_parts
 from stages.common.statistics import share_interval
 from stages.common.training.batches import Example, example, to_sequences
 from stages.common.training.states import States
@@ -123,3 +124,11 @@ def text_loss(
     """Loss a token of the held-out text alone, context and continuation: has the LM forgotten?"""
     parts = [[{"text": row["context"] + row["continuation"], "utt_id": None, "loss": True}] for row in rows]
     return mean(losses(model, [example(processor, p) for p in parts], states, precision, "held out: text"))
+
+
+def transcript_loss(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], states: States, precision: str
+) -> float:
+    """Loss a token of the transcript of held-out contexts, each asked for and heard as in a transcribe sequence."""
+    parts = [transcript_parts({"utt_id": row[SEEN_CLIP], "written": row["context"]}) for row in rows]
+    return mean(losses(model, [example(processor, p, end=True) for p in parts], states, precision, "held out: transcripts"))
