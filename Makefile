@@ -14,7 +14,7 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # The stages are run as `python -m stages.NAME`, and that has to be the environment's python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test lint bench ui clean distclean
+.PHONY: help run test lint bench experiment ui clean distclean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ lint: $(STAMP) ## ruff and mypy
 bench: $(STAMP) $(BENCH_STAMP) ## ratios measured side by side: reports/bench.json; ENTRY="score" for one
 	@$(BIN)/python -m flows.bench $(ENTRY)
 
+experiment: $(STAMP) ## the larger profile of docs/experiment.yaml, in a working copy of its own
+	@$(BIN)/inserter experiment
+
 ui: $(STAMP) ## the Prefect and MLflow pages on this machine, until Ctrl-C
 	@$(BIN)/python -m flows.ui
 
@@ -41,7 +44,7 @@ clean: ## remove half-done work and the tools' caches; results, what a judge was
 	find flows stages models tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment, data, reports and the local registry
-	rm -rf $(VENV) .work data mlruns mlartifacts mlflow.db*
+	rm -rf $(VENV) .work data experiments mlruns mlartifacts mlflow.db*
 	if [ -d reports ]; then find reports -type f ! -name .gitignore -delete; fi
 
 # The stamp is written last, so an installation that was stopped goes on next time.

@@ -128,6 +128,45 @@ def plan(
     show(estimate(load(overlay=overlay), processes, micro_positions))
 
 
+@app.command(epilog=_epilog("inserter ablate main", "inserter ablate main --arm asr --seed 2", "inserter ablate --list"))
+def ablate(
+    groups: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of arms. Default: all.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Only this arm.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this seed.")] = None,
+    arms: Annotated[Path | None, typer.Option(help="Arms of your own. Default: flows/ablate/arms.yaml.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Show the experiments and what each one sets.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Check every parameter, and show what would run.")] = False,
+    tables: Annotated[bool, typer.Option(help="Only make the tables of docs/RESULTS.md anew.")] = False,
+) -> None:
+    """Run the experiments of arms.yaml that have no result yet: to MLflow, docs/results.json and docs/RESULTS.md."""
+    quiet()
+    from flows.ablate import run
+    from flows.ablate.arms import ARMS
+
+    chosen = (groups or [], arm, seed, arms or ARMS)
+    if tables:
+        run.renew_tables(arms or ARMS)
+    elif show:
+        run.show_groups(*chosen)
+    elif dry_run:
+        run.show_new(*chosen)
+    else:
+        raise typer.Exit(run.ablate(*chosen))
+
+
+@app.command(epilog=_epilog("inserter experiment", "inserter experiment --overlay mine.yaml --name mine"))
+def experiment(
+    overlay: Annotated[Path, typer.Option(help="Parameters laid over params.yaml.")] = Path("docs/experiment.yaml"),
+    name: Annotated[str, typer.Option(help="What its result is called.")] = "two-hours",
+    seed: Annotated[int, typer.Option(help="Of pre-training and fine-tuning.")] = 1,
+) -> None:
+    """Run the whole pipeline with other parameters, in a working copy of its own; the result beside those of `ablate`."""
+    quiet()
+    from flows.ablate import run
+
+    raise typer.Exit(run.experiment(overlay, name, seed))
+
+
 def decision_line(decision: dict[str, Any]) -> str:
     return f"{decision.get('model', 'model')} version {decision['version']}: {decision['decision']}: {decision['reason']}"
 

@@ -40,8 +40,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
         show_summary()
         return 0
     say(f"stages changed: {len(changed)} of {len(plan)}; starting Prefect ...")
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)  # a script's background job is born deaf to it: who sends it one means it
+    interruptible()
     try:
         result = run_flow(stages, force)
     except KeyboardInterrupt:
@@ -67,6 +66,12 @@ def show_summary() -> None:
     terminal = sys.stdout.isatty()
     print()
     print(summary(color=terminal, width=shutil.get_terminal_size().columns if terminal else WIDTH))
+
+
+def interruptible() -> None:
+    """SIGTERM and SIGINT stop the run as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # a script's background job is born deaf to it: who sends it one means it
 
 
 def _interrupt(number: int, frame: Any) -> None:

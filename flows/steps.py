@@ -1,4 +1,5 @@
-"""One stage as a step: `dvc repro --single-item STAGE`, followed live, with nothing left behind when it stops."""
+"""One stage as a step: `dvc repro --single-item STAGE`, or another dvc command, followed live, with nothing left behind when it
+stops."""
 
 import codecs
 import os
@@ -48,15 +49,23 @@ def environment() -> dict[str, str]:
 
 
 def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line: None) -> None:
-    """Bring the stage `name` up to date. What it says on stderr is shown as it comes.
+    """Bring the stage `name` up to date, as `dvc` does."""
+    dvc(name, ["repro", "--single-item", name, *(["--force"] if force else [])], log)
 
-    Every line of output also goes to `log`. Raises graph.Busy when another dvc holds the lock, StageFailed with the
-    stage's own message when it fails. However this ends (Ctrl-C, `kill -9` of this process), no process is left.
+
+def dvc(
+    name: str, arguments: list[str], log: Callable[[str], None], folder: Path | None = None, extra: dict[str, str] | None = None
+) -> None:
+    """`dvc ARGUMENTS` in `folder` (None: here) with `extra` environment; `name` says what stopped when it fails.
+
+    What it says on stderr is shown as it comes. Every line of output also goes to `log`. Raises graph.Busy when another dvc
+    holds the lock, StageFailed with the stage's own message when it fails. However this ends (Ctrl-C, `kill -9` of this
+    process), no process is left.
     """
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name, *(["--force"] if force else [])]
+    command = [sys.executable, "-m", "dvc", *arguments]
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    process = guard.start(command, stdout=pipe, stderr=pipe, stdin=null, env=environment())
+    process = guard.start(command, stdout=pipe, stderr=pipe, stdin=null, env={**environment(), **(extra or {})}, cwd=folder)
     try:
         _follow(process, log, tail)
         code = process.wait()

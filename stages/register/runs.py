@@ -96,8 +96,9 @@ def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], star
     _log(client, run_id, [(f"system/{k}", v, start, 0) for k, v in system.items() if k != "samples"])
 
 
-def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int) -> None:
-    """A curve (CSV: step, then metrics) as metrics by step, as the file, and as a picture; a table of other things as the file."""
+def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, prefix: str = "curve") -> None:
+    """A curve (CSV: step, then metrics) as metrics PREFIX/COLUMN by step, as the file, and as a picture; a table of other things as
+    the file."""
     client.log_artifact(run_id, str(path), "plots")
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -108,7 +109,7 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int) -
     _log(
         client,
         run_id,
-        [(f"curve/{c}", row[c], timestamp, s) for s, row in zip(steps, rows, strict=True) for c in columns],
+        [(f"{prefix}/{c}", row[c], timestamp, s) for s, row in zip(steps, rows, strict=True) for c in columns],
     )
     client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
 

@@ -50,23 +50,28 @@ class Params(Section):
 def load(path: Path | str = "params.yaml", overlay: Path | str | None = None) -> Params:
     """Read and check `path`, with the keys of the file `overlay` laid over it. Raises InserterError that names the key and what
     is allowed there."""
-    raw = _read(path)
+    raw = read(path)
     if overlay is not None:
-        raw = _laid_over(raw, _read(overlay))
+        raw = laid_over(raw, read(overlay))
+    return checked(raw, str(overlay or path))
+
+
+def checked(raw: Any, source: str) -> Params:
+    """`raw` as Params. Raises InserterError that names `source`, the key and what is allowed there."""
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise InserterError(f"{overlay or path}: {'; '.join(_explain(e) for e in error.errors())}") from error
+        raise InserterError(f"{source}: {'; '.join(_explain(e) for e in error.errors())}") from error
 
 
-def _laid_over(below: Any, above: Any) -> Any:
+def laid_over(below: Any, above: Any) -> Any:
     """Mappings are merged key by key; anything else is replaced."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
+    return {**below, **{key: laid_over(below.get(key), value) for key, value in above.items()}}
 
 
-def _read(path: Path | str) -> Any:
+def read(path: Path | str) -> Any:
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

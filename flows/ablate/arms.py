@@ -1,0 +1,105 @@
+"""Groups of arms as arms.yaml has them, and one experiment for each arm and seed."""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from stages.common.errors import InserterError
+from stages.common.params import Section
+
+ARMS = Path(__file__).with_name("arms.yaml")
+TWO_HOURS = "experiment"  # the group of `inserter experiment`
+
+
+class Arm(Section):
+    """set: dotted parameters; seeds: an experiment each."""
+
+    set: dict[str, Any]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+
+
+class Group(Section):
+    about: str
+    arms: dict[str, Arm]
+
+
+class Arms(Section):
+    """seeded: the parameters that a seed is given to; base: what is laid over params.yaml for every arm."""
+
+    seeded: tuple[str, ...]
+    base: dict[str, Any]
+    groups: dict[str, Group]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One arm with one seed. overrides: what is laid over params.yaml, nested as it is. source: where they stand. keep: the
+    working copy stays when it is done."""
+
+    group: str
+    arm: str
+    seed: int
+    overrides: dict[str, Any] = field(hash=False)
+    source: str
+    command: str
+    keep: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the DVC experiment, the working copy and the MLflow run."""
+        start = self.group if self.group == TWO_HOURS else f"ablate-{self.group}"
+        return f"{start}-{self.arm}-s{self.seed}"
+
+
+def read_arms(path: Path = ARMS) -> Arms:
+    """Raises InserterError that names the key when the file is not as it has to be."""
+    try:
+        return Arms.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError) as error:
+        raise InserterError(f"{path} cannot be read ({error})", "Mend it") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InserterError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", "Mend it") from error
+
+
+def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> list[Experiment]:
+    """The experiments of `groups` (all when there are none), of one arm and one seed where they are named, in the file's order."""
+    unknown = [name for name in groups if name not in arms.groups]
+    if unknown:
+        raise InserterError(f"there is no group {unknown[0]}", f"The groups are: {', '.join(arms.groups)}")
+    chosen = [
+        _experiment(arms, group, name, each, source)
+        for group in arms.groups
+        if not groups or group in groups
+        for name, found in arms.groups[group].arms.items()
+        if arm in (None, name)
+        for each in found.seeds
+        if seed in (None, each)
+    ]
+    if not chosen:
+        near = [found for name, found in arms.groups.items() if not groups or name in groups]
+        known = [f"{name} {list(each.seeds)}" for found in near for name, each in found.arms.items()]
+        raise InserterError("no experiment has that arm and seed", f"There are: {', '.join(known)}")
+    return chosen
+
+
+def _experiment(arms: Arms, group: str, arm: str, seed: int, source: Path) -> Experiment:
+    dotted = {**arms.base, **arms.groups[group].arms[arm].set, **dict.fromkeys(arms.seeded, seed)}
+    command = f"inserter ablate {group} --arm {arm} --seed {seed}"
+    return Experiment(group, arm, seed, nested(dotted), f"{source.name}, {group}, {arm}", command)
+
+
+def nested(dotted: dict[str, Any]) -> dict[str, Any]:
+    """{"a.b": 1} as {"a": {"b": 1}}; of two keys that meet, the later one wins."""
+    result: dict[str, Any] = {}
+    for path, value in dotted.items():
+        *sections, key = path.split(".")
+        at = result
+        for section in sections:
+            at = at.setdefault(section, {})
+        at[key] = deepcopy(value)  # a later key may lead into it
+    return result

@@ -1,0 +1,115 @@
+"""A working copy for each experiment: a git worktree at one commit, with its parameters, over the workspace's DVC cache.
+
+Not `dvc exp run --temp`: it throws its folder away when a run is killed, with every resume point of a training in it; it stashes
+and restores the workspace, which someone may be editing; and each run would take the code as it stands at that moment. A
+worktree stays until its result is recorded, and all experiments are of the commit that the first one began with.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows import steps
+from stages.common.errors import InserterError
+from stages.common.paths import WORK, cache_home, states_home
+
+HOME = Path("experiments")
+CODE = ("stages", "models", "dvc.yaml")  # what decides a result, besides the parameters
+JUDGE = WORK / "judge"  # what a judge was paid for
+
+
+def git(*arguments: str) -> str:
+    """What git prints. Its hooks are left out: DVC's own would check data out into every new copy."""
+    command = ["git", "-c", f"core.hooksPath={os.devnull}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        reason = " ".join(done.stderr.split())[:200]
+        remedy = "Experiments are of a commit: `git init`, then commit the project"
+        raise InserterError(f"git {arguments[0]} failed ({reason})", remedy)
+    return done.stdout.strip()
+
+
+def commit() -> str:
+    return git("rev-parse", "HEAD")
+
+
+def not_committed() -> list[str]:
+    """Files of the code and the parameters that differ from the commit: experiments run without those changes."""
+    changed = git("status", "--porcelain", "--", *CODE, "params.yaml")
+    return [line.split(maxsplit=1)[-1] for line in changed.splitlines()]
+
+
+def params_at(revision: str) -> Any:
+    return yaml.safe_load(git("show", f"{revision}:./params.yaml"))
+
+
+def code_at(revision: str) -> list[str]:
+    """git's own hashes of the code."""
+    return [git("rev-parse", f"{revision}:./{path}") for path in CODE]
+
+
+def make(name: str, revision: str, params: dict[str, Any]) -> Path:
+    """The working copy `name`, new or as a killed run left it, at `revision` and with `params`: the folder of its dvc.yaml."""
+    copy = HOME / name
+    if (copy / ".git").exists():
+        git("-C", str(copy), "checkout", "--force", "--detach", revision)
+    else:
+        shutil.rmtree(copy, ignore_errors=True)
+        git("worktree", "add", "--force", "--detach", str(copy), revision)
+    folder = copy / git("rev-parse", "--show-prefix")
+    text = yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    _share(folder, params)
+    return folder
+
+
+def remove(name: str) -> None:
+    git("worktree", "remove", "--force", str(HOME / name))
+
+
+def environment() -> dict[str, str]:
+    """Where an experiment finds what all of them share, whatever folder it runs in."""
+    return {"INSERTER_STATES": str(states_home().resolve()), "INSERTER_CACHE": str(cache_home().resolve())}
+
+
+def _share(folder: Path, params: dict[str, Any]) -> None:
+    """The workspace's DVC cache (and with it the run cache), remotes and secrets, paid judgements, and local inputs."""
+    local, own = Path(".dvc/config.local"), folder / ".dvc" / "config.local"
+    if local.exists():
+        shutil.copy(local, own)
+    cache = Path(_dvc(Path(), "cache", "dir")).resolve()
+    _dvc(folder, "config", "--local", "cache.dir", str(cache))
+    JUDGE.mkdir(parents=True, exist_ok=True)
+    for path in (JUDGE, *_local(params)):
+        link = folder / path
+        if not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve())
+
+
+def _dvc(folder: Path, *arguments: str) -> str:
+    """What a quick dvc command prints in `folder`."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=steps.environment())
+    if done.returncode:
+        raise InserterError(f"dvc {arguments[0]} failed ({' '.join(done.stderr.split())[:200]})", "Run from the folder of dvc.yaml")
+    return done.stdout.strip()
+
+
+def _local(value: Any) -> Iterator[Path]:
+    """Relative paths among the parameters that lead to something here: git may not have it, and the copy would lack it."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _local(item)
+    elif isinstance(value, str) and "/" in value:
+        parts = Path(value).parts
+        whole = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))  # of a glob, the folder
+        path = Path(*parts[:whole])
+        if parts[:whole] and not path.is_absolute() and ".." not in parts and path.exists():
+            yield path

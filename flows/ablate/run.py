@@ -1,0 +1,101 @@
+"""What the commands `inserter ablate` and `inserter experiment` do around the flow."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.ablate import copies
+from flows.ablate.arms import ARMS, TWO_HOURS, Experiment, nested, read_arms, select
+from flows.ablate.results import new, read_results
+from flows.ablate.tables import PAGE, write_page
+from flows.run import INTERRUPTED, interruptible, quiet_prefect
+from stages.common.errors import InserterError
+from stages.common.lifetime import stage_lock
+from stages.common.params import laid_over, read
+from stages.common.paths import WORK
+from stages.common.runner import say
+
+
+def show_groups(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
+    """One line an experiment: its name and what it sets beyond the base."""
+    arms = read_arms(source)
+    for found in select(arms, groups, arm, seed, source):
+        own = arms.groups[found.group].arms[found.arm].set
+        print(f"{found.name}: {', '.join(f'{key}={value}' for key, value in own.items()) or 'the base'}")
+
+
+def show_new(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
+    """Which experiments would run, every parameter checked."""
+    for found, _, key in new(select(read_arms(source), groups, arm, seed, source), copies.commit()):
+        print(f"{found.name}: would run ({key}): {found.command}")
+
+
+def renew_tables(source: Path = ARMS) -> None:
+    write_page(read_results(), read_arms(source))
+    say(f"{PAGE}: {len(read_results())} results")
+
+
+def ablate(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> int:
+    """Run what has no result yet, renew the tables; the exit code. Raises InserterError when an experiment failed."""
+    arms = read_arms(source)
+    chosen = select(arms, groups, arm, seed, source)
+
+    def flow() -> dict[str, str]:
+        from flows.ablate.flow import ablate as run_flow
+
+        return run_flow(groups, arm, seed, None if source == ARMS else str(source))
+
+    return _run(chosen, flow, source)
+
+
+def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
+    """The experiment of group `experiment` with the parameters of the file `overlay`; the seed as in arms.yaml."""
+    overrides = laid_over(read(overlay), nested(dict.fromkeys(read_arms().seeded, seed)))
+    command = f"inserter experiment --overlay {shlex.quote(str(overlay))} --name {name} --seed {seed}"
+    return Experiment(TWO_HOURS, name, seed, overrides, str(overlay), command, keep=True)
+
+
+def experiment(overlay: Path, name: str, seed: int) -> int:
+    chosen = overlaid(overlay, name, seed)
+
+    def flow() -> dict[str, str]:
+        from flows.ablate.flow import experiment as run_flow
+
+        return run_flow(str(overlay), name, seed)
+
+    code = _run([chosen], flow, ARMS)
+    if code == 0:
+        model = copies.HOME / chosen.name / copies.git("rev-parse", "--show-prefix") / "data/sft/model"
+        say(f"the model: {model}")
+        say(f"speak to it: inserter ask question.wav --model {model}")
+    return code
+
+
+def _run(chosen: list[Experiment], flow: Callable[[], dict[str, str]], source: Path) -> int:
+    revision = copies.commit()
+    if changed := copies.not_committed():
+        say(f"not committed, and so not in the experiments: {', '.join(changed)}")
+    with stage_lock(WORK / "ablate.lock"):
+        if waiting := new(chosen, revision):
+            say(f"experiments to run: {len(waiting)} of {len(chosen)}, at {revision[:12]}; starting Prefect ...")
+            interruptible()
+            quiet_prefect()
+            from flows.server import api
+
+            try:
+                with api():
+                    failed = flow()
+            except KeyboardInterrupt:
+                say("stopped; what was recorded is kept: the same command goes on from here")
+                return INTERRUPTED
+            if read_results():
+                renew_tables(source)
+            if failed:
+                raise InserterError(
+                    f"{len(failed)} of {len(chosen)} experiments failed: {', '.join(failed)}",
+                    f"Mend what is said above; their working copies are in {copies.HOME}/. The same command goes on from here",
+                )
+        else:
+            say("every result is recorded already for this code and these parameters")
+            renew_tables(source)
+    return 0

@@ -1,0 +1,79 @@
+"""docs/RESULTS.md out of docs/results.json: a table a group, between markers, so that the prose around it stays."""
+
+import re
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from flows.ablate.arms import Arms
+from flows.ablate.results import Row
+from stages.common.files import atomic
+
+PAGE = Path("docs/RESULTS.md")
+TITLE = "# Results\n\nThe tables are made from `results.json` by `inserter ablate --tables`; what is outside their markers stays.\n"
+FEW = 3  # seeds from which a mean and a range are told
+
+
+def _number(digits: int, factor: float = 1.0) -> Callable[[float], str]:
+    return lambda value: f"{value * factor:,.{digits}f}"
+
+
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how it is shown)
+    "gap closed": ("gap_closed", _number(3)),
+    "unseen voice": ("unseen_gap", _number(3)),
+    "heard, %": ("heard", _number(1, 100)),
+    "read, %": ("read", _number(1, 100)),
+    "text drift, %": ("text_nll_drift", _number(1, 100)),
+    "transcript loss": ("transcript_nll", _number(3)),
+    "token error": ("token_error", _number(3)),
+    "positions": ("positions", _number(0)),
+    "hours": ("hours", _number(2)),
+}
+
+
+def write_page(rows: list[Row], arms: Arms, page: Path = PAGE) -> None:
+    """Renew the tables of `page`, or begin it. The same rows give the same bytes. A group without a row has no table."""
+    text = page.read_text(encoding="utf-8") if page.exists() else TITLE
+    order = [*arms.groups, *sorted({row["group"] for row in rows} - set(arms.groups))]
+    for group in order:
+        mine = [row for row in rows if row["group"] == group]
+        if mine:
+            text = _placed(text, group, _section(mine, group, arms))
+    atomic(page, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _placed(text: str, group: str, section: str) -> str:
+    begin, end = f"<!-- results: {group} -->", f"<!-- /results: {group} -->"
+    block = f"{begin}\n{section}\n{end}"
+    if begin in text and end in text:
+        return re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: block, text, flags=re.DOTALL)
+    return f"{text.rstrip()}\n\n## {group}\n\n{block}\n"
+
+
+def _section(rows: list[Row], group: str, arms: Arms) -> str:
+    known = list(arms.groups[group].arms) if group in arms.groups else []
+    rows = sorted(rows, key=lambda row: (known.index(row["arm"]) if row["arm"] in known else len(known), row["arm"], row["seed"]))
+    lines, commands = [], []
+    for arm, found in groupby(rows, key=lambda row: row["arm"]):
+        mine = list(found)
+        lines.append([arm, ", ".join(str(row["seed"]) for row in mine), *(_cell(mine, *column) for column in COLUMNS.values())])
+        commands += [f"- `{row['command']}` at {row['commit'][:12]}" for row in mine]
+    table = tabulate(lines, ["arm", "seeds", *COLUMNS], tablefmt="github", disable_numparse=True)
+    about = f"{arms.groups[group].about}.\n\n" if group in arms.groups else ""
+    return f"{about}{table}\n\nMade by\n" + "\n".join(commands)
+
+
+def _cell(rows: list[Row], field: str, shown: Callable[[Any], str]) -> str:
+    """A value with its interval; of two seeds both; from three on the mean and the range. `–`: not measured."""
+    values = [row[field] for row in rows if row[field] is not None]
+    if not values:
+        return "–"
+    if len(values) >= FEW and min(values) < max(values):
+        return f"{shown(sum(values) / len(values))} ({shown(min(values))} to {shown(max(values))})"
+    interval = rows[0].get(f"{field}_interval") if len(rows) == 1 else None
+    if interval:
+        return f"{shown(values[0])} [{shown(interval[0])}, {shown(interval[1])}]"
+    return ", ".join(dict.fromkeys(map(shown, values)))

@@ -1,0 +1,50 @@
+"""An experiment as a run of MLflow, nested below its group's: the page compares arms and lays their curves over each other."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.ablate.arms import Experiment
+from flows.ablate.results import STAGES, Row
+from stages.common.params import Register
+from stages.common.paths import REPORTS
+from stages.register.runs import flatten, log_curve, log_metrics, log_params
+from stages.register.tracking import connect, experiment_id
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+NOT_METRICS = ("group", "arm", "seed", "key", "commit", "command")
+
+
+def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) -> str:
+    """The run of `experiment` in the MLflow experiment NAME-ablate; one that it had before is deleted. Its id."""
+    client = connect(register)
+    where = experiment_id(client, register.model_copy(update={"experiment": f"{register.experiment}-ablate"}))
+    for old in client.search_runs([where], f"tags.experiment = '{experiment.name}'"):
+        client.delete_run(old.info.run_id)
+    tags = {
+        "experiment": experiment.name, "group": experiment.group, "arm": experiment.arm, "seed": str(experiment.seed),
+        "key": row["key"], "git.commit": row["commit"], "mlflow.parentRunId": _group(client, where, experiment.group),
+    }  # fmt: skip
+    run_id = client.create_run(where, tags=tags, run_name=experiment.name).info.run_id
+    now = int(time.time() * 1000)
+    log_params(client, run_id, {"arm": experiment.arm, "seed": experiment.seed, **experiment.overrides})
+    log_metrics(client, run_id, dict(flatten({name: value for name, value in row.items() if name not in NOT_METRICS})), now)
+    for stage in STAGES:
+        client.log_artifact(run_id, str(folder / REPORTS / f"{stage}.json"), "reports")
+        curve = folder / REPORTS / "plots" / f"{stage}.csv"
+        if curve.exists():
+            log_curve(client, run_id, curve, now, prefix=stage)
+    client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def _group(client: "MlflowClient", where: str, group: str) -> str:
+    """The run that the group's experiments are below, made when it is new."""
+    found = client.search_runs([where], f"tags.kind = 'group' and tags.group = '{group}'", max_results=1)
+    if found:
+        return found[0].info.run_id
+    run_id = client.create_run(where, tags={"kind": "group", "group": group}, run_name=group).info.run_id
+    client.set_terminated(run_id, "FINISHED")
+    return run_id

@@ -1,0 +1,246 @@
+"""`inserter ablate` on a git and DVC project whose stages are toys: killed, resumed, failed; what is recorded and where."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from toy_project import ROOT
+
+from flows.ablate.arms import read_arms, select
+from flows.ablate.results import effective
+from flows.ablate.tables import write_page
+from stages.common.errors import InserterError
+
+GRAPH = """
+stages:
+  warmup: {cmd: python toy.py warmup, params: [warmup.steps], outs: [data/warmup], metrics: [reports/warmup.json], plots: [reports/plots/warmup.csv]}
+  pretrain: {cmd: python toy.py pretrain, params: [pretrain.seed, pretrain.steps], deps: [data/warmup, texts/own.txt], outs: [data/pretrain], metrics: [reports/pretrain.json]}
+  sft: {cmd: python toy.py sft, deps: [data/pretrain], outs: [data/sft], metrics: [reports/sft.json]}
+  evaluate: {cmd: python toy.py evaluate, deps: [data/sft], outs: [data/evaluate], metrics: [reports/evaluate.json]}
+  register: {cmd: "false", deps: [data/evaluate], metrics: [reports/register.json]}
+"""  # noqa: E501
+STAGES = """
+import json, os, pathlib, sys, time
+import yaml
+
+name = sys.argv[1]
+params = yaml.safe_load(open("params.yaml"))
+steps, seed = params["pretrain"]["steps"], params["pretrain"]["seed"]
+log = pathlib.Path(os.environ["TOY_LOG"])
+with log.open("a") as file:
+    file.write(f"{name} {steps} {seed}\\n")
+if name == "pretrain" and steps == 2:
+    while (log.parent / "asleep").exists():
+        time.sleep(0.05)
+if name == "pretrain" and steps == 13:
+    sys.exit("pretrain: 13 steps bring bad luck. Take 14")
+reports = {
+    "warmup": {"heldout_token_error": 0.25, "hours": 1.5},
+    "pretrain": {"positions": 1000 * steps, "transcript_nll": 2.0 / max(steps, 1), "text_nll": {"before": 4.0, "after": 3.0}},
+    "sft": {},
+    "evaluate": {
+        "gap_closed": steps / 10 + seed / 1000, "gap_closed_interval": [0.0, 1.0], "text_nll": 5.0,
+        "voices": {"seen": {}, "unseen": None},
+        "speechinstructbench": {"closed": {"en": {
+            "standard": {form: {"mean": {"instruction": share}} for form, share in (("heard", 0.2), ("read", 0.3))}}}},
+    },
+}
+pathlib.Path("reports/plots").mkdir(parents=True, exist_ok=True)
+pathlib.Path("data").mkdir(exist_ok=True)
+pathlib.Path("reports", name + ".json").write_text(json.dumps(reports[name]))
+pathlib.Path("data", name).write_text(f"{steps} {seed}")
+if name == "warmup":
+    pathlib.Path("reports/plots/warmup.csv").write_text("step,loss\\n0,3.0\\n1,2.0\\n")
+"""
+ARMS = """
+seeded: [pretrain.seed]
+base: {warmup.steps: 5}
+groups:
+  main:
+    about: Toys
+    arms:
+      one: {set: {pretrain.steps: 1}, seeds: [1]}
+      two: {set: {pretrain.steps: 2}, seeds: [1, 2, 3]}
+  luck:
+    about: One that fails before one that does not
+    arms:
+      bad: {set: {pretrain.steps: 13}, seeds: [1]}
+      good: {set: {pretrain.steps: 3}, seeds: [1]}
+"""
+FIELDS = {
+    "arm", "group", "seed", "gap_closed", "gap_closed_interval", "heard", "read", "variants", "text_nll_drift", "unseen_gap",
+    "transcript_nll", "token_error", "positions", "hours", "commit", "command", "key",
+}  # fmt: skip
+
+
+class Project:
+    """A committed project in a folder, and `inserter` run in it as a process of its own."""
+
+    def __init__(self, folder: Path, api: str) -> None:
+        self.folder, self.log = folder, folder.parent / "log"
+        self.environment = {
+            **os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT), "TOY_LOG": str(self.log),
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+        }  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "flows.cli", "ablate", "--arms", "arms.yaml", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out + err
+
+    def ran(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def results(self) -> list[dict]:
+        path = self.folder / "docs/results.json"
+        return json.loads(path.read_text()) if path.exists() else []
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=toy", "-c", "user.email=toy@example.org"]
+        return subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def project(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("ablate") / "project"
+    folder.mkdir()
+    project = Project(folder, prefect_server)
+    project.git("init", "-q")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
+    for name in ("stages", "models"):  # what decides a result is hashed, the toys are what runs
+        (folder / name).mkdir()
+        (folder / name / "README").write_text(name)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["corpus"]["sources"] = [{"name": "own", "kind": "local", "path": "texts/*.txt"}]
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    for name, text in (("dvc.yaml", GRAPH), ("toy.py", STAGES), ("arms.yaml", ARMS), (".gitignore", "/texts/\n")):
+        (folder / name).write_text(text)
+    for name in (".gitignore", ".dvcignore"):
+        with (folder / name).open("a") as file:
+            file.write((ROOT / name).read_text())
+    (folder / "texts").mkdir()
+    (folder / "texts/own.txt").write_text("not in git")
+    project.git("add", "-A")
+    project.git("commit", "-qm", "toys")
+    return project
+
+
+def test_killed_after_the_first_arm_it_goes_on_with_the_second(project: Project) -> None:
+    sleeping = project.folder.parent / "asleep"
+    sleeping.touch()
+    process = project.start("main", "--seed", "1")
+    while "pretrain 2 1" not in project.ran():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert [row["arm"] for row in project.results()] == ["one"]
+    sleeping.unlink()
+    before = len(project.ran())
+    code, said = project.run("main", "--seed", "1")
+    assert code == 0, said
+    assert "ablate-main-one-s1: recorded already" in said and "ablate-main-two-s1: sft" in said
+    assert {line.split()[1] for line in project.ran()[before:]} == {"2"}, "only the second arm"
+    assert project.ran().count("warmup 1 1") == 1 and "warmup 2 1" not in project.ran(), "the warm-up is shared"
+    rows = project.results()
+    assert [row["arm"] for row in rows] == ["one", "two"] and all(set(row) == FIELDS for row in rows)
+    two = rows[1]
+    assert (two["gap_closed"], two["positions"], two["heard"], two["text_nll_drift"]) == (0.201, 2000, 0.2, 0.25)
+    assert two["commit"] == project.git("rev-parse", "HEAD").strip()
+    assert two["command"] == "inserter ablate main --arm two --seed 1"
+    assert not list(project.folder.glob("experiments/*")), "what is recorded needs no working copy"
+
+
+def test_an_arm_is_a_dvc_experiment_and_a_run_of_mlflow(project: Project) -> None:
+    from mlflow import MlflowClient
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "dvc", "exp", "list", "--name-only"], cwd=project.folder, capture_output=True, text=True, check=True
+    )
+    assert {"ablate-main-one-s1", "ablate-main-two-s1"} <= set(shown.stdout.split())
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    where = client.get_experiment_by_name("inserter-ablate")
+    assert where
+    runs = {run.info.run_name: run for run in client.search_runs([where.experiment_id])}
+    assert set(runs) == {"main", "ablate-main-one-s1", "ablate-main-two-s1"}
+    run = runs["ablate-main-two-s1"]
+    assert run.data.tags["mlflow.parentRunId"] == runs["main"].info.run_id
+    assert (run.data.tags["arm"], run.data.tags["group"], run.data.tags["seed"]) == ("two", "main", "1")
+    assert run.data.params["pretrain.steps"] == "2" and run.data.metrics["gap_closed"] == 0.201
+    assert [m.value for m in client.get_metric_history(run.info.run_id, "warmup/loss")] == [3.0, 2.0]
+
+
+def test_one_that_fails_is_told_and_does_not_stop_the_next(project: Project) -> None:
+    code, said = project.run("luck")
+    assert code == 1
+    assert "ablate-luck-bad-s1 stopped the run: pretrain: 13 steps bring bad luck. Take 14" in said
+    assert "1 of 2 experiments failed: ablate-luck-bad-s1" in said.strip().splitlines()[-1]
+    assert {row["arm"] for row in project.results() if row["group"] == "luck"} == {"good"}
+    before = project.ran()
+    code, said = project.run("luck", "--arm", "good")
+    assert code == 0 and "recorded already" in said and project.ran() == before
+    assert "bad" not in (project.folder / "docs/RESULTS.md").read_text(), "no arm, no row"
+
+
+def test_the_page_is_the_same_again_and_keeps_what_is_written_around(project: Project) -> None:
+    page = project.folder / "docs/RESULTS.md"
+    page.write_text(page.read_text().replace("## main\n", "## main\n\nTwo is better than one.\n"))
+    before = page.read_bytes()
+    assert b"<!-- results: main -->" in before and b"0.201 [0.000, 1.000]" in before
+    for _ in range(2):
+        code, said = project.run("--tables")
+        assert code == 0, said
+        assert page.read_bytes() == before
+
+
+def test_other_code_is_another_result(project: Project) -> None:
+    (project.folder / "stages/README").write_text("changed")
+    _, said = project.run("--dry-run", "main", "--arm", "one")
+    assert said == "", "what is not committed is not in the experiments"
+    project.git("commit", "-qam", "other code")
+    _, said = project.run("--dry-run", "main", "--arm", "one")
+    assert said.startswith("ablate-main-one-s1: would run")
+
+
+def test_a_wrong_parameter_is_one_line_before_anything_runs(project: Project) -> None:
+    arms = (project.folder / "arms.yaml").read_text()
+    wrong = project.folder / "wrong.yaml"
+    wrong.write_text(arms.replace("pretrain.steps: 1", "pretrain.stepz: 1"))
+    before = project.ran()
+    code, said = project.run("--arms", "wrong.yaml", "main")
+    assert code == 1 and project.ran() == before
+    (line,) = said.strip().splitlines()
+    assert line.startswith("inserter: wrong.yaml, main, one: unknown key pretrain.stepz (did you mean steps?)")
+
+
+def test_three_seeds_are_a_mean_and_a_range(tmp_path: Path) -> None:
+    row = dict.fromkeys(FIELDS, None) | {"group": "main", "arm": "asr", "commit": "c" * 40, "command": "inserter ablate main"}
+    rows = [row | {"seed": seed, "gap_closed": gap} for seed, gap in ((3, 0.3), (1, 0.1), (2, -0.1))]
+    write_page(rows, read_arms(), tmp_path / "page.md")
+    (line,) = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| asr")]
+    assert "0.100 (-0.100 to 0.300)" in line and "1, 2, 3" in line and "–" in line
+
+
+def test_the_arms_of_the_project_are_parameters_that_load() -> None:
+    below = yaml.safe_load((ROOT / "params.yaml").read_text())
+    chosen = select(read_arms(), [], None, None)
+    assert {found.group for found in chosen} >= {"main", "span", "speech_share", "adapter", "warmup", "hours"}
+    assert len({found.name for found in chosen}) == len(chosen)
+    params = {found.name: effective(found, below) for found in chosen}
+    assert params["ablate-main-none-s1"]["pretrain"]["steps"] == 0
+    assert len({params[f"ablate-main-{arm}-s1"]["warmup"]["seed"] for arm in ("none", "asr", "continuation", "inserter")}) == 1
+    with pytest.raises(InserterError, match=r"no group man\. The groups are: main"):
+        select(read_arms(), ["man"], None, None)
