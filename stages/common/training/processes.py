@@ -1,6 +1,6 @@
 """Training over many processes: torchrun starts them, FSDP2 shards the weights, and one process alone needs none of it.
 
-`INSERTER_TORCHRUN="--nproc-per-node 8" dvc repro pretrain` runs a training stage under torchrun with those arguments. The step is
+`INSERTER_TORCHRUN="--standalone --nproc-per-node 8" dvc repro pretrain` runs a training stage under torchrun with those arguments. The step is
 the same whatever the number of processes, so it is the machine's business and stands in no parameter.
 """
 
@@ -35,7 +35,8 @@ def run_training_stage(name: str, main: Callable[[Params], dict[str, Any]]) -> N
     arguments = os.environ.get(LAUNCH)
     if arguments and "RANK" not in os.environ:
         command = [sys.executable, "-m", "torch.distributed.run", *shlex.split(arguments), "-m", f"stages.{name}"]
-        os.execv(sys.executable, command)
+        # torchrun keeps one store over its restarts, where new workers find the addresses of the dead: one restart in four hung
+        os.execve(sys.executable, command, {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"})
     run_stage(name, main)
 
 
