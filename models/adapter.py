@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.spelling import spelling_vectors
+
 FRAMES = 512
 
 
@@ -44,20 +46,50 @@ class PoolingAdapter(nn.Module):
 
 
 class SoftTokenAdapter(nn.Module):
-    """CTC over the LM's own vocabulary; blanks and repeats dropped; what is kept becomes Σ p(k)·E(k).
+    """CTC over the LM's own vocabulary; blanks and repeats dropped; what is kept becomes Σ p(k)·E(k) over the `top` tokens.
+
+    All 49 k tokens blur what is heard: before the LM learns anything a warmed-up adapter closes 0.67 of the gap with them, with the
+    best 8 tokens 0.73, 4 0.75, 2 0.75, 1 0.77; the loss after what was heard is least with 4.
 
     The LM so receives a mixture of its own token embeddings, at about the rate of text. `E` is the LM's table as it is now.
+    A frame is compared with every token's embedding and with its letters (`spellings`): a few hours of speech teach a tenth of
+    the vocabulary, and by their letters 17 % of the tokens that were never taught were spelled, against 5 % without.
     """
 
-    def __init__(self, encoder_width: int, lm_width: int, stride: int, hidden_size: int, layers: int) -> None:
+    spellings: Tensor
+
+    def __init__(
+        self, encoder_width: int, lm_width: int, vocabulary: int, stride: int, hidden_size: int, layers: int, spelling: int,
+        top: int,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.stride = stride
+        self.stride, self.top = stride, top
         self.project = nn.Linear(stride * encoder_width, hidden_size)
         self.blocks = nn.ModuleList(ConvBlock(hidden_size) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden_size)
-        self.query = nn.Linear(hidden_size, lm_width)
+        self.query = nn.Linear(hidden_size, lm_width + spelling)
         self.blank = nn.Linear(hidden_size, 1)
-        self.scale = nn.Parameter(torch.full((1,), 10.0))  # FSDP shards no scalar
+        self.register_buffer("spellings", torch.zeros(vocabulary, spelling, dtype=torch.float16))
+
+    def reset_parameters(self) -> None:
+        """Every token about as likely as any other. With an initial scale of 10 on the query, CTC began at 90 nats a token, and
+        token error was 0.98 after 200 steps where this, with `prefer_blanks`, had 0.34 after 150.
+        """
+        for part in self.modules():
+            reset = None if part is self else getattr(part, "reset_parameters", None)
+            if reset:
+                reset()
+
+    @torch.no_grad()
+    def prefer_blanks(self) -> None:
+        """Nothing is said until something is learnt: where CTC starts from. Token error after 300 steps was 0.243, and 0.262 from a
+        start at which all classes are alike."""
+        self.blank.bias.fill_(6.0)
+
+    def learn_letters(self, tokens: list[str]) -> None:
+        """How each token is written. The LM's table may have more rows than there are tokens: theirs stay 0."""
+        if self.spellings.shape[1]:
+            self.spellings[: len(tokens)] = spelling_vectors(tokens, self.spellings.shape[1]).to(self.spellings)
 
     def hidden(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(clips, frames / stride, hidden_size) from encoder states (clips, frames, width)."""
@@ -69,10 +101,19 @@ class SoftTokenAdapter(nn.Module):
             hidden = block(hidden, real)
         return self.norm(hidden)
 
+    def directions(self, embeddings: Tensor, vocabulary: Tensor | None = None) -> Tensor:
+        """(vocabulary, LM width + spelling): the table with rows of length 1, since a token's norm says how common it is, beside
+        the tokens' letters; of the ids `vocabulary` alone where they are given. Without a gradient."""
+        kind = embeddings.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else embeddings.dtype
+        rows = slice(None) if vocabulary is None else vocabulary
+        table = F.normalize(embeddings.detach()[rows], dim=-1).to(dtype)  # once, not once a matrix product
+        return torch.cat([table, self.spellings[rows].to(dtype)], dim=-1)
+
     def logits(self, hidden: Tensor, directions: Tensor) -> Tensor:
-        """(..., vocabulary + 1), float32; the blank is the last class. `directions`: see `directions_of`."""
+        """(..., vocabulary + 1), float32; the blank is the last class. directions: see there."""
         query = self.query(hidden)
-        tokens = (query @ directions.T.to(query.dtype)) * self.scale
+        tokens = query @ directions.T.to(query.dtype)
         return torch.cat([tokens.float(), self.blank(hidden).float()], dim=-1)
 
     def forward(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[Tensor]:
@@ -80,12 +121,12 @@ class SoftTokenAdapter(nn.Module):
 
         Only the frames that are kept (about a third) are scored again with a gradient: the table is most of the cost.
         """
-        hidden, directions = self.hidden(states, lengths), directions_of(embeddings)
+        hidden, directions = self.hidden(states, lengths), self.directions(embeddings)
         with torch.no_grad():
             keep = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
         counts = keep.sum(dim=1).tolist()
-        posterior = self.logits(hidden[keep], directions)[:, :-1].softmax(dim=-1)
-        soft = posterior.to(embeddings.dtype) @ embeddings
+        best, tokens = self.logits(hidden[keep], directions)[:, :-1].topk(min(self.top, len(embeddings)))
+        soft = torch.einsum("nk,nkd->nd", best.softmax(dim=-1).to(embeddings.dtype), embeddings[tokens])
         return list(soft.split(counts))
 
     def kept(self, hidden: Tensor, lengths: Tensor, directions: Tensor) -> Tensor:
@@ -100,7 +141,7 @@ class SoftTokenAdapter(nn.Module):
     @torch.no_grad()
     def spell(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[int]]:
         """Greedy token ids for each clip: what the adapter alone heard."""
-        hidden, directions = self.hidden(states, lengths), directions_of(embeddings)
+        hidden, directions = self.hidden(states, lengths), self.directions(embeddings)
         keep = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
         return [self.logits(row[k], directions)[:, :-1].argmax(-1).tolist() for row, k in zip(hidden, keep, strict=True)]
 
@@ -115,20 +156,13 @@ class SoftTokenAdapter(nn.Module):
         flat = torch.tensor([t for target in targets for t in target], device=states.device)
         vocabulary, index = torch.cat([flat, negatives.to(flat.device)]).unique(return_inverse=True)
         frames = stacked_lengths(lengths, self.stride)
-        log_probs = self.logits(self.hidden(states, lengths), directions_of(embeddings[vocabulary])).log_softmax(-1)
+        log_probs = self.logits(self.hidden(states, lengths), self.directions(embeddings, vocabulary)).log_softmax(-1)
         sizes = torch.tensor([len(t) for t in targets], device=states.device)
         loss = F.ctc_loss(
             log_probs.transpose(0, 1), index[: len(flat)], frames, sizes,
             blank=len(vocabulary), reduction="sum", zero_infinity=True,
         )  # fmt: skip
         return loss / sizes.sum().clamp(min=1)
-
-
-def directions_of(embeddings: Tensor) -> Tensor:
-    """The table (vocabulary, LM width) with rows of length 1, without a gradient: a token's norm says how common it is."""
-    kind = embeddings.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else embeddings.dtype
-    return F.normalize(embeddings.detach(), dim=-1).to(dtype)  # once, not once a matrix product
 
 
 def stack(states: Tensor, lengths: Tensor, stride: int) -> Tensor:

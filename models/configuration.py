@@ -13,7 +13,9 @@ class InserterConfig(PreTrainedConfig):
 
     adapter: `pooling` (frames stacked and projected, the paper's) or `soft_token` (CTC over the LM's vocabulary).
     adapter_stride: encoder frames (50 a second) that become one adapter frame. adapter_layers: convolution blocks
-    of width adapter_hidden_size before the CTC head. audio_token_id: the placeholder that speech replaces.
+    of width adapter_hidden_size before the CTC head. adapter_spelling: the width of the tokens' letters there (0: none).
+    adapter_top: the tokens that a soft token is a mixture of.
+    audio_token_id: the placeholder that speech replaces.
     document_start_id: the token that a plain document begins with.
     """
 
@@ -28,6 +30,8 @@ class InserterConfig(PreTrainedConfig):
         adapter_stride: int = 4,
         adapter_hidden_size: int = 512,
         adapter_layers: int = 2,
+        adapter_spelling: int = 256,
+        adapter_top: int = 4,
         audio_token_id: int | None = None,
         document_start_id: int | None = None,
         **kwargs: Any,
@@ -38,6 +42,8 @@ class InserterConfig(PreTrainedConfig):
         self.adapter_stride = adapter_stride
         self.adapter_hidden_size = adapter_hidden_size
         self.adapter_layers = adapter_layers
+        self.adapter_spelling = adapter_spelling
+        self.adapter_top = adapter_top
         self.audio_token_id = audio_token_id
         self.document_start_id = document_start_id
         kwargs.setdefault("tie_word_embeddings", False)  # the LM ties its own

@@ -39,26 +39,34 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.adapter: nn.Module = PoolingAdapter(width, lm_width, config.adapter_stride)
         elif config.adapter == "soft_token":
             self.adapter = SoftTokenAdapter(
-                width, lm_width, config.adapter_stride, config.adapter_hidden_size, config.adapter_layers
-            )
+                width, lm_width, config.text_config.vocab_size, config.adapter_stride, config.adapter_hidden_size,
+                config.adapter_layers, config.adapter_spelling, config.adapter_top,
+            )  # fmt: skip
         else:
             raise ValueError(f"adapter {config.adapter!r}: choose pooling or soft_token")
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.post_init()
 
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, SoftTokenAdapter):  # after its parts
+            module.reset_parameters()
+
     @classmethod
-    def from_parts(cls, lm: str, encoder: str, vocabulary: int, **config: Any) -> "InserterForConditionalGeneration":
+    def from_parts(cls, lm: str, encoder: str, tokens: list[str], **config: Any) -> "InserterForConditionalGeneration":
         """A new model from a causal LM and a Whisper model (folders or hub names); the adapter is random.
 
-        The LM's table grows to `vocabulary` rows; the new ones begin at its mean.
+        tokens: how each is written. The LM's table grows to as many rows; the new ones begin at its mean.
         """
         language_model = AutoModelForCausalLM.from_pretrained(lm, dtype=torch.float32)
-        if vocabulary > language_model.config.get_text_config().vocab_size:
-            language_model.resize_token_embeddings(vocabulary, mean_resizing=True)
+        if len(tokens) > language_model.config.get_text_config().vocab_size:
+            language_model.resize_token_embeddings(len(tokens), mean_resizing=True)
         whisper = AutoModel.from_pretrained(encoder, dtype=torch.float32)
         model = cls(InserterConfig(text_config=language_model.config, audio_config=whisper.config, **config))
         model.language_model.load_state_dict(language_model.state_dict())
         model.encoder.load_state_dict(whisper.get_encoder().state_dict())
+        if isinstance(model.adapter, SoftTokenAdapter):
+            model.adapter.learn_letters(tokens)
         model.generation_config = language_model.generation_config
         model.language_model.generation_config = language_model.generation_config
         return model

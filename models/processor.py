@@ -35,6 +35,11 @@ class InserterProcessor(ProcessorMixin):
         return self.tokenizer.convert_tokens_to_ids(AUDIO)
 
     @property
+    def tokens(self) -> list[str]:
+        """How each token of the vocabulary is written; one that is a part of a letter as the sign for what cannot be shown."""
+        return self.tokenizer.batch_decode([[number] for number in range(len(self.tokenizer))])
+
+    @property
     def document_start_id(self) -> int:
         """`<|endoftext|>` where the tokenizer has it (it separates documents in pre-training), else BOS, else EOS."""
         tokenizer = self.tokenizer

@@ -76,7 +76,7 @@ def tiny_model(tiny_lm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("tiny-model")
     processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
     model = InserterForConditionalGeneration.from_parts(
-        str(tiny_lm), str(tiny_encoder), len(processor.tokenizer), adapter="soft_token", adapter_hidden_size=32,
+        str(tiny_lm), str(tiny_encoder), processor.tokens, adapter="soft_token", adapter_hidden_size=32,
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
     model.save_pretrained(folder)

@@ -10,7 +10,7 @@ from stages.check.rules import Table, one_of, present, rows, unique, within
 from stages.common.files import read_json, read_jsonl
 from stages.common.params import Corpus, Params
 from stages.common.paths import DATA, REPORTS
-from stages.common.tables import DOCUMENTS
+from stages.common.tables import DOCUMENTS, LEXICON
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def corpus(params: Params) -> list[Table]:
     wanted = params.corpus
     asked = _asked(wanted.decontaminate_ngram)
     documents = frame(DATA / "corpus", DOCUMENTS, lambda row: _measure(row, asked, wanted.decontaminate_ngram), COLUMNS)
-    heldout = documents[documents["split"] == "heldout"]
+    sampled = documents[documents["split"] != LEXICON]
     sources = [source.name for source in wanted.sources]
     return [
         Table(
@@ -38,9 +38,8 @@ def corpus(params: Params) -> list[Table]:
                 unique("doc_id", AGAIN),
                 present("characters", AGAIN),
                 within("characters", AGAIN, low=1),
-                within("n_words", AGAIN, wanted.min_words, wanted.max_words),
-                one_of("split", ["train", "heldout"], AGAIN),
-                one_of("source", sources, AGAIN),
+                one_of("split", ["train", "heldout", LEXICON], AGAIN),
+                one_of("source", [*sources, LEXICON], AGAIN),
                 one_of("benchmark_text", [False], AGAIN),
                 present("language", AGAIN),
                 one_of("language", list(wanted.languages), AGAIN),
@@ -48,9 +47,10 @@ def corpus(params: Params) -> list[Table]:
                 present("license", "Give each of corpus.sources its license"),
             ),
         ),
+        Table("sizes", sampled, "doc_id", (within("n_words", AGAIN, wanted.min_words, wanted.max_words),)),
         Table(
             "heldout",
-            heldout,
+            sampled[sampled["split"] == "heldout"],
             "doc_id",
             (
                 rows(
@@ -66,11 +66,11 @@ def corpus(params: Params) -> list[Table]:
             "doc_id",
             (rows("Raise corpus.words or add sources: every document is held out", low=1),),
         ),
-        Table("words", _words(documents, wanted), "corpus", (within("share", FEW, low=wanted.gate.min_words),)),
-        Table("sources", _sources(documents, wanted), "source", (within("behind", BEHIND, high=wanted.gate.max_behind),)),
+        Table("words", _words(sampled, wanted), "corpus", (within("share", FEW, low=wanted.gate.min_words),)),
+        Table("sources", _sources(sampled, wanted), "source", (within("behind", BEHIND, high=wanted.gate.max_behind),)),
         Table(
             "counts",
-            _counts(len(documents)),
+            _counts(len(sampled)),
             "report",
             (present("decontaminated", AGAIN), present("lost", AGAIN), within("lost", AGAIN, 0, 0)),
         ),

@@ -10,14 +10,14 @@ from stages.common.files import read_batches, read_json
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.spoken import max_characters, speakable
-from stages.common.tables import DOCUMENTS, SPANS
+from stages.common.tables import DOCUMENTS, LEXICON, SPANS
 from stages.common.words import count_words, word_bounds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["utt_id", "level", "language", "split", "words", "faithful", "whole", "apart", "speakable", "fits", "unread"]
-SPLITS = {"word": "train", "sentence": "train", "context": "heldout"}
+SPLITS = {"word": "train", "sentence": "train", "context": "heldout", LEXICON: LEXICON}
 UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")  # of a language that is read with rules, nothing of it is left
 READ = ("en", "zh")
 AGAIN = "Delete data/segment and run `dvc repro segment`"
@@ -29,7 +29,7 @@ def segment(params: Params) -> list[Table]:
     texts = Texts()
     spans = frame(DATA / "segment" / "spans.parquet", SPANS, lambda row: _measure(row, texts), COLUMNS)
     wanted = params.segment
-    least = {"word": wanted.word.min_words, "sentence": 1, "context": wanted.context_words}
+    least = {"word": wanted.word.min_words, "sentence": 1, "context": wanted.context_words, LEXICON: 1}
     most = {"sentence": wanted.sentence.max_words, "context": wanted.context_words + wanted.sentence.max_words}
     return [
         Table(

@@ -9,12 +9,14 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-# data/corpus/documents-NNNNN.parquet. license and weight are the source's; language: ISO 639-1; split: "train" or "heldout".
+LEXICON = "lexicon"  # the split, the source and the level of lists of rare words: spoken for the adapter, no part of any sequence
+
+# data/corpus/documents-*.parquet. license and weight are the source's; language: ISO 639-1; split: "train", "heldout" or LEXICON.
 DOCUMENTS = _schema(doc_id=S, source=S, license=S, weight=F, language=S, split=S, text=S, n_words=N)
 
 # data/segment/spans.parquet. [start, end) are character offsets into the document's text and written == text[start:end];
-# spoken is the same span as a voice reads it. level: "word", "sentence", or "context" (held-out documents: the
-# span after which the continuation loss is measured).
+# spoken is the same span as a voice reads it. level: "word", "sentence", "context" (held-out documents: the
+# span after which the continuation loss is measured), or LEXICON (a line of a list).
 SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, language=S, start=N, end=N, written=S, spoken=S)
 
 # data/synthesize/utterances.parquet; also the utterances that sft and benchmark speak for themselves.

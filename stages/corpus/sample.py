@@ -38,8 +38,9 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
     When duplicates took more than expected or a source has run out, everything is looked at again with more of each source.
     """
     wanted, factor = params.corpus.words, OVERSAMPLE
+    least = params.corpus.lexicon.look_at_words if params.corpus.lexicon else 0
     for attempt in range(ATTEMPTS):
-        made = _attempt(params, prompts, work / f"attempt-{attempt}", wanted * factor)
+        made = _attempt(params, prompts, work / f"attempt-{attempt}", max(wanted * factor, least))
         got = sum(made.choice.words)
         if got >= wanted or not made.more or attempt == ATTEMPTS - 1:
             break

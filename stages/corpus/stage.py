@@ -7,13 +7,15 @@ from typing import Any
 
 from stages.common import sentences, words
 from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl
+from stages.common.files import read_jsonl, write_jsonl, write_table
 from stages.common.params import Corpus, Params
 from stages.common.paths import DATA
 from stages.common.runner import output
+from stages.common.tables import DOCUMENTS
 from stages.common.work import WorkFolder, code
 from stages.corpus.choose import hold_out
 from stages.corpus.counts import Counts
+from stages.corpus.lexicon import lexicon
 from stages.corpus.output import write
 from stages.corpus.overlap import Contamination
 from stages.corpus.sample import Sample, sample
@@ -63,9 +65,13 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any
         raise _empty(made.counts)
     hold_out(made.db, params.corpus, made.choice.documents)
     counts = write(made.db, params.corpus, work / "documents")
+    lists = list(lexicon(made.db, params.corpus))
     made.db.close()
+    if lists:
+        write_table(work / "documents/documents-lexicon.parquet", lists, DOCUMENTS)  # after the others, which have numbers
     write_jsonl(work / "documents/quarantine.jsonl", quarantined(made.parts))
-    return _metrics(params.corpus, made, counts, Contamination(prompts, params.corpus.decontaminate_ngram))
+    metrics = _metrics(params.corpus, made, counts, Contamination(prompts, params.corpus.decontaminate_ngram))
+    return {**metrics, "lexicon": {"documents": len(lists), "words": sum(row["n_words"] for row in lists)}}
 
 
 def _empty(counts: Counts) -> InserterError:

@@ -11,7 +11,7 @@ from stages.common.files import atomic, publish, write_batches, write_table
 from stages.common.params import Params
 from stages.common.paths import DATA, WORK
 from stages.common.sequences import text_part
-from stages.common.tables import HELDOUT, SEQUENCES
+from stages.common.tables import HELDOUT, LEXICON, SEQUENCES
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.join import Entry, Row, entries
 
@@ -57,8 +57,11 @@ class _Mixer:
         for entry in documents:
             self.spans["all"] += entry.n_spans
             self.spans["clean"] += len(entry.spans)
-            if entry.document["split"] == "train":
+            split = entry.document["split"]
+            if split == "train":
                 batch += self._count(self._made_of(entry))
+            elif split == LEXICON:
+                self.spans[LEXICON] += len(entry.spans)
             elif entry.spans:
                 self.heldout.append(self._context(entry))
             if len(batch) >= size:
@@ -97,16 +100,16 @@ class _Mixer:
         return {"doc_id": entry.document["doc_id"], **clips, "context": span["written"], "continuation": after}
 
     def metrics(self) -> dict[str, Any]:
-        """spans: all = clean + those whose clip is in quarantine; clean = in_sequences + in_heldout + not_used."""
+        """spans: all = clean + those whose clip is in quarantine; clean = in_sequences + in_heldout + in_lexicon + not_used."""
         total = self.words.total()
-        clean, used, heldout = self.spans["clean"], self.spans["used"], len(self.heldout)
+        clean, used, heldout, lists = self.spans["clean"], self.spans["used"], len(self.heldout), self.spans[LEXICON]
         return {
             "sequences": self.kinds.total(),
             "by_kind": dict(self.kinds),
             "words": total,
             "share_of_words": {group: count / total for group, count in self.words.items()},
             "spans": {"all": self.spans["all"], "clean": clean, "in_sequences": used, "in_heldout": heldout,
-                      "not_used": clean - used - heldout},
+                      "in_lexicon": lists, "not_used": clean - used - heldout - lists},
             "heldout_contexts": heldout,
             "heldout_in_unseen_voice": sum(row["unseen_utt_id"] is not None for row in self.heldout),
         }  # fmt: skip

@@ -1,5 +1,6 @@
 """One document: its level, its spans in both forms, and what is counted of them."""
 
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from stages.common.params import Segment
 from stages.common.seeds import rng
 from stages.common.spoken import max_characters, speakable, spoken_form
+from stages.common.tables import LEXICON
 from stages.common.words import count_words
 from stages.segment.spans import Span, context, sentence_level, word_level
 
@@ -43,6 +45,8 @@ def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] |
     if document["split"] == "heldout":
         found = context(text, params)
         return "context", found if isinstance(found, str) else [found]
+    if document["split"] == LEXICON:
+        return LEXICON, [match.span() for match in re.finditer(r".+", text)]
     draw = rng(params.seed, document["doc_id"])
     if draw.random() < params.word_level:
         return "word", word_level(text, params.word, draw)

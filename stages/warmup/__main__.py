@@ -16,7 +16,7 @@ from stages.common.params import Params
 from stages.common.params import Warmup as Settings
 from stages.common.paths import DATA, REPORTS
 from stages.common.runner import output
-from stages.common.tables import UNSEEN, VERIFIED
+from stages.common.tables import LEXICON, UNSEEN, VERIFIED
 from stages.common.training.loop import Outcome, train, write_curve
 from stages.common.training.models import ADAPTER, new_model
 from stages.common.training.processes import from_main, full_state, join, main_first, rank, run_training_stage
@@ -33,6 +33,7 @@ def learn(
     """CTC on a copy of the model's adapter, whose weights alone are sharded: the curve, and what it has learnt."""
     model.requires_grad_(False)
     adapter: Any = copy.deepcopy(model.adapter).requires_grad_(True)
+    adapter.prefer_blanks()
     outcome = train(adapter, phase(w, adapter, model, states, targets(processor, rows), rows), work)
     return outcome, from_main(full_state(adapter))
 
@@ -41,7 +42,7 @@ def main(params: Params) -> dict[str, Any]:
     w = params.warmup
     join()
     clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
-    taught = [row for row in clips if row["split"] == "train"]
+    taught = [row for row in clips if row["split"] in ("train", LEXICON)]
     if not taught:
         raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
     with main_first():

@@ -1,5 +1,7 @@
 """The speech LLM: what is spliced, packed, saved and generated is what the LM alone would see."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ def build(tiny_lm, tiny_encoder, adapter):
     torch.manual_seed(0)
     processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
     model = InserterForConditionalGeneration.from_parts(
-        str(tiny_lm), str(tiny_encoder), len(processor.tokenizer), adapter=adapter, adapter_hidden_size=32,
+        str(tiny_lm), str(tiny_encoder), processor.tokens, adapter=adapter, adapter_hidden_size=32,
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
     return model.eval(), processor
@@ -157,7 +159,7 @@ def test_wrong_number_of_clips_is_refused(parts):
 def test_ctc_teaches_the_adapter_to_spell():
     """CTC on one clip: after some steps the soft tokens are the target's own embeddings, blanks and repeats dropped."""
     torch.manual_seed(0)
-    adapter = SoftTokenAdapter(16, 24, stride=2, hidden_size=32, layers=1)
+    adapter = SoftTokenAdapter(16, 24, 50, stride=2, hidden_size=32, layers=1, spelling=0, top=4)
     table, states, lengths = torch.randn(50, 24), torch.randn(1, 40, 16), torch.tensor([40])
     target = [5, 5, 17, 3]
     optimizer = torch.optim.Adam(adapter.parameters(), 1e-2)
@@ -169,3 +171,28 @@ def test_ctc_teaches_the_adapter_to_spell():
     assert adapter.spell(states, lengths, table) == [target]
     soft = adapter(states, lengths, table)[0]
     assert torch.nn.functional.cosine_similarity(soft, table[target]).min() > 0.9
+
+
+def test_letters_let_the_adapter_spell_tokens_it_was_never_taught():
+    """Sounds that say the letters, and embeddings that say nothing: one token in six is not taught."""
+    tokens = ["".join(letters) for letters in itertools.product("abcde", repeat=3)]
+    states = torch.nn.functional.one_hot(torch.tensor([["abcde".index(c) for c in t] for t in tokens])).float()
+    unseen = list(range(0, len(tokens), 6))
+    taught = [i for i in range(len(tokens)) if i not in unseen]
+
+    def spelled(spelling: int) -> list[int]:
+        torch.manual_seed(0)
+        table = torch.randn(len(tokens), 24)
+        adapter = SoftTokenAdapter(5, 24, len(tokens), stride=3, hidden_size=64, layers=0, spelling=spelling, top=4)
+        adapter.learn_letters(tokens)
+        optimizer = torch.optim.Adam(adapter.parameters(), 1e-2)
+        for _ in range(100):
+            optimizer.zero_grad()
+            lengths, targets = torch.full((len(taught),), 3), [[i] for i in taught]
+            adapter.ctc_loss(states[taught], lengths, targets, table, torch.arange(len(tokens))).backward()
+            optimizer.step()
+        assert adapter.spell(states[taught], lengths, table) == targets
+        heard = adapter.spell(states[unseen], torch.full((len(unseen),), 3), table)
+        return [i for i, spelling in zip(unseen, heard, strict=True) if spelling == [i]]
+
+    assert len(spelled(64)) > len(unseen) / 2 and len(spelled(0)) < len(unseen) / 4

@@ -43,6 +43,15 @@ class CorpusGate(Section):
     max_behind: Share
 
 
+class Lexicon(Section):
+    """Lists of words that the sample seldom has, for the warm-up. words: how many; line_words: of them in a clip; look_at_words: so
+    much usable text is read for them, or as much as there is."""
+
+    words: Positive
+    line_words: Positive
+    look_at_words: Positive
+
+
 class Corpus(Section):
     """words: how much text is kept. Documents are cut at paragraph ends to [min_words, max_words]. languages: ISO 639-1 codes of
     the documents that are kept. workers: processes, 0 for one a core; the result does not depend on it."""
@@ -53,6 +62,7 @@ class Corpus(Section):
     min_words: Positive
     max_words: Positive
     heldout_documents: Positive
+    lexicon: Lexicon | None
     languages: Annotated[tuple[str, ...], Field(min_length=1)]
     near_duplicates: NearDuplicates
     decontaminate_ngram: Positive

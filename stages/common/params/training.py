@@ -17,6 +17,8 @@ class Adapter(Section):
     stride: Positive
     hidden_size: Positive
     layers: Annotated[int, Field(ge=0)]
+    spelling: Annotated[int, Field(ge=0)]  # width of the tokens' letters beside their embeddings; 0: none
+    top: Positive  # tokens that a soft token is a mixture of
 
 
 class Trainable(Section):

@@ -30,7 +30,7 @@ def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
     processor = InserterProcessor.from_parts(lm, encoder)
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
-        lm, encoder, len(processor.tokenizer), **adapter_settings(adapter),
+        lm, encoder, processor.tokens, **adapter_settings(adapter),
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
     return _placed(model), processor

@@ -1,6 +1,6 @@
 """Training over many processes: torchrun starts them, FSDP2 shards the weights, and one process alone needs none of it.
 
-`INSERTER_TORCHRUN="--standalone --nproc-per-node 8" dvc repro pretrain` runs a training stage under torchrun with those arguments. The step is
+`INSERTER_TORCHRUN="--standalone --nproc-per-node 8" dvc repro pretrain` runs a training stage under torchrun. The step is
 the same whatever the number of processes, so it is the machine's business and stands in no parameter.
 """
 
