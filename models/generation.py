@@ -1,4 +1,4 @@
-"""Batched greedy answers to prompts that are heard, read or both."""
+"""Batched answers to prompts that are heard, read or both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,14 +34,21 @@ def generate_answers(
     batch_size: int = 8,
     precision: str = "bf16",
     progress: Callable[[int], object] | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
 ) -> list[str]:
-    """One answer a prompt, in order. Prompts of like length share a batch; `progress` gets the size of each batch."""
+    """One answer a prompt, in order. Prompts of like length share a batch; `progress` gets the size of each batch.
+
+    temperature 0: greedy. Above: drawn, and the same batches with the same seed give the same answers.
+    """
     model.eval()
     order = sorted(range(len(prompts)), key=lambda i: _length(prompts[i]))
     answers = [""] * len(prompts)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, precision)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed + start)
+            made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, precision, temperature)
         for i, answer in zip(batch, made, strict=True):
             answers[i] = answer
         if progress:
@@ -56,15 +63,15 @@ def _length(prompt: Prompt) -> float:
 
 
 def _answer(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, precision: str
-) -> list[str]:
+    model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, precision: str,
+    temperature: float,
+) -> list[str]:  # fmt: skip
     texts = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
     audio = [p.audio for p in prompts if p.audio is not None]
     states = [p.states for p in prompts if p.states is not None]
     inputs = processor(texts, audio or None, states or None)
     on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        ids = model.generate(
-            **on_device, max_new_tokens=tokens, do_sample=False, pad_token_id=processor.tokenizer.pad_token_id
-        )
+        how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+        ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=processor.tokenizer.pad_token_id)
     return [text.strip() for text in processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]

@@ -17,6 +17,7 @@ from stages.common.training.answers import Question, answer_all
 from stages.common.tts import Job, speak_all, usable
 from stages.common.work import WorkFolder
 
+TEMPERATURE = 0.8  # of the draws after the greedy one
 BATCH = 64  # answers at a time: 64 gave 1.5 times the tokens a second of 16
 
 
@@ -39,23 +40,34 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 def answered(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
 ) -> tuple[list[dict[str, Any]], Counter]:
-    """Pairs (schema PAIRS) whose answer passes all its checks; the others counted by the first check that failed."""
-    questions = [Question(p.key, len(p.prompt), text=p.prompt) for p in asked]
+    """Pairs (schema PAIRS) whose answer passes all its checks: the greedy one, else the first drawn one of `sft.samples`. The
+    prompts without one, counted by the check that failed last."""
     p = params.sft
-    answers = answer_all(model, processor, questions, work, "self-answers", p.max_new_tokens, BATCH, p.precision)
-    kept: list[dict[str, Any]] = []
-    dropped: Counter[str] = Counter()
-    for prompt in asked:
-        response = whole_sentences(processor, answers[prompt.key], p.max_new_tokens)
-        strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)
-        if not all(strict):
-            dropped[prompt.instruction_id_list[strict.index(False)]] += 1
-            continue
-        kept.append(
-            {"pair_id": prompt.key, "prompt": prompt.prompt, "spoken": spoken_form(prompt.prompt, "en"), "utt_id": prompt.key,
-             "instruction_id_list": list(prompt.instruction_id_list), "kwargs": json.dumps(prompt.kwargs), "response": response}
-        )  # fmt: skip
-    return kept, dropped
+    kept: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    for draw in range(p.samples):
+        left = [prompt for prompt in asked if prompt.key not in kept]
+        questions = [Question(prompt.key, len(prompt.prompt), text=prompt.prompt) for prompt in left]
+        name, temperature = (f"self-answers {draw + 1}", TEMPERATURE) if draw else ("self-answers", 0.0)
+        answers = answer_all(
+            model, processor, questions, work, name, p.max_new_tokens, BATCH, p.precision, temperature=temperature, seed=p.seed
+        )
+        for prompt in left:
+            response = whole_sentences(processor, answers[prompt.key], p.max_new_tokens)
+            strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)
+            if all(strict):
+                kept[prompt.key] = _pair(prompt, response)
+            else:
+                failed[prompt.key] = prompt.instruction_id_list[strict.index(False)]
+    reasons = Counter(reason for key, reason in failed.items() if key not in kept)
+    return [kept[prompt.key] for prompt in asked if prompt.key in kept], reasons
+
+
+def _pair(prompt: Prompt, response: str) -> dict[str, Any]:
+    return {
+        "pair_id": prompt.key, "prompt": prompt.prompt, "spoken": spoken_form(prompt.prompt, "en"), "utt_id": prompt.key,
+        "instruction_id_list": list(prompt.instruction_id_list), "kwargs": json.dumps(prompt.kwargs), "response": response,
+    }  # fmt: skip
 
 
 def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], list[dict], Counter]:

@@ -25,7 +25,7 @@ STAGES = [
 ]  # fmt: skip
 BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "check@sft", "evaluate", "report", "register"}
 SMALL = {
-    "corpus": {"words": 6000, "heldout_documents": 8},
+    "corpus": {"words": 6000, "heldout_documents": 8, "lexicon": {"words": 40, "line_words": 8, "look_at_words": 20_000}},
     "synthesize": {"shard_clips": 16},
     "pretrain": {"steps": 8, "batch_positions": 400, "precision": "fp32", "checkpoint_steps": 4},
     "sft": {"prompts": 60, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
@@ -132,7 +132,8 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     twins = reports["synthesize"]["unseen"]  # held-out contexts once more, in a voice that training does not hear
     assert 0 < reports["interleave"]["heldout_in_unseen_voice"] <= twins
     assert verify["in"] == verify["clean"] + sum(verify["quarantined"].values()) == spans["all"] + twins
-    assert spans["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["not_used"]
+    assert spans["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["in_lexicon"] + spans["not_used"]
+    assert spans["in_lexicon"] > 0
     assert verify["clean"] - twins <= spans["clean"] <= verify["clean"]
     assert set(reports["evaluate"]["continuation"]) == {"heard_own", "heard_other", "read_own", "read_other", "absent"}
     assert reports["evaluate"]["documents"] == heldout

@@ -150,6 +150,13 @@ def test_what_was_encoded_before_is_answered_as_the_audio_is(parts):
         generate_answers(model, processor, [heard[0], known[0]], 6, 2, "fp32")
 
 
+def test_drawn_answers_are_the_seed_s(parts):
+    model, processor = parts
+    prompts = [Prompt("Say something."), Prompt("And now?")]
+    first, again, other = (generate_answers(model, processor, prompts, 8, 2, "fp32", temperature=2.0, seed=s) for s in (1, 1, 2))
+    assert first == again != other
+
+
 def test_wrong_number_of_clips_is_refused(parts):
     _, processor = parts
     with pytest.raises(ValueError, match="1 audio placeholders for 0 clips"):

@@ -41,7 +41,7 @@ def source(kind: str = "local", path: str = "text", name: str = "mine", **more: 
 
 def params(*sources: dict[str, Any], **changes: Any) -> Params:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    size = {"words": 3000, "min_words": 40, "max_words": 120, "heldout_documents": 4}
+    size = {"words": 3000, "min_words": 40, "max_words": 120, "heldout_documents": 4, "lexicon": None}
     raw["corpus"] |= {"sources": list(sources), "workers": 1, **size, **changes}
     return Params.model_validate(raw)
 

@@ -8,7 +8,8 @@ import yaml
 from models import InserterProcessor
 from stages.common.files import write_jsonl
 from stages.common.params import Params
-from stages.common.prompts import generate
+from stages.common.prompts import Prompt, generate
+from stages.sft import pairs as making
 from stages.sft.__main__ import chat_examples
 from stages.sft.pairs import prompts, whole_sentences
 
@@ -41,6 +42,27 @@ def test_a_prompt_of_the_benchmark_is_left_out(tmp_path, monkeypatch):
     write_jsonl("data/benchmark/prompts.jsonl", [{"key": "k", "prompt": stolen.prompt.upper()}])
     kept, refused = prompts(settings)
     assert refused == 1 and len(kept) == 29 and stolen.prompt not in {p.prompt for p in kept}
+
+
+def test_prompts_whose_greedy_answer_fails_are_asked_again(monkeypatch):
+    """Of six, two pass at once, one at the second draw, one never within three; nobody is asked after passing."""
+    asked = [Prompt(f"p{i}", "Say yes in lower case.", ("change_case:english_lowercase",), ({},), "t") for i in range(6)]
+    passes = {"p0": 1, "p1": 1, "p2": 2, "p3": 3, "p4": 3, "p5": 4}
+    calls: list[tuple[str, list[str], float]] = []
+
+    def answers(model, processor, questions, work, name, *_, temperature, seed):
+        calls.append((name, [q.id for q in questions], temperature))
+        return {q.id: "yes, surely." if passes[q.id] <= len(calls) else "YES" for q in questions}
+
+    monkeypatch.setattr(making, "answer_all", answers)
+    monkeypatch.setattr(making, "whole_sentences", lambda processor, answer, limit: answer)
+    pairs, dropped = making.answered(params(samples=3), None, None, asked, None)
+    assert [pair["pair_id"] for pair in pairs] == ["p0", "p1", "p2", "p3", "p4"]
+    assert dropped == {"change_case:english_lowercase": 1}
+    assert [(ids, temperature > 0) for _, ids, temperature in calls] == [
+        ([f"p{i}" for i in range(6)], False), (["p2", "p3", "p4", "p5"], True), (["p3", "p4", "p5"], True),
+    ]  # fmt: skip
+    assert len({name for name, _, _ in calls}) == 3, "each draw is kept apart"
 
 
 @pytest.mark.parametrize(("share", "heard", "read"), [(0.5, 20, 20), (1.0, 20, 0), (0.0, 0, 20)])

@@ -78,11 +78,13 @@ class Pretrain(Section):
 class Sft(Section):
     """prompts: how many are written by the generator; those that the LM answers correctly by the checks are kept.
 
+    samples: answers that are tried for each prompt, the first of them greedy, until one passes.
     spoken_share: of the pairs that are heard rather than read. replay_share: pre-training sequences mixed in.
     """
 
     seed: Seed
     prompts: Positive
+    samples: Positive
     max_new_tokens: Positive
     spoken_share: Share
     replay_share: Share

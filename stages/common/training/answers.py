@@ -9,6 +9,7 @@ from tqdm import tqdm
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from stages.common.files import read_json, write_json
+from stages.common.seeds import derive
 from stages.common.work import WorkFolder
 
 
@@ -31,8 +32,13 @@ def answer_all(
     max_new_tokens: int,
     batch_size: int,
     precision: str,
+    temperature: float = 0.0,
+    seed: int = 0,
 ) -> dict[str, str]:
-    """{id: answer}, greedy. Clips are read batch by batch. The batches are kept in `work/NAME/`."""
+    """{id: answer}, greedy at a temperature of 0, else drawn with `seed`. Clips are read batch by batch.
+
+    The batches are kept in `work/NAME/`.
+    """
     ordered = sorted(questions, key=lambda q: (q.length, q.id))
     answers: dict[str, str] = {}
     with tqdm(total=len(ordered), desc=name, unit="answer") as bar:
@@ -41,7 +47,10 @@ def answer_all(
             path = work / name / f"batch-{start // batch_size:05d}.json"
             if not path.exists():
                 prompts = [Prompt(q.text, states=q.states() if q.states else None) for q in batch]
-                made = generate_answers(model, processor, prompts, max_new_tokens, batch_size, precision)
+                made = generate_answers(
+                    model, processor, prompts, max_new_tokens, batch_size, precision,
+                    temperature=temperature, seed=derive(seed, name, start),
+                )  # fmt: skip
                 write_json(path, {q.id: a for q, a in zip(batch, made, strict=True)})
             answers |= read_json(path)
             bar.update(len(batch))
