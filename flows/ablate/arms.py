@@ -1,5 +1,6 @@
 """Groups of arms as arms.yaml has them, and one experiment for each arm and seed."""
 
+import shlex
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from stages.common.errors import InserterError
-from stages.common.params import Section
+from stages.common.params import Section, laid_over, read
 
 ARMS = Path(__file__).with_name("arms.yaml")
 TWO_HOURS = "experiment"  # the group of `inserter experiment`
@@ -85,6 +86,13 @@ def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, sou
         known = [f"{name} {list(each.seeds)}" for found in near for name, each in found.arms.items()]
         raise InserterError("no experiment has that arm and seed", f"There are: {', '.join(known)}")
     return chosen
+
+
+def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
+    """The experiment of group `experiment` with the parameters of the file `overlay`; the seed as in arms.yaml."""
+    overrides = laid_over(read(overlay), nested(dict.fromkeys(read_arms().seeded, seed)))
+    command = f"inserter experiment --overlay {shlex.quote(str(overlay))} --name {name} --seed {seed}"
+    return Experiment(TWO_HOURS, name, seed, overrides, str(overlay), command, keep=True)
 
 
 def _experiment(arms: Arms, group: str, arm: str, seed: int, source: Path) -> Experiment:

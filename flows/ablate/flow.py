@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import steps
 from flows.ablate import copies
-from flows.ablate.arms import Experiment, read_arms, select
+from flows.ablate.arms import Experiment, overlaid, read_arms, select
 from flows.ablate.results import new, record, result
 from flows.ablate.tracking import log_run
 from flows.summary import duration
@@ -78,6 +78,4 @@ def ablate(groups: list[str], arm: str | None = None, seed: int | None = None, a
 @flow(name="experiment", persist_result=False)
 def experiment(overlay: str, name: str, seed: int) -> dict[str, str]:
     """One whole run with the parameters of the file `overlay` laid over params.yaml."""
-    from flows.ablate.run import overlaid
-
     return run_all([overlaid(Path(overlay), name, seed)], copies.commit())

@@ -1,17 +1,15 @@
 """What the commands `inserter ablate` and `inserter experiment` do around the flow."""
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from flows.ablate import copies
-from flows.ablate.arms import ARMS, TWO_HOURS, Experiment, nested, read_arms, select
+from flows.ablate.arms import ARMS, Experiment, overlaid, read_arms, select
 from flows.ablate.results import new, read_results
 from flows.ablate.tables import PAGE, write_page
 from flows.run import INTERRUPTED, interruptible, quiet_prefect
 from stages.common.errors import InserterError
 from stages.common.lifetime import stage_lock
-from stages.common.params import laid_over, read
 from stages.common.paths import WORK
 from stages.common.runner import say
 
@@ -46,13 +44,6 @@ def ablate(groups: list[str], arm: str | None, seed: int | None, source: Path = 
         return run_flow(groups, arm, seed, None if source == ARMS else str(source))
 
     return _run(chosen, flow, source)
-
-
-def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
-    """The experiment of group `experiment` with the parameters of the file `overlay`; the seed as in arms.yaml."""
-    overrides = laid_over(read(overlay), nested(dict.fromkeys(read_arms().seeded, seed)))
-    command = f"inserter experiment --overlay {shlex.quote(str(overlay))} --name {name} --seed {seed}"
-    return Experiment(TWO_HOURS, name, seed, overrides, str(overlay), command, keep=True)
 
 
 def experiment(overlay: Path, name: str, seed: int) -> int:
