@@ -21,6 +21,11 @@ from stages.common.paths import WORK, cache_home, states_home
 
 HOME = Path("experiments")
 CODE = ("stages", "models", "dvc.yaml")  # what decides a result, besides the parameters
+NOBODY = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "inserter"), ("EMAIL", "inserter@localhost"))
+}
 JUDGE = WORK / "judge"  # what a judge was paid for
 
 
@@ -74,8 +79,10 @@ def remove(name: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Where an experiment finds what all of them share, whatever folder it runs in."""
-    return {"INSERTER_STATES": str(states_home().resolve()), "INSERTER_CACHE": str(cache_home().resolve())}
+    """Where an experiment finds what all of them share, whatever folder it runs in; a name for its commit where git knows none."""
+    shared = {"INSERTER_STATES": str(states_home().resolve()), "INSERTER_CACHE": str(cache_home().resolve())}
+    known = subprocess.run(["git", "config", "user.email"], capture_output=True).returncode == 0
+    return shared if known or "GIT_AUTHOR_EMAIL" in os.environ else shared | NOBODY
 
 
 def _share(folder: Path, params: dict[str, Any]) -> None:
