@@ -93,6 +93,18 @@ def test_a_stage_depends_on_its_own_code() -> None:
         assert f"stages/{name}" in (stage.get("do") or stage)["deps"]
 
 
+UNTRACKED = {"workers", "gate", "max_quarantine_share", "max_quarantine_share_by_voice"}  # of the machine, or asked by a gate
+
+
+def test_a_stage_runs_again_when_a_key_of_its_section_changes() -> None:
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, stage in DVC["stages"].items():
+        if isinstance(sections.get(name), dict) and "do" not in stage:
+            tracked = stage.get("params", [])
+            missing = [key for key in sections[name] if f"{name}.{key}" not in tracked and key not in UNTRACKED]
+            assert name in tracked or not missing, (name, missing)
+
+
 def test_every_gated_stage_has_its_suite() -> None:
     from stages.check.suites import SUITES
 

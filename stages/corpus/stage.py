@@ -29,7 +29,7 @@ def main(params: Params) -> dict[str, Any]:
     asked = DATA / "benchmark" / "prompts.jsonl"
     prompts = list(_prompts(asked))
     shared = [Path(str(module.__file__)) for module in (sentences, words)]
-    work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus"), *shared, RECIPE])
+    work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus", "stages.common.prompts"), *shared, RECIPE])
     metrics = work.marker("documents")
     if metrics is None:
         metrics = _make(params, prompts, work)
