@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.common.seeds import derive
+from stages.common.tables import LEXICON
 from stages.verify.verdict import well_heard
 
 SAMPLE = 2_000  # clips a voice that are learnt from, drawn by a hash of their id: memory does not grow with the run
 ENOUGH = 30  # clips; a voice with fewer is measured by all voices of its language, and with fewer of those too, not at all
 SPREAD = 0.02  # of log durations at least: a text of a voice is never told more exactly than to 2 %
 MAD = 1.4826  # of a normal distribution: median absolute deviation × this = standard deviation
+Key = tuple[str, bool, str | None]  # language, whether it is a list of words, voice
 _SYLLABLE = re.compile(r"[aeiouy]+|[^\x00-\x7f]")  # a group of vowels; letters of other scripts count one by one
 _PAUSE = re.compile(r"[.,;:?!。，；：？！、]")
 
@@ -38,17 +40,21 @@ class Norm:
 
 
 class Norms:
-    """Learns from measured clips that were heard well; then tells any clip's z-score."""
+    """Learns from measured clips that were heard well; then tells any clip's z-score.
+
+    Lists of words are told by lists: learnt together with them, running text had a spread of 1.23 instead of 0.99, and 24 of
+    its good clips were refused where 7 had been.
+    """
 
     def __init__(self) -> None:
-        self._drawn: dict[tuple[str, str | None], list[tuple[int, tuple, float]]] = {}
-        self._norms: dict[tuple[str, str | None], Norm | None] = {}
+        self._drawn: dict[Key, list[tuple[int, tuple, float]]] = {}
+        self._norms: dict[Key, Norm | None] = {}
 
     def learn(self, rows: Iterable[dict]) -> None:
         for row in rows:
             if row["reason"] is None and well_heard(row):
                 draw = (-derive(0, row["utt_id"]), features(row["spoken"]), row["duration"])
-                for key in ((row["language"], row["voice"]), (row["language"], None)):
+                for key in _keys(row):
                     drawn = self._drawn.setdefault(key, [])
                     heapq.heappush(drawn, draw)
                     if len(drawn) > SAMPLE:
@@ -56,7 +62,7 @@ class Norms:
 
     def z(self, row: dict) -> float | None:
         """None where too few clips were there to learn from."""
-        for key in ((row["language"], row["voice"]), (row["language"], None)):
+        for key in _keys(row):
             if key not in self._norms:
                 drawn = sorted(self._drawn.get(key, []))
                 self._norms[key] = fit(drawn) if len(drawn) >= ENOUGH else None
@@ -64,6 +70,11 @@ class Norms:
             if norm is not None:
                 return norm.z(row["spoken"], row["duration"])
         return None
+
+
+def _keys(row: dict) -> tuple[Key, Key]:
+    """The clip's voice; then all voices of its language."""
+    return (row["language"], row["split"] == LEXICON, row["voice"]), (row["language"], row["split"] == LEXICON, None)
 
 
 def fit(drawn: list[tuple[int, tuple, float]]) -> Norm:

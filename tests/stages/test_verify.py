@@ -276,7 +276,7 @@ def spoken_row(number: int, voice: str, seconds_a_letter: float, jitter: float =
     letters = sum(map(str.isalnum, text))
     wobble = 1 + jitter * ((number * 37) % 11 - 5) / 5
     heard = {"wer": 0.0, "extra": 0, "ending": 1.0, "second_wer": None, "duration_z": None, "reason": None}
-    return {"utt_id": f"{voice}{number}", "voice": voice, "language": "en", "spoken": text, **heard,
+    return {"utt_id": f"{voice}{number}", "voice": voice, "split": "train", "language": "en", "spoken": text, **heard,
             "duration": (0.3 + seconds_a_letter * letters) * wobble}  # fmt: skip
 
 
@@ -292,6 +292,17 @@ def test_a_duration_is_judged_by_what_its_voice_does():
     assert norms.z(rows[230] | {"voice": "slow"}) < -5
     assert norms.z(rows[230] | {"voice": "new"}) is not None  # by all voices of its language
     assert norms.z(rows[230] | {"voice": "new", "language": "fr"}) is None  # nothing to learn from
+
+
+def test_lists_of_words_are_judged_by_lists():
+    """They are read slower; a list that takes as long as running text of its letters is short, and the other way round."""
+    text = [spoken_row(n, "v", 0.06, 0.05) for n in range(100)]
+    lists = [spoken_row(n, "v", 0.15, 0.05) | {"utt_id": f"l{n}", "split": "lexicon"} for n in range(100)]
+    norms, alone = Norms(), Norms()
+    norms.learn([*text, *lists])
+    alone.learn(text)
+    assert norms.z(text[5]) == alone.z(text[5]) and abs(norms.z(lists[5])) < 3
+    assert norms.z(lists[6] | {"split": "train"}) > 5 and norms.z(text[6] | {"split": "lexicon"}) < -5
 
 
 def test_equal_durations_and_the_order_of_rows_do_no_harm():
