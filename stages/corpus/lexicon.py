@@ -2,7 +2,8 @@
 
 A few hours of running speech are mostly words that everyone knows: of held-out text 9 % are tokens that 3 hours do not have, 6 % of
 those that 6 hours do not have. But a continuation is told by its rare words: a reader who skips the tokens that 3 hours have less
-than three times loses half of what the context tells (docs/LOG.md). 9,000 words in lists take 1.7 hours and leave 2 % unheard.
+than three times loses half of what the context tells (docs/LOG.md). 9,000 words in lists take 1.7 hours: of 58 contexts
+10.6 % of the tokens were never heard without them, 2.5 % with them.
 """
 
 from collections.abc import Iterator
@@ -23,9 +24,10 @@ LICENSE = "single words of the other sources"
 # Without the held-out documents, and the other parts of what they are cut from. Names in capitals are mostly abbreviations.
 WORDS = r"""
 WITH usable AS (SELECT seq FROM unique_texts ANTI JOIN near USING (draw) WHERE reason IS NULL),
+     apart AS (SELECT DISTINCT origin FROM everything SEMI JOIN heldout USING (seq)),
      words AS (SELECT language, unnest(regexp_extract_all(text, '\p{Latin}[\p{Latin}''’-]*\p{Latin}')) AS word,
                       seq IN (SELECT seq FROM chosen) AS sampled
-               FROM everything SEMI JOIN usable USING (seq) ANTI JOIN heldout USING (seq) ANTI JOIN whole USING (origin))
+               FROM everything SEMI JOIN usable USING (seq) ANTI JOIN apart USING (origin))
 SELECT word, language FROM words GROUP BY language, word
 HAVING count(*) > 1 AND count(*) FILTER (WHERE sampled) < ? AND word <> upper(word)
 ORDER BY count(*) DESC, word, language LIMIT ?
