@@ -46,7 +46,7 @@ def generate_answers(
     answers = [""] * len(prompts)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed + start)
             made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, precision, temperature)
         for i, answer in zip(batch, made, strict=True):
