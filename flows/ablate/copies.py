@@ -81,8 +81,9 @@ def remove(name: str) -> None:
 def environment() -> dict[str, str]:
     """Where an experiment finds what all of them share, whatever folder it runs in; a name for its commit where git knows none."""
     shared = {"INSERTER_STATES": str(states_home().resolve()), "INSERTER_CACHE": str(cache_home().resolve())}
-    known = subprocess.run(["git", "config", "user.email"], capture_output=True).returncode == 0
-    return shared if known or "GIT_AUTHOR_EMAIL" in os.environ else shared | NOBODY
+    asked = (subprocess.run(["git", "config", f"user.{what}"], capture_output=True) for what in ("name", "email"))
+    known = all(done.returncode == 0 for done in asked)
+    return shared if known or NOBODY.keys() <= os.environ.keys() else shared | NOBODY
 
 
 def _share(folder: Path, params: dict[str, Any]) -> None:
