@@ -22,7 +22,7 @@ help: ## this list
 run: $(STAMP) ## the whole pipeline, or STAGES="corpus segment"; what is up to date is not run again
 	@$(BIN)/inserter run $(STAGES)
 
-test: $(STAMP) ## all tests
+test: $(STAMP) $(BENCH_STAMP) ## all tests; lm-eval's checks, which scoring is held against, are in bench.lock
 	@$(BIN)/python -m pytest
 
 lint: $(STAMP) ## ruff and mypy
