@@ -21,7 +21,7 @@ def in_language(number: str, language: str) -> str | None:
         return None if None in read else " ".join(filter(None, read))
     try:
         return str(num2words(float(number) if "." in number else int(number), lang=language))
-    except (NotImplementedError, ArithmeticError, LookupError, TypeError, ValueError):  # its languages differ in this
+    except (NotImplementedError, ArithmeticError, LookupError, TypeError, ValueError):  # each of its languages raises another
         return None
 
 
