@@ -134,7 +134,7 @@ def test_no_file_names_one_machine_or_registry() -> None:
 
 def _pins(name: str) -> dict[str, str]:
     lines = (line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#"))
-    return {canonicalize_name(package): version for package, version in (line.split("==") for line in lines)}
+    return {canonicalize_name(package.split("[")[0]): version for package, version in (line.split("==") for line in lines)}
 
 
 def _wanted() -> list[Requirement]:

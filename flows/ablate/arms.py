@@ -68,18 +68,19 @@ def read_arms(path: Path = ARMS) -> Arms:
 
 
 def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> list[Experiment]:
-    """The experiments of `groups` (all when there are none), of one arm and one seed where they are named, in the file's order."""
+    """The experiments of `groups` (all when there are none), of one arm and one seed where they are named.
+
+    In the file's order, but seed by seed: a group that is stopped has its arms to compare before it has their spread."""
     unknown = [name for name in groups if name not in arms.groups]
     if unknown:
         raise InserterError(f"there is no group {unknown[0]}", f"The groups are: {', '.join(arms.groups)}")
     chosen = [
         _experiment(arms, group, name, each, source)
-        for group in arms.groups
+        for group, found in arms.groups.items()
         if not groups or group in groups
-        for name, found in arms.groups[group].arms.items()
-        if arm in (None, name)
-        for each in found.seeds
-        if seed in (None, each)
+        for each in sorted({each for member in found.arms.values() for each in member.seeds})
+        for name, member in found.arms.items()
+        if each in member.seeds and arm in (None, name) and seed in (None, each)
     ]
     if not chosen:
         near = [found for name, found in arms.groups.items() if not groups or name in groups]
