@@ -119,31 +119,41 @@ class SoftTokenAdapter(nn.Module):
     def forward(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[Tensor]:
         """Encoder states (clips, frames, width) -> for each clip (tokens heard, LM width).
 
-        Only the frames that are kept (about a third) are scored again with a gradient: the table is most of the cost.
+        Which tokens is decided without a gradient; their scores alone have one: the table is most of the cost.
         """
         hidden, directions = self.hidden(states, lengths), self.directions(embeddings)
         with torch.no_grad():
-            keep = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
-        counts = keep.sum(dim=1).tolist()
-        best, tokens = self.logits(hidden[keep], directions)[:, :-1].topk(min(self.top, len(embeddings)))
-        soft = torch.einsum("nk,nkd->nd", best.softmax(dim=-1).to(embeddings.dtype), embeddings[tokens])
-        return list(soft.split(counts))
+            keep, tokens = self.kept(hidden, stacked_lengths(lengths, self.stride), directions, self.top)
+        query = self.query(hidden[keep])
+        weights = (query[:, None].float() * directions[tokens].float()).sum(dim=-1).softmax(dim=-1)
+        soft = (weights[..., None] * F.embedding(tokens, embeddings)).sum(dim=1).to(embeddings.dtype)
+        return list(soft.split(keep.sum(dim=1).tolist()))
 
-    def kept(self, hidden: Tensor, lengths: Tensor, directions: Tensor) -> Tensor:
-        """(clips, frames) bool: the best class is not the blank, and not the frame before's."""
+    def kept(self, hidden: Tensor, lengths: Tensor, directions: Tensor, top: int = 1) -> tuple[Tensor, Tensor]:
+        """(clips, frames) bool: the best class is not the blank, and not the frame before's. The `top` best tokens of these frames
+        (frames kept, top), the best first."""
         real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
-        best = torch.full(real.shape, -1, device=hidden.device)
-        chunks = hidden[real].split(FRAMES)  # 512 frames of 49 k classes are 100 MB
-        best[real] = torch.cat([self.logits(chunk, directions).argmax(dim=-1) for chunk in chunks])
-        before = torch.cat([torch.full_like(best[:, :1], -1), best[:, :-1]], dim=1)
-        return (best != len(directions)) & (best != before) & real
+        best = real.new_full((*real.shape, top), -1, dtype=torch.long)
+        blank = ~real
+        chunks = [self._best(chunk, directions, top) for chunk in hidden[real].split(FRAMES)]  # 512 frames of 49 k classes: 100 MB
+        best[real], blank[real] = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+        said = best[..., 0].masked_fill(blank, -1)
+        before = torch.cat([torch.full_like(said[:, :1], -1), said[:, :-1]], dim=1)
+        keep = (said >= 0) & (said != before)
+        return keep, best[keep]
+
+    def _best(self, hidden: Tensor, directions: Tensor, top: int) -> tuple[Tensor, Tensor]:
+        """Of frames (n, hidden_size): the best tokens (n, top), and whether the blank is better (n,)."""
+        logits = self.logits(hidden, directions)
+        values, tokens = logits[:, :-1].topk(top)
+        return tokens, logits[:, -1] > values[:, 0]
 
     @torch.no_grad()
     def spell(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[int]]:
         """Greedy token ids for each clip: what the adapter alone heard."""
         hidden, directions = self.hidden(states, lengths), self.directions(embeddings)
-        keep = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
-        return [self.logits(row[k], directions)[:, :-1].argmax(-1).tolist() for row, k in zip(hidden, keep, strict=True)]
+        keep, tokens = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
+        return [row.tolist() for row in tokens[:, 0].split(keep.sum(dim=1).tolist())]
 
     def ctc_loss(
         self, states: Tensor, lengths: Tensor, targets: list[list[int]], embeddings: Tensor, negatives: Tensor

@@ -12,7 +12,7 @@ from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.runner import run_stage, say
 from stages.common.tables import HELDOUT, ITEMS, VERIFIED
-from stages.common.training.heldout import SEEN_CLIP, UNSEEN_CLIP, continuation, text_loss
+from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
@@ -31,8 +31,7 @@ def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
     """Held-out loss after five contexts, the gap that hearing closes, in voices seen and unseen, and the loss of text alone."""
     precision = params.evaluate.precision
     heldout = read_table(HELDOUT_FILE, HELDOUT)
-    contexts = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
-    clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["utt_id"] in contexts]
+    clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["split"] == "heldout"]
     states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
     measured = continuation(model, processor, heldout, states, precision)
     return {**measured, "text_nll": text_loss(model, processor, heldout, states, precision)}

@@ -18,7 +18,7 @@ class Adapter(Section):
     hidden_size: Positive
     layers: Annotated[int, Field(ge=0)]
     spelling: Annotated[int, Field(ge=0)]  # width of the tokens' letters beside their embeddings; 0: none
-    top: Positive  # tokens that a soft token is a mixture of
+    top: Annotated[int, Field(ge=1, le=64)]  # tokens that a soft token is a mixture of
 
 
 class Trainable(Section):

@@ -1,6 +1,6 @@
 """Sequences as token ids, labels and clips; and which of them make a step: decided by the seed before training begins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,19 +94,26 @@ def plan(examples: list[Example], steps: int, batch_positions: int, seed: int) -
     return result
 
 
+def clips_of(examples: Iterable[Example]) -> list[str]:
+    return [clip for item in examples for clip in item.clips]
+
+
+def hear(model: InserterForConditionalGeneration, clips: Iterable[str], states: States) -> dict[str, Tensor]:
+    """What the LM gets of each clip (positions, LM width), all of them heard in one pass."""
+    distinct = list(dict.fromkeys(clips))
+    heard = model.hear(*batch([states[clip] for clip in distinct], model.device)) if distinct else []
+    return dict(zip(distinct, heard, strict=True))
+
+
 def to_sequences(
-    model: InserterForConditionalGeneration, examples: list[Example], states: States
+    model: InserterForConditionalGeneration, examples: list[Example], heard: Mapping[str, Tensor]
 ) -> list[Sequence]:
-    """What `model.packed_losses` takes: every clip of the examples heard in one pass."""
+    """What `model.packed_losses` takes. heard: every clip of the examples."""
     device = model.device
-    clips = [clip for item in examples for clip in item.clips]
-    heard = model.hear(*batch([states[clip] for clip in clips], device)) if clips else []
-    rows, at = [], 0
-    for item in examples:
-        speech = heard[at : at + len(item.clips)]
-        at += len(item.clips)
-        rows.append((torch.tensor(item.ids, device=device), torch.tensor(item.labels, device=device), speech))
-    return rows
+    return [
+        (torch.tensor(item.ids, device=device), torch.tensor(item.labels, device=device), [heard[clip] for clip in item.clips])
+        for item in examples
+    ]
 
 
 def packed_loss(
@@ -117,7 +124,8 @@ def packed_loss(
     def loss(step: int, rank: int, world: int) -> tuple[Tensor, int, int]:
         everything = [examples[i] for i in steps[step]]
         mine = everything[rank::world]
-        sequences = to_sequences(model, mine or everything[:1], states)
+        chosen = mine or everything[:1]
+        sequences = to_sequences(model, chosen, hear(model, clips_of(chosen), states))
         losses, _ = model.packed_losses(sequences)
         positions = sum(len(ids) - len(speech) + sum(map(len, speech)) for ids, _, speech in sequences)
         if not mine:  # a process without an example still takes part in the sum of the gradients

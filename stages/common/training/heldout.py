@@ -1,22 +1,25 @@
 """Does the model hear? Loss of held-out continuations after a context that was heard, read, another's, or absent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.sequences import transcript_parts
 from stages.common.statistics import share_interval
-from stages.common.training.batches import Example, example, to_sequences
+from stages.common.training.batches import Example, clips_of, example, hear, to_sequences
 from stages.common.training.states import States
 
 HEARD = ("heard_own", "heard_other")
 CONTEXTS = (*HEARD, "read_own", "read_other", "absent")
 SEEN_CLIP, UNSEEN_CLIP = "utt_id", "unseen_utt_id"  # the columns of HELDOUT that name a context's clips
 BATCH_POSITIONS = 1500
+CLIPS = 16  # heard at a time
 Measured = dict[str, list[tuple[float, int]]]  # by context, (summed loss, tokens) of each document
 
 
@@ -38,8 +41,9 @@ def losses(
     states: States,
     precision: str,
     description: str,
+    heard: Mapping[str, Tensor] | None = None,
 ) -> list[tuple[float, int]]:
-    """(summed loss, tokens) of each example."""
+    """(summed loss, tokens) of each example. heard: what the LM gets of their clips, where that is known already."""
     model.eval()
     result = [(0.0, 0)] * len(examples)
     groups: list[list[int]] = [[]]
@@ -48,12 +52,33 @@ def losses(
             groups.append([])
         groups[-1].append(i)
     for group in tqdm(groups, desc=description, unit="batch"):
-        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss, owner = model.packed_losses(to_sequences(model, [examples[i] for i in group], states))
+        chosen = [examples[i] for i in group]
+        with _measuring(model, precision):
+            known = hear(model, clips_of(chosen), states) if heard is None else heard
+            loss, owner = model.packed_losses(to_sequences(model, chosen, known))
         for number, i in enumerate(group):
             mine = loss[owner == number]
             result[i] = (float(mine.double().sum()), len(mine))
     return result
+
+
+@contextmanager
+def _measuring(model: InserterForConditionalGeneration, precision: str) -> Iterator[None]:
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+def _hear_all(
+    model: InserterForConditionalGeneration, clips: Iterable[str], states: States, precision: str
+) -> dict[str, Tensor]:
+    """`hear`, some clips at a time: every clip is a context twice, its own document's and another's."""
+    ordered = sorted(set(clips), key=lambda clip: (len(states[clip]), clip))
+    heard: dict[str, Tensor] = {}
+    model.eval()
+    for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
+        with _measuring(model, precision):
+            heard |= hear(model, ordered[start : start + CLIPS], states)
+    return heard
 
 
 def mean(pairs: list[tuple[float, int]]) -> float:
@@ -80,12 +105,13 @@ def continuation(
     their own context and the other one's in both; what was read is the same. "unseen" is None where there is no such document.
     """
     others = {row["doc_id"]: row for row in rows}
+    heard = _hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), states, precision)
 
     def measure(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
         return {
             context: losses(
                 model, [context_example(processor, row, context, others, clip) for row in chosen], states, precision,
-                f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}",
+                f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}", heard,
             )
             for context in contexts
         }  # fmt: skip

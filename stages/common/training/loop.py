@@ -86,7 +86,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
     share = _Share(model, phase.loss)
     shard(share, accelerator.device.type)
-    optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay)
+    optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay, fused=True)
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
     record = checkpoints.load(share, optimizer) or {"step": 0, "curve": [], "skipped": 0}
     first, outcome = record["step"], Outcome(record["curve"], record["skipped"])
@@ -127,6 +127,9 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
         loss = loss / max(1, tokens)
     accelerator.backward(loss * world())  # FSDP takes the mean of the processes, the step's loss is their sum
     trained = [p for group in optimizer.param_groups for p in group["params"]]
+    for p in trained:
+        if p.grad is None:  # nothing in this step's loss: it has a state all the same, or a checkpoint could not be read again
+            p.grad = torch.zeros_like(p)
     length: Any = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
     norm = float(length.full_tensor() if hasattr(length, "full_tensor") else length)
     total, positions = summed(loss.item(), positions)

@@ -37,7 +37,8 @@ class States:
 
     def __init__(self, folder: Path, index: dict[str, tuple[str, int, int]], width: int) -> None:
         self.index = index
-        self.files = {name: np.memmap(folder / name, np.float16, "r").reshape(-1, width) for name, _, _ in index.values()}
+        names = {name for name, _, _ in index.values()}
+        self.files = {name: np.memmap(folder / name, np.float16, "r").reshape(-1, width) for name in names}
 
     def __getitem__(self, utt_id: str) -> Tensor:
         name, start, frames = self.index[utt_id]
@@ -68,25 +69,41 @@ def encode_clips(
     precision: str,
 ) -> States:
     """The states of all clips of `rows` (utt_id, shard, offset, size, duration) in the folder `shards`, from the cache where
-    they are there, each process its share. Killed and run again it goes on after the last finished file of 256 clips."""
-    table = sorted(rows, key=lambda row: row["duration"])  # like lengths share a batch
-    key = fingerprint(encoder_digest(model), precision, [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table])
-    folder = states_home() / key
+    they are there, each process its share. Killed and run again it goes on after the last finished file of 256 clips.
+
+    Each split (where rows have one) is cached by itself: evaluation asks for the held-out clips alone.
+    """
+    splits: dict[str | None, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["duration"]):  # like lengths share a batch
+        splits.setdefault(row.get("split"), []).append(row)
+    encoder = encoder_digest(model)
     index: dict[str, tuple[str, int, int]] = {}
-    names = [f"{key}-{number:05d}.f16" for number in range(-(-len(table) // CHUNK))]
-    with tqdm(total=len(table), desc="encode", unit="clip", disable=rank() > 0) as bar:
-        for number, name in enumerate(names):
-            chunk = table[number * CHUNK : (number + 1) * CHUNK]
-            done = folder / f"{name}.json"
-            if done.exists() or number % world() != rank():
-                bar.update(len(chunk))
-            else:
-                write_json(done, _encode_chunk(model, processor, chunk, shards, folder / name, precision, bar))
+    with tqdm(total=sum(map(len, splits.values())), desc="encode", unit="clip", disable=rank() > 0) as bar:
+        for table in splits.values():
+            key = fingerprint(encoder, precision, [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table])
+            index |= _encode_split(model, processor, table, shards, key, precision, bar)
+    return States(states_home(), index, model.config.audio_config.d_model)
+
+
+def _encode_split(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], shards: Path, key: str,
+    precision: str, bar: Any,
+) -> dict[str, tuple[str, int, int]]:  # fmt: skip
+    """Where each clip of one split stands: {utt_id: (file below states_home, first frame, frames)}."""
+    index: dict[str, tuple[str, int, int]] = {}
+    names = [f"{key}/{number:05d}.f16" for number in range(-(-len(rows) // CHUNK))]
+    for number, name in enumerate(names):
+        chunk = rows[number * CHUNK : (number + 1) * CHUNK]
+        done = states_home() / f"{name}.json"
+        if done.exists() or number % world() != rank():
+            bar.update(len(chunk))
+        else:
+            write_json(done, _encode_chunk(model, processor, chunk, shards, states_home() / name, precision, bar))
     barrier()
     for name in names:
-        for utt_id, (first, frames) in read_json(folder / f"{name}.json").items():
+        for utt_id, (first, frames) in read_json(states_home() / f"{name}.json").items():
             index[utt_id] = (name, first, frames)
-    return States(folder, index, model.config.audio_config.d_model)
+    return index
 
 
 def _encode_chunk(

@@ -1,0 +1,30 @@
+"""Attention over sequences that lie side by side in one row, as an attention of transformers: `packed_sdpa`."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+PACKED = "packed_sdpa"
+
+
+def packed_sdpa(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+    lengths: list[int] | None = None, sliding_window: int | None = None, **kwargs: Any,
+) -> tuple[Tensor, None]:  # fmt: skip
+    """`sdpa` (query, key, value: (batch, heads, positions, width)); with `lengths` every sequence of a batch of one by itself.
+
+    A causal kernel over each costs its own square; one masked kernel over the row costs the row's, of which most is masked. A layer
+    whose window is shorter than the longest sequence keeps its mask.
+    """
+    if lengths is None or (sliding_window and sliding_window < max(lengths)):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    each = zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
+    return torch.cat([sdpa_attention_forward(module, q, k, v, None, **kwargs)[0] for q, k, v in each], dim=1), None
+
+
+AttentionInterface.register(PACKED, packed_sdpa)
+AttentionMaskInterface.register(PACKED, sdpa_mask)
