@@ -6,9 +6,10 @@ from typing import Any
 from flows.ablate import copies
 from flows.ablate.arms import Experiment
 from stages.common.errors import InserterError
-from stages.common.files import fingerprint, read_json, write_json
+from stages.common.files import fingerprint, read_json, read_jsonl, write_json
 from stages.common.params import checked, laid_over
-from stages.common.paths import REPORTS
+from stages.common.paths import DATA, REPORTS
+from stages.evaluate.scores import share_by_prompt
 
 RESULTS = Path("docs/results.json")
 STAGES = ("warmup", "pretrain", "sft", "evaluate")
@@ -45,8 +46,15 @@ def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row
     """What the reports below `folder` say. Raises InserterError when one is missing."""
     found = {name: read_json(folder / REPORTS / f"{name}.json") for name in STAGES}
     warmup, pretrain, evaluate = found["warmup"], found["pretrain"], found["evaluate"]
-    variants = _variants(evaluate["speechinstructbench"]["closed"])
+    language, closed = _closed(evaluate["speechinstructbench"]["closed"])
+    variants = {
+        variant: {form: scores["mean"]["instruction"] for form, scores in forms.items()} for variant, forms in closed.items()
+    }
     standard = variants.get("standard", {})
+    answers = [
+        row for row in read_jsonl(folder / DATA / "evaluate" / "responses.jsonl")
+        if row["task"] == "closed" and row["lang"] == language
+    ]
     unseen = evaluate["voices"]["unseen"]
     return {
         "group": experiment.group, "arm": experiment.arm, "seed": experiment.seed, "key": key, "commit": revision,
@@ -54,21 +62,33 @@ def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row
         "gap_closed": evaluate["gap_closed"], "gap_closed_interval": evaluate["gap_closed_interval"],
         "unseen_gap": unseen["gap_closed"] if unseen else None,
         "heard": standard.get("heard"), "read": standard.get("read"), "variants": variants,
+        **_intervals(closed.get("standard", {})), **_spoken(answers),
         "text_nll_drift": evaluate["text_nll"] / pretrain["text_nll"]["before"] - 1,
         "transcript_nll": pretrain["transcript_nll"], "token_error": warmup["heldout_token_error"],
         "positions": pretrain["positions"], "hours": warmup["hours"],
     }  # fmt: skip
 
 
-def _variants(closed: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """{variant: {form: share of the instructions followed}} of the first language that was asked."""
+def _closed(closed: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The first language that was asked, and its closed-ended scores by variant and form."""
     if not closed:
         raise InserterError("reports/evaluate.json has no closed-ended score", "Look at evaluate.languages and evaluate.items")
     language = "en" if "en" in closed else next(iter(closed))
-    return {
-        variant: {form: scores["mean"]["instruction"] for form, scores in forms.items()}
-        for variant, forms in closed[language].items()
-    }  # fmt: skip
+    return language, closed[language]
+
+
+def _intervals(standard: dict[str, Any]) -> Row:
+    cells = {form: standard.get(form) for form in ("heard", "read")}
+    return {f"{form}_interval": cell["interval"]["mean"]["instruction"] if cell else None for form, cell in cells.items()}
+
+
+def _spoken(answers: list[Row]) -> Row:
+    """Instructions followed over all variants together, heard and read, with intervals over prompts: a prompt is in each."""
+    row: Row = {}
+    for form in ("heard", "read"):
+        share, interval = share_by_prompt([answer for answer in answers if answer["form"] == form and answer["voice"]])
+        row |= {f"{form}_all": share, f"{form}_all_interval": interval}
+    return row
 
 
 def _same(row: Row, experiment: Experiment) -> bool:

@@ -26,6 +26,8 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
     "unseen voice": ("unseen_gap", _number(3)),
     "heard, %": ("heard", _number(1, 100)),
     "read, %": ("read", _number(1, 100)),
+    "heard, all variants, %": ("heard_all", _number(1, 100)),
+    "read, the same, %": ("read_all", _number(1, 100)),
     "text drift, %": ("text_nll_drift", _number(1, 100)),
     "transcript loss": ("transcript_nll", _number(3)),
     "token error": ("token_error", _number(3)),

@@ -62,6 +62,20 @@ def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:
     return share_interval(counts[:, 0], counts[:, 1], *names)
 
 
+def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
+    """PAIRED over closed-ended rows of many variants together, and its 95 % interval. A prompt is resampled with all its variants:
+    they are no independent answers."""
+    of = measure(*PAIRED.split("-"))
+    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    for row in rows:
+        if row["strict"] is not None:
+            counts[row["key"]] += of(row)
+    if not counts:
+        return None, None
+    followed, asked = np.array([counts[key] for key in sorted(counts)]).T
+    return float(followed.sum() / asked.sum()), share_interval(followed, asked, "by prompt")
+
+
 def comparisons(rows: list[Row]) -> list[dict[str, Any]]:
     """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin."""
     cells = {(lang, variant, form): group for (lang, variant, form), group in _groups(rows)}

@@ -48,13 +48,23 @@ reports = {
         "gap_closed": steps / 10 + seed / 1000, "gap_closed_interval": [0.0, 1.0], "text_nll": 5.0,
         "voices": {"seen": {}, "unseen": None},
         "speechinstructbench": {"closed": {"en": {
-            "standard": {form: {"mean": {"instruction": share}} for form, share in (("heard", 0.2), ("read", 0.3))}}}},
+            "standard": {
+                form: {"mean": {"instruction": share}, "interval": {"mean": {"instruction": [0.1, 0.4]}}}
+                for form, share in (("heard", 0.2), ("read", 0.3))
+            }}}},
     },
 }
 pathlib.Path("reports/plots").mkdir(parents=True, exist_ok=True)
 pathlib.Path("data").mkdir(exist_ok=True)
 pathlib.Path("reports", name + ".json").write_text(json.dumps(reports[name]))
-pathlib.Path("data", name).write_text(f"{steps} {seed}")
+if name == "evaluate":
+    pathlib.Path("data/evaluate").mkdir(exist_ok=True)
+    row = {"task": "closed", "lang": "en", "voice": "toy", "loose": [True]}
+    forms = [row | {"form": form} for form in ("heard", "read")]
+    lines = [form | {"key": key, "strict": [key == "a" or form["form"] == "read"]} for key in "ab" for form in forms]
+    pathlib.Path("data/evaluate/responses.jsonl").write_text("\\n".join(map(json.dumps, lines)) + "\\n")
+else:
+    pathlib.Path("data", name).write_text(f"{steps} {seed}")
 if name == "warmup":
     pathlib.Path("reports/plots/warmup.csv").write_text("step,loss\\n0,3.0\\n1,2.0\\n")
 """
@@ -74,7 +84,8 @@ groups:
       good: {set: {pretrain.steps: 3}, seeds: [1]}
 """
 FIELDS = {
-    "arm", "group", "seed", "gap_closed", "gap_closed_interval", "heard", "read", "variants", "text_nll_drift", "unseen_gap",
+    "arm", "group", "seed", "gap_closed", "gap_closed_interval", "heard", "heard_interval", "heard_all", "heard_all_interval",
+    "read", "read_interval", "read_all", "read_all_interval", "variants", "text_nll_drift", "unseen_gap",
     "transcript_nll", "token_error", "positions", "hours", "commit", "command", "key",
 }  # fmt: skip
 
@@ -159,6 +170,7 @@ def test_killed_after_the_first_arm_it_goes_on_with_the_second(project: Project)
     assert [row["arm"] for row in rows] == ["one", "two"] and all(set(row) == FIELDS for row in rows)
     two = rows[1]
     assert (two["gap_closed"], two["positions"], two["heard"], two["text_nll_drift"]) == (0.201, 2000, 0.2, 0.25)
+    assert (two["heard_interval"], two["heard_all"], two["read_all"]) == ([0.1, 0.4], 0.75, 1.0), "mean of strict and loose"
     assert two["commit"] == project.git("rev-parse", "HEAD").strip()
     assert two["command"] == "inserter ablate main --arm two --seed 1"
     assert not list(project.folder.glob("experiments/*")), "what is recorded needs no working copy"

@@ -22,7 +22,7 @@ from stages.common.work import WorkFolder
 from stages.evaluate import responses
 from stages.evaluate.adjustment import FIELDS
 from stages.evaluate.judged import judge_rows, judged_table
-from stages.evaluate.scores import closed_table, comparisons
+from stages.evaluate.scores import closed_table, comparisons, share_by_prompt
 from stages.evaluate.select import select
 
 VARIANTS = ("standard", "background")
@@ -73,6 +73,15 @@ def test_the_table_has_shares_counts_and_intervals_that_hold_them():
     assert closed_table(rows) == closed_table(list(rows)), "the same randomness each time"
     (line,) = [line for line in scoretable.rows({"closed": closed_table(rows)}) if line["variant"] == "standard"]
     assert line["share"] == cell["mean"]["instruction"] and line["n"] == 40
+
+
+def test_variants_of_a_prompt_are_one_draw_of_the_interval_over_all_of_them():
+    rows = [scored(f"k{n}", variant, "heard", n % 2 > 0, 1) for n in range(40) for variant in VARIANTS]
+    share, over_prompts = share_by_prompt(rows)
+    alone = share_by_prompt([row for row in rows if row["variant"] == VARIANTS[0]])
+    assert share == alone[0] == 0.5
+    assert over_prompts[1] - over_prompts[0] == pytest.approx(alone[1][1] - alone[1][0]), "no narrower for saying it all again"
+    assert share_by_prompt([]) == (None, None)
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says():
