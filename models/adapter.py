@@ -110,11 +110,10 @@ class SoftTokenAdapter(nn.Module):
         table = F.normalize(embeddings.detach()[rows], dim=-1).to(dtype)  # once, not once a matrix product
         return torch.cat([table, self.spellings[rows].to(dtype)], dim=-1)
 
-    def logits(self, hidden: Tensor, directions: Tensor) -> Tensor:
-        """(..., vocabulary + 1), float32; the blank is the last class. directions: see there."""
+    def scores(self, hidden: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the tokens (..., vocabulary) and of the blank (..., 1). directions: see there."""
         query = self.query(hidden)
-        tokens = query @ directions.T.to(query.dtype)
-        return torch.cat([tokens.float(), self.blank(hidden).float()], dim=-1)
+        return query @ directions.T.to(query.dtype), self.blank(hidden)
 
     def forward(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[Tensor]:
         """Encoder states (clips, frames, width) -> for each clip (tokens heard, LM width).
@@ -144,9 +143,9 @@ class SoftTokenAdapter(nn.Module):
 
     def _best(self, hidden: Tensor, directions: Tensor, top: int) -> tuple[Tensor, Tensor]:
         """Of frames (n, hidden_size): the best tokens (n, top), and whether the blank is better (n,)."""
-        logits = self.logits(hidden, directions)
-        values, tokens = logits[:, :-1].topk(top)
-        return tokens, logits[:, -1] > values[:, 0]
+        scores, blank = self.scores(hidden, directions)
+        values, tokens = scores.topk(top)
+        return tokens, blank[:, 0] > values[:, 0]
 
     @torch.no_grad()
     def spell(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[int]]:
@@ -166,7 +165,8 @@ class SoftTokenAdapter(nn.Module):
         flat = torch.tensor([t for target in targets for t in target], device=states.device)
         vocabulary, index = torch.cat([flat, negatives.to(flat.device)]).unique(return_inverse=True)
         frames = stacked_lengths(lengths, self.stride)
-        log_probs = self.logits(self.hidden(states, lengths), self.directions(embeddings, vocabulary)).log_softmax(-1)
+        scores = self.scores(self.hidden(states, lengths), self.directions(embeddings, vocabulary))
+        log_probs = torch.cat([part.float() for part in scores], dim=-1).log_softmax(-1)
         sizes = torch.tensor([len(t) for t in targets], device=states.device)
         loss = F.ctc_loss(
             log_probs.transpose(0, 1), index[: len(flat)], frames, sizes,
