@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from flows.ablate.arms import Experiment
 from flows.ablate.results import STAGES, Row
+from stages.common.files import read_json
 from stages.common.params import Register
-from stages.common.paths import REPORTS
-from stages.register.runs import flatten, log_curve, log_metrics, log_params
+from stages.common.paths import REPORTS, SYSTEM
+from stages.register.runs import curves, flatten, log_curve, log_metrics, log_params, log_system
+from stages.register.samples import log_samples
 from stages.register.tracking import connect, experiment_id
 
 if TYPE_CHECKING:
@@ -32,10 +34,14 @@ def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) 
     log_params(client, run_id, {"arm": experiment.arm, "seed": experiment.seed, **experiment.overrides})
     log_metrics(client, run_id, dict(flatten({name: value for name, value in row.items() if name not in NOT_METRICS})), now)
     for stage in STAGES:
-        client.log_artifact(run_id, str(folder / REPORTS / f"{stage}.json"), "reports")
-        curve = folder / REPORTS / "plots" / f"{stage}.csv"
-        if curve.exists():
-            log_curve(client, run_id, curve, now, prefix=stage)
+        report = folder / REPORTS / f"{stage}.json"
+        client.log_artifact(run_id, str(report), "reports")
+        log_metrics(client, run_id, {f"{stage}.{name}": value for name, value in flatten(read_json(report))}, now)
+        if (folder / SYSTEM / f"{stage}.json").exists():  # not where the stage came from the cache
+            log_system(client, run_id, read_json(folder / SYSTEM / f"{stage}.json"), now, f"system/{stage}")
+        for path in curves(folder / REPORTS / "plots", stage):
+            log_curve(client, run_id, path, now, prefix=path.stem)
+    log_samples(client, run_id, register.audio_samples, experiment.seed, folder)
     client.set_terminated(run_id, "FINISHED")
     return run_id
 

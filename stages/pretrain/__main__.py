@@ -8,12 +8,18 @@ from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
 from stages.common.training.batches import example, packed_phase
-from stages.common.training.heldout import continuation, text_loss, transcript_loss
+from stages.common.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import made_whole, new_model, save_model, warmed_up
 from stages.common.training.processes import join, main_first, rank, run_training_stage
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
+
+GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
+
+
+def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
+    return {"gap_closed": measured["gap_closed"], **measured["continuation"]}
 
 
 def main(params: Params) -> dict[str, Any]:
@@ -37,7 +43,10 @@ def main(params: Params) -> dict[str, Any]:
     states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
     before = text_loss(model, processor, heldout, states, p.precision)
     examples = [example(processor, row["parts"], end=row["kind"] == "transcribe") for row in sequences]
-    outcome = train(model, packed_phase("pretrain", p, model, examples, states), work)
+    phase = packed_phase("pretrain", p, model, examples, states)
+    phase.watch_steps = p.gap_steps
+    phase.watch = lambda: gap_row(continuation(model, processor, heldout, states, p.precision))
+    outcome = train(model, phase, work)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed)[0])
     if rank() > 0:
         return {}  # the main process measures and writes
@@ -47,6 +56,7 @@ def main(params: Params) -> dict[str, Any]:
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)
+    write_curve(REPORTS / "plots" / "pretrain-gap.csv", [*outcome.watched, {"step": p.steps, **gap_row(measured)}], GAP)
     return {
         **outcome.summary(),
         "clips": len(clips),

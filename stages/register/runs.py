@@ -61,8 +61,8 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Par
         log_metrics(client, run_id, dict(flatten(report)), end)
         client.log_artifact(run_id, str(REPORTS / f"{name}.json"))
         log_system(client, run_id, system, start)
-        if (PLOTS / f"{name}.csv").exists():
-            log_curve(client, run_id, PLOTS / f"{name}.csv", end)
+        for path in curves(PLOTS, name):
+            log_curve(client, run_id, path, end, prefix=path.stem.removeprefix(f"{name}-") if path.stem != name else "curve")
         client.set_terminated(run_id, "FINISHED", end)
 
 
@@ -80,20 +80,22 @@ def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], tim
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
-def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], start: int) -> None:
-    """Samples every 2 s as MLflow's system metrics. start: ms since the epoch."""
-    names = {"rss_mb": "system/memory_rss_megabytes", "cpu_percent": "system/cpu_utilization_percentage"}
-    _log(
-        client,
-        run_id,
-        [
-            (names.get(key, f"system/{key}"), value, start + int(1000 * row["seconds"]), step)
-            for step, row in enumerate(system.get("samples", []))
-            for key, value in row.items()
-            if key != "seconds"
-        ],
-    )
-    _log(client, run_id, [(f"system/{k}", v, start, 0) for k, v in system.items() if k != "samples"])
+def log_system(
+    client: "MlflowClient", run_id: str, system: dict[str, Any], start: int, prefix: str = "system"
+) -> None:
+    """Samples every 2 s, by MLflow's names of system metrics, and the totals. start: ms since the epoch."""
+    names = {"rss_mb": "memory_rss_megabytes", "cpu_percent": "cpu_utilization_percentage"}
+    rows = [
+        (f"{prefix}/{names.get(key, key)}", value, start + int(1000 * row["seconds"]), step)
+        for step, row in enumerate(system.get("samples", [])) for key, value in row.items() if key != "seconds"
+    ]  # fmt: skip
+    totals = [(f"{prefix}/{key}", value, start, 0) for key, value in system.items() if key != "samples"]
+    _log(client, run_id, rows + totals)
+
+
+def curves(plots: Path, stage: str) -> list[Path]:
+    """STAGE.csv and STAGE-*.csv."""
+    return [path for path in sorted(plots.glob(f"{stage}*.csv")) if path.stem == stage or path.stem.startswith(f"{stage}-")]
 
 
 def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, prefix: str = "curve") -> None:

@@ -25,19 +25,22 @@ def choose(items: list[dict], count: int, seed: int) -> list[dict]:
     return sorted((row for row in drawn if row["item_id"] in chosen), key=lambda row: row["item_id"])
 
 
-def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int) -> None:
-    """audio/ITEM.flac, and audio.json: a table of the items with their text and the model's answer."""
-    rows = choose(read_table(BENCHMARK / "items.parquet", ITEMS), count, seed)
+def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int, root: Path = Path()) -> None:
+    """audio/ITEM.flac, and audio.json: a table of the items with their text and the answer. root: the folder of dvc.yaml."""
+    if not count:
+        return
+    heard = {r["item_id"]: r["response"] for r in read_jsonl(root / RESPONSES_FILE) if r["form"] == "heard"}
+    items = read_table(root / BENCHMARK / "items.parquet", ITEMS)
+    rows = choose([row for row in items if row["item_id"] in heard], count, seed)
     if not rows:
         return
-    heard = {r["item_id"]: r["response"] for r in read_jsonl(RESPONSES_FILE) if r["form"] == "heard"}
     table: dict[str, list] = {name: [] for name in ("item_id", "variant", "voice", "file", "prompt", "answer")}
     with tempfile.TemporaryDirectory() as folder:
         for row in rows:
             name = "".join(c if c.isalnum() or c in "-_." else "_" for c in row["item_id"]) + ".flac"
-            (Path(folder) / name).write_bytes(read_clip_bytes(BENCHMARK, row))
+            (Path(folder) / name).write_bytes(read_clip_bytes(root / BENCHMARK, row))
             client.log_artifact(run_id, str(Path(folder) / name), "audio")
-            shown = row | {"file": f"audio/{name}", "answer": heard.get(row["item_id"])}
+            shown = row | {"file": f"audio/{name}", "answer": heard[row["item_id"]]}
             for column, values in table.items():
                 values.append(shown[column])
     client.log_table(run_id, table, "audio.json")

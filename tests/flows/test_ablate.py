@@ -136,6 +136,7 @@ def project(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pr
         (folder / name / "README").write_text(name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["corpus"]["sources"] = [{"name": "own", "kind": "local", "path": "texts/*.txt"}]
+    params["register"]["audio_samples"] = 0
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     for name, text in (("dvc.yaml", GRAPH), ("toy.py", STAGES), ("arms.yaml", ARMS), (".gitignore", "/texts/\n")):
         (folder / name).write_text(text)

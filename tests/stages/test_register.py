@@ -56,6 +56,7 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     write_json(root / "reports/system/pretrain.json", {"wall_seconds": 6.0, "peak_rss_mb": 102.0, "samples": samples})
     (root / "reports/plots").mkdir()
     (root / "reports/plots/pretrain.csv").write_text("step,loss,phase,gap\n1,5.0,warmup,\n2,3.0,main,0.1\n3,2.5,main,0.2\n")
+    (root / "reports/plots/pretrain-gap.csv").write_text("step,gap_closed\n0,0.1\n3,0.4\n")
     found = {"table": "clean", "expectation": "expect_table_row_count_to_be_between", "passed": True, "limit": {"min": 1}}
     write_json(root / "reports/gates/corpus.json", {"stage": "corpus", "passed": True, "rows": 9, "expectations": [found]})
     outs = [{"path": "data/pretrain", "md5": "0123456789abcdef0123456789abcdef.dir"}]
@@ -117,13 +118,14 @@ def test_every_stage_with_a_report_has_a_nested_run(here):
     curve = client().get_metric_history(pretrain.info.run_id, "curve/loss")
     assert [(m.step, m.value) for m in curve] == [(1, 5.0), (2, 3.0), (3, 2.5)]
     assert [m.step for m in client().get_metric_history(pretrain.info.run_id, "curve/gap")] == [2, 3]
+    gap = client().get_metric_history(pretrain.info.run_id, "gap/gap_closed")
+    assert [(m.step, m.value) for m in gap] == [(0, 0.1), (3, 0.4)]
     memory = client().get_metric_history(pretrain.info.run_id, "system/memory_rss_megabytes")
     assert [m.value for m in memory] == [100.0, 101.0, 102.0] and memory[1].timestamp - memory[0].timestamp == 2000
     assert pretrain.info.end_time - pretrain.info.start_time == 6000
     assert {f.path for f in client().list_artifacts(pretrain.info.run_id, "plots")} == {
-        "plots/pretrain.csv",
-        "plots/pretrain.png",
-    }
+        "plots/pretrain.csv", "plots/pretrain.png", "plots/pretrain-gap.csv", "plots/pretrain-gap.png",
+    }  # fmt: skip
 
 
 def test_the_run_keeps_verdicts_gates_samples_and_files(here, tmp_path):

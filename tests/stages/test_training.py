@@ -109,13 +109,15 @@ def make_phase(model, processor, steps, lm="full"):
 
 
 def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypatch):
-    """Stopped after step 6 (resume point at 4) and begun again in new objects: every later loss is bit-equal."""
+    """Stopped after step 6 (resume point at 4) and begun again in new objects: every later loss is bit-equal, and so is what was
+    watched. Watching changes nothing."""
     processor = InserterProcessor.from_pretrained(tiny_model)
     monkeypatch.chdir(tmp_path)
 
-    def run(key, stop=None):
+    def run(key, stop=None, watch_steps=3):
         model = InserterForConditionalGeneration.from_pretrained(tiny_model)
         phase = make_phase(model, processor, 10)
+        phase.watch_steps, phase.watch = watch_steps, lambda: {"weight": model.eval().adapter.query.weight.sum().item()}
         whole = phase.loss
 
         def loss(step, rank, world):
@@ -124,14 +126,15 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypat
             return whole(step, rank, world)
 
         phase.loss = loss
-        return train(model, phase, WorkFolder("test", key)).curve
+        return train(model, phase, WorkFolder("test", key))
 
     undisturbed = run("a")
     with pytest.raises(KeyboardInterrupt):
         run("b", stop=6)
     resumed = run("b")
-    assert [row["step"] for row in resumed] == list(range(10))
-    assert resumed == undisturbed
+    assert [row["step"] for row in resumed.curve] == list(range(10))
+    assert resumed.curve == undisturbed.curve == run("c", watch_steps=0).curve
+    assert [row["step"] for row in resumed.watched] == [0, 3, 6, 9] and resumed.watched == undisturbed.watched
 
 
 def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tiny_model, tmp_path, monkeypatch, capfd):

@@ -62,14 +62,15 @@ class Warmup(Section):
 
 class Pretrain(Section):
     """steps 0: no pre-training. batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between
-    two resume points, of which the last keep_checkpoints are kept."""
+    two resume points, of which the last keep_checkpoints are kept. gap_steps: between two measurements of the gap on held-out
+    contexts, in one process; 0: none but the last."""
 
     seed: Seed
     steps: Steps
     batch_positions: Positive
     trainable: Trainable
     optimizer: Optimizer
-    ctc_weight: Annotated[float, Field(ge=0)]
+    gap_steps: Steps
     precision: Literal["bf16", "fp32"]
     checkpoint_steps: Positive
     keep_checkpoints: Positive

@@ -4,7 +4,7 @@ the curve."""
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ COLUMNS = ("step", "loss", "positions", "tokens", "lr", "gradient_norm")
 @dataclass
 class Phase:
     """One run of the loop. loss(step, rank, world) -> (summed loss of this process's share, tokens of the whole step,
-    positions of this share): the gradient is that of the mean over the step, whatever the number of processes."""
+    positions of this share): the gradient is that of the mean over the step, whatever the number of processes.
+
+    watch: figures of the model as it is, asked for before the first step and after every `watch_steps`; not over many processes,
+    whose model is in pieces."""
 
     name: str
     seed: int  # of what is random in the model (dropout); the order of the data is in `loss`
@@ -42,13 +45,20 @@ class Phase:
     precision: str
     checkpoint_steps: int
     keep_checkpoints: int
+    watch_steps: int = 0
+    watch: Callable[[], dict[str, Any]] | None = None
 
 
 @dataclass
 class Outcome:
     curve: list[dict[str, float]] = field(default_factory=list)
     skipped: int = 0
+    watched: list[dict[str, Any]] = field(default_factory=list)
     speed: float | None = None  # positions a second of the steps done in this process
+
+    def record(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {"curve": self.curve, "skipped": self.skipped, "watched": self.watched}
 
     def summary(self) -> dict[str, Any]:
         """First and last loss as means of up to ten steps (None where there was no step), and the totals."""
@@ -88,20 +98,23 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
     shard(share, accelerator.device.type)
     optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay, fused=True)
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
-    record = checkpoints.load(share, optimizer) or {"step": 0, "curve": [], "skipped": 0}
-    first, outcome = record["step"], Outcome(record["curve"], record["skipped"])
+    record = checkpoints.load(share, optimizer) or {"step": 0, **Outcome().record()}
+    first, outcome = record["step"], Outcome(**{name: record[name] for name in Outcome().record()})
     if first:
         accelerator.print(f"{phase.name}: going on from step {first}")
-    model.train()
-    start, done = time.monotonic(), 0
+    else:
+        _watch(phase, outcome, 0)
+    spent, done = 0.0, 0
     bar = tqdm(range(first, phase.steps), initial=first, total=phase.steps, desc=phase.name, unit="step", disable=rank() > 0)
     for step in bar:
+        model.train()
         torch.manual_seed(derive(phase.seed, phase.name, step, rank()))
+        start = time.monotonic()
         row = _step(accelerator, share, optimizer, phase, step)
         if row:
             outcome.curve.append(row)
-            done += int(row["positions"])
-            bar.set_postfix(loss=f"{row['loss']:.3f}", positions_s=f"{done / (time.monotonic() - start):.0f}")
+            spent, done = spent + time.monotonic() - start, done + int(row["positions"])
+            bar.set_postfix(loss=f"{row['loss']:.3f}", positions_s=f"{done / spent:.0f}")
         else:
             outcome.skipped += 1
             if outcome.skipped > LIMIT_NOT_FINITE:
@@ -109,12 +122,19 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
                     f"{phase.name}: the loss was not finite in {outcome.skipped} steps, the last of them {step}",
                     "Lower the learning rates or train in fp32",
                 )
+        _watch(phase, outcome, step + 1)
         if (step + 1) % phase.checkpoint_steps == 0 and step + 1 < phase.steps:
-            checkpoints.save(step + 1, share, optimizer, {"curve": outcome.curve, "skipped": outcome.skipped})
-    outcome.speed = done / (time.monotonic() - start) if done else None
+            checkpoints.save(step + 1, share, optimizer, outcome.record())
+    outcome.speed = done / spent if done else None
     optimizer.zero_grad()
     accelerator.free_memory()
     return outcome
+
+
+def _watch(phase: Phase, outcome: Outcome, step: int) -> None:
+    """After the last step the stage itself measures."""
+    if phase.watch and phase.watch_steps and step % phase.watch_steps == 0 and step < phase.steps and world() == 1:
+        outcome.watched.append({"step": step, **phase.watch()})
 
 
 def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Phase, step: int) -> dict[str, float] | None:
@@ -145,11 +165,11 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
     }  # fmt: skip
 
 
-def write_curve(path: Path, curve: list[dict[str, float]]) -> None:
+def write_curve(path: Path, curve: list[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> None:
     """The curve as CSV for `dvc plots` and MLflow."""
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(curve)
 
