@@ -102,6 +102,6 @@ def test_an_arm_s_run_has_its_curves_gap_memory_and_clips_with_answers(project: 
     assert where
     (run,) = client.search_runs([where.experiment_id], "tags.arm = 'asr'")
     assert len(client.get_metric_history(run.info.run_id, "pretrain/loss")) == 30
-    assert [m.step for m in client.get_metric_history(run.info.run_id, "pretrain-gap/gap_closed")] == [*range(0, 30, 4), 30]
+    assert [m.step for m in client.get_metric_history(run.info.run_id, "pretrain-gap/heard_own")] == [*range(0, 30, 4), 30]
     assert run.data.metrics["system/pretrain/positions_a_second"] > 0 and run.data.metrics["system/pretrain/peak_rss_mb"] > 0
     assert [file.path for file in client.list_artifacts(run.info.run_id, "audio")]
