@@ -46,7 +46,7 @@ def lm_eval_ifeval() -> Callable[[dict[str, Any], list[str]], dict[str, Any]]:
     if spec is None or spec.origin is None:
         raise InserterError(
             "lm-eval is not installed",
-            "Run `make bench` where packages can be had, or pip install --no-deps -r bench.lock",
+            "Run `make test` or `make bench` where packages can be had, or pip install --no-deps -r bench.lock",
         )
     import nltk
 

@@ -1,6 +1,5 @@
 """The harness of side-by-side measurements, and what scoring is measured on."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -83,7 +82,6 @@ def test_the_records_are_varied_and_the_same_each_time() -> None:
     assert sum(row["loose"] != row["strict"] for row in rows) > 20
 
 
-@pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="lm-eval is installed by `make bench`")
 def test_both_sides_do_the_same_work() -> None:
     """The rules differ in details (postscripts, forbidden words), and their language detection is not seeded."""
     process_results = lm_eval_ifeval()

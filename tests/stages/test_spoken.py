@@ -86,6 +86,8 @@ def test_other_languages_keep_their_words_and_read_numbers_where_they_can() -> N
     assert spoken_form("C’est le 21 août…", "fr") == "C'est le vingt et un août"
     assert spoken_form("सन् १२ 😀", "xx") == "सन् 12"
     assert spoken_form("1" * 40, "am"), "no number is too long to come back from"
+    assert len(spoken_form("1234567", "am").split()) == 7, "nor in any language that num2words does not come back in"
+    assert spoken_form("12240178.0 8.4233", "hu"), "what num2words fails at stops nothing"
 
 
 LETTERS = " .,;:?!'-"

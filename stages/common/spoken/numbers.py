@@ -7,6 +7,8 @@ from num2words import num2words
 
 from stages.common.spoken.words import CURRENCY, MONARCHS, MONTH_OF, MONTHS, SCALES, UNITS
 
+LONGEST = {"am": 3}  # digits; in Amharic num2words fails at most numbers from 1,234 and never comes back from 1,234,567
+
 
 @lru_cache(maxsize=50_000)
 def words(value: int, kind: str = "cardinal") -> str:
@@ -16,12 +18,14 @@ def words(value: int, kind: str = "cardinal") -> str:
 
 def in_language(number: str, language: str) -> str | None:
     """A number (digits, at most one point) in words; digit by digit when it is long; None where num2words does not know it."""
-    if len(number.partition(".")[0]) > 9:  # of ten digits and more some of num2words' languages never come back (Amharic: of 11)
+    if len(number.partition(".")[0]) > LONGEST.get(language, 9):
         read = [in_language(digit, language) for digit in number if digit.isdecimal()]
         return None if None in read else " ".join(filter(None, read))
     try:
         return str(num2words(float(number) if "." in number else int(number), lang=language))
-    except (NotImplementedError, ArithmeticError, LookupError, TypeError, ValueError):  # each of its languages raises another
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+        # Seen with 0.5.14 in 57 languages: no such language (RuntimeError), Hungarian fractions of four digits and more (KeyError),
+        # 12240178.0 in Hungarian (RecursionError). A number that cannot be read stays as it is written.
         return None
 
 
