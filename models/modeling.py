@@ -11,6 +11,7 @@ from models.adapter import PoolingAdapter, SoftTokenAdapter
 from models.attention import PACKED
 from models.configuration import InserterConfig
 from models.encoder import SpeechEncoder, encoded_lengths
+from models.loss import cross_entropy
 
 IGNORE = -100
 Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), the LM positions of each clip
@@ -159,7 +160,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels = torch.where(first, IGNORE, labels)  # the first token of a sequence has nothing before it
         targets = (labels != IGNORE).nonzero().flatten()
         logits = self.language_model(**packed, use_cache=False, logits_to_keep=targets - 1).logits[0]
-        losses = nn.functional.cross_entropy(logits.float(), labels[targets], reduction="none")
+        losses = cross_entropy(logits, labels[targets])
         return losses, first.cumsum(0)[targets] - 1
 
     def _inputs(
@@ -171,10 +172,12 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """A padded batch after splicing: embeddings, attention mask, and the source of each row's positions."""
         rows, sources, used = [], [], 0
-        for i, ids in enumerate(input_ids):
-            ids = ids[attention_mask[i].bool()] if attention_mask is not None else ids
+        texts = self.get_input_embeddings()(input_ids)
+        for i, (ids, text) in enumerate(zip(input_ids, texts, strict=True)):
+            if attention_mask is not None:
+                ids, text = ids[attention_mask[i].bool()], text[attention_mask[i].bool()]
             count = int((ids == self.config.audio_token_id).sum())
-            row, source = self.splice(ids, self.get_input_embeddings()(ids), speech[used : used + count])
+            row, source = self.splice(ids, text, speech[used : used + count])
             rows.append(row)
             sources.append(source)
             used += count

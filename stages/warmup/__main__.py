@@ -4,12 +4,13 @@ A stage of its own, so that experiments on what comes after it share its result.
 """
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 from safetensors.torch import save_file
 from torch import Tensor
 
 from models import InserterForConditionalGeneration, InserterProcessor
+from models.adapter import SoftTokenAdapter
 from stages.common.errors import InserterError
 from stages.common.files import read_table
 from stages.common.params import Params
@@ -25,6 +26,7 @@ from stages.common.work import WorkFolder, code
 from stages.warmup.ctc import phase, targets, token_error
 
 Rows = list[dict[str, Any]]
+CLIPS = 256  # whose states say how to standardise: about half an hour
 
 
 def learn(
@@ -53,6 +55,7 @@ def main(params: Params) -> dict[str, Any]:
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
     if w.adapter.kind == "soft_token":
         states = encode_clips(model, processor, clips, DATA / "synthesize", w.precision)
+        cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
         if w.steps:
             outcome, learnt = learn(w, model, processor, states, taught, work)
             model.adapter.load_state_dict(learnt)

@@ -21,6 +21,8 @@ def build(tiny_lm, tiny_encoder, adapter):
         str(tiny_lm), str(tiny_encoder), processor.tokens, adapter=adapter, adapter_hidden_size=32,
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
+    if adapter == "soft_token":
+        model.adapter.standardise([torch.randn(60, 32) * 3 + 1])
     return model.eval(), processor
 
 
@@ -127,6 +129,15 @@ def test_saved_and_loaded_it_answers_the_same(parts, tmp_path):
     prompts = [Prompt(audio=WAVE), Prompt(text="Name a fruit."), Prompt("Repeat it.", WAVE)]
     first = generate_answers(model, processor, prompts, 8, 3, "fp32")
     assert first == generate_answers(again, InserterProcessor.from_pretrained(tmp_path), prompts, 8, 3, "fp32")
+
+
+def test_a_model_saved_before_states_were_standardised_takes_them_as_they_are(tiny_lm, tiny_encoder, tmp_path):
+    model, _ = build(tiny_lm, tiny_encoder, "soft_token")
+    weights = {name: value for name, value in model.state_dict().items() if name not in ("adapter.mean", "adapter.spread")}
+    model.save_pretrained(tmp_path, state_dict=weights)
+    again = AutoModel.from_pretrained(tmp_path)
+    assert torch.equal(again.adapter.mean, torch.zeros(32)) and torch.equal(again.adapter.spread, torch.ones(32))
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in weights.items())
 
 
 def test_batched_answers_equal_single_ones(parts):

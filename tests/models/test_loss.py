@@ -1,0 +1,31 @@
+"""The loss over a large vocabulary is that of torch, value and gradient."""
+
+import pytest
+import torch
+
+from models.loss import ROWS, cross_entropy
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 4e-3)])
+def test_loss_and_gradient_are_torchs(dtype, tolerance):
+    torch.manual_seed(0)
+    hidden = torch.randn(ROWS + 5, 16)
+    head = torch.randn(16, 300)
+    targets, weights = torch.randint(0, 300, (len(hidden),)), torch.rand(len(hidden))
+    results = []
+    for loss in (cross_entropy, lambda logits, t: torch.nn.functional.cross_entropy(logits.float(), t, reduction="none")):
+        given = hidden.clone().requires_grad_()
+        losses = loss((given @ head).to(dtype), targets)
+        (losses * weights).sum().backward()
+        results.append((losses.detach(), given.grad))
+    (ours, our_gradient), (reference, gradient) = results
+    assert ours.dtype == torch.float32 and torch.allclose(ours, reference, atol=1e-5)
+    assert (our_gradient - gradient).abs().max() <= tolerance * gradient.abs().max()
+
+
+def test_a_second_backward_pass_is_refused():
+    logits = torch.randn(3, 7, requires_grad=True)
+    losses = cross_entropy(logits * 2, torch.tensor([0, 1, 2]))
+    losses.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        losses.sum().backward()
