@@ -16,21 +16,22 @@ class _CrossEntropy(torch.autograd.Function):
             exact = row.float()
             total = exact.logsumexp(dim=-1, keepdim=True)
             losses.append(total - exact.gather(1, target[:, None]))
-            row.copy_((exact - total).exp_())
-        ctx.save_for_backward(logits, targets)
+            gradient = (exact - total).exp_()
+            gradient[torch.arange(len(target), device=target.device), target] -= 1  # before it is rounded: in bf16 0.999 is 1
+            row.copy_(gradient)
+        ctx.save_for_backward(logits)
         return torch.cat(losses)[:, 0]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        probabilities, targets = ctx.saved_tensors
-        probabilities[torch.arange(len(targets), device=targets.device), targets] -= 1
-        return probabilities.mul_(gradients[0][:, None].to(probabilities.dtype)), None
+        (gradient,) = ctx.saved_tensors
+        return gradient.mul_(gradients[0][:, None].to(gradient.dtype)), None
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Losses (n,) in fp32 of the tokens `targets` (n,) from `logits` (n, vocabulary), which are used up.
 
-    As `torch.nn.functional.cross_entropy`, without its copies: in turn logits, probabilities and the gradient are the one tensor.
+    As `torch.nn.functional.cross_entropy`, without its copies: logits and then their gradient are the one tensor.
     Of 561 tokens and 49 k classes in bf16 head and loss take 450 ms forward and back instead of 550, and 220 MB less. One backward
     pass, no second derivative.
     """

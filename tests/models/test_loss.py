@@ -23,6 +23,14 @@ def test_loss_and_gradient_are_torchs(dtype, tolerance):
     assert (our_gradient - gradient).abs().max() <= tolerance * gradient.abs().max()
 
 
+def test_the_gradient_of_a_token_that_is_nearly_certain_is_not_rounded_away():
+    logits = torch.tensor([[9.0, 0.0, 1.0]], dtype=torch.bfloat16)
+    given = logits.clone().requires_grad_()
+    cross_entropy(given * 1, torch.tensor([0])).sum().backward()
+    expected = logits.float().softmax(-1) - torch.tensor([1.0, 0.0, 0.0])
+    assert torch.allclose(given.grad.float(), expected, rtol=0.01, atol=0)
+
+
 def test_a_second_backward_pass_is_refused():
     logits = torch.randn(3, 7, requires_grad=True)
     losses = cross_entropy(logits * 2, torch.tensor([0, 1, 2]))
