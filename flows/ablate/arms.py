@@ -24,8 +24,11 @@ class Arm(Section):
 
 
 class Group(Section):
+    """compared: the arm that every other is subtracted from; without one, the first."""
+
     about: str
     arms: dict[str, Arm]
+    compared: str | None = None
 
 
 class Arms(Section):

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import steps
 from flows.ablate import copies
 from flows.ablate.arms import Experiment, overlaid, read_arms, select
-from flows.ablate.results import new, record, result
+from flows.ablate.results import followed, new, record, result
 from flows.ablate.tracking import log_run
 from flows.summary import duration
 from stages.common.params import load
@@ -42,7 +42,7 @@ def run_experiment(place: str, experiment: Experiment, params: dict[str, Any], k
     steps.dvc(experiment.name, ["exp", "save", "--force", "--name", experiment.name, LAST], log.info, folder, extra)
     row = result(experiment, key, folder, revision)
     log_run(load().register_, experiment, row, folder)
-    record(row)
+    record(row, followed(experiment, folder))
     if not experiment.keep:
         copies.remove(experiment.name)
     done = duration(time.monotonic() - start)

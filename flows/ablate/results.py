@@ -1,17 +1,23 @@
-"""docs/results.json: one object an experiment, taken from the reports of its working copy. What was not measured is null."""
+"""docs/results.json: one object an experiment, taken from the reports of its working copy. What was not measured is null.
 
+Beside it docs/prompts.jsonl: what each followed of each prompt.
+"""
+
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from flows.ablate import copies
 from flows.ablate.arms import Experiment
 from stages.common.errors import InserterError
-from stages.common.files import fingerprint, read_json, read_jsonl, write_json
+from stages.common.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
 from stages.common.params import checked, laid_over
 from stages.common.paths import DATA, REPORTS
-from stages.evaluate.scores import share_by_prompt
+from stages.evaluate.scores import followed_by_prompt, share_by_prompt
 
-RESULTS = Path("docs/results.json")
+RESULTS, PROMPTS = Path("docs/results.json"), Path("docs/prompts.jsonl")
+IDENTITY = ("group", "arm", "seed")
+FORMS = ("heard", "read")
 STAGES = ("warmup", "pretrain", "sft", "evaluate")
 Row = dict[str, Any]
 
@@ -36,25 +42,32 @@ def recorded(experiment: Experiment, key: str) -> bool:
     return any(_same(row, experiment) and row["key"] == key for row in read_results())
 
 
-def record(row: Row) -> None:
-    """Add `row` in the place of what the same arm and seed had before."""
-    others = [old for old in read_results() if any(old[name] != row[name] for name in ("group", "arm", "seed"))]
-    write_json(RESULTS, sorted([*others, row], key=lambda r: (r["group"], r["arm"], r["seed"])))
+def read_prompts(path: Path = PROMPTS) -> list[Row]:
+    """IDENTITY, and by form {prompt: [instructions followed, asked]}."""
+    return list(read_jsonl(path)) if path.exists() else []
+
+
+def record(row: Row, prompts: Row) -> None:
+    """Add both in the place of what the same arm and seed had before. `row` comes last: it is what says that it is recorded."""
+    write_jsonl(PROMPTS, _added(read_prompts(), prompts))
+    write_json(RESULTS, _added(read_results(), row))
+
+
+def _added(rows: list[Row], row: Row) -> list[Row]:
+    others = [old for old in rows if any(old[name] != row[name] for name in IDENTITY)]
+    return sorted([*others, row], key=lambda r: [r[name] for name in IDENTITY])
 
 
 def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row:
     """What the reports below `folder` say. Raises InserterError when one is missing."""
     found = {name: read_json(folder / REPORTS / f"{name}.json") for name in STAGES}
     warmup, pretrain, evaluate = found["warmup"], found["pretrain"], found["evaluate"]
-    language, closed = _closed(evaluate["speechinstructbench"]["closed"])
+    closed = evaluate["speechinstructbench"]["closed"]
+    closed = closed[_language(closed)]
     variants = {
         variant: {form: scores["mean"]["instruction"] for form, scores in forms.items()} for variant, forms in closed.items()
     }
     standard = variants.get("standard", {})
-    answers = [
-        row for row in read_jsonl(folder / DATA / "evaluate" / "responses.jsonl")
-        if row["task"] == "closed" and row["lang"] == language
-    ]
     unseen = evaluate["voices"]["unseen"]
     return {
         "group": experiment.group, "arm": experiment.arm, "seed": experiment.seed, "key": key, "commit": revision,
@@ -62,31 +75,44 @@ def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row
         "gap_closed": evaluate["gap_closed"], "gap_closed_interval": evaluate["gap_closed_interval"],
         "unseen_gap": unseen["gap_closed"] if unseen else None,
         "heard": standard.get("heard"), "read": standard.get("read"), "variants": variants,
-        **_intervals(closed.get("standard", {})), **_spoken(answers),
+        **_intervals(closed.get("standard", {})), **_spoken(folder),
         "text_nll_drift": evaluate["text_nll"] / pretrain["text_nll"]["before"] - 1,
         "transcript_nll": pretrain["transcript_nll"], "token_error": warmup["heldout_token_error"],
         "positions": pretrain["positions"], "hours": warmup["hours"],
     }  # fmt: skip
 
 
-def _closed(closed: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The first language that was asked, and its closed-ended scores by variant and form."""
-    if not closed:
+def followed(experiment: Experiment, folder: Path) -> Row:
+    """A row of PROMPTS, from the answers below `folder`."""
+    by_form = {form: followed_by_prompt(answers) for form, answers in _answers(folder).items()}
+    return {name: getattr(experiment, name) for name in IDENTITY} | by_form
+
+
+def _answers(folder: Path) -> dict[str, list[Row]]:
+    """By form, the closed-ended answers in one language to all that is spoken; read, too, a prompt counts in each such variant."""
+    rows = [row for row in read_jsonl(folder / DATA / "evaluate" / "responses.jsonl") if row["task"] == "closed"]
+    language = _language({row["lang"] for row in rows})
+    spoken = [row for row in rows if row["lang"] == language and row["voice"]]
+    return {form: [row for row in spoken if row["form"] == form] for form in FORMS}
+
+
+def _language(asked: Collection[str]) -> str:
+    """The one that arms are compared in."""
+    if not asked:
         raise InserterError("reports/evaluate.json has no closed-ended score", "Look at evaluate.languages and evaluate.items")
-    language = "en" if "en" in closed else next(iter(closed))
-    return language, closed[language]
+    return "en" if "en" in asked else min(asked)
 
 
 def _intervals(standard: dict[str, Any]) -> Row:
-    cells = {form: standard.get(form) for form in ("heard", "read")}
+    cells = {form: standard.get(form) for form in FORMS}
     return {f"{form}_interval": cell["interval"]["mean"]["instruction"] if cell else None for form, cell in cells.items()}
 
 
-def _spoken(answers: list[Row]) -> Row:
+def _spoken(folder: Path) -> Row:
     """Instructions followed over all variants together, heard and read, with intervals over prompts: a prompt is in each."""
     row: Row = {}
-    for form in ("heard", "read"):
-        share, interval = share_by_prompt([answer for answer in answers if answer["form"] == form and answer["voice"]])
+    for form, answers in _answers(folder).items():
+        share, interval = share_by_prompt(answers)
         row |= {f"{form}_all": share, f"{form}_all_interval": interval}
     return row
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.ablate import copies
 from flows.ablate.arms import ARMS, Experiment, overlaid, read_arms, select
-from flows.ablate.results import new, read_results
+from flows.ablate.results import new, read_prompts, read_results
 from flows.ablate.tables import PAGE, write_page
 from flows.run import INTERRUPTED, interruptible, quiet_prefect
 from stages.common.errors import InserterError
@@ -29,7 +29,7 @@ def show_new(groups: list[str], arm: str | None, seed: int | None, source: Path 
 
 
 def renew_tables(source: Path = ARMS) -> None:
-    write_page(read_results(), read_arms(source))
+    write_page(read_results(), read_prompts(), read_arms(source))
     say(f"{PAGE}: {len(read_results())} results")
 
 

@@ -1,4 +1,5 @@
-"""docs/RESULTS.md out of docs/results.json: a table a group, between markers, so that the prose around it stays."""
+"""docs/RESULTS.md out of docs/results.json and docs/prompts.jsonl: the tables of a group, between markers, so that the prose around
+them stays."""
 
 import re
 from collections.abc import Callable
@@ -9,11 +10,15 @@ from typing import Any
 from tabulate import tabulate
 
 from flows.ablate.arms import Arms
-from flows.ablate.results import Row
+from flows.ablate.paired import difference
+from flows.ablate.results import FORMS, Row
 from stages.common.files import atomic
 
 PAGE = Path("docs/RESULTS.md")
-TITLE = "# Results\n\nThe tables are made from `results.json` by `inserter ablate --tables`; what is outside their markers stays.\n"
+TITLE = """# Results
+
+The tables are made from `results.json` and `prompts.jsonl` by `inserter ablate --tables`; what is outside their markers stays.
+"""
 FEW = 3  # seeds from which a mean and a range are told
 
 
@@ -36,14 +41,15 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
 }
 
 
-def write_page(rows: list[Row], arms: Arms, page: Path = PAGE) -> None:
+def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAGE) -> None:
     """Renew the tables of `page`, or begin it. The same rows give the same bytes. A group without a row has no table."""
     text = page.read_text(encoding="utf-8") if page.exists() else TITLE
     order = [*arms.groups, *sorted({row["group"] for row in rows} - set(arms.groups))]
     for group in order:
         mine = [row for row in rows if row["group"] == group]
         if mine:
-            text = _placed(text, group, _section(mine, group, arms))
+            asked = [row for row in prompts if row["group"] == group]
+            text = _placed(text, group, _section(mine, group, arms) + _pairs(asked, group, arms))
     atomic(page, lambda path: path.write_text(text, encoding="utf-8"))
 
 
@@ -66,6 +72,30 @@ def _section(rows: list[Row], group: str, arms: Arms) -> str:
     table = tabulate(lines, ["arm", "seeds", *COLUMNS], tablefmt="github", disable_numparse=True)
     about = f"{arms.groups[group].about}.\n\n" if group in arms.groups else ""
     return f"{about}{table}\n\nMade by\n" + "\n".join(commands)
+
+
+def _pairs(prompts: list[Row], group: str, arms: Arms) -> str:
+    """One arm of the group less each other, over the same prompts; nothing where there are no two."""
+    known = list(arms.groups[group].arms) if group in arms.groups else []
+    found = {arm: mine for arm in known if (mine := [row for row in prompts if row["arm"] == arm])}
+    first = arms.groups[group].compared if known else None
+    first = first or next(iter(found), None)
+    if first not in found or len(found) < 2:
+        return ""
+    lines = [
+        [f"{first} − {arm}", *(_difference(found[first], found[arm], form, group, first, arm) for form in FORMS)]
+        for arm in found if arm != first
+    ]  # fmt: skip
+    table = tabulate(lines, ["difference in points", *(f"{form}, all variants" for form in FORMS)], tablefmt="github")
+    return f"\n\nThe same prompts answered by both, the mean of an arm's seeds, with 95 % intervals over the prompts:\n\n{table}"
+
+
+def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str:
+    found = difference([row[form] for row in one], [row[form] for row in other], form, *names)
+    if found is None:
+        return "–"
+    value, interval = found
+    return f"{100 * value:+.1f}" + (f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]" if interval else "")
 
 
 def _cell(rows: list[Row], field: str, shown: Callable[[Any], str]) -> str:

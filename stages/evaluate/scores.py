@@ -62,17 +62,22 @@ def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:
     return share_interval(counts[:, 0], counts[:, 1], *names)
 
 
-def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
-    """PAIRED over closed-ended rows of many variants together, and its 95 % interval. A prompt is resampled with all its variants:
-    they are no independent answers."""
+def followed_by_prompt(rows: list[Row]) -> dict[str, tuple[float, float]]:
+    """PAIRED over closed-ended rows of many variants together: {prompt: (followed, asked)}, by key."""
     of = measure(*PAIRED.split("-"))
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for row in rows:
         if row["strict"] is not None:
             counts[row["key"]] += of(row)
-    if not counts:
+    return {key: (float(counts[key][0]), float(counts[key][1])) for key in sorted(counts)}
+
+
+def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
+    """The share of `followed_by_prompt`, and its 95 % interval. A prompt is resampled with all its variants: they are no
+    independent answers."""
+    if not (counts := followed_by_prompt(rows)):
         return None, None
-    followed, asked = np.array([counts[key] for key in sorted(counts)]).T
+    followed, asked = np.array(list(counts.values())).T
     return float(followed.sum() / asked.sum()), share_interval(followed, asked, "by prompt")
 
 

@@ -175,6 +175,9 @@ def test_killed_after_the_first_arm_it_goes_on_with_the_second(project: Project)
     assert two["commit"] == project.git("rev-parse", "HEAD").strip()
     assert two["command"] == "inserter ablate main --arm two --seed 1"
     assert not list(project.folder.glob("experiments/*")), "what is recorded needs no working copy"
+    prompts = [json.loads(line) for line in (project.folder / "docs/prompts.jsonl").read_text().splitlines()]
+    assert [row["arm"] for row in prompts] == ["one", "two"], "what the second run recorded is added"
+    assert prompts[1]["heard"] == {"a": [1.0, 1.0], "b": [0.5, 1.0]} and prompts[1]["read"] == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
 
 
 def test_an_arm_is_a_dvc_experiment_and_a_run_of_mlflow(project: Project) -> None:
@@ -242,9 +245,28 @@ def test_a_wrong_parameter_is_one_line_before_anything_runs(project: Project) ->
 def test_three_seeds_are_a_mean_and_a_range(tmp_path: Path) -> None:
     row = dict.fromkeys(FIELDS, None) | {"group": "main", "arm": "asr", "commit": "c" * 40, "command": "inserter ablate main"}
     rows = [row | {"seed": seed, "gap_closed": gap} for seed, gap in ((3, 0.3), (1, 0.1), (2, -0.1))]
-    write_page(rows, read_arms(), tmp_path / "page.md")
+    write_page(rows, [], read_arms(), tmp_path / "page.md")
     (line,) = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| asr")]
     assert "0.100 (-0.100 to 0.300)" in line and "1, 2, 3" in line and "–" in line
+
+
+def test_arms_are_compared_prompt_by_prompt(tmp_path: Path) -> None:
+    """Every second prompt is followed by all; every sixth by one of InSerter's two seeds besides."""
+    row = dict.fromkeys(FIELDS, None) | {"group": "main", "commit": "c" * 40, "command": "inserter ablate main", "seed": 1}
+    easy = {f"{number}": [float(number % 2), 1.0] for number in range(0, 60)}
+    better = easy | {f"{number}": [1.0, 1.0] for number in range(0, 60, 6)}
+    spoken = [
+        {"group": "main", "arm": arm, "seed": seed, "heard": heard, "read": easy | {"once": [1.0, 1.0]} if arm == "asr" else easy}
+        for arm, seed, heard in (("asr", 1, easy), ("inserter", 1, better), ("inserter", 2, easy))
+    ]
+    rows = [row | {"arm": "asr"}, row | {"arm": "inserter"}]
+    write_page(rows, spoken, read_arms(), tmp_path / "page.md")
+    lines = (tmp_path / "page.md").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("| inserter − asr")]
+    heard, read = [cell.strip() for cell in line.split("|")[2:4]]
+    low, high = map(float, heard.removeprefix("+8.3 [").removesuffix("]").split(","))
+    assert heard.startswith("+8.3 [") and 0 < low < 8.3 < high, "ten of 60 by one of two seeds"
+    assert read == "+0.0 [+0.0, +0.0]", "what one arm alone was asked does not count"
 
 
 def test_the_arms_of_the_project_are_parameters_that_load() -> None:

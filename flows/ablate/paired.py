@@ -1,0 +1,24 @@
+"""Arms compared prompt by prompt. Two models of one LM answer many prompts alike: their difference is surer than the intervals of
+both let think."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stages.common.statistics import share_interval
+
+Counts = dict[str, list[float]]  # by prompt: [instructions followed, asked], over all variants together
+
+
+def difference(one: Sequence[Counts], other: Sequence[Counts], *names: str) -> tuple[float, list[float] | None] | None:
+    """The share that `one` followed less that of `other`, each the mean of its seeds, and its 95 % interval over the prompts.
+
+    None where no prompt was asked of all. The randomness comes from `names`.
+    """
+    sides = (*one, *other)
+    keys = sorted(key for key in set.intersection(*map(set, sides)) if len({counts[key][1] for counts in sides}) == 1)
+    if not keys:
+        return None
+    means = [np.mean([[counts[key][0] for key in keys] for counts in side], axis=0) for side in (one, other)]
+    followed, asked = means[0] - means[1], np.array([one[0][key][1] for key in keys])
+    return float(followed.sum() / asked.sum()), share_interval(followed, asked, "arms", *names)
