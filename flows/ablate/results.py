@@ -13,6 +13,7 @@ from stages.common.errors import InserterError
 from stages.common.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
 from stages.common.params import checked, laid_over
 from stages.common.paths import DATA, REPORTS
+from stages.evaluate.chance import chance
 from stages.evaluate.scores import followed_by_prompt, share_by_prompt
 
 RESULTS, PROMPTS = Path("docs/results.json"), Path("docs/prompts.jsonl")
@@ -109,11 +110,13 @@ def _intervals(standard: dict[str, Any]) -> Row:
 
 
 def _spoken(folder: Path) -> Row:
-    """Instructions followed over all variants together, heard and read, with intervals over prompts: a prompt is in each."""
+    """Instructions followed over all variants together, heard and read, with intervals over prompts (a prompt is in each), and
+    what of it is chance."""
     row: Row = {}
     for form, answers in _answers(folder).items():
         share, interval = share_by_prompt(answers)
-        row |= {f"{form}_all": share, f"{form}_all_interval": interval}
+        dealt = chance(answers)
+        row |= {f"{form}_all": share, f"{form}_all_interval": interval, f"{form}_chance": dealt and dealt["mean-instruction"]}
     return row
 
 

@@ -8,6 +8,7 @@ FORMS = {  # in the order of the table
     "read": "the model reads the same words",
     "cascade": "our ASR, then the LM before training",
     "lm": "the LM before training reads the clean text",
+    "chance": "the answers to what was heard, each checked against other items",
 }
 MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
 

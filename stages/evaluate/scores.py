@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.common.statistics import share_interval, sign_flip_p
+from stages.evaluate.chance import chance
 from stages.evaluate.closed import aggregate, score_record
 
 Row = dict[str, Any]
@@ -32,11 +33,15 @@ def measure(score: str, level: str) -> Measure:
 def closed_table(rows: list[Row]) -> dict[str, Any]:
     """{lang: {variant: {form: cell}}} of closed-ended rows.
 
-    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts, n_instructions, n_dropped.
+    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts, n_instructions, n_dropped. The form "chance"
+    is what the answers to what was heard follow of other prompts (`chance`); it has no interval.
     """
     table: dict[str, Any] = {}
     for (lang, variant, form), group in _groups(rows):
-        table.setdefault(lang, {}).setdefault(variant, {})[form] = _cell(group, f"{lang} {variant} {form}")
+        forms = table.setdefault(lang, {}).setdefault(variant, {})
+        forms[form] = _cell(group, f"{lang} {variant} {form}")
+        if form == "heard" and (dealt := chance(group)):
+            forms["chance"] = forms[form] | _shares(dealt) | {"interval": None}
     return table
 
 
@@ -50,11 +55,15 @@ def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]
 def _cell(group: list[Row], name: str) -> dict[str, Any]:
     scores = aggregate([score_record(row) for row in group])
     scored = [row for row in group if row["strict"] is not None]
-    cell: dict[str, Any] = {score: {level: scores[f"{score}-{level}"] for level in LEVELS} for score in SCORES}
+    cell = _shares(scores)
     cell["interval"] = {
         score: {level: _interval(scored, measure(score, level), name, score, level) for level in LEVELS} for score in SCORES
     }
     return cell | {count: scores[count] for count in ("n_prompts", "n_instructions", "n_dropped")}
+
+
+def _shares(scores: Row) -> dict[str, Any]:
+    return {score: {level: scores[f"{score}-{level}"] for level in LEVELS} for score in SCORES}
 
 
 def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:

@@ -85,6 +85,7 @@ groups:
 """
 FIELDS = {
     "arm", "group", "seed", "gap_closed", "gap_closed_interval", "heard", "heard_interval", "heard_all", "heard_all_interval",
+    "heard_chance", "read_chance",
     "read", "read_interval", "read_all", "read_all_interval", "variants", "text_nll_drift", "unseen_gap",
     "transcript_nll", "token_error", "positions", "hours", "commit", "command", "key",
 }  # fmt: skip

@@ -21,6 +21,7 @@ from stages.common.tts import load_voice
 from stages.common.work import WorkFolder
 from stages.evaluate import responses
 from stages.evaluate.adjustment import FIELDS
+from stages.evaluate.closed import score_record
 from stages.evaluate.judged import judge_rows, judged_table
 from stages.evaluate.scores import closed_table, comparisons, share_by_prompt
 from stages.evaluate.select import select
@@ -71,8 +72,30 @@ def test_the_table_has_shares_counts_and_intervals_that_hold_them():
     low, high = cell["interval"]["strict"]["instruction"]
     assert low < 30 / 80 < high and high - low < 0.2
     assert closed_table(rows) == closed_table(list(rows)), "the same randomness each time"
-    (line,) = [line for line in scoretable.rows({"closed": closed_table(rows)}) if line["variant"] == "standard"]
+    heard = [line for line in scoretable.rows({"closed": closed_table(rows)}) if line["form"] == "heard"]
+    (line,) = [line for line in heard if line["variant"] == "standard"]
     assert line["share"] == cell["mean"]["instruction"] and line["n"] == 40
+
+
+def test_chance_is_what_answers_follow_of_other_prompts():
+    """Of 16 prompts half forbid commas and half ask for quotation marks; what all answers do all the same is chance."""
+    def row(number: int, response: str) -> dict:
+        kind = ("punctuation:no_comma", "startend:quotation")[number // 8]
+        own = scored(f"k{number:02d}", "standard", "heard", True, 1)
+        record = own | {"response": response, "instruction_id_list": [kind]}
+        return record | {name: verdict for name, verdict in score_record(record).items() if name in ("strict", "loose")}
+
+    def cells(responses: list[str]) -> dict:
+        rows = [row(number, response) for number, response in enumerate(responses)]
+        assert closed_table(rows[::-1]) == closed_table(rows)
+        return closed_table(rows)["en"]["standard"]
+
+    deaf = cells(["Bread."] * 16)
+    assert deaf["heard"]["mean"] == deaf["chance"]["mean"] == {"prompt": 0.5, "instruction": 0.5}
+    good = cells(["Bread."] * 8 + ['"Milk, bread."'] * 8)
+    assert good["heard"]["mean"]["instruction"] == 1.0 and good["chance"]["mean"]["instruction"] < 0.5
+    assert good["chance"]["n_prompts"] == 16 and good["chance"]["interval"] is None
+    assert "chance" not in closed_table([row(number, "Bread.") for number in range(3)])["en"]["standard"], "too few to deal"
 
 
 def test_variants_of_a_prompt_are_one_draw_of_the_interval_over_all_of_them():

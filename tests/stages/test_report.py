@@ -22,6 +22,7 @@ from stages.report.text import markdown
 
 ROOT = Path(__file__).parents[2]
 FORMS = ("heard", "read", "cascade", "lm")
+CHANCE = "chance"
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,10 @@ def test_the_table_has_shares_intervals_and_n(published):
     line = next(line for line in text.splitlines() if line.startswith("| background"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[0] == "background" and cells[-1] == "6"
-    for form, shown in zip(FORMS, cells[1:-1], strict=True):
-        cell = scores["speechinstructbench"]["closed"]["en"]["background"][form]
+    variant = scores["speechinstructbench"]["closed"]["en"]["background"]
+    assert cells[-2] == f"{100 * variant[CHANCE]['mean']['instruction']:.1f}", "no interval"
+    for form, shown in zip(FORMS, cells[1:-2], strict=True):
+        cell = variant[form]
         low, high = cell["interval"]["mean"]["instruction"]
         assert shown == f"{100 * cell['mean']['instruction']:.1f} ({100 * low:.1f}–{100 * high:.1f})"
         assert f"{100 * cell['mean']['instruction']:.1f}" in page(reports).text
