@@ -67,7 +67,7 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
     asked, overlapping = prompts(params)
     # The LM as it was before any training writes the answers: those are what the model is to keep giving.
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
-    pairs, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
+    pairs, edited, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
     pairs, clips, mute = spoken(params, pairs, work)
     if len(pairs) < 2:
         raise InserterError(
@@ -76,7 +76,7 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
     write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
     write_table(work / "out" / "clips" / "clips.parquet", clips, UTTERANCES)
     report = {
-        "prompts": params.sft.prompts, "kept": len(pairs), "dropped": {
+        "prompts": params.sft.prompts, "kept": len(pairs), "rewritten": edited, "dropped": {
             "overlaps the benchmark": overlapping, "answer fails": dict(failed), "cannot be spoken": dict(mute),
         },
     }  # fmt: skip

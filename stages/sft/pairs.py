@@ -1,4 +1,4 @@
-"""Instruction pairs: a generated prompt, the LM's own answer to it in writing, kept when every check passes."""
+"""Instruction pairs: a generated prompt, the LM's own answer to it in writing, as it is or edited, kept when every check passes."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from stages.common.spoken import spoken_form
 from stages.common.training.answers import Question, answer_all
 from stages.common.tts import Job, speak_all, usable
 from stages.common.work import WorkFolder
+from stages.sft.rewrite import rewritten
 
 TEMPERATURE = 0.8  # of the draws after the greedy one
 BATCH = 64  # answers at a time: 64 gave 1.5 times the tokens a second of 16
@@ -39,12 +40,14 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 
 def answered(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
-) -> tuple[list[dict[str, Any]], Counter]:
-    """Pairs (schema PAIRS) whose answer passes all its checks: the greedy one, else the first drawn one of `sft.samples`. The
-    prompts without one, counted by the check that failed last."""
+) -> tuple[list[dict[str, Any]], int, Counter]:
+    """(pairs, edited, failed). Pairs (schema PAIRS) whose answer passes all its checks: the greedy one, else the first drawn one of
+    `sft.samples`, else, with `sft.rewrite`, the last one edited. How many were edited; the prompts without an answer, by the check
+    that failed last."""
     p = params.sft
     kept: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
+    edited = 0
     for draw in range(p.samples):
         left = [prompt for prompt in asked if prompt.key not in kept]
         questions = [Question(prompt.key, len(prompt.prompt), text=prompt.prompt) for prompt in left]
@@ -54,13 +57,22 @@ def answered(
         )
         for prompt in left:
             response = whole_sentences(processor, answers[prompt.key], p.max_new_tokens)
-            strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)
-            if all(strict):
-                kept[prompt.key] = _pair(prompt, response)
+            wrong = _fails(prompt, response)
+            if wrong and p.rewrite and draw == p.samples - 1 and (new := rewritten(prompt, response)) and not _fails(prompt, new):
+                response, wrong = new, None
+                edited += 1
+            if wrong:
+                failed[prompt.key] = wrong
             else:
-                failed[prompt.key] = prompt.instruction_id_list[strict.index(False)]
+                kept[prompt.key] = _pair(prompt, response)
     reasons = Counter(reason for key, reason in failed.items() if key not in kept)
-    return [kept[prompt.key] for prompt in asked if prompt.key in kept], reasons
+    return [kept[prompt.key] for prompt in asked if prompt.key in kept], edited, reasons
+
+
+def _fails(prompt: Prompt, response: str) -> str | None:
+    """The first instruction that is not followed."""
+    strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)
+    return None if all(strict) else prompt.instruction_id_list[strict.index(False)]
 
 
 def _pair(prompt: Prompt, response: str) -> dict[str, Any]:

@@ -56,13 +56,27 @@ def test_prompts_whose_greedy_answer_fails_are_asked_again(monkeypatch):
 
     monkeypatch.setattr(making, "answer_all", answers)
     monkeypatch.setattr(making, "whole_sentences", lambda processor, answer, limit: answer)
-    pairs, dropped = making.answered(params(samples=3), None, None, asked, None)
-    assert [pair["pair_id"] for pair in pairs] == ["p0", "p1", "p2", "p3", "p4"]
+    pairs, edited, dropped = making.answered(params(samples=3, rewrite=False), None, None, asked, None)
+    assert [pair["pair_id"] for pair in pairs] == ["p0", "p1", "p2", "p3", "p4"] and edited == 0
     assert dropped == {"change_case:english_lowercase": 1}
     assert [(ids, temperature > 0) for _, ids, temperature in calls] == [
         ([f"p{i}" for i in range(6)], False), (["p2", "p3", "p4", "p5"], True), (["p3", "p4", "p5"], True),
     ]  # fmt: skip
     assert len({name for name, _, _ in calls}) == 3, "each draw is kept apart"
+
+
+def test_an_answer_that_fails_is_edited_and_what_no_edit_mends_is_counted(monkeypatch):
+    lower, french = ("change_case:english_lowercase",), ("language:response_language",)
+    asked = [
+        Prompt("good", "In lower case.", lower, ({},), "t"), Prompt("mended", "In lower case.", lower, ({},), "t"),
+        Prompt("lost", "In French.", french, ({"language": "fr"},), "t"),
+    ]  # fmt: skip
+    said = {"good": "yes, that is so.", "mended": "Yes, that is so.", "lost": "Yes, that is most certainly so."}
+    monkeypatch.setattr(making, "answer_all", lambda *_, **__: said)
+    monkeypatch.setattr(making, "whole_sentences", lambda processor, answer, limit: answer)
+    pairs, edited, dropped = making.answered(params(), None, None, asked, None)
+    assert {pair["pair_id"]: pair["response"] for pair in pairs} == dict.fromkeys(("good", "mended"), "yes, that is so.")
+    assert edited == 1 and dropped == {"language:response_language": 1}
 
 
 @pytest.mark.parametrize(("share", "heard", "read"), [(0.5, 20, 20), (1.0, 20, 0), (0.0, 0, 20)])

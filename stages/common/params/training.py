@@ -79,13 +79,15 @@ class Pretrain(Section):
 class Sft(Section):
     """prompts: how many are written by the generator; those that the LM answers correctly by the checks are kept.
 
-    samples: answers that are tried for each prompt, the first of them greedy, until one passes.
+    samples: answers that are tried for each prompt, the first of them greedy, until one passes. rewrite: where none does, the
+    last is edited until it does (stages/sft/rewrite.py).
     spoken_share: of the pairs that are heard rather than read. replay_share: pre-training sequences mixed in.
     """
 
     seed: Seed
     prompts: Positive
     samples: Positive
+    rewrite: bool
     max_new_tokens: Positive
     spoken_share: Share
     replay_share: Share
