@@ -144,7 +144,7 @@ def _benchmark() -> Iterator[RenderableType]:
     scores = report(REPORTS / "evaluate.json").get("speechinstructbench") or {}
     for (task, language), header, lines in scoretable.grid(scores):
         followed = "corrections followed" if task == "adjustment" else "instructions followed"
-        table = Table(box=None, padding=(0, 0, 0, 2))
+        table = Table(box=None, padding=(0, 0, 0, 1))
         for name in header:
             table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
         for line in lines:

@@ -1,8 +1,8 @@
 """An answer edited until it follows its instructions: what code can check, code can often mend.
 
 An LM of 135M parameters follows few of them by itself, and what passes its checks mostly passes by chance ("fewer than forty
-words"): 42 of 240 answers, of which 39 ask for nothing that an ordinary answer does not do anyway. Edited, the answers teach
-what to do with the instruction. English only.
+words"): 42 of 240 answers, 12 of them to a limit of words and 10 to words that are to be left out. Edited, the answers teach what
+to do with the instruction: 225 of 240. English only.
 """
 
 import json
