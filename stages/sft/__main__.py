@@ -97,7 +97,10 @@ def main(params: Params) -> dict[str, Any]:
             },
             [
                 DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
-                *code("models", "stages.sft", "stages.common.training", "stages.common.prompts", "stages.common.tts"),
+                *code(
+                    "models", "stages.sft", "stages.common.training", "stages.common.ifeval", "stages.common.prompts",
+                    "stages.common.tts",
+                ),
             ],
         )  # fmt: skip
         counts = make_pairs(params, work)

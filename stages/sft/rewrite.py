@@ -148,7 +148,9 @@ def _nth_paragraph(text: str, given: Given) -> str:
     pieces = _parts(text, given.kwargs["num_paragraphs"], given)
     nth, word = given.kwargs["nth_paragraph"] - 1, given.kwargs["first_word"]
     if nth < len(pieces):
-        pieces[nth] = f"{word.capitalize()}, {pieces[nth][0].lower()}{pieces[nth][1:]}"
+        piece = pieces[nth]
+        rest = piece if re.match(r"I\b", piece) else piece[0].lower() + piece[1:]
+        pieces[nth] = f"{word.capitalize()}, {rest}"
     return "\n\n".join(pieces)
 
 
