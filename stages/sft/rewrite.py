@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from stages.common.ifeval.text import sentences
 from stages.common.prompts import Prompt
+from stages.common.prompts.languages import LANGUAGES
 
 WORDS = 35  # about half of the tokens that an answer has: what is added has to fit too
 APOLOGY = re.compile(r"\b(?:sorry|chatbot|confusion|AI)\b|here to (?:help|assist)")
+listed = LANGUAGES["en"].listed
 PLACEHOLDERS = ("[name]", "[place]", "[date]", "[number]")
 
 
@@ -88,13 +90,9 @@ def _longest(text: str, count: int) -> list[str]:
     return sorted(words, key=lambda word: -len(word))[:count]
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _existence(text: str, given: Given) -> str:
     missing = [word for word in given.kwargs["keywords"] if word.lower() not in text.lower()]
-    return f"{text} Think of {_listed(missing)} too." if missing else text
+    return f"{text} Think of {listed(missing)} too." if missing else text
 
 
 def _without(text: str, words: Sequence[str]) -> str:
@@ -184,7 +182,7 @@ def _capitals(text: str, given: Given) -> str:
 
 
 def _placeholders(text: str, given: Given) -> str:
-    return f"{text} Ask {_listed(PLACEHOLDERS[: given.kwargs['num_placeholders']])}."
+    return f"{text} Ask {listed(PLACEHOLDERS[: given.kwargs['num_placeholders']])}."
 
 
 def _postscript(text: str, given: Given) -> str:
