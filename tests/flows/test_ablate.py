@@ -59,7 +59,7 @@ pathlib.Path("data").mkdir(exist_ok=True)
 pathlib.Path("reports", name + ".json").write_text(json.dumps(reports[name]))
 if name == "evaluate":
     pathlib.Path("data/evaluate").mkdir(exist_ok=True)
-    row = {"task": "closed", "lang": "en", "voice": "toy", "loose": [True]}
+    row = {"task": "closed", "lang": "en", "variant": "standard", "voice": "toy", "loose": [True]}
     forms = [row | {"form": form} for form in ("heard", "read")]
     lines = [form | {"key": key, "strict": [key == "a" or form["form"] == "read"]} for key in "ab" for form in forms]
     pathlib.Path("data/evaluate/responses.jsonl").write_text("\\n".join(map(json.dumps, lines)) + "\\n")

@@ -113,7 +113,7 @@ def test_every_stage_with_a_report_has_a_nested_run(here):
     assert set(stages) == {"pretrain", "evaluate"}
     pretrain = stages["pretrain"]
     assert pretrain.data.metrics["loss.last"] == 2.5 and "note" not in pretrain.data.metrics
-    assert pretrain.data.params["optimizer.lm_lr"] == "2e-05"
+    assert float(pretrain.data.params["optimizer.lm_lr"]) == load().pretrain.optimizer.lm_lr
     assert pretrain.data.tags["dvc.stage_hash"] == client().get_model_version("inserter", "1").tags["dvc.pretrain"]
     curve = client().get_metric_history(pretrain.info.run_id, "curve/loss")
     assert [(m.step, m.value) for m in curve] == [(1, 5.0), (2, 3.0), (3, 2.5)]
