@@ -22,8 +22,9 @@ help: ## this list
 run: $(STAMP) ## the whole pipeline, or STAGES="corpus segment"; what is up to date is not run again
 	@$(BIN)/inserter run $(STAGES)
 
+# Two at a time: half of most tests is processes that start. Files stay whole (a fixture is made once) and in order, the long ones first.
 test: $(STAMP) $(BENCH_STAMP) ## all tests; lm-eval's checks, which scoring is held against, are in bench.lock
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff check .
