@@ -117,7 +117,6 @@ def assets() -> None:
 def plan(
     overlay: Annotated[Path | None, typer.Option(help="Parameters laid over params.yaml.")] = None,
     processes: Annotated[int, typer.Option(help="How many share the weights (FSDP2).", min=1)] = 1,
-    micro_positions: Annotated[int, typer.Option(help="Positions at a time in each process.", min=1)] = 8192,
 ) -> None:
     """Estimate what pre-training takes (parameters, positions, memory, FLOP) without loading a weight."""
     quiet()
@@ -125,7 +124,7 @@ def plan(
     from flows.plan import show
     from stages.common.params import load
 
-    show(estimate(load(overlay=overlay), processes, micro_positions))
+    show(estimate(load(overlay=overlay), processes))
 
 
 @app.command(epilog=_epilog("inserter ablate main", "inserter ablate main --arm asr --seed 2", "inserter ablate --list"))

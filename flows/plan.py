@@ -1,28 +1,31 @@
 """`inserter plan`: what pre-training takes, from the models' shapes alone: parameters, positions, memory, FLOP. No weight is
 loaded. Estimates, each with its rule: they say which machine to ask for, not how long a run will last."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from models.encoder import ENCODER_FRAMES
 from stages.common.errors import InserterError
 from stages.common.params import Params
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
-ENCODER_FRAMES = 50  # a second, of any Whisper encoder
 SPOKEN_TOKENS = 3.3  # a second: 2.5 words of 1.3 tokens
 ACTIVATION_BYTES = 34  # a position, layer and unit of width, in 16 bit and without attention's square (arXiv 2205.05198)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """parameters: of each part; trained: of all that learns; positions: a step; bytes: of one process."""
+    """parameters: of each part; trained: of all that learns; positions: a step; micro_positions: in a process at a time;
+    bytes: of one process."""
 
     parameters: dict[str, int]
     trained: int
     positions: int
+    micro_positions: int
     steps: int
     processes: int
     speech_share: float
@@ -34,7 +37,7 @@ class Plan:
         return self.flop_a_position * self.positions * self.steps
 
 
-def plan(params: Params, processes: int = 1, micro_positions: int = 8192) -> Plan:
+def plan(params: Params, processes: int = 1) -> Plan:
     """For `params.pretrain` on `processes` under FSDP2, `micro_positions` at a time in each."""
     model = shapes(params)
     p, adapter = params.pretrain, params.warmup.adapter
@@ -52,13 +55,16 @@ def plan(params: Params, processes: int = 1, micro_positions: int = 8192) -> Pla
     lm = (6 if learns["lm"] else 4) * parameters["lm"]
     speech = (6 if learns["encoder"] else 2) * parameters["encoder"] * frames + 6 * parameters["adapter"]
     whole = sum(parameters.values())
+    micro = min(p.micro_positions, math.ceil(p.batch_positions / processes))
+    # computed again in the backward pass, a layer at a time, all that is kept of each is what goes in, in fp32
+    kept = ACTIVATION_BYTES + 4 * layers if p.gradient_checkpointing else ACTIVATION_BYTES * layers
     return Plan(
-        parameters, trained, p.batch_positions, p.steps, processes, share, lm + share * speech,
+        parameters, trained, p.batch_positions, micro, p.steps, processes, share, lm + share * speech,
         {
             "weights (fp32)": 4 * whole / processes,
             "gradients and AdamW (fp32)": 12 * trained / processes,
-            "activations": ACTIVATION_BYTES * micro_positions * layers * width,
-            "logits": 4 * 2 * micro_positions * (1 - share) * vocabulary,
+            "activations": kept * micro * width,
+            "logits": 2 * micro * (1 - share) * vocabulary,  # one tensor, of which the gradient takes the place
         },
     )  # fmt: skip
 
@@ -126,6 +132,7 @@ def show(found: Plan) -> None:
         table.add_row(f"{name}: parameters", f"{count / 1e6:,.1f} M")
     table.add_row("trained", f"{found.trained / 1e6:,.1f} M")
     table.add_row("positions a step", f"{found.positions:,}")
+    table.add_row("of them at a time in each process", f"{found.micro_positions:,}")
     table.add_row("positions in all", f"{found.positions * found.steps:,} in {found.steps:,} steps")
     table.add_row("of them speech, about", f"{found.speech_share:.0%}")
     table.add_row("FLOP a position", f"{found.flop_a_position:.2e}")

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+ENCODER_FRAMES = 50  # a second
+
 
 class SpeechEncoder(WhisperEncoder):
     """The weights of a Whisper encoder; clips of any length up to its window, batched with a mask.
@@ -21,6 +23,7 @@ class SpeechEncoder(WhisperEncoder):
         if frames > 2 * self.max_source_positions:
             raise ValueError(f"{frames} frames, the encoder's window has {2 * self.max_source_positions}: split the clip")
         hidden = nn.functional.gelu(self.conv1(input_features))
+        hidden = hidden * (torch.arange(frames, device=hidden.device) < lengths[:, None])[:, None]  # as alone, where zeros follow
         hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
         hidden = hidden + self.embed_positions.weight[: hidden.shape[1]]
         real = torch.arange(hidden.shape[1], device=hidden.device) < encoded_lengths(lengths)[:, None]

@@ -15,9 +15,6 @@ from models.loss import cross_entropy
 
 IGNORE = -100
 Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), the LM positions of each clip
-# Positions a row of packed sequences: rows of 200, 400, 800 and 1,600 trained 221, 241, 252 and 259 positions a second on two CPU
-# cores.
-ROW_POSITIONS = {"cpu": 1000, "cuda": 8192}
 
 
 class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -133,26 +130,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             "labels": torch.cat(labels)[None],
         }
 
-    def packed_losses(
-        self, sequences: list[Sequence], row_positions: int | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Cross-entropy (k,) of the k learnt tokens, and the number (k,) of the sequence each belongs to.
+    def packed_losses(self, sequences: list[Sequence]) -> tuple[Tensor, Tensor]:
+        """Cross-entropy (k,) of the k learnt tokens of sequences (ids, labels, speech) in one row, and the number (k,) of the
+        sequence each belongs to.
 
-        Sequences (ids, labels, speech) go in order into rows of at most row_positions (default: ROW_POSITIONS of the device).
+        The LM's head (a fifth of a small model's cost) is only computed where something is learnt.
         """
-        limit = row_positions or ROW_POSITIONS.get(self.device.type, ROW_POSITIONS["cuda"])
         # One look-up for all of them: each look-up costs a gradient as large as the whole table (113 MB for 49 k tokens).
         texts = self.get_input_embeddings()(torch.cat([ids for ids, _, _ in sequences])).split([len(s[0]) for s in sequences])
-        losses, owners = [], []
-        for first, last in _rows([len(ids) + sum(len(s) - 1 for s in speech) for ids, _, speech in sequences], limit):
-            loss, owner = self._row_losses(sequences[first:last], list(texts[first:last]))
-            losses.append(loss)
-            owners.append(owner + first)
-        return torch.cat(losses), torch.cat(owners)
-
-    def _row_losses(self, sequences: list[Sequence], texts: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """One row. The LM's head (a fifth of a small model's cost) is only computed where something is learnt."""
-        packed: dict[str, Any] = self.pack(sequences, texts)
+        packed: dict[str, Any] = self.pack(sequences, list(texts))
         if self.language_model.config._attn_implementation == PACKED:
             packed["lengths"] = [len(ids) + sum(len(clip) - 1 for clip in speech) for ids, _, speech in sequences]
         labels = packed.pop("labels")[0]
@@ -247,18 +233,6 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
         self.language_model.generation_config = self.generation_config  # the LM's own is not saved with the model
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
-
-
-def _rows(lengths: list[int], limit: int) -> list[tuple[int, int]]:
-    """[first, last) of consecutive sequences that fit a row of `limit` positions; a longer one has a row of its own."""
-    rows: list[tuple[int, int]] = []
-    first = used = 0
-    for number, length in enumerate(lengths):
-        if number > first and used + length > limit:
-            rows.append((first, number))
-            first, used = number, 0
-        used += length
-    return [*rows, (first, len(lengths))]
 
 
 AutoConfig.register("inserter", InserterConfig)

@@ -11,6 +11,7 @@ from models.configuration import AUDIO, AUDIO_BOS, AUDIO_EOS, SPEECH_TOKENS, Ins
 
 SAMPLE_RATE = 16_000
 TAIL_SECONDS = 0.5  # silence after a clip: Whisper's last frames need somewhere to end
+PLAIN = {"enable_thinking": False}  # what templates that begin with a chain of thought know, and others do not look at
 SPAN = AUDIO_BOS + AUDIO + AUDIO_EOS  # nothing stands between these three, and no newline comes after
 
 
@@ -106,7 +107,7 @@ class InserterProcessor(ProcessorMixin):
         """One user turn of `parts` (text, or None for a clip) in the LM's chat template, and the answer if it is given."""
         content = "".join(SPAN if part is None else part for part in parts)
         prompt = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, **PLAIN
         )
         return prompt if answer is None else prompt + answer + self.tokenizer.eos_token
 
@@ -118,7 +119,7 @@ class InserterProcessor(ProcessorMixin):
             if not isinstance(content, str):
                 content = "".join(SPAN if part["type"] == "audio" else part["text"] for part in content)
             turns.append({"role": turn["role"], "content": content})
-        return self.tokenizer.apply_chat_template(turns, **{"tokenize": False, **kwargs})
+        return self.tokenizer.apply_chat_template(turns, **{"tokenize": False, **PLAIN, **kwargs})
 
 
 AutoProcessor.register(InserterConfig, InserterProcessor)

@@ -19,7 +19,7 @@ PAIRS = 3
 
 def train_packed() -> Entry:
     """One epoch of forward, backward and AdamW over interleaved documents, full LM and adapter, the encoder's states given."""
-    from stages.common.training.batches import example, packed_loss, packed_phase
+    from stages.common.training.batches import Packed, example, packed_phase
     from stages.common.training.loop import train
     from stages.common.training.models import new_model
     from stages.common.training.trainable import groups, parts_of
@@ -35,7 +35,7 @@ def train_packed() -> Entry:
     folder = Path(mkdtemp())
     split = [list(range(n, len(examples), steps)) for n in range(steps)]  # each example once, as on the other side
     phase = packed_phase("bench", settings, model, examples, states)
-    phase.loss = packed_loss(model, examples, split, states)
+    phase.task = Packed(model, examples, split, states, p.micro_positions)
 
     def packed() -> None:
         train(model, phase, WorkFolder("bench", {}))

@@ -15,9 +15,9 @@ from stages.common.paths import WORK
 
 
 def code(*packages: str) -> list[Path]:
-    """The Python files of importable packages: half-done work of older code must not be gone on with."""
+    """The files of importable packages, Python and what it reads: half-done work of older code must not be gone on with."""
     folders = [Path(spec.origin).parent for spec in map(find_spec, packages) if spec and spec.origin]
-    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    return [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".yaml")]
 
 
 class WorkFolder:
@@ -32,6 +32,8 @@ class WorkFolder:
         files.sort(key=lambda found: (found[0], str(found[1])))
         self.key = fingerprint(params, [name for name, _ in files], files=[file for _, file in files])
         self.root = WORK / stage / self.key
+        if os.environ.get("RANK", "0") != "0":  # of a training over many processes the first one looks after the folder
+            return
         for leftover in self.root.rglob(".*.tmp"):  # of a write that was killed: it would be published with the rest
             leftover.unlink()
         write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [name for name, _ in files]})

@@ -16,11 +16,10 @@ from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
-from stages.evaluate import transcripts
-from stages.evaluate.judged import SCORERS, judge_rows, judged_table, records
-from stages.evaluate.responses import respond
+from stages.evaluate import responses, transcripts
+from stages.evaluate import select as selection
+from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
 from stages.evaluate.scores import closed_table, comparisons
-from stages.evaluate.select import select
 from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
@@ -39,16 +38,17 @@ def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
 
 def main(params: Params) -> dict[str, Any]:
     p = params.evaluate
+    judge = judge_settings(p.judge_model)  # before the answers are made
     everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
-    items = select(everything, p.items, p.languages)
+    items = selection.select(everything, p.items, p.languages)
     if not any(item["task"] == "closed" for item in items):
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
     recipe = {**p.model_dump(exclude={"forms", "judge_model"}), "assets": params.assets.model_dump()}  # neither changes an answer
-    makers = [*code("models", "stages.common.training"), Path(asr.__file__), Path(transcripts.__file__)]
+    makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in (asr, responses, selection, transcripts))]
     work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *makers])
     model, processor = saved_model(MODEL)
     measured = hearing(params, model, processor)
-    rows = judge_rows(respond(params, model, processor, items, work), p.judge_model)
+    rows = judge_rows(responses.respond(params, model, processor, items, work), judge)
     closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
     for task in SCORERS:

@@ -12,27 +12,41 @@ from stages.evaluate import adjustment, open
 
 Row = dict[str, Any]
 NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
+AGAIN = "Look at the judge's endpoint, then run again: all answers and replies are kept"
 SCORERS = {"open": open, "adjustment": adjustment}
 
 
-def judge_rows(rows: list[Row], model: str | None) -> list[Row]:
-    """The rows of the two tasks with `judged`: the verdict on each, as `inserter score` gives it. model None: as they are.
-
-    What the judge has answered before comes from its cache. Raises InserterError when a judge is named and cannot be asked.
-    """
+def judge_settings(model: str | None) -> Any:
+    """The endpoint for evaluate.judge_model; None where no judge is named. Raises InserterError where it has no address."""
     if model is None:
-        return rows
-    from stages.evaluate.judge import JudgeSettings, judge
+        return None
+    from stages.evaluate.judge import JudgeSettings
     from stages.evaluate.judge.settings import missing
 
     settings = JudgeSettings.from_environment(model)
     if settings is None:
         raise InserterError(f"evaluate.judge_model is {model}, but no endpoint is set", missing(model))
+    return settings
+
+
+def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
+    """The rows of the two tasks with `judged`: the verdict on each, as `inserter score` gives it. settings None: as they are.
+
+    What the judge has answered before comes from its cache. Raises InserterError when it fails so often that the rest was not
+    asked: a stage that ended well would not be run again.
+    """
+    if settings is None:
+        return rows
+    from stages.evaluate.judge import judge
+    from stages.evaluate.judge.run import NOT_ASKED
+
     verdicts: dict[str, Row] = {}
     for task in ("open", "adjustment"):
         asked = records(rows, task)
         judged, usage = judge(asked, task, settings)  # type: ignore[arg-type]
         say(f"evaluate: {task}: {usage.judged} of {usage.records} answers judged, {usage.calls} calls, {usage.cached} cached")
+        if lost := next((reason for reason in usage.reasons if reason.startswith(NOT_ASKED)), None):
+            raise InserterError(f"{task}: {usage.failed} of {usage.records} answers are not judged ({lost})", AGAIN)
         verdicts |= {record["id"]: SCORERS[task].score_record(record) for record in judged}
     return [row | {"judged": verdicts.get(row["id"])} for row in rows]
 

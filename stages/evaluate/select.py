@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+from stages.common.errors import InserterError
 from stages.common.params import EvaluateItems
 from stages.common.seeds import derive
 
@@ -12,8 +13,12 @@ Item = dict[str, Any]
 def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...]) -> list[Item]:
     """The items of `languages` within `limits`, in their order. An item is chosen by its key, so with all its variants.
 
-    Closed-ended keys are counted by their first instruction type: every type stays in.
+    Closed-ended keys are counted by their first instruction type: every type stays in. Raises InserterError for a language that
+    the benchmark does not have.
     """
+    there = sorted({item["lang"] for item in items})
+    if absent := sorted(set(languages) - set(there)):
+        raise InserterError(f"evaluate.languages: the benchmark has no {', '.join(absent)}", f"It has {', '.join(there)}")
     groups: dict[tuple, set[str]] = defaultdict(set)
     for item in items:
         if item["lang"] in languages:

@@ -7,12 +7,12 @@ from stages.common.files import read_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import example, packed_phase
+from stages.common.training.batches import example, heard_lengths, packed_phase
 from stages.common.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import made_whole, new_model, save_model, warmed_up
 from stages.common.training.processes import join, main_first, rank, run_training_stage
-from stages.common.training.states import encode_clips
+from stages.common.training.states import clips_for
 from stages.common.work import WorkFolder, code
 
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
@@ -25,7 +25,7 @@ def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
 def main(params: Params) -> dict[str, Any]:
     p, adapter = params.pretrain, params.warmup.adapter
     join()
-    clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
+    clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     if not sequences:
@@ -40,27 +40,28 @@ def main(params: Params) -> dict[str, Any]:
             ],
         )  # fmt: skip
     model, processor = warmed_up(*new_model(params.assets, adapter, p.seed), DATA / "warmup")
-    states = encode_clips(model, processor, clips, DATA / "synthesize", p.precision)
-    before = text_loss(model, processor, heldout, states, p.precision)
-    examples = [example(processor, row["parts"], end=row["kind"] == "transcribe") for row in sequences]
-    phase = packed_phase("pretrain", p, model, examples, states)
+    clips = clips_for(model, processor, clean, DATA / "synthesize", p)
+    before = text_loss(model, processor, heldout, clips, p.precision)
+    lengths = heard_lengths(model, clean)
+    examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths) for row in sequences]
+    phase = packed_phase("pretrain", p, model, examples, clips)
     phase.watch_steps = p.gap_steps
-    phase.watch = lambda: gap_row(continuation(model, processor, heldout, states, p.precision))
+    phase.watch = lambda: gap_row(continuation(model, processor, heldout, clips, p.precision))
     outcome = train(model, phase, work)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed)[0])
     if rank() > 0:
         return {}  # the main process measures and writes
-    measured = continuation(model, processor, heldout, states, p.precision)
-    after = text_loss(model, processor, heldout, states, p.precision)
-    transcripts = transcript_loss(model, processor, heldout, states, p.precision)
+    measured = continuation(model, processor, heldout, clips, p.precision)
+    after = text_loss(model, processor, heldout, clips, p.precision)
+    transcripts = transcript_loss(model, processor, heldout, clips, p.precision)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)
     write_curve(REPORTS / "plots" / "pretrain-gap.csv", [*outcome.watched, {"step": p.steps, **gap_row(measured)}], GAP)
     return {
         **outcome.summary(),
-        "clips": len(clips),
-        "hours": sum(row["duration"] for row in clips) / 3600,
+        "clips": len(clean),
+        "hours": sum(row["duration"] for row in clean) / 3600,
         **measured,
         "transcript_nll": transcripts,
         "text_nll": {"before": before, "after": after, "drift": after / before - 1},

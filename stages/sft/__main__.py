@@ -1,5 +1,6 @@
 """`python -m stages.sft`: pairs and the pre-trained model to data/sft/model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from models import InserterProcessor
@@ -9,53 +10,55 @@ from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.seeds import rng
 from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
-from stages.common.training.batches import Example, chat_example, example, packed_phase
+from stages.common.training.batches import Example, chat_example, example, heard_lengths, packed_phase
 from stages.common.training.heldout import losses, mean, text_loss
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from stages.common.training.processes import join, main_first, rank, run_training_stage
-from stages.common.training.states import States, encode_clips
+from stages.common.training.states import Clips, clips_for
 from stages.common.work import WorkFolder, code
-from stages.sft.pairs import answered, prompts, spoken
+from stages.sft.pairs import answered, prompts, spoken, teachers
 
+Lengths = Mapping[str, int]
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
 
 
-def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict]) -> list[Example]:
-    """Each pair heard and read at a spoken_share of 0.5; beyond that one of the two forms is thinned out."""
+def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict], lengths: Lengths) -> list[Example]:
+    """Each pair heard and read at a spoken_share of 0.5; beyond that the form of which there are to be fewer is thinned out."""
     share = params.sft.spoken_share
+    most = max(share, 1 - share)
     chosen = []
     for pair in pairs:
         random = rng(params.sft.seed, pair["pair_id"], "form")
-        if random.random() < 2 * share:
-            chosen.append(chat_example(processor, pair["prompt"], pair["response"], pair["utt_id"]))
-        if random.random() < 2 * (1 - share):
+        if random.random() < share / most:
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], pair["utt_id"], lengths))
+        if random.random() < (1 - share) / most:
             chosen.append(chat_example(processor, pair["prompt"], pair["response"], None))
     return chosen
 
 
-def replayed(params: Params, processor: InserterProcessor, chat: list[Example]) -> list[Example]:
+def replayed(params: Params, processor: InserterProcessor, chat: list[Example], lengths: Lengths) -> list[Example]:
     """Pre-training sequences, replay_share of all positions: without them the model forgets to go on from what it heard."""
     share = params.sft.replay_share
-    wanted = sum(e.positions for e in chat) * share / (1 - share) if share < 1 else 0
+    wanted = sum(e.positions for e in chat) * share / (1 - share)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
     rng(params.sft.seed, "replay").shuffle(sequences)
     chosen: list[Example] = []
-    for row in sequences:
-        if sum(e.positions for e in chosen) >= wanted:
-            break
-        chosen.append(example(processor, row["parts"], end=row["kind"] == "transcribe"))
+    while wanted > 0 and sequences:
+        row = sequences.pop(0)
+        chosen.append(example(processor, row["parts"], row["kind"] == "transcribe", lengths))
+        wanted -= chosen[-1].positions
     return chosen
 
 
-def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], states: States) -> dict[str, float]:
+def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], clips: Clips) -> dict[str, float]:
     """Loss a token of held-out answers, the instruction heard and read."""
     result = {}
     for form in ("heard", "read"):
         examples = [
             chat_example(processor, row["prompt"], row["response"], row["utt_id"] if form == "heard" else None) for row in pairs
         ]
-        result[form] = mean(losses(model, examples, states, params.sft.precision, f"held-out pairs: {form}"))
+        result[form] = mean(losses(model, examples, clips, params.sft.precision, f"held-out pairs: {form}"))
     return result
 
 
@@ -86,6 +89,7 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
 
 def main(params: Params) -> dict[str, Any]:
     p = params.sft
+    teachers(params)  # before the answers are made
     join()
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
@@ -99,28 +103,29 @@ def main(params: Params) -> dict[str, Any]:
                 DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
                 *code(
                     "models", "stages.sft", "stages.common.training", "stages.common.ifeval", "stages.common.prompts",
-                    "stages.common.tts",
+                    "stages.common.spoken", "stages.common.tts",
                 ),
             ],
         )  # fmt: skip
         counts = make_pairs(params, work)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
-    clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
+    prompt_clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
     model, processor = saved_model(DATA / "pretrain" / "model")
-    states = encode_clips(model, processor, corpus_clips, DATA / "synthesize", p.precision)
-    states = states.join(encode_clips(model, processor, clips, work / "out" / "clips", p.precision))
+    clips: Any = clips_for(model, processor, corpus_clips, DATA / "synthesize", p)
+    clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p))
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
     kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
-    before = {"pairs": pair_loss(params, model, processor, kept_out, states),
-              "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
-    chat = chat_examples(params, processor, taught)
-    examples = chat + replayed(params, processor, chat)
-    outcome = train(model, packed_phase("sft", p, model, examples, states), work)
+    before = {"pairs": pair_loss(params, model, processor, kept_out, clips),
+              "text_nll": text_loss(model, processor, heldout, clips, p.precision)}  # fmt: skip
+    lengths = heard_lengths(model, corpus_clips + prompt_clips)
+    chat = chat_examples(params, processor, taught, lengths)
+    examples = chat + replayed(params, processor, chat, lengths)
+    outcome = train(model, packed_phase("sft", p, model, examples, clips), work)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # the main process measures and writes
-    after = {"pairs": pair_loss(params, model, processor, kept_out, states),
-             "text_nll": text_loss(model, processor, heldout, states, p.precision)}  # fmt: skip
+    after = {"pairs": pair_loss(params, model, processor, kept_out, clips),
+             "text_nll": text_loss(model, processor, heldout, clips, p.precision)}  # fmt: skip
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "sft")
     write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)

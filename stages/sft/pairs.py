@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Any
 
 from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.errors import InserterError
 from stages.common.files import read_jsonl
 from stages.common.ifeval import verdicts
-from stages.common.params import Params
+from stages.common.params import Params, Voice
 from stages.common.paths import DATA
 from stages.common.prompts import Prompt, generate, overlap
 from stages.common.seeds import rng
@@ -82,9 +83,17 @@ def _pair(prompt: Prompt, response: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def teachers(params: Params) -> list[Voice]:
+    """The voices that can speak the prompts, which are English. Raises InserterError where there is none."""
+    named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
+    if not named:
+        raise InserterError("sft's prompts are English, and synthesize.voices has no English voice to train on", "Add one")
+    return usable(named)[0]
+
+
 def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], list[dict], Counter]:
     """The pairs that could be spoken, their clips (schema UTTERANCES), and the others by reason."""
-    voices, _ = usable(voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout)
+    voices = teachers(params)
     jobs = []
     for pair in pairs:
         voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]

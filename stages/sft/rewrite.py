@@ -82,7 +82,7 @@ def _parts(text: str, count: int, given: Given) -> list[str]:
         size = max(1, len(words) // count)
         found = [" ".join(words[start : start + size]) for start in range(0, len(words), size)]
     last = " ".join(found[count - 1 :]) if found is texts[0] else found[count - 1] if len(found) >= count else ""
-    return [piece.strip().rstrip(",;") for piece in (*found[: count - 1], last) if piece.strip()]
+    return [bare for piece in (*found[: count - 1], last) if (bare := piece.strip().rstrip(",;"))]
 
 
 def _longest(text: str, count: int) -> list[str]:

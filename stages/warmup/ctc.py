@@ -3,10 +3,13 @@
 Without it a small budget closes none of the gap (-0.5 % against 15 % at 66 k positions with the paper's adapter).
 """
 
+from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
+from torch import Tensor
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import SoftTokenAdapter
@@ -16,7 +19,6 @@ from stages.common.training.loop import Phase
 from stages.common.training.states import States, batch
 
 POOL = 16  # batches whose clips are sorted together by length: 16 keep 95 % of the frames real and the order random enough
-FRAMES_A_SECOND = 50
 
 
 def targets(processor: InserterProcessor, rows: list[dict[str, Any]]) -> dict[str, list[int]]:
@@ -51,27 +53,44 @@ def plan(rows: list[dict[str, Any]], steps: int, batch_seconds: float, seed: int
     return result[:steps]
 
 
+@dataclass(frozen=True)
+class Spelling:
+    """A loop's `Task`: what `adapter` learns, a copy of the model's; the LM's table is `model`'s. A piece: the step, and the clips
+    of one process."""
+
+    w: Warmup
+    adapter: SoftTokenAdapter
+    model: InserterForConditionalGeneration
+    states: States
+    spelled: dict[str, list[int]]
+    batches: list[list[str]]
+
+    def pieces(self, step: int, rank: int, world: int) -> list[tuple[int, list[str]]]:
+        return [(step, self.batches[step][rank::world])]
+
+    def tokens(self, step: int) -> int:
+        return sum(len(self.spelled[clip]) for clip in self.batches[step])
+
+    def loss(self, piece: tuple[int, list[str]]) -> tuple[Tensor, int]:
+        """A process without a clip takes part all the same: where weights are sharded the others wait for it."""
+        step, mine = piece
+        clips = mine or self.batches[step][:1]
+        random = np_rng(self.w.seed, "negatives", step).integers(0, self.model.config.text_config.vocab_size, self.w.negatives)
+        others = [token for clip in self.batches[step] for token in self.spelled[clip]]  # whichever process has the clip
+        padded, lengths = batch([self.states[clip] for clip in clips], self.model.device)
+        own = [self.spelled[clip] for clip in clips]
+        negatives = torch.from_numpy(np.concatenate([random, np.array(others, dtype=random.dtype)]))
+        total = self.adapter.ctc_loss(padded, lengths, own, self.model.table, negatives) * sum(map(len, own))
+        return (total, int(lengths.sum())) if mine else (0.0 * total, 0)
+
+
 def phase(
     w: Warmup, adapter: SoftTokenAdapter, model: InserterForConditionalGeneration, states: States,
     spelled: dict[str, list[int]], rows: list[dict],
 ) -> Phase:  # fmt: skip
-    """What `adapter` learns, a copy of the model's: the LM's table is `model`'s."""
-    batches = plan(rows, w.steps, w.batch_seconds, w.seed)
-    vocabulary = model.config.text_config.vocab_size
-
-    def loss(step: int, rank: int, world: int) -> tuple[torch.Tensor, int, int]:
-        mine = batches[step][rank::world]
-        tokens = sum(len(spelled[clip]) for clip in batches[step])
-        if not mine:
-            return sum(q.sum() for q in adapter.parameters()) * 0.0, tokens, 0  # type: ignore[return-value]
-        negatives = np_rng(w.seed, "negatives", step).integers(0, vocabulary, w.negatives)
-        padded, lengths = batch([states[clip] for clip in mine], model.device)
-        own = [spelled[clip] for clip in mine]
-        mean = adapter.ctc_loss(padded, lengths, own, model.table, torch.from_numpy(negatives))
-        return mean * sum(map(len, own)), tokens, int(lengths.sum())
-
+    task = Spelling(w, adapter, model, states, spelled, plan(rows, w.steps, w.batch_seconds, w.seed))
     return Phase(
-        "warmup", w.seed, w.steps, [(adapter, w.lr)], loss, w.weight_decay, w.clip, w.warmup_share, w.precision,
+        "warmup", w.seed, w.steps, [(adapter, w.lr)], task, w.weight_decay, w.clip, w.warmup_share, w.precision,
         w.checkpoint_steps, w.keep_checkpoints,
     )  # fmt: skip
 

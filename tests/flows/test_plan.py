@@ -29,9 +29,23 @@ def test_the_counts_are_those_of_the_model_that_is_trained(tiny_lm, tiny_encoder
 
 def test_twice_the_processes_halve_what_is_sharded_and_nothing_else(tiny_lm, tiny_encoder):
     params = of_tiny(tiny_lm, tiny_encoder)
+    pretrain = params.pretrain.model_copy(update={"micro_positions": 100})
+    params = params.model_copy(update={"pretrain": pretrain})
     one, two = plan(params, 1), plan(params, 2)
     assert two.bytes["weights (fp32)"] == one.bytes["weights (fp32)"] / 2
     assert two.bytes["activations"] == one.bytes["activations"] and two.flop == one.flop
+
+
+def test_memory_goes_by_the_positions_at_a_time(tiny_lm, tiny_encoder):
+    """A step of a hundred times as many takes no more, and layers that are computed again take less."""
+    params = of_tiny(tiny_lm, tiny_encoder)
+
+    def activations(**changes):
+        pretrain = params.pretrain.model_copy(update={"batch_positions": 4096, **changes})
+        return plan(params.model_copy(update={"pretrain": pretrain})).bytes["activations"]
+
+    assert activations() == activations(batch_positions=409_600) == 2 * activations(micro_positions=2048)
+    assert activations(gradient_checkpointing=True) < activations()
 
 
 def test_the_papers_scale_needs_no_hub_and_no_weights():

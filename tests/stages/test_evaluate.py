@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judge_server import JudgeServer, every
+from judge_server import JudgeServer, bare_workspace, every, refuse, settings
 
 from models.generation import Prompt, generate_answers
 from stages.common import scoretable
@@ -22,7 +22,7 @@ from stages.common.work import WorkFolder
 from stages.evaluate import responses
 from stages.evaluate.adjustment import FIELDS
 from stages.evaluate.closed import score_record
-from stages.evaluate.judged import judge_rows, judged_table
+from stages.evaluate.judged import judge_rows, judge_settings, judged_table
 from stages.evaluate.scores import closed_table, comparisons, share_by_prompt
 from stages.evaluate.select import select
 
@@ -210,7 +210,15 @@ def test_a_judge_that_is_named_and_not_set_up_is_an_error(monkeypatch):
     for name in ("INSERTER_JUDGE_BASE_URL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InserterError, match="INSERTER_JUDGE_BASE_URL"):
-        judge_rows(ROWS, "a-judge")
+        judge_settings("a-judge")
+
+
+def test_a_judge_that_fails_does_not_leave_the_stage_finished(monkeypatch, tmp_path):
+    """Else DVC would record it, and the answers stay without a verdict for good."""
+    bare_workspace(monkeypatch, tmp_path)
+    with JudgeServer(usual=refuse(502)) as server:
+        with pytest.raises(InserterError, match=r"open: 50 of 50 answers are not judged .*then run again"):
+            judge_rows([answered("open", str(n)) for n in range(50)], settings(server, tries=2, give_up_after=5))
 
 
 def test_judged_by_a_real_server_the_table_has_scores_and_counts_what_was_dropped(tmp_path, monkeypatch):
@@ -222,9 +230,9 @@ def test_judged_by_a_real_server_the_table_has_scores_and_counts_what_was_droppe
     monkeypatch.chdir(tmp_path)
     with JudgeServer(usual=verdict) as server:
         monkeypatch.setenv("INSERTER_JUDGE_BASE_URL", server.url)
-        judged = judge_rows(ROWS, "a-judge")
+        judged = judge_rows(ROWS, judge_settings("a-judge"))
         asked = len(server.requests)
-        assert judge_rows(ROWS, "a-judge") == judged and len(server.requests) == asked, "nothing is paid twice"
+        assert judge_rows(ROWS, judge_settings("a-judge")) == judged and len(server.requests) == asked, "nothing is paid twice"
     table = judged_table(judged)
     opened, adjusted = (table[task]["en"]["standard"]["heard"] for task in ("open", "adjustment"))
     assert (opened["instruction"], opened["n"], opened["n_counted"]) == (1.0, 4, 3) and opened["dropped"] == {"no usable reply": 1}

@@ -79,11 +79,14 @@ def test_an_answer_that_fails_is_edited_and_what_no_edit_mends_is_counted(monkey
     assert edited == 1 and dropped == {"language:response_language": 1}
 
 
-@pytest.mark.parametrize(("share", "heard", "read"), [(0.5, 20, 20), (1.0, 20, 0), (0.0, 0, 20)])
+@pytest.mark.parametrize(
+    ("share", "heard", "read"), [(0.5, 200, 200), (1.0, 200, 0), (0.0, 0, 200), (0.75, 200, 67), (0.25, 67, 200)]
+)
 def test_spoken_share(processor, share, heard, read):
-    pairs = [{"pair_id": f"p{i}", "utt_id": f"p{i}", "prompt": "Name a dog.", "response": "Rex."} for i in range(20)]
-    examples = chat_examples(params(spoken_share=share), processor, pairs)
-    assert (sum(bool(e.clips) for e in examples), sum(not e.clips for e in examples)) == (heard, read)
+    pairs = [{"pair_id": f"p{i}", "utt_id": f"p{i}", "prompt": "Name a dog.", "response": "Rex."} for i in range(200)]
+    examples = chat_examples(params(spoken_share=share), processor, pairs, {})
+    found = sum(bool(e.clips) for e in examples), sum(not e.clips for e in examples)
+    assert found == pytest.approx((heard, read), abs=0 if share in (0.0, 0.5, 1.0) else 15)
     for e in examples:
         learnt = [i for i, label in zip(e.ids, e.labels, strict=True) if label != -100]
         assert processor.tokenizer.decode(learnt) == "Rex.<|im_end|>"

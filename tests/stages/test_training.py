@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.audio import flac, write_shard
 from stages.common.files import read_json, write_table
-from stages.common.params import Optimizer, Trainable
+from stages.common.params import Optimizer, Trainable, load
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import example, hear, packed_loss, plan, to_sequences
+from stages.common.training.batches import Example, Packed, example, hear, packed_phase, plan, to_sequences
 from stages.common.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
 from stages.common.training.loop import Phase, train
 from stages.common.training.states import batch
@@ -97,15 +97,33 @@ def test_schedule_warms_up_and_ends_at_a_tenth():
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[100] == pytest.approx(0.1)
 
 
-def make_phase(model, processor, steps, lm="full"):
-    examples = [
+def some_examples(processor):
+    return [
         example(processor, [{"text": "a dog", "utt_id": f"u{i}", "loss": False}, {**PART, "text": f" the fox {i} jumps"}])
         for i in range(8)
     ]
+
+
+def make_phase(model, processor, steps, lm="full"):
+    examples = some_examples(processor)
     optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
     trainable = Trainable(adapter=True, encoder=False, lm=lm)
-    loss = packed_loss(model, examples, plan(examples, steps, 60, 1), states_of([f"u{i}" for i in range(8)]))
-    return Phase("p", 1, steps, parts_of(model, trainable, optimizer), loss, 0.01, 1.0, 0.1, "fp32", 4, 2)
+    task = Packed(model, examples, plan(examples, steps, 60, 1), states_of([f"u{i}" for i in range(8)]), 100)
+    return Phase("p", 1, steps, parts_of(model, trainable, optimizer), task, 0.01, 1.0, 0.1, "fp32", 4, 2)
+
+
+class Disturbed:
+    """A task whose losses are changed by change(step, loss)."""
+
+    def __init__(self, task, change):
+        self.task, self.tokens, self.change = task, task.tokens, change
+
+    def pieces(self, step, rank, world):
+        return [(step, piece) for piece in self.task.pieces(step, rank, world)]
+
+    def loss(self, piece):
+        loss, positions = self.task.loss(piece[1])
+        return self.change(piece[0], loss), positions
 
 
 def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypatch):
@@ -118,14 +136,13 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypat
         model = InserterForConditionalGeneration.from_pretrained(tiny_model)
         phase = make_phase(model, processor, 10)
         phase.watch_steps, phase.watch = watch_steps, lambda: {"weight": model.eval().adapter.query.weight.sum().item()}
-        whole = phase.loss
 
-        def loss(step, rank, world):
+        def change(step, loss):
             if step == stop:
                 raise KeyboardInterrupt
-            return whole(step, rank, world)
+            return loss
 
-        phase.loss = loss
+        phase.task = Disturbed(phase.task, change)
         return train(model, phase, WorkFolder("test", key))
 
     undisturbed = run("a")
@@ -161,13 +178,44 @@ def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, m
     monkeypatch.chdir(tmp_path)
     model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
     phase = make_phase(model, processor, 10)
-    whole = phase.loss
-    phase.loss = lambda step, r, w: (whole(step, r, w)[0] * (float("nan") if step == 2 else 1.0), *whole(step, r, w)[1:])
+    task = phase.task
+    phase.task = Disturbed(task, lambda step, loss: loss * (float("nan") if step == 2 else 1.0))
     outcome = train(model, phase, WorkFolder("test", "nan"))
     assert outcome.skipped == 1 and [row["step"] for row in outcome.curve] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
-    phase.loss = lambda step, r, w: (whole(step, r, w)[0] * float("nan"), *whole(step, r, w)[1:])
+    phase.task = Disturbed(task, lambda step, loss: loss * float("nan"))
     with pytest.raises(InserterError, match="Lower the learning rates"):
         train(model, phase, WorkFolder("test", "nan2"))
+
+
+def test_the_pieces_of_all_processes_are_the_step(model):
+    examples = [Example((1,) * n, (1,) * n, (), n) for n in (30, 5, 5, 60, 5, 5, 5)]
+    task = Packed(model[0], examples, [list(range(7))], {}, 20)
+    one, three = task.pieces(0, 0, 1), [task.pieces(0, rank, 3) for rank in range(3)]
+    assert one == [[0], [1, 2], [3], [4, 5, 6]], "in order, a longer example by itself"
+    assert sorted(i for pieces in three for piece in pieces for i in piece) == list(range(7))
+    assert len({len(pieces) for pieces in three}) == 1 and [] in three[1], "as many backward passes in each process"
+
+
+@pytest.mark.parametrize("change", [{"micro_positions": 20}, {"gradient_checkpointing": True}])
+def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, change):
+    """Gradients of many small pieces, and of layers that are computed again, are those of the whole step at once."""
+    monkeypatch.chdir(tmp_path)
+    processor = InserterProcessor.from_pretrained(tiny_model)
+    small = {"steps": 6, "batch_positions": 60, "precision": "fp32", "checkpoint_steps": 100}
+
+    def run(**settings):
+        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+        passes = []
+        model.language_model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: passes.append(1))
+        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, **settings})
+        phase = packed_phase("p", p, model, some_examples(processor), states_of([f"u{i}" for i in range(8)]))
+        return train(model, phase, WorkFolder("test", settings)).curve, len(passes)
+
+    (whole, once), (saving, more) = run(), run(**change)
+    assert once == 6 and more >= 12, "a pass a step, and more than that"
+    for a, b in zip(whole, saving, strict=True):
+        assert {**a, "loss": 0, "gradient_norm": 0} == {**b, "loss": 0, "gradient_norm": 0}
+        assert (a["loss"], a["gradient_norm"]) == pytest.approx((b["loss"], b["gradient_norm"]), rel=1e-4)
 
 
 def test_what_is_frozen_stays_and_lora_is_merged_away(tiny_model, tmp_path, monkeypatch):

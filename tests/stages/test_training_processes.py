@@ -7,11 +7,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
+import yaml
 from test_training import ROOT, stage, workspace
 from test_training import finish as finish_stage
 
 from models import InserterForConditionalGeneration
-from stages.common.files import read_json
+from stages.common.files import read_json, read_table, write_table
+from stages.common.tables import SEQUENCES, VERIFIED
 
 TWO = "--nproc-per-node 2 --max-restarts 2 --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:0"
 TOLERANCE = 2e-5  # of a loss of 6 in fp32: sums over two processes round otherwise; measured 1e-6
@@ -63,6 +66,57 @@ def test_two_processes_learn_what_one_learns(alone, tiny_lm, tiny_encoder, tmp_p
     assert reports[0]["continuation"] == pytest.approx(reports[1]["continuation"], abs=TOLERANCE)
     saved = [InserterForConditionalGeneration.from_pretrained(f / "data/pretrain/model").state_dict() for f in (one, folder)]
     assert {k: v.shape for k, v in saved[0].items()} == {k: v.shape for k, v in saved[1].items()}, "an ordinary model"
+
+
+@pytest.fixture(scope="module")
+def saving(tiny_lm, tiny_encoder, tmp_path_factory):
+    """Its encoder learns too, in rows of about 30 positions, with layers computed again; half of its sequences are text, and one
+    step of its warm-up has a single clip."""
+
+    def make(name: str) -> Path:
+        folder = workspace(tmp_path_factory.mktemp(name) / "w", tiny_lm, tiny_encoder)
+        params = yaml.safe_load((folder / "params.yaml").read_text())
+        params["pretrain"].update(steps=10, micro_positions=30, gradient_checkpointing=True)
+        params["pretrain"]["trainable"]["encoder"] = True
+        params["warmup"].update(steps=8, batch_seconds=3.2)
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        clips = read_table(folder / "data/verify/clean.parquet", VERIFIED)
+        for number, row in enumerate(clips):  # 7 to learn from, in twos, each of its own words
+            row.update(written=f"lazy dog {number}", split="heldout" if number < 5 else "train")
+        write_table(folder / "data/verify/clean.parquet", clips, VERIFIED)
+        table = folder / "data/interleave/sequences.parquet"
+        spoken = read_table(table, SEQUENCES)
+        text = [{"text": "The quick brown fox jumps over the lazy dog", "utt_id": None, "loss": True}]
+        written = [{**row, "seq_id": f"t-{row['seq_id']}", "kind": "text", "parts": text} for row in spoken]
+        write_table(table, spoken + written, SEQUENCES)
+        return folder
+
+    folder = make("saving")
+    return finish(start(folder), folder), folder, make
+
+
+def test_an_encoder_that_learns_is_heard_as_it_is(saving, alone):
+    """Its clips are encoded in every step. Whisper's sinusoids are not learnt."""
+    curve, folder, _ = saving
+    before, after = (
+        InserterForConditionalGeneration.from_pretrained(f / "data/pretrain/model").encoder.state_dict()
+        for f in (alone[1], folder)
+    )  # fmt: skip
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {name for name in after if "weight" in name} - moved == {"embed_positions.weight"}
+    assert curve[-1]["loss"] < curve[0]["loss"]
+
+
+def test_two_processes_take_part_in_every_pass(saving):
+    """One has rows of text where the other hears, and fewer of them: nobody waits for ever, and the curve is that of one."""
+    curve, one, make = saving
+    folder = make("saving-two")
+    together = finish(start(folder, TWO), folder)
+    warmed = [[row["loss"] for row in curve_of(f, "warmup")] for f in (one, folder)]
+    assert len(warmed[0]) == 8 and warmed[0] == pytest.approx(warmed[1], abs=TOLERANCE)
+    for a, b in zip(curve, together, strict=True):
+        assert (a["positions"], a["tokens"]) == (b["positions"], b["tokens"])
+        assert a["loss"] == pytest.approx(b["loss"], abs=TOLERANCE), a["step"]
 
 
 def test_a_worker_that_dies_is_started_again_and_goes_on(alone, tiny_lm, tiny_encoder, tmp_path):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.common.params.section import Positive, Section, Seed, Share
 
@@ -22,11 +22,17 @@ class Adapter(Section):
 
 
 class Trainable(Section):
-    """What learns in a phase. lm: full, lora or frozen."""
+    """What learns in a phase. lm: full, lora or frozen. encoder: then clips are encoded anew in every step, not once."""
 
     adapter: bool
     encoder: bool
     lm: Literal["full", "lora", "frozen"]
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> "Trainable":
+        if not (self.adapter or self.encoder or self.lm != "frozen"):
+            raise ValueError("nothing would learn; for no training set steps to 0")
+        return self
 
 
 class Optimizer(Section):
@@ -61,13 +67,16 @@ class Warmup(Section):
 
 
 class Pretrain(Section):
-    """steps 0: no pre-training. batch_positions: text and speech positions a step, over all processes. checkpoint_steps: between
-    two resume points, of which the last keep_checkpoints are kept. gap_steps: between two measurements of the gap on held-out
-    contexts, in one process; 0: none but the last."""
+    """steps 0: no pre-training. batch_positions: text and speech positions a step, over all processes. micro_positions: of them at
+    a time in each process (gradient accumulation), which memory goes by. gradient_checkpointing: layers are computed again in the
+    backward pass instead of kept. checkpoint_steps: between two resume points, of which the last keep_checkpoints are kept.
+    gap_steps: between two measurements of the gap on held-out contexts, in one process; 0: none but the last."""
 
     seed: Seed
     steps: Steps
     batch_positions: Positive
+    micro_positions: Positive
+    gradient_checkpointing: bool
     trainable: Trainable
     optimizer: Optimizer
     gap_steps: Steps
@@ -81,7 +90,8 @@ class Sft(Section):
 
     samples: answers that are tried for each prompt, the first of them greedy, until one passes. rewrite: where none does, the
     last is edited until it does (stages/sft/rewrite.py).
-    spoken_share: of the pairs that are heard rather than read. replay_share: pre-training sequences mixed in.
+    spoken_share: of the pairs that are heard rather than read. replay_share: pre-training sequences mixed in. The rest: as in
+    Pretrain.
     """
 
     seed: Seed
@@ -90,9 +100,11 @@ class Sft(Section):
     rewrite: bool
     max_new_tokens: Positive
     spoken_share: Share
-    replay_share: Share
+    replay_share: Annotated[float, Field(ge=0, lt=1)]
     steps: Positive
     batch_positions: Positive
+    micro_positions: Positive
+    gradient_checkpointing: bool
     trainable: Trainable
     optimizer: Optimizer
     precision: Literal["bf16", "fp32"]

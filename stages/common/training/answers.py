@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 from tqdm import tqdm
@@ -11,6 +12,11 @@ from models.generation import Prompt, generate_answers
 from stages.common.files import read_json, write_json
 from stages.common.seeds import derive
 from stages.common.work import WorkFolder
+
+
+def _holds(path: Path, batch: list["Question"]) -> bool:
+    """An earlier attempt's batch is of other questions where something decides anew what is asked."""
+    return path.exists() and set(read_json(path)) == {question.id for question in batch}
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def answer_all(
         for start in range(0, len(ordered), batch_size):
             batch = ordered[start : start + batch_size]
             path = work / name / f"batch-{start // batch_size:05d}.json"
-            if not path.exists():
+            if not _holds(path, batch):
                 prompts = [Prompt(q.text, states=q.states() if q.states else None) for q in batch]
                 made = generate_answers(
                     model, processor, prompts, max_new_tokens, batch_size, precision,

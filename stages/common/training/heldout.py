@@ -12,8 +12,8 @@ from tqdm import tqdm
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.sequences import transcript_parts
 from stages.common.statistics import share_interval
-from stages.common.training.batches import Example, clips_of, example, hear, to_sequences
-from stages.common.training.states import States
+from stages.common.training.batches import Example, clips_of, example, grouped, hear, to_sequences
+from stages.common.training.states import Clips
 
 HEARD = ("heard_own", "heard_other")
 CONTEXTS = (*HEARD, "read_own", "read_other", "absent")
@@ -38,7 +38,7 @@ def context_example(
 def losses(
     model: InserterForConditionalGeneration,
     examples: list[Example],
-    states: States,
+    clips: Clips,
     precision: str,
     description: str,
     heard: Mapping[str, Tensor] | None = None,
@@ -46,15 +46,11 @@ def losses(
     """(summed loss, tokens) of each example. heard: what the LM gets of their clips, where that is known already."""
     model.eval()
     result = [(0.0, 0)] * len(examples)
-    groups: list[list[int]] = [[]]
-    for i in sorted(range(len(examples)), key=lambda i: examples[i].positions):
-        if groups[-1] and sum(examples[j].positions for j in groups[-1]) + examples[i].positions > BATCH_POSITIONS:
-            groups.append([])
-        groups[-1].append(i)
-    for group in tqdm(groups, desc=description, unit="batch"):
+    by_length = sorted(range(len(examples)), key=lambda i: examples[i].positions)
+    for group in tqdm(grouped(examples, by_length, BATCH_POSITIONS), desc=description, unit="batch"):
         chosen = [examples[i] for i in group]
         with _measuring(model, precision):
-            known = hear(model, clips_of(chosen), states) if heard is None else heard
+            known = hear(model, clips_of(chosen), clips) if heard is None else heard
             loss, owner = model.packed_losses(to_sequences(model, chosen, known))
         for number, i in enumerate(group):
             mine = loss[owner == number]
@@ -69,15 +65,15 @@ def _measuring(model: InserterForConditionalGeneration, precision: str) -> Itera
 
 
 def _hear_all(
-    model: InserterForConditionalGeneration, clips: Iterable[str], states: States, precision: str
+    model: InserterForConditionalGeneration, names: Iterable[str], clips: Clips, precision: str
 ) -> dict[str, Tensor]:
     """`hear`, some clips at a time: every clip is a context twice, its own document's and another's."""
-    ordered = sorted(set(clips), key=lambda clip: (len(states[clip]), clip))
+    ordered = sorted(set(names), key=lambda name: (len(clips[name]), name))
     heard: dict[str, Tensor] = {}
     model.eval()
     for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
         with _measuring(model, precision):
-            heard |= hear(model, ordered[start : start + CLIPS], states)
+            heard |= hear(model, ordered[start : start + CLIPS], clips)
     return heard
 
 
@@ -97,7 +93,7 @@ def gap_closed(loss: dict[str, float]) -> float | None:
 
 
 def continuation(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], states: States, precision: str
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> dict[str, Any]:
     """{"continuation": mean loss by context, "gap_closed", "gap_closed_interval", "documents", "voices"} over the held-out rows.
 
@@ -105,12 +101,12 @@ def continuation(
     their own context and the other one's in both; what was read is the same. "unseen" is None where there is no such document.
     """
     others = {row["doc_id"]: row for row in rows}
-    heard = _hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), states, precision)
+    heard = _hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), clips, precision)
 
     def measure(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
         return {
             context: losses(
-                model, [context_example(processor, row, context, others, clip) for row in chosen], states, precision,
+                model, [context_example(processor, row, context, others, clip) for row in chosen], clips, precision,
                 f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}", heard,
             )
             for context in contexts
@@ -145,16 +141,16 @@ def _gap_interval(measured: Measured) -> list[float] | None:
 
 
 def text_loss(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], states: States, precision: str
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> float:
     """Loss a token of the held-out text alone, context and continuation: has the LM forgotten?"""
     parts = [[{"text": row["context"] + row["continuation"], "utt_id": None, "loss": True}] for row in rows]
-    return mean(losses(model, [example(processor, p) for p in parts], states, precision, "held out: text"))
+    return mean(losses(model, [example(processor, p) for p in parts], clips, precision, "held out: text"))
 
 
 def transcript_loss(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], states: States, precision: str
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> float:
     """Loss a token of the transcript of held-out contexts, each asked for and heard as in a transcribe sequence."""
     parts = [transcript_parts({"utt_id": row[SEEN_CLIP], "written": row["context"]}) for row in rows]
-    return mean(losses(model, [example(processor, p, end=True) for p in parts], states, precision, "held out: transcripts"))
+    return mean(losses(model, [example(processor, p, end=True) for p in parts], clips, precision, "held out: transcripts"))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -26,19 +26,32 @@ LIMIT_NOT_FINITE = 5
 COLUMNS = ("step", "loss", "positions", "tokens", "lr", "gradient_norm")
 
 
+class Task(Protocol):
+    """What is learnt. A step is done in pieces, each with a backward pass of its own, so that a process keeps what one piece takes
+    and not what the step takes (gradient accumulation)."""
+
+    def pieces(self, step: int, rank: int, world: int) -> list[Any]:
+        """Those of one process; each process has as many, for in every backward pass all of them take part."""
+
+    def loss(self, piece: Any) -> tuple[Tensor, int]:
+        """Summed over the piece's tokens, and the piece's positions."""
+
+    def tokens(self, step: int) -> int:
+        """Of the whole step: its loss is the mean over them, whatever the number of processes and pieces."""
+
+
 @dataclass
 class Phase:
-    """One run of the loop. loss(step, rank, world) -> (summed loss of this process's share, tokens of the whole step,
-    positions of this share): the gradient is that of the mean over the step, whatever the number of processes.
+    """One run of the loop.
 
     watch: figures of the model as it is, asked for before the first step and after every `watch_steps`; not over many processes,
     whose model is in pieces."""
 
     name: str
-    seed: int  # of what is random in the model (dropout); the order of the data is in `loss`
+    seed: int  # of what is random in the model (dropout); the order of the data is the task's
     steps: int
     parts: Parts
-    loss: Callable[[int, int, int], tuple[Tensor, int, int]]
+    task: Task
     weight_decay: float
     clip: float
     warmup_share: float
@@ -76,15 +89,15 @@ class Outcome:
 
 
 class _Share(nn.Module):
-    """The loss of a step as the forward pass of one module, which is what FSDP gathers the weights for."""
+    """The loss of a piece as the forward pass of one module, which is what FSDP gathers the weights for."""
 
     def __init__(self, model: nn.Module, loss: Callable) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
 
-    def forward(self, step: int, rank: int, world: int) -> tuple[Tensor, int, int]:
-        return self.loss(step, rank, world)
+    def forward(self, piece: Any) -> tuple[Tensor, int]:
+        return self.loss(piece)
 
 
 def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
@@ -94,7 +107,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
     """
     join()
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
-    share = _Share(model, phase.loss)
+    share = _Share(model, phase.task.loss)
     shard(share, accelerator.device.type)
     optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay, fused=True)
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
@@ -142,17 +155,20 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
     scale = schedule(step, phase.steps, phase.warmup_share)
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * scale
-    with accelerator.autocast():
-        loss, tokens, positions = share(step, rank(), world())
-        loss = loss / max(1, tokens)
-    accelerator.backward(loss * world())  # FSDP takes the mean of the processes, the step's loss is their sum
+    tokens, total, positions = phase.task.tokens(step), 0.0, 0.0
+    for piece in phase.task.pieces(step, rank(), world()):
+        with accelerator.autocast():
+            loss, seen = share(piece)
+            loss = loss / max(1, tokens)
+        accelerator.backward(loss * world())  # FSDP takes the mean of the processes, the step's loss is their sum
+        total, positions = total + loss.item(), positions + seen
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     for p in trained:
         if p.grad is None:  # nothing in this step's loss: it has a state all the same, or a checkpoint could not be read again
             p.grad = torch.zeros_like(p)
     length: Any = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
     norm = float(length.full_tensor() if hasattr(length, "full_tensor") else length)
-    total, positions = summed(loss.item(), positions)
+    total, positions = summed(total, positions)
     finite = math.isfinite(total) and math.isfinite(norm)
     if finite:
         optimizer.step()

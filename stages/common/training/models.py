@@ -25,14 +25,20 @@ def _placed(model: Any) -> InserterForConditionalGeneration:
 
 
 def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
-    """From the configured LM and encoder, its adapter from the seed."""
+    """From the configured LM and encoder, its adapter from the seed. Raises InserterError for an LM that cannot be trained here."""
     lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
     processor = InserterProcessor.from_parts(lm, encoder)
+    if not processor.tokenizer.chat_template:
+        remedy = "Choose its instruct version, or put a chat_template.jinja beside it"
+        raise InserterError(f"{assets.lm} has no chat template", remedy)
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
         lm, encoder, processor.tokens, **adapter_settings(adapter),
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
+    if getattr(model.language_model, "_is_stateful", False):
+        remedy = "Choose an LM whose layers are all attention"
+        raise InserterError(f"{assets.lm} keeps a state that packed sequences would hand on to each other", remedy)
     return _placed(model), processor
 
 

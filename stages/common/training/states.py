@@ -1,7 +1,7 @@
-"""Encoder states of clips, computed once: exact while the encoder is frozen, and most of a small run's cost.
+"""Clips as a model hears them. Encoder states are computed once: exact while the encoder is frozen, and most of a small run's cost.
 
-Kept by content in `.work/states/KEY/`, or below INSERTER_STATES (KEY: the encoder's weights and the table of clips), as float16,
-187 MB an hour of audio for Whisper base; read through a memory map, so memory does not grow with the corpus.
+Kept by content in `.work/states/KEY/`, or below INSERTER_STATES (KEY: the encoder's weights and code, and the table of clips), as
+float16, 187 MB an hour of audio for Whisper base; read through a memory map, so memory does not grow with the corpus.
 """
 
 import hashlib
@@ -14,14 +14,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import models.encoder
+import models.processor
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.audio import read_clip
 from stages.common.files import atomic, fingerprint, read_json, write_json
+from stages.common.params import Pretrain, Sft
 from stages.common.paths import states_home
 from stages.common.training.processes import barrier, rank, world
 
 CHUNK = 256  # clips a file: the unit of resuming
 BATCH_SECONDS = 60.0
+ENCODED_BY = [models.encoder.__file__, models.processor.__file__]
 
 
 def encoder_digest(model: InserterForConditionalGeneration) -> str:
@@ -55,10 +59,46 @@ class States:
         return joined
 
 
+class Sounds:
+    """`sounds[utt_id]` -> (samples,): for an encoder that learns. A clip is read and encoded anew each time it is heard."""
+
+    def __init__(self, processor: InserterProcessor, rows: Iterable[dict[str, Any]], shards: Path) -> None:
+        self.processor = processor
+        self.places = {row["utt_id"]: (shards, row) for row in rows}
+
+    def __getitem__(self, utt_id: str) -> np.ndarray:
+        return read_clip(*self.places[utt_id])
+
+    def join(self, other: "Sounds") -> "Sounds":
+        """Both; the other's clips win where an id is in both."""
+        joined = Sounds(self.processor, (), Path())
+        joined.places = {**self.places, **other.places}
+        return joined
+
+    def encoded(self, model: InserterForConditionalGeneration, names: list[str]) -> tuple[Tensor, Tensor, list[int]]:
+        """What `model.hear` takes of these clips, with a gradient into the encoder."""
+        given = self.processor.features([self[name] for name in names])
+        states, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
+        return states, lengths, given["clip_windows"]
+
+
+Clips = States | Sounds
+
+
 def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Padded (clips, frames, width) and lengths (clips,)."""
     lengths = torch.tensor([len(s) for s in states], device=device)
     return torch.nn.utils.rnn.pad_sequence(states, batch_first=True).to(device), lengths
+
+
+def clips_for(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict[str, Any]], shards: Path,
+    settings: Pretrain | Sft,
+) -> Clips:  # fmt: skip
+    """The clips of `rows` for a phase with these settings: encoded once, unless the encoder learns."""
+    if settings.trainable.encoder:
+        return Sounds(processor, rows, shards)
+    return encode_clips(model, processor, rows, shards, settings.precision)
 
 
 def encode_clips(
@@ -80,7 +120,8 @@ def encode_clips(
     index: dict[str, tuple[str, int, int]] = {}
     with tqdm(total=sum(map(len, splits.values())), desc="encode", unit="clip", disable=rank() > 0) as bar:
         for table in splits.values():
-            key = fingerprint(encoder, precision, [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table])
+            clips = [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table]
+            key = fingerprint(encoder, precision, clips, files=ENCODED_BY)
             index |= _encode_split(model, processor, table, shards, key, precision, bar)
     return States(states_home(), index, model.config.audio_config.d_model)
 

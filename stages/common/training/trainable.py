@@ -26,6 +26,7 @@ def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
     for part, _ in chosen:
         if trainable.lm != "lora" or part is not model.language_model:
             part.requires_grad_(True)
+    model.encoder.embed_positions.requires_grad_(False)  # Whisper's sinusoids, which are computed and not learnt
     return chosen
 
 

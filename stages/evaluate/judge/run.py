@@ -17,6 +17,7 @@ from stages.evaluate.judge.settings import JudgeSettings
 from stages.evaluate.judge.usage import Usage
 
 Record = dict[str, Any]
+NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Run:
 
     async def _ask(self, job: Job, number: int) -> list[str]:
         if self.failed_in_a_row >= self.settings.give_up_after:
-            raise GaveUp(f"not asked: the judge had failed on {self.settings.give_up_after} records in a row")
+            raise GaveUp(f"{NOT_ASKED}: the judge had failed on {self.settings.give_up_after} records in a row")
         try:
             found = await self.client.ask(job.messages, number)
         except GaveUp:
