@@ -40,12 +40,12 @@ ui: $(STAMP) ## the Prefect and MLflow pages on this machine, until Ctrl-C
 	@$(BIN)/python -m flows.ui
 
 clean: ## remove half-done work and the tools' caches; results, what a judge was paid for and the environment stay
-	if [ -d .work ]; then find .work -mindepth 1 -maxdepth 1 ! -name judge -exec rm -rf {} +; fi
+	if [ -d .work ]; then find .work -mindepth 1 -maxdepth 1 ! -name judge ! -name promotion.json -exec rm -rf {} +; fi
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find flows stages models tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment, data, reports and the local registry
-	rm -rf $(VENV) .work data experiments mlruns mlartifacts mlflow.db*
+	rm -rf $(VENV) .work .dvc/cache .dvc/tmp data experiments mlruns mlartifacts mlflow.db*
 	if [ -d reports ]; then find reports -type f ! -name .gitignore -delete; fi
 
 # The stamp is written last, so an installation that was stopped goes on next time.

@@ -45,6 +45,8 @@ def _spoken(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _before(row: dict[str, Any], name: str) -> dict[str, Any]:
-    if not _spoken(row, name).get("original_size"):
+    if "original_size" not in _spoken(row, name):
+        raise InserterError(f"{name} is of the benchmark", "Originals are kept of the corpus's clips alone")
+    if not row["original_size"]:
         raise InserterError(f"the original of {name} was not kept", "Set synthesize.keep_originals, then run synthesize again")
     return {**row, "offset": row["original_offset"], "size": row["original_size"]}

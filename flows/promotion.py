@@ -137,7 +137,7 @@ def _candidate(client: "MlflowClient", model: str, version: int | None) -> "Mode
     if version is None:
         found = _by_alias(client, model, CHALLENGER)
         if found is None:
-            raise InserterError(f"{model} has no challenger in the registry", "Register one: `dvc repro`")
+            raise InserterError(f"{model} has no challenger in the registry", "Register one: `dvc repro -f -s register`")
         return found
     try:
         return client.get_model_version(model, str(version))

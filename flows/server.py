@@ -49,12 +49,24 @@ def wait(url: str, process: subprocess.Popen, name: str) -> None:
     raise InserterError(f"{name} did not start", "Start it by hand to see why, or set PREFECT_API_URL to one that runs")
 
 
+def _answers(url: str) -> None:
+    """Raises InserterError where nothing is there; what it answers is Prefect's matter."""
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=10).close()
+    except urllib.error.HTTPError:
+        pass
+    except OSError as error:
+        remedy = "Start it (`prefect server start`), or unset PREFECT_API_URL"
+        raise InserterError(f"no Prefect server answers at {url}", remedy) from error
+
+
 @contextmanager
 def api() -> Iterator[str]:
     """Prefect's API for the time of the block: PREFECT_API_URL (environment or profile), else our own server."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if configured := PREFECT_API_URL.value():
+        _answers(configured)
         yield configured
         return
     port = free_port()

@@ -3,6 +3,7 @@ stops."""
 
 import codecs
 import os
+import re
 import selectors
 import subprocess
 import sys
@@ -104,5 +105,7 @@ def _follow(process: subprocess.Popen, log: Callable[[str], None], tail: deque[s
 def _reason(tail: list[str]) -> str:
     """The last line that the stage itself said; dvc's own where there is none."""
     said = [line for line in tail if line.strip()]
+    if any(re.search(r"exited with (-9|137)\b", line) for line in said):
+        return "it was killed (signal 9), most likely for want of memory. Free some, or lower its batch or workers, then run again"
     own = [line for line in said if not line.startswith(("ERROR: ", "WARNING: "))]
     return (own or said or [""])[-1]

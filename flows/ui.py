@@ -50,6 +50,8 @@ def serve(prefect_port: int, mlflow_port: int) -> None:
         say("Ctrl-C stops both")
         while prefect.poll() is None and mlflow.poll() is None:
             time.sleep(0.5)
+        ended = f"Prefect on port {prefect_port}" if prefect.poll() is not None else f"MLflow on port {mlflow_port}"
+        raise InserterError(f"{ended} has ended", "Is the port taken? Give another: --prefect-port, --mlflow-port")
     except KeyboardInterrupt:
         say("stopped")
     finally:

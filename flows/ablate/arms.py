@@ -101,7 +101,8 @@ def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
 
 def _experiment(arms: Arms, group: str, arm: str, seed: int, source: Path) -> Experiment:
     dotted = {**arms.base, **arms.groups[group].arms[arm].set, **dict.fromkeys(arms.seeded, seed)}
-    command = f"inserter ablate {group} --arm {arm} --seed {seed}"
+    own = "" if source == ARMS else f" --arms {shlex.quote(str(source))}"
+    command = f"inserter ablate {group} --arm {arm} --seed {seed}{own}"
     return Experiment(group, arm, seed, nested(dotted), f"{source.name}, {group}, {arm}", command)
 
 

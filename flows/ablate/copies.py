@@ -26,6 +26,7 @@ NOBODY = {
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "inserter"), ("EMAIL", "inserter@localhost"))
 }
+FILES = ("path", "voice", "speaker")  # keys of which the value may be a file's or a folder's bare name
 JUDGE = WORK / "judge"  # what a judge was paid for
 
 
@@ -110,14 +111,20 @@ def _dvc(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _local(value: Any) -> Iterator[Path]:
-    """Relative paths among the parameters that lead to something here: git may not have it, and the copy would lack it."""
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _local(item)
-    elif isinstance(value, str) and "/" in value:
+def _local(value: Any, key: str = "") -> Iterator[Path]:
+    """Relative paths among the parameters that lead to something here: git may not have it, and the copy would lack it. A bare name
+    is one where the key says so."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _local(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _local(item, key)
+    elif isinstance(value, str) and ("/" in value or key in FILES):
         parts = Path(value).parts
         whole = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))  # of a glob, the folder
         path = Path(*parts[:whole])
         if parts[:whole] and not path.is_absolute() and ".." not in parts and path.exists():
             yield path
+            beside = (Path(f"{path}.json"), path.with_suffix(".txt"))  # a Piper voice's settings, the words of a recording
+            yield from (other for other in beside if path.is_file() and other != path and other.exists())

@@ -49,7 +49,7 @@ def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAG
     order = [*arms.groups, *sorted({row["group"] for row in rows} - set(arms.groups))]
     for group in order:
         mine = [row for row in rows if row["group"] == group]
-        if mine:
+        if mine and (group in arms.groups or f"<!-- results: {group} -->" not in text):  # of other arms' groups nothing is known
             asked = [row for row in prompts if row["group"] == group]
             text = _placed(text, group, _section(mine, group, arms) + _pairs(asked, group, arms))
     atomic(page, lambda path: path.write_text(text, encoding="utf-8"))
@@ -72,8 +72,10 @@ def _section(rows: list[Row], group: str, arms: Arms) -> str:
         lines.append([arm, ", ".join(str(row["seed"]) for row in mine), *(_cell(mine, *column) for column in COLUMNS.values())])
         commands += [f"- `{row['command']}` at {row['commit'][:12]}" for row in mine]
     table = tabulate(lines, ["arm", "seeds", *COLUMNS], tablefmt="github", disable_numparse=True)
+    commits = {row["commit"] for row in rows}
+    mixed = "\n\n**Of different commits:** what is said of several seeds or arms together mixes them." if len(commits) > 1 else ""
     about = f"{arms.groups[group].about}.\n\n" if group in arms.groups else ""
-    return f"{about}{table}\n\nMade by\n" + "\n".join(commands)
+    return f"{about}{table}{mixed}\n\nMade by\n" + "\n".join(commands)
 
 
 def _pairs(prompts: list[Row], group: str, arms: Arms) -> str:

@@ -13,6 +13,7 @@ import yaml
 from toy_project import ROOT
 
 from flows.ablate.arms import read_arms, select
+from flows.ablate.copies import _local
 from flows.ablate.results import effective
 from flows.ablate.tables import write_page
 from stages.common.errors import InserterError
@@ -174,7 +175,7 @@ def test_killed_after_the_first_arm_it_goes_on_with_the_second(project: Project)
     assert (two["gap_closed"], two["positions"], two["heard"], two["text_nll_drift"]) == (0.201, 2000, 0.2, 0.25)
     assert (two["heard_interval"], two["heard_all"], two["read_all"]) == ([0.1, 0.4], 0.75, 1.0), "mean of strict and loose"
     assert two["commit"] == project.git("rev-parse", "HEAD").strip()
-    assert two["command"] == "inserter ablate main --arm two --seed 1"
+    assert two["command"] == "inserter ablate main --arm two --seed 1 --arms arms.yaml", "of these arms"
     assert not list(project.folder.glob("experiments/*")), "what is recorded needs no working copy"
     prompts = [json.loads(line) for line in (project.folder / "docs/prompts.jsonl").read_text().splitlines()]
     assert [row["arm"] for row in prompts] == ["one", "two"], "what the second run recorded is added"
@@ -249,6 +250,28 @@ def test_three_seeds_are_a_mean_and_a_range(tmp_path: Path) -> None:
     write_page(rows, [], read_arms(), tmp_path / "page.md")
     (line,) = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| asr")]
     assert "0.100 (-0.100 to 0.300)" in line and "1, 2, 3" in line and "–" in line
+
+
+def test_arms_of_another_file_leave_the_tables_of_these_alone(tmp_path: Path) -> None:
+    row = dict.fromkeys(FIELDS, None) | {"group": "main", "commit": "c" * 40, "command": "inserter ablate main", "seed": 1}
+    rows, page = [row | {"arm": "asr"}, row | {"arm": "inserter", "commit": "d" * 40}], tmp_path / "page.md"
+    write_page(rows, [], read_arms(), page)
+    whole = page.read_text()
+    assert "Of different commits" in whole
+    (tmp_path / "mine.yaml").write_text("seeded: []\nbase: {}\ngroups: {mine: {about: Mine, arms: {a: {set: {}, seeds: [1]}}}}\n")
+    write_page([*rows, row | {"group": "mine", "arm": "a"}], [], read_arms(tmp_path / "mine.yaml"), page)
+    assert page.read_text().startswith(whole.rstrip()) and "Mine." in page.read_text()
+
+
+def test_local_inputs_are_found_by_their_key_where_the_name_is_bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("bench", "heart", "voices"):
+        (tmp_path / name).mkdir()
+    for name in ("voices/x.onnx", "voices/x.onnx.json", "ann.wav", "ann.txt"):
+        (tmp_path / name).touch()
+    voice = {"name": "heart", "voice": "voices/x.onnx", "speaker": "ann.wav"}
+    found = set(map(str, _local({"benchmark": {"path": "bench"}, "synthesize": {"voices": [voice]}})))
+    assert found == {"bench", "voices/x.onnx", "voices/x.onnx.json", "ann.wav", "ann.txt"}, "heart is a name"
 
 
 def test_arms_are_compared_prompt_by_prompt(tmp_path: Path) -> None:

@@ -55,3 +55,30 @@ def test_outside_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InserterError, match=r"not a workspace .*Run from the folder of dvc.yaml"):
         graph.read()
+
+
+def test_what_the_registry_is_told_never_comes_from_the_run_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restored, reports/register.json would speak of a version that the registry does not have."""
+    monkeypatch.chdir(ROOT)
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        (out,) = repo.stage.get_target("register").outs
+    assert out.persist, "what DVC asks before it restores a stage"
+
+
+def test_a_stage_that_is_killed_is_not_told_as_its_progress() -> None:
+    ended = "ERROR: failed to reproduce 'pretrain': failed to run: python -m stages.pretrain, exited with -9"
+    tail, own = ["pretrain:  50%|###  | 12/24", ended], "pretrain: no clip. Run `dvc repro`"
+    assert "want of memory" in steps._reason(tail)
+    assert steps._reason([tail[0], own, ended.replace("-9", "1")]) == own
+
+
+def test_a_prefect_server_that_is_not_there_is_one_line() -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.server import api, free_port
+
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        with pytest.raises(InserterError, match=r"no Prefect server answers at .* unset PREFECT_API_URL"), api():
+            raise AssertionError("it does not begin")
