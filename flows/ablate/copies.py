@@ -17,7 +17,7 @@ import yaml
 
 from flows import steps
 from stages.common.errors import InserterError
-from stages.common.paths import WORK, cache_home, states_home
+from stages.common.paths import DATA, REPORTS, WORK, cache_home, states_home
 
 HOME = Path("experiments")
 CODE = ("stages", "models", "dvc.yaml")  # what decides a result, besides the parameters
@@ -124,7 +124,8 @@ def _local(value: Any, key: str = "") -> Iterator[Path]:
         parts = Path(value).parts
         whole = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))  # of a glob, the folder
         path = Path(*parts[:whole])
-        if parts[:whole] and not path.is_absolute() and ".." not in parts and path.exists():
+        own = path in (DATA, REPORTS)  # the copy makes these itself
+        if parts[:whole] and not path.is_absolute() and ".." not in parts and path.exists() and not own:
             yield path
             beside = (Path(f"{path}.json"), path.with_suffix(".txt"))  # a Piper voice's settings, the words of a recording
             yield from (other for other in beside if path.is_file() and other != path and other.exists())

@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from flows.ablate.arms import Arms
+from flows.ablate.arms import TWO_HOURS, Arms
 from flows.ablate.paired import difference
 from flows.ablate.results import FORMS, Row
 from stages.common.files import atomic
@@ -44,12 +44,14 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
 
 
 def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAGE) -> None:
-    """Renew the tables of `page`, or begin it. The same rows give the same bytes. A group without a row has no table."""
+    """Renew the tables of `page`, or begin it. The same rows give the same bytes. A group without a row has no table; that of
+    a group of other arms than these stays as it is, since nothing is known of them."""
     text = page.read_text(encoding="utf-8") if page.exists() else TITLE
     order = [*arms.groups, *sorted({row["group"] for row in rows} - set(arms.groups))]
+    known = {*arms.groups, TWO_HOURS}
     for group in order:
         mine = [row for row in rows if row["group"] == group]
-        if mine and (group in arms.groups or f"<!-- results: {group} -->" not in text):  # of other arms' groups nothing is known
+        if mine and (group in known or f"<!-- results: {group} -->" not in text):
             asked = [row for row in prompts if row["group"] == group]
             text = _placed(text, group, _section(mine, group, arms) + _pairs(asked, group, arms))
     atomic(page, lambda path: path.write_text(text, encoding="utf-8"))

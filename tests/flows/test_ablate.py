@@ -263,15 +263,22 @@ def test_arms_of_another_file_leave_the_tables_of_these_alone(tmp_path: Path) ->
     assert page.read_text().startswith(whole.rstrip()) and "Mine." in page.read_text()
 
 
+def test_the_table_of_the_larger_run_is_renewed_though_no_arm_is_named_so(tmp_path: Path) -> None:
+    row = dict.fromkeys(FIELDS, None) | {"group": "experiment", "arm": "two-hours", "command": "inserter experiment", "seed": 1}
+    for commit in ("c" * 40, "d" * 40):
+        write_page([row | {"commit": commit}], [], read_arms(), tmp_path / "page.md")
+    assert "d" * 12 in (tmp_path / "page.md").read_text() and "c" * 12 not in (tmp_path / "page.md").read_text()
+
+
 def test_local_inputs_are_found_by_their_key_where_the_name_is_bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("bench", "heart", "voices"):
+    for name in ("bench", "data", "heart", "voices"):
         (tmp_path / name).mkdir()
     for name in ("voices/x.onnx", "voices/x.onnx.json", "ann.wav", "ann.txt"):
         (tmp_path / name).touch()
     voice = {"name": "heart", "voice": "voices/x.onnx", "speaker": "ann.wav"}
-    found = set(map(str, _local({"benchmark": {"path": "bench"}, "synthesize": {"voices": [voice]}})))
-    assert found == {"bench", "voices/x.onnx", "voices/x.onnx.json", "ann.wav", "ann.txt"}, "heart is a name"
+    found = set(map(str, _local({"benchmark": {"path": "bench"}, "corpus": {"path": "data"}, "synthesize": {"voices": [voice]}})))
+    assert found == {"bench", "voices/x.onnx", "voices/x.onnx.json", "ann.wav", "ann.txt"}, "heart is a name, data the copy's own"
 
 
 def test_arms_are_compared_prompt_by_prompt(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from flows.summary import summary
 from stages.common import audio
 from stages.common.errors import InserterError
 from stages.common.files import write_json, write_table
-from stages.common.tables import UTTERANCES
+from stages.common.tables import ITEMS, UTTERANCES
 
 HEAVY = ("prefect", "mlflow", "torch", "great_expectations", "transformers", "dvc")
 
@@ -239,6 +239,14 @@ def test_clip_writes_the_sound_of_an_utterance(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stdout == clips["d-000"] and done.stderr == b""
     assert call("d-000", "--original", "--out", "voice.flac").stdout == b""
     assert (tmp_path / "voice.flac").read_bytes() == clips["d-000-original"]
+
+
+def test_a_benchmark_item_has_no_original(inserter: Run, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    index = audio.write_shard(Path("data/benchmark/shard-00000.tar"), [("i-1", audio.flac(np.zeros(1600, np.float32)))])
+    place = dict(zip(("offset", "size"), index["i-1"], strict=True))
+    write_table(Path("data/benchmark/items.parquet"), [{"item_id": "i-1", "shard": "shard-00000.tar", **place}], ITEMS)
+    assert "i-1 is of the benchmark" in inserter("clip", "i-1", "--original").stderr
 
 
 @pytest.mark.parametrize(("name", "said"), [("d-001", "d-001 has no clip: no word of it"), ("d-9", "no clip is called d-9")])

@@ -67,13 +67,6 @@ def test_what_the_registry_is_told_never_comes_from_the_run_cache(monkeypatch: p
     assert out.persist, "what DVC asks before it restores a stage"
 
 
-def test_a_stage_that_is_killed_is_not_told_as_its_progress() -> None:
-    ended = "ERROR: failed to reproduce 'pretrain': failed to run: python -m stages.pretrain, exited with -9"
-    tail, own = ["pretrain:  50%|###  | 12/24", ended], "pretrain: no clip. Run `dvc repro`"
-    assert "want of memory" in steps._reason(tail)
-    assert steps._reason([tail[0], own, ended.replace("-9", "1")]) == own
-
-
 def test_a_prefect_server_that_is_not_there_is_one_line() -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 

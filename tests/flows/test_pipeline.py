@@ -74,6 +74,12 @@ def test_a_failed_gate_stops_the_run_and_shows_why(toy: Toy, prefect_api: str) -
     assert '"passed": "NO"' in artifacts(run)["gate-one"] and "add rows" in artifacts(run)["gate-one"]
 
 
+def test_a_stage_that_is_killed_is_not_told_as_its_progress(toy: Toy, prefect_api: str) -> None:
+    toy.set(one="killed")
+    with pytest.raises(steps.StageFailed, match=r"one stopped the run: it was killed \(signal 9\), most likely for want of memory"):
+        inserter()
+
+
 def test_waits_for_the_lock_of_another_dvc(toy: Toy, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = subprocess.PIPE
     holder = subprocess.Popen([sys.executable, "-c", HOLD_LOCK], stdin=pipe, stdout=pipe, text=True)

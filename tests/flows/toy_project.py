@@ -35,7 +35,7 @@ stages:
       deps: ["reports/gates/${item}.json"]
       outs: ["data/gates/${item}.json"]
 """
-# What a toy stage does stands in toy.yaml: ok, fail, or sleep (it starts a worker of its own and both sleep).
+# What a toy stage does stands in toy.yaml: ok, fail, killed, or sleep (it starts a worker of its own and both sleep).
 STAGES = """
 import json, os, pathlib, subprocess, sys
 import yaml
@@ -52,6 +52,9 @@ if what == "check":
     path.write_text(json.dumps({"stage": name, "passed": do["gate"], "rows": 3, "expectations": [expectation]}))
 elif what == "gate" and not do["gate"]:
     sys.exit(f"gate@{name}: expect_rows failed on 2 rows (a, b). add rows")
+elif do.get(name) == "killed":
+    print("one:  50%|#####     | 1/2", end="\\r", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), 9)
 elif do.get(name) == "fail":
     sys.exit(f"{name}: the voice is not there. Install it")
 elif do.get(name) == "sleep" and not os.path.exists("awake"):

@@ -57,6 +57,17 @@ def test_short_clips_cost_what_they_last(parts):
     assert processor.features([WAVE])["input_features"].shape[-1] == (1.5 + 0.5) * 100
 
 
+def test_an_odd_number_of_frames_is_encoded_as_alone(parts):
+    """What stands after it in a batch is silence to the encoder, as the end of the clip is."""
+    model, processor = parts
+    odd = WAVE[:-160]
+    alone, both = processor.features([odd]), processor.features([odd, np.tile(WAVE, 2)])
+    assert alone["feature_lengths"].tolist() == [199]
+    with torch.no_grad():
+        (first, n), (again, _) = (model.encode(f["input_features"], f["feature_lengths"]) for f in (alone, both))
+    assert torch.allclose(first[0], again[0, : int(n[0])], atol=1e-5)
+
+
 def test_long_clips_are_split_at_the_window(parts):
     model, processor = parts
     features = processor.features([np.tile(WAVE, 22), WAVE])  # 33 s and 1.5 s

@@ -16,10 +16,11 @@ from safetensors.torch import load_file
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.audio import flac, write_shard
+from stages.common.errors import InserterError
 from stages.common.files import read_json, write_table
-from stages.common.params import Optimizer, Trainable, load
+from stages.common.params import Optimizer, Trainable
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import Example, Packed, example, hear, packed_phase, plan, to_sequences
+from stages.common.training.batches import Packed, example, hear, plan, to_sequences
 from stages.common.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
 from stages.common.training.loop import Phase, train
 from stages.common.training.states import batch
@@ -173,8 +174,6 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tiny_model, tm
 
 
 def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, monkeypatch):
-    from stages.common.errors import InserterError
-
     monkeypatch.chdir(tmp_path)
     model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
     phase = make_phase(model, processor, 10)
@@ -185,37 +184,6 @@ def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, m
     phase.task = Disturbed(task, lambda step, loss: loss * float("nan"))
     with pytest.raises(InserterError, match="Lower the learning rates"):
         train(model, phase, WorkFolder("test", "nan2"))
-
-
-def test_the_pieces_of_all_processes_are_the_step(model):
-    examples = [Example((1,) * n, (1,) * n, (), n) for n in (30, 5, 5, 60, 5, 5, 5)]
-    task = Packed(model[0], examples, [list(range(7))], {}, 20)
-    one, three = task.pieces(0, 0, 1), [task.pieces(0, rank, 3) for rank in range(3)]
-    assert one == [[0], [1, 2], [3], [4, 5, 6]], "in order, a longer example by itself"
-    assert sorted(i for pieces in three for piece in pieces for i in piece) == list(range(7))
-    assert len({len(pieces) for pieces in three}) == 1 and [] in three[1], "as many backward passes in each process"
-
-
-@pytest.mark.parametrize("change", [{"micro_positions": 20}, {"gradient_checkpointing": True}])
-def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, change):
-    """Gradients of many small pieces, and of layers that are computed again, are those of the whole step at once."""
-    monkeypatch.chdir(tmp_path)
-    processor = InserterProcessor.from_pretrained(tiny_model)
-    small = {"steps": 6, "batch_positions": 60, "precision": "fp32", "checkpoint_steps": 100}
-
-    def run(**settings):
-        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
-        passes = []
-        model.language_model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: passes.append(1))
-        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, **settings})
-        phase = packed_phase("p", p, model, some_examples(processor), states_of([f"u{i}" for i in range(8)]))
-        return train(model, phase, WorkFolder("test", settings)).curve, len(passes)
-
-    (whole, once), (saving, more) = run(), run(**change)
-    assert once == 6 and more >= 12, "a pass a step, and more than that"
-    for a, b in zip(whole, saving, strict=True):
-        assert {**a, "loss": 0, "gradient_norm": 0} == {**b, "loss": 0, "gradient_norm": 0}
-        assert (a["loss"], a["gradient_norm"]) == pytest.approx((b["loss"], b["gradient_norm"]), rel=1e-4)
 
 
 def test_what_is_frozen_stays_and_lora_is_merged_away(tiny_model, tmp_path, monkeypatch):

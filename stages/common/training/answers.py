@@ -14,11 +14,6 @@ from stages.common.seeds import derive
 from stages.common.work import WorkFolder
 
 
-def _holds(path: Path, batch: list["Question"]) -> bool:
-    """An earlier attempt's batch is of other questions where something decides anew what is asked."""
-    return path.exists() and set(read_json(path)) == {question.id for question in batch}
-
-
 @dataclass(frozen=True)
 class Question:
     """One prompt: text to read, or a clip to hear: what the encoder says of it. length: characters; a clip's seconds x 16."""
@@ -61,3 +56,8 @@ def answer_all(
             answers |= read_json(path)
             bar.update(len(batch))
     return answers
+
+
+def _holds(path: Path, batch: list[Question]) -> bool:
+    """An earlier attempt's batch is of other questions where something decides anew what is asked."""
+    return path.exists() and set(read_json(path)) == {question.id for question in batch}

@@ -1,0 +1,104 @@
+"""A step is rows: what each process does of it, what saves memory, and what is refused before anything is trained."""
+
+import shutil
+
+import pytest
+import torch
+import yaml
+from test_training import PART, ROOT, some_examples, states_of
+from transformers import MambaConfig, MambaForCausalLM
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.errors import InserterError
+from stages.common.params import checked, load
+from stages.common.training.batches import Example, Packed, example, heard_lengths, packed_phase
+from stages.common.training.loop import train
+from stages.common.training.models import new_model
+from stages.common.training.states import batch
+from stages.common.work import WorkFolder
+
+
+@pytest.fixture
+def model(tiny_model):
+    return InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
+
+
+def test_the_pieces_of_all_processes_are_the_step(model):
+    examples = [Example((1,) * n, (1,) * n, (), n) for n in (30, 5, 5, 60, 5, 5, 5)]
+    task = Packed(model[0], examples, [list(range(7))], {}, 20)
+    one, three = task.pieces(0, 0, 1), [task.pieces(0, rank, 3) for rank in range(3)]
+    assert one == [[0], [1, 2], [3], [4, 5, 6]], "in order, a longer example by itself"
+    assert sorted(i for pieces in three for piece in pieces for i in piece) == list(range(7))
+    assert len({len(pieces) for pieces in three}) == 1 and [] in three[1], "as many backward passes in each process"
+
+
+@pytest.mark.parametrize("change", [{"micro_positions": 20}, {"gradient_checkpointing": True}])
+def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, change):
+    """Gradients of many small pieces, and of layers that are computed again, are those of the whole step at once."""
+    monkeypatch.chdir(tmp_path)
+    processor = InserterProcessor.from_pretrained(tiny_model)
+    small = {"steps": 6, "batch_positions": 60, "precision": "fp32", "checkpoint_steps": 100}
+
+    def run(**settings):
+        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+        passes = []
+        model.language_model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: passes.append(1))
+        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, **settings})
+        phase = packed_phase("p", p, model, some_examples(processor), states_of([f"u{i}" for i in range(8)]))
+        return train(model, phase, WorkFolder("test", settings)).curve, len(passes)
+
+    (whole, once), (saving, more) = run(), run(**change)
+    assert once == 6 and more >= 12, "a pass a step, and more than that"
+    for a, b in zip(whole, saving, strict=True):
+        assert {**a, "loss": 0, "gradient_norm": 0} == {**b, "loss": 0, "gradient_norm": 0}
+        assert (a["loss"], a["gradient_norm"]) == pytest.approx((b["loss"], b["gradient_norm"]), rel=1e-4)
+
+
+def test_a_row_of_text_teaches_nothing_where_only_what_hears_learns(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
+    examples = [example(processor, [PART]), *some_examples(processor)]
+    p = load(ROOT / "params.yaml").pretrain
+    frozen = p.trainable.model_copy(update={"lm": "frozen"})
+    settings = {"steps": 4, "batch_positions": 60, "micro_positions": 10, "precision": "fp32", "trainable": frozen}
+    before = model.adapter.query.weight.clone()
+    phase = packed_phase("p", p.model_copy(update=settings), model, examples, states_of([f"u{i}" for i in range(8)]))
+    assert [0] in [piece for step in range(4) for piece in phase.task.pieces(step, 0, 1)], "a row of text alone is among them"
+    assert len(train(model, phase, WorkFolder("test", "frozen")).curve) == 4
+    assert not torch.equal(model.adapter.query.weight, before)
+
+
+def test_a_phase_in_which_nothing_learns_is_refused():
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["pretrain"]["trainable"] = {"adapter": False, "encoder": False, "lm": "frozen"}
+    with pytest.raises(InserterError, match=r"pretrain\.trainable: .*nothing would learn"):
+        checked(raw, "params.yaml")
+
+
+def test_positions_of_a_pooling_adapter_go_by_the_clip(tiny_lm, tiny_encoder, model):
+    """Half a second of silence follows a clip; a soft token's positions are not known before it is heard."""
+    p = load(ROOT / "params.yaml")
+    assets = p.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
+    pooling, processor = new_model(assets, p.warmup.adapter.model_copy(update={"kind": "pooling", "stride": 4}), 0)
+    lengths = heard_lengths(pooling, [{"utt_id": "a", "duration": 3.5}])
+    assert lengths == {"a": 50} and heard_lengths(model[0], [{"utt_id": "a", "duration": 3.5}]) == {}
+    parts = [{"text": "a dog", "utt_id": "a", "loss": False}, PART]
+    spoken, read = example(processor, parts, lengths=lengths), example(processor, [parts[1]])
+    assert spoken.positions == read.positions + 50 + 2
+    heard = pooling.hear(*batch([torch.zeros(200, 32)], "cpu"))
+    assert len(heard[0]) == 50, "as many as it makes of 4 s of states"
+
+
+@pytest.mark.parametrize(("kind", "said"), [("no template", "has no chat template"), ("state", "keeps a state")])
+def test_an_lm_that_cannot_be_trained_here_is_refused_at_once(tiny_lm, tiny_encoder, tmp_path, kind, said):
+    folder = tmp_path / "lm"
+    shutil.copytree(tiny_lm, folder)
+    if kind == "state":
+        config = MambaConfig(vocab_size=400, hidden_size=32, num_hidden_layers=1, state_size=4)
+        MambaForCausalLM(config).save_pretrained(folder)
+    else:
+        (folder / "chat_template.jinja").unlink()
+    p = load(ROOT / "params.yaml")
+    assets = p.assets.model_copy(update={"lm": str(folder), "encoder": str(tiny_encoder)})
+    with pytest.raises(InserterError, match=said):
+        new_model(assets, p.warmup.adapter, 0)
