@@ -43,10 +43,9 @@ def main() -> None:
 
 
 def _keep(found: Entry) -> None:
-    print(
-        f"{found['name']}: {found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f}) x {found['against']}",
-        flush=True,
-    )
+    memory = f", in {found['memory']:.2f} times its memory" if "memory" in found else ""
+    ratio = f"{found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+    print(f"{found['name']}: {ratio} x {found['against']}{memory}", flush=True)
     path = REPORTS / "bench.json"
     before = read_json(path) if path.is_file() else []
     write_json(path, [*(entry for entry in before if entry["name"] != found["name"]), found])

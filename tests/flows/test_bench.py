@@ -10,6 +10,7 @@ import pytest
 from flows.bench import __main__ as bench
 from flows.bench import compare
 from flows.bench.answers import records
+from flows.bench.compare import peak
 from flows.bench.score import lm_eval_ifeval
 from stages.common.errors import InserterError
 from stages.common.ifeval import CHECKS
@@ -24,6 +25,12 @@ def test_each_pair_is_measured_side_by_side_and_order_alternates() -> None:
     assert "".join(calls) == "ab" + "abba" * 2
     assert set(found) == {"name", "ratio", "low", "high", "against"}
     assert 0 < found["low"] <= found["ratio"] <= found["high"]
+
+
+def test_memory_is_what_a_side_takes_at_most_and_forgets_the_one_before() -> None:
+    mib = 2**20
+    assert 290 * mib < peak(lambda: bytearray(b"x") * (300 * mib)) < 330 * mib
+    assert 90 * mib < peak(lambda: bytearray(b"x") * (100 * mib)) < 130 * mib
 
 
 def test_the_slower_side_gives_a_ratio_above_one() -> None:
