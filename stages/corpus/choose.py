@@ -1,32 +1,36 @@
 """Which documents make the corpus: by draw, in the sources' shares; and which of them are held out."""
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stages.common.errors import InserterError
 from stages.common.files import write_batches
 from stages.common.params import Corpus
-from stages.common.seeds import derive
+from stages.corpus.counts import NO_BOUND
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BATCH = 2_048
 CHOSEN = pa.schema([("position", pa.int64()), ("seq", pa.int64())])
+# Of one source, in the order of the sample: those of the raw documents that are held out, or those of the others.
+USABLE = """SELECT seq, n_words FROM unique_texts ANTI JOIN near USING (draw)
+            WHERE reason IS NULL AND source = ? AND (origin_draw < ?) = ? ORDER BY draw"""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """words: by source. exhausted: the sources of which every usable document was taken."""
+    """words: by source. exhausted: the sources of which every usable document was taken. thin: those of which there are fewer
+    documents to hold out than were wanted."""
 
     documents: int
     words: list[int]
     exhausted: list[bool]
+    thin: list[bool]
 
 
 def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple]:
@@ -36,30 +40,62 @@ def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple]:
 
 
 def choose(db: "DuckDBPyConnection", params: Corpus, path: Path) -> Choice:
-    """Take from the source that is furthest behind its share, best draw first, until there are enough words.
+    """Documents to hold out, then others until there are enough words. Writes `path` (CHOSEN) and makes it the view `chosen`;
+    table `heldout` (seq).
 
-    A source that runs out leaves its share to the others. Writes `path` (CHOSEN) and makes it the view `chosen`.
+    What is held out comes from raw documents of which nothing is trained on, a share of them by a draw of their own: so it is the
+    same however many words are wanted. Where these are too few, the best draws of the others are held out too.
     """
-    usable = "SELECT seq, n_words FROM unique_texts ANTI JOIN near USING (draw) WHERE reason IS NULL AND source = ? ORDER BY draw"
-    queues = [rows(db, usable, number) for number in range(len(params.sources))]
-    heads = [next(queue, None) for queue in queues]
-    words = [0] * len(queues)
+    apart, others = _Drawn(db, params, apart=True), _Drawn(db, params, apart=False)
+    held = list(islice(apart, params.heldout_documents))
+    held += islice(others, params.heldout_documents - len(held))
+    db.execute("CREATE TABLE heldout (seq BIGINT)")
+    if held:
+        db.executemany("INSERT INTO heldout VALUES (?)", [(seq,) for seq in held])
     documents = 0
 
-    def taken() -> Iterator[dict[str, int]]:
+    def taken() -> Iterator[int]:
+        yield from held
+        while sum(apart.words) + sum(others.words) < params.words and any(others.heads):
+            yield next(others)
+
+    def placed() -> Iterator[dict[str, int]]:
         nonlocal documents
-        while sum(words) < params.words and any(heads):
-            left = [number for number, head in enumerate(heads) if head]
-            number = min(left, key=lambda n: words[n] / params.sources[n].weight)
-            seq, size = heads[number] or (0, 0)
-            heads[number] = next(queues[number], None)
-            words[number] += size
+        for seq in taken():
             yield {"position": documents, "seq": seq}
             documents += 1
 
-    write_batches(path, _batches(taken()), CHOSEN)
+    write_batches(path, _batches(placed()), CHOSEN)
     db.execute(f"CREATE VIEW chosen AS SELECT * FROM read_parquet('{path}')")
-    return Choice(documents, words, [head is None for head in heads])
+    words = [one + other for one, other in zip(apart.words, others.words, strict=True)]
+    return Choice(documents, words, [head is None for head in others.heads], [head is None for head in apart.heads])
+
+
+class _Drawn:
+    """Usable documents, best draw first, the next one always of the source that is furthest behind its share of the words so far.
+
+    A source that runs out leaves its share to the others.
+    """
+
+    def __init__(self, db: "DuckDBPyConnection", params: Corpus, apart: bool) -> None:
+        self.weights = [source.weight for source in params.sources]
+        limit = int(params.heldout_share * NO_BOUND)
+        self.queues = [rows(db, USABLE, number, limit, apart) for number in range(len(params.sources))]
+        self.heads = [next(queue, None) for queue in self.queues]
+        self.words = [0] * len(self.queues)
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        left = [number for number, head in enumerate(self.heads) if head]
+        if not left:
+            raise StopIteration
+        number = min(left, key=lambda n: self.words[n] / self.weights[n])
+        seq, size = self.heads[number] or (0, 0)
+        self.heads[number] = next(self.queues[number], None)
+        self.words[number] += size
+        return seq
 
 
 def _batches(found: Iterator[dict[str, int]]) -> Iterator[list[dict[str, int]]]:
@@ -70,33 +106,3 @@ def _batches(found: Iterator[dict[str, int]]) -> Iterator[list[dict[str, int]]]:
             yield batch
             batch = []
     yield batch
-
-
-def hold_out(db: "DuckDBPyConnection", params: Corpus, documents: int) -> None:
-    """Table `heldout` (seq): of whole raw documents where that comes out even, so that both sides share little.
-
-    A raw document that is too large for what is missing is passed over; the rest is filled with single documents.
-    """
-    wanted = params.heldout_documents
-    if wanted >= documents:
-        raise InserterError(
-            f"{documents} documents are not enough to hold {wanted} out",
-            "Raise corpus.words, add sources, or lower corpus.heldout_documents",
-        )
-    origins = """SELECT origin, count(*) FROM everything SEMI JOIN chosen USING (seq)
-                 GROUP BY origin, origin_draw ORDER BY origin_draw, origin"""
-    whole, missing = [], wanted
-    for origin, count in rows(db, origins):
-        if count <= missing:
-            whole.append((origin,))
-            missing -= count
-        if not missing:
-            break
-    db.execute("CREATE TABLE whole (origin VARCHAR)")
-    if whole:
-        db.executemany("INSERT INTO whole VALUES (?)", whole)
-    db.execute("CREATE TABLE heldout AS SELECT seq FROM everything SEMI JOIN chosen USING (seq) SEMI JOIN whole USING (origin)")
-    if missing:
-        others = rows(db, "SELECT doc_id, seq FROM everything SEMI JOIN chosen USING (seq) ANTI JOIN heldout USING (seq)")
-        best = heapq.nsmallest(missing, others, key=lambda row: (derive(params.seed, "heldout", row[0]), row[0]))
-        db.executemany("INSERT INTO heldout VALUES (?)", [(seq,) for _, seq in best])

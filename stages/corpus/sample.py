@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.common.executor import cores
-from stages.common.params import Params
+from stages.common.params import Corpus, Params, Source
 from stages.common.runner import say
 from stages.corpus import written
 from stages.corpus.choose import Choice, choose, rows
@@ -23,7 +24,8 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Sample:
-    """What was chosen, in the tables of `db`. parts: the folder of all candidates. more: a source has text not looked at."""
+    """What was chosen, in the tables of `db`. parts: the folder of all candidates. more: with more text there would be more words,
+    or other documents held out."""
 
     db: "DuckDBPyConnection"
     parts: Path
@@ -38,24 +40,23 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
     When duplicates took more than expected or a source has run out, everything is looked at again with more of each source.
     """
     wanted, factor = params.corpus.words, OVERSAMPLE
-    least = params.corpus.lexicon.look_at_words if params.corpus.lexicon else 0
     for attempt in range(ATTEMPTS):
-        made = _attempt(params, prompts, work / f"attempt-{attempt}", max(wanted * factor, least))
+        made = _attempt(params, prompts, work / f"attempt-{attempt}", factor)
         got = sum(made.choice.words)
-        if got >= wanted or not made.more or attempt == ATTEMPTS - 1:
+        if not made.more or attempt == ATTEMPTS - 1:
             break
         made.db.close()
-        factor *= max(1.2, 1.1 * wanted / got) if got else 4
-        say(f"corpus: {got:,} of {wanted:,} words: looking at more")
+        factor *= max(1.5, 1.1 * wanted / got) if got else 4
+        say(f"corpus: {got:,} of {wanted:,} words, {sum(made.choice.thin)} sources with too little to hold out: looking at more")
     return made
 
 
-def _attempt(params: Params, prompts: list[str], folder: Path, words: float) -> Sample:
-    """Look at each source's share of `words` usable words, those of the best draws, and choose among them."""
+def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) -> Sample:
+    """Look at so many times the words that are wanted, each source's share of the best draws, and choose among them."""
     corpus = params.corpus
     total = sum(source.weight for source in corpus.sources)
     spools = [
-        Spool(folder / "parts", number, source, words * source.weight / total, Counts())
+        Spool(folder / "parts", number, source, _looked_at(corpus, source, factor) * source.weight / total, Counts())
         for number, source in enumerate(corpus.sources)
     ]
     lm = [spool for spool in spools if spool.source.kind == "lm"]
@@ -70,7 +71,18 @@ def _attempt(params: Params, prompts: list[str], folder: Path, words: float) -> 
         counts.add(spool.counts)
     counts.dropped += _dropped(db, choice.documents)
     counts.documents["kept"] = choice.documents
-    return Sample(db, folder / "parts", choice, counts, bool(lm) or any(spool.left_out for spool in spools))
+    left_out = [spool.left_out and spool not in lm for spool in spools]
+    short = sum(choice.words) < corpus.words and (bool(lm) or any(left_out))
+    return Sample(db, folder / "parts", choice, counts, short or any(map(and_, left_out, choice.thin)))
+
+
+def _looked_at(corpus: Corpus, source: Source, factor: float) -> float:
+    """Usable words, were it the only source. What is read costs little: enough for the lists of rare words too, and for what is
+    held out. What a language model writes costs much."""
+    if source.kind == "lm":
+        return corpus.words * factor
+    lists = corpus.lexicon.look_at_words if corpus.lexicon else 0
+    return max(corpus.words * factor, lists, corpus.heldout_documents * corpus.max_words * factor / corpus.heldout_share)
 
 
 def _dropped(db: "DuckDBPyConnection", chosen: int) -> Counter[str]:

@@ -13,7 +13,6 @@ from stages.common.paths import DATA
 from stages.common.runner import output
 from stages.common.tables import DOCUMENTS
 from stages.common.work import WorkFolder, code
-from stages.corpus.choose import hold_out
 from stages.corpus.counts import Counts
 from stages.corpus.lexicon import lexicon
 from stages.corpus.output import write
@@ -63,7 +62,12 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any
     made = sample(params, prompts, work.root)
     if not made.choice.documents:
         raise _empty(made.counts)
-    hold_out(made.db, params.corpus, made.choice.documents)
+    wanted = params.corpus.heldout_documents
+    if made.choice.documents <= wanted:
+        raise InserterError(
+            f"{made.choice.documents} documents are not enough to hold {wanted} out",
+            "Raise corpus.words, add sources, or lower corpus.heldout_documents",
+        )
     counts = write(made.db, params.corpus, work / "documents")
     lists = list(lexicon(made.db, params.corpus))
     made.db.close()

@@ -79,6 +79,31 @@ def test_same_inputs_same_bytes_and_another_seed_another_sample(workspace: Path)
     assert path.read_bytes() != first
 
 
+def test_what_is_held_out_stays_the_same_with_more_text_and_nothing_beside_it_is_trained_on(workspace: Path) -> None:
+    for number in range(200):
+        text = "\n\n".join(prose(f"{number}-{part}") for part in range(3))
+        (workspace / "text" / f"{number:03d}.txt").write_text(text)
+    raw = {path.name: path.read_text() for path in (workspace / "text").iterdir()}
+
+    def splits(words: int) -> dict[str, list[str]]:
+        reconciles(main(params(source(), words=words, max_words=70, heldout_documents=12)))
+        return {split: [row["text"] for row in rows() if row["split"] == split] for split in ("heldout", "train")}
+
+    few, many = splits(2_000), splits(20_000)
+    assert sorted(few["heldout"]) == sorted(many["heldout"]) and len(many["heldout"]) == 12
+    assert set(few["train"]) < set(many["train"]), "more of the same order"
+    of = {row: name for name, text in raw.items() for row in many["heldout"] + many["train"] if row in text}
+    assert {of[row] for row in many["heldout"]}.isdisjoint(of[row] for row in many["train"])
+    assert len({of[row] for row in many["heldout"]}) > 6, "of many raw documents"
+
+
+def test_few_raw_documents_are_held_out_in_part(workspace: Path) -> None:
+    (workspace / "text" / "book.txt").write_text("\n\n".join(prose(f"p{part}") for part in range(40)))
+    metrics = main(params(source(), words=2_000, max_words=70, heldout_documents=5))
+    reconciles(metrics)
+    assert metrics["splits"]["heldout"]["documents"] == 5 and metrics["splits"]["train"]["documents"] > 20
+
+
 def test_weights_are_shares_of_the_words_and_a_dry_source_leaves_its_share(workspace: Path) -> None:
     (workspace / "few").mkdir()
     write_texts(workspace / "text", 40)

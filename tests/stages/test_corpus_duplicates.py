@@ -40,7 +40,7 @@ def test_near_duplicates_are_those_of_the_exact_jaccard_similarity(workspace: Pa
     originals = real_texts(150)
     texts = originals + [changed(text, f"{n} {copy}") for n, text in enumerate(originals) for copy in range(2)]
     write_jsonl("text/a.jsonl", [{"text": text} for text in texts])
-    metrics = main(params(source(), words=10**6, max_words=200))
+    metrics = main(params(source(), words=10**6, max_words=200, heldout_share=1e-9))
     reconciles(metrics)
     kept = {row["doc_id"] for row in rows()}
     sets = {doc_id("mine", text): shingles(text, 5) for text in texts}

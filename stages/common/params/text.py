@@ -54,7 +54,9 @@ class Lexicon(Section):
 
 class Corpus(Section):
     """words: how much text is kept. Documents are cut at paragraph ends to [min_words, max_words]. languages: ISO 639-1 codes of
-    the documents that are kept. workers: processes, 0 for one a core; the result does not depend on it."""
+    the documents that are kept. heldout_documents: for evaluation alone; heldout_share: of the raw documents, nothing of which is
+    trained on, so that what is held out is the same whatever `words` is. workers: processes, 0 for one a core; the result does not
+    depend on it."""
 
     seed: Seed
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -62,6 +64,7 @@ class Corpus(Section):
     min_words: Positive
     max_words: Positive
     heldout_documents: Positive
+    heldout_share: Annotated[float, Field(gt=0.0, lt=1.0)]
     lexicon: Lexicon | None
     languages: Annotated[tuple[str, ...], Field(min_length=1)]
     near_duplicates: NearDuplicates
