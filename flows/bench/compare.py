@@ -1,5 +1,6 @@
 """How many times faster one thing is than another, on one machine, in one run, by turns."""
 
+import ctypes
 import gc
 import statistics
 import sys
@@ -43,6 +44,7 @@ def _seconds(function: Callable[[], Any]) -> float:
 def peak(function: Callable[[], Any]) -> int:
     """Bytes resident while `function` runs, at most, above those before it (Linux counts them)."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what an earlier one has freed glibc may keep, and use again
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the most there ever was is forgotten
     before = _resident("VmRSS")
     function()
