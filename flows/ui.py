@@ -12,6 +12,8 @@ from stages.common.params import load
 from stages.common.quiet import quiet
 from stages.common.runner import say
 
+SERVED = ("http://", "https://")
+
 
 def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen:
     """MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
@@ -38,25 +40,30 @@ def main() -> None:
 
 
 def serve(prefect_port: int, mlflow_port: int) -> None:
-    """Start both, print where they are, and stop both when one ends or on Ctrl-C."""
+    """Start both, print where they are, and stop both when one ends or on Ctrl-C. Where the registry is a server's
+    (`register.tracking_uri` is its address), that one has the pages."""
     tracking_uri = load().register_.tracking_uri
-    os.environ["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{prefect_port}/api"
-    prefect, mlflow = server.start(prefect_port, ui=True), start_mlflow(tracking_uri, mlflow_port)
+    prefect_url, mlflow_url = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port))
+    os.environ["PREFECT_UI_API_URL"] = f"{prefect_url}/api"
+    started = {f"Prefect on port {prefect_port}": (server.start(prefect_port, ui=True), f"{prefect_url}/api/health")}
+    if tracking_uri.startswith(SERVED):
+        mlflow_url = tracking_uri
+    else:
+        started[f"MLflow on port {mlflow_port}"] = (start_mlflow(tracking_uri, mlflow_port), f"{mlflow_url}/health")
     try:
-        server.wait(f"http://127.0.0.1:{prefect_port}/api/health", prefect, f"Prefect on port {prefect_port}")
-        server.wait(f"http://127.0.0.1:{mlflow_port}/health", mlflow, f"MLflow on port {mlflow_port}")
-        say(f"runs and schedules (Prefect): http://127.0.0.1:{prefect_port}")
-        say(f"metrics, audio and models (MLflow): http://127.0.0.1:{mlflow_port}")
-        say("Ctrl-C stops both")
-        while prefect.poll() is None and mlflow.poll() is None:
+        for name, (process, health) in started.items():
+            server.wait(health, process, name)
+        say(f"runs and schedules (Prefect): {prefect_url}")
+        say(f"metrics, audio and models (MLflow): {mlflow_url}")
+        say("Ctrl-C stops what was started here")
+        while not (ended := [name for name, (process, _) in started.items() if process.poll() is not None]):
             time.sleep(0.5)
-        ended = f"Prefect on port {prefect_port}" if prefect.poll() is not None else f"MLflow on port {mlflow_port}"
-        raise InserterError(f"{ended} has ended", "Is the port taken? Give another: --prefect-port, --mlflow-port")
+        raise InserterError(f"{ended[0]} has ended", "Is the port taken? Give another: --prefect-port, --mlflow-port")
     except KeyboardInterrupt:
         say("stopped")
     finally:
-        guard.stop(prefect)
-        guard.stop(mlflow)
+        for process, _ in started.values():
+            guard.stop(process)
 
 
 if __name__ == "__main__":
