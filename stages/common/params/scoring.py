@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.common.params.section import Positive, Section, Seed, Share
+from stages.common.params.section import Positive, Precision, Section, Seed, Share
 from stages.common.params.speech import Voice
 
 
@@ -69,7 +69,7 @@ class Evaluate(Section):
     forms: tuple[Literal["heard", "read", "lm", "cascade"], ...]
     max_new_tokens: Positive
     batch_size: Positive
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     judge_model: str | None
 
 

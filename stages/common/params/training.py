@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.common.params.section import Positive, Section, Seed, Share
+from stages.common.params.section import Positive, Precision, Section, Seed, Share
 
 Steps = Annotated[int, Field(ge=0)]
 
@@ -61,7 +61,7 @@ class Warmup(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     clip: Annotated[float, Field(gt=0)]
     warmup_share: Share
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     checkpoint_steps: Positive
     keep_checkpoints: Positive
 
@@ -80,7 +80,7 @@ class Pretrain(Section):
     trainable: Trainable
     optimizer: Optimizer
     gap_steps: Steps
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     checkpoint_steps: Positive
     keep_checkpoints: Positive
 
@@ -107,6 +107,6 @@ class Sft(Section):
     gradient_checkpointing: bool
     trainable: Trainable
     optimizer: Optimizer
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     checkpoint_steps: Positive
     keep_checkpoints: Positive

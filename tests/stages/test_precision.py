@@ -1,0 +1,35 @@
+"""`precision: auto`: what the machine multiplies faster, decided when the parameters are read."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.common.params import Params, section
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("flags", "gpu", "fast"), [
+    ("fpu avx2", False, False), ("avx512_bf16 avx512_vnni", False, False), ("avx512_bf16 amx_bf16 amx_tile", False, True),
+    ("fpu avx2", True, True), (None, False, False),
+])  # fmt: skip
+def test_bf16_is_for_gpus_and_cpus_with_amx(tmp_path: Path, flags: str | None, gpu: bool, fast: bool) -> None:
+    device, cpu = tmp_path / "gpu", tmp_path / "cpuinfo"
+    if gpu:
+        device.touch()
+    if flags:
+        cpu.write_text(f"model name : some\nflags\t\t: {flags}\n")
+    assert section.bf16_is_fast((str(device),), str(cpu)) is fast
+
+
+def test_auto_becomes_one_of_both_and_a_wish_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["sft"]["precision"] = "bf16"
+    for fast, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(section, "bf16_is_fast", lambda fast=fast: fast)
+        params = Params.model_validate(raw)
+        assert (params.warmup.precision, params.pretrain.precision, params.sft.precision) == (expected, expected, "bf16")
+    raw["sft"]["precision"] = "fp16"
+    with pytest.raises(ValueError, match="bf16"):
+        Params.model_validate(raw)
