@@ -32,13 +32,19 @@ def pages(folder: Path, tracking_uri: str, prefect: int, mlflow: int) -> Iterato
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     command = [sys.executable, "-m", "flows.ui", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder / "prefect"), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a shell starts in the background ignores Ctrl-C
+    )  # fmt: skip
     assert process.stdout
     try:
         yield [process.stdout.readline().strip() for _ in range(LINES)]
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=60)[0]
+        try:
+            rest = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()  # and its guards with it, where it did not listen
     assert rest.strip() == "stopped" and process.returncode == 0
 
 
