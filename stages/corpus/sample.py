@@ -47,7 +47,8 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
             break
         made.db.close()
         factor *= max(1.5, 1.1 * wanted / got) if got else 4
-        say(f"corpus: {got:,} of {wanted:,} words, {sum(made.choice.thin)} sources with too little to hold out: looking at more")
+        why = f"{got:,} of {wanted:,} words" if got < wanted else "too little to hold out"
+        say(f"corpus: {why}: looking at more")
     return made
 
 
@@ -56,7 +57,7 @@ def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) ->
     corpus = params.corpus
     total = sum(source.weight for source in corpus.sources)
     spools = [
-        Spool(folder / "parts", number, source, _looked_at(corpus, source, factor) * source.weight / total, Counts())
+        Spool(folder / "parts", number, source, looked_at(corpus, source, factor) * source.weight / total, Counts())
         for number, source in enumerate(corpus.sources)
     ]
     lm = [spool for spool in spools if spool.source.kind == "lm"]
@@ -76,7 +77,7 @@ def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) ->
     return Sample(db, folder / "parts", choice, counts, short or any(map(and_, left_out, choice.thin)))
 
 
-def _looked_at(corpus: Corpus, source: Source, factor: float) -> float:
+def looked_at(corpus: Corpus, source: Source, factor: float) -> float:
     """Usable words, were it the only source. What is read costs little: enough for the lists of rare words too, and for what is
     held out. What a language model writes costs much."""
     if source.kind == "lm":

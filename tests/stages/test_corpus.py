@@ -14,6 +14,7 @@ from corpus_texts import enter, params, prose, reconciles, rows, source, write_t
 from stages.common.errors import InserterError
 from stages.common.files import read_jsonl
 from stages.common.params import Source
+from stages.corpus.sample import looked_at
 from stages.corpus.sources import read
 from stages.corpus.stage import main
 
@@ -95,6 +96,13 @@ def test_what_is_held_out_stays_the_same_with_more_text_and_nothing_beside_it_is
     of = {row: name for name, text in raw.items() for row in many["heldout"] + many["train"] if row in text}
     assert {of[row] for row in many["heldout"]}.isdisjoint(of[row] for row in many["train"])
     assert len({of[row] for row in many["heldout"]}) > 6, "of many raw documents"
+
+
+def test_a_language_model_writes_what_is_wanted_and_nothing_for_the_lists(workspace: Path) -> None:
+    lists = {"words": 40, "line_words": 8, "look_at_words": 20_000}
+    corpus = params(source(), source(kind="lm", path="lm", name="written"), words=500, lexicon=lists).corpus
+    read_of, written_of = (looked_at(corpus, each, 1.3) for each in corpus.sources)
+    assert written_of == 650 and read_of >= 20_000
 
 
 def test_few_raw_documents_are_held_out_in_part(workspace: Path) -> None:
