@@ -66,8 +66,9 @@ $(BENCH_STAMP): bench.lock | $(STAMP)
 	@( $(call install,bench.lock,--no-deps -r bench.lock) ) && touch $@ || echo "bench.lock cannot be installed now" >&2
 
 # $(call install,NAME,ARGUMENTS): pip, as a line every 40 packages; all it says is in the log, whose end is shown on failure.
+# Modules are compiled when they are imported: all of them beforehand was a third of the installation (3 min 18 s, 2 min without).
 define install
-set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(2) 2>&1 | tee $(LOG) \
+set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile $(2) 2>&1 | tee $(LOG) \
   | awk '/^(Collecting|Requirement already)/ { if (++n % 40 == 0) { print "  $(1): " n " packages found"; fflush() } } \
          /^Installing collected/ { print "  $(1): installing"; fflush() } END { if (n) print "  $(1): " n " packages" }' \
   || { tail -n 15 $(LOG) >&2; echo "the installation stopped; all of it is in $(LOG). Run make again to go on" >&2; exit 1; }

@@ -27,7 +27,9 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
 
     where = model or default_model(params.register_)
     net, processor = _from_registry(where, params.register_) if where.startswith("models:/") else _from_folder(where)
-    return generate_answers(net, processor, [Prompt(text=text, audio=wave)], params.evaluate.max_new_tokens)[0]
+    settings = params.evaluate
+    question = Prompt(text=text, audio=wave)
+    return generate_answers(net, processor, [question], settings.max_new_tokens, precision=settings.precision)[0]
 
 
 def default_model(register: Register) -> str:

@@ -114,7 +114,7 @@ def _training() -> Iterator[RenderableType]:
         ),
         "sft: loss, first steps -> last": _losses(found["sft"]),
         "sft: held-out pairs, before -> after": _before_after(
-            _within(found["sft"], "before", "pairs"), _within(found["sft"], "after", "pairs")
+            _within(found["sft"], "pairs_nll", "before"), _within(found["sft"], "pairs_nll", "after")
         ),
     }
     facts = [(name, text) for name, text in before_after.items() if text]

@@ -79,7 +79,7 @@ def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row
         **_intervals(closed.get("standard", {})), **_spoken(folder),
         "text_nll_drift": evaluate["text_nll"] / pretrain["text_nll"]["before"] - 1,
         "transcript_nll": pretrain["transcript_nll"], "token_error": warmup["heldout_token_error"],
-        "positions": pretrain["positions"], "hours": warmup["hours"],
+        "positions": pretrain["positions"], "hours": warmup["hours"], "precision": evaluate["precision"],
     }  # fmt: skip
 
 

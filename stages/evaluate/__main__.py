@@ -60,6 +60,7 @@ def main(params: Params) -> dict[str, Any]:
         say(tabulate(lines, header))
     return {
         **measured,
+        "precision": p.precision,
         "speechinstructbench": scores,
         "closed_by_voice": by_voice(closed, seen_voices(params)),
         "comparisons": comparisons(closed),

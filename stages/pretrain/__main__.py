@@ -51,15 +51,17 @@ def main(params: Params) -> dict[str, Any]:
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed)[0])
     if rank() > 0:
         return {}  # the main process measures and writes
-    measured = continuation(model, processor, heldout, clips, p.precision)
+    measured = continuation(model, processor, heldout, clips, p.precision) if p.gap_steps else {}
     after = text_loss(model, processor, heldout, clips, p.precision)
     transcripts = transcript_loss(model, processor, heldout, clips, p.precision)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)
-    write_curve(REPORTS / "plots" / "pretrain-gap.csv", [*outcome.watched, {"step": p.steps, **gap_row(measured)}], GAP)
+    by_step = [*outcome.watched, {"step": p.steps, **gap_row(measured)}] if measured else []
+    write_curve(REPORTS / "plots" / "pretrain-gap.csv", by_step, GAP)
     return {
         **outcome.summary(),
+        "precision": p.precision,
         "clips": len(clean),
         "hours": sum(row["duration"] for row in clean) / 3600,
         **measured,

@@ -99,15 +99,15 @@ def curves(plots: Path, stage: str) -> list[Path]:
 
 
 def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, prefix: str = "curve") -> None:
-    """A curve (CSV: step, then metrics) as metrics PREFIX/COLUMN by step, as the file, and as a picture; a table of other things as
-    the file."""
+    """A curve (CSV: step, then metrics) as metrics PREFIX/COLUMN by step, as the file, and as a picture; a table of other things or
+    of nothing as the file."""
     client.log_artifact(run_id, str(path), "plots")
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    if rows and "step" not in rows[0]:
+    if not rows or "step" not in rows[0]:
         return
     steps = [int(float(row["step"])) for row in rows]
-    columns = [key for key in (rows[0] if rows else {}) if key != "step"]
+    columns = [key for key in rows[0] if key != "step"]
     _log(
         client,
         run_id,
@@ -172,7 +172,7 @@ def _figure(rows: list[dict[str, str]]) -> Any:
     """One small plot a column, over the steps."""
     from matplotlib.figure import Figure
 
-    names = [key for key in (rows[0] if rows else {}) if key != "step"]
+    names = [key for key in rows[0] if key != "step"]
     columns = [key for key in names if any(_number(row[key]) is not None for row in rows)]
     figure = Figure(figsize=(6, 2.2 * max(1, len(columns))), layout="constrained")
     for place, key in enumerate(columns, 1):

@@ -9,9 +9,9 @@ from stages.common.files import read_table, write_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.seeds import rng
-from stages.common.tables import HELDOUT, PAIRS, SEQUENCES, UTTERANCES, VERIFIED
+from stages.common.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED
 from stages.common.training.batches import Example, chat_example, example, heard_lengths, packed_phase
-from stages.common.training.heldout import losses, mean, text_loss
+from stages.common.training.heldout import losses, mean
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from stages.common.training.processes import join, main_first, rank, run_training_stage
@@ -91,7 +91,6 @@ def main(params: Params) -> dict[str, Any]:
     p = params.sft
     teachers(params)  # before the answers are made
     join()
-    heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     with main_first():
         work = WorkFolder(
@@ -115,8 +114,7 @@ def main(params: Params) -> dict[str, Any]:
     clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p))
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
     kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
-    before = {"pairs": pair_loss(params, model, processor, kept_out, clips),
-              "text_nll": text_loss(model, processor, heldout, clips, p.precision)}  # fmt: skip
+    before = pair_loss(params, model, processor, kept_out, clips)
     lengths = heard_lengths(model, corpus_clips + prompt_clips)
     chat = chat_examples(params, processor, taught, lengths)
     examples = chat + replayed(params, processor, chat, lengths)
@@ -124,19 +122,18 @@ def main(params: Params) -> dict[str, Any]:
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # the main process measures and writes
-    after = {"pairs": pair_loss(params, model, processor, kept_out, clips),
-             "text_nll": text_loss(model, processor, heldout, clips, p.precision)}  # fmt: skip
+    after = pair_loss(params, model, processor, kept_out, clips)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "sft")
     write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)
     return {
         **outcome.summary(),
+        "precision": p.precision,
         **counts,
         "examples": {"heard": sum(bool(e.clips) for e in chat), "read": sum(not e.clips for e in chat),
                      "replayed": len(examples) - len(chat)},
         "held_out_pairs": len(kept_out),
-        "before": before,
-        "after": after,
+        "pairs_nll": {"before": before, "after": after},
         "system": {"positions_a_second": outcome.speed},
     }  # fmt: skip
 

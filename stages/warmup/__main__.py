@@ -71,6 +71,7 @@ def main(params: Params) -> dict[str, Any]:
     write_curve(REPORTS / "plots" / "warmup.csv", outcome.curve)
     return {
         **outcome.summary(),
+        "precision": w.precision,
         "heldout_token_error": error,
         "clips": len(taught),
         "hours": sum(row["duration"] for row in taught) / 3600,

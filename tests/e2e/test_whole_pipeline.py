@@ -137,6 +137,8 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     assert verify["clean"] - twins <= spans["clean"] <= verify["clean"]
     assert set(reports["evaluate"]["continuation"]) == {"heard_own", "heard_other", "read_own", "read_other", "absent"}
     assert reports["evaluate"]["documents"] == heldout
+    assert {reports[name]["precision"] for name in ("pretrain", "sft", "evaluate")} == {"fp32"}
+    assert reports["warmup"]["precision"] in ("bf16", "fp32"), "not `auto`, but what it became"
     variants = reports["evaluate"]["speechinstructbench"]["closed"]["en"]
     assert {"standard", "background", "paralinguistics", "disfluency"} <= set(variants)
     for variant in variants.values():

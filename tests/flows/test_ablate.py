@@ -46,7 +46,7 @@ reports = {
     "pretrain": {"positions": 1000 * steps, "transcript_nll": 2.0 / max(steps, 1), "text_nll": {"before": 4.0, "after": 3.0}},
     "sft": {},
     "evaluate": {
-        "gap_closed": steps / 10 + seed / 1000, "gap_closed_interval": [0.0, 1.0], "text_nll": 5.0,
+        "gap_closed": steps / 10 + seed / 1000, "gap_closed_interval": [0.0, 1.0], "text_nll": 5.0, "precision": "fp32",
         "voices": {"seen": {}, "unseen": None},
         "speechinstructbench": {"closed": {"en": {
             "standard": {
@@ -88,7 +88,7 @@ FIELDS = {
     "arm", "group", "seed", "gap_closed", "gap_closed_interval", "heard", "heard_interval", "heard_all", "heard_all_interval",
     "heard_chance", "read_chance",
     "read", "read_interval", "read_all", "read_all_interval", "variants", "text_nll_drift", "unseen_gap",
-    "transcript_nll", "token_error", "positions", "hours", "commit", "command", "key",
+    "transcript_nll", "token_error", "positions", "hours", "precision", "commit", "command", "key",
 }  # fmt: skip
 
 

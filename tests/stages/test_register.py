@@ -57,6 +57,7 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     (root / "reports/plots").mkdir()
     (root / "reports/plots/pretrain.csv").write_text("step,loss,phase,gap\n1,5.0,warmup,\n2,3.0,main,0.1\n3,2.5,main,0.2\n")
     (root / "reports/plots/pretrain-gap.csv").write_text("step,gap_closed\n0,0.1\n3,0.4\n")
+    (root / "reports/plots/pretrain-later.csv").write_text("step,gap_closed\n")
     found = {"table": "clean", "expectation": "expect_table_row_count_to_be_between", "passed": True, "limit": {"min": 1}}
     write_json(root / "reports/gates/corpus.json", {"stage": "corpus", "passed": True, "rows": 9, "expectations": [found]})
     outs = [{"path": "data/pretrain", "md5": "0123456789abcdef0123456789abcdef.dir"}]
@@ -125,6 +126,7 @@ def test_every_stage_with_a_report_has_a_nested_run(here):
     assert pretrain.info.end_time - pretrain.info.start_time == 6000
     assert {f.path for f in client().list_artifacts(pretrain.info.run_id, "plots")} == {
         "plots/pretrain.csv", "plots/pretrain.png", "plots/pretrain-gap.csv", "plots/pretrain-gap.png",
+        "plots/pretrain-later.csv",
     }  # fmt: skip
 
 

@@ -70,7 +70,8 @@ class Pretrain(Section):
     """steps 0: no pre-training. batch_positions: text and speech positions a step, over all processes. micro_positions: of them at
     a time in each process (gradient accumulation), which memory goes by. gradient_checkpointing: layers are computed again in the
     backward pass instead of kept. checkpoint_steps: between two resume points, of which the last keep_checkpoints are kept.
-    gap_steps: between two measurements of the gap on held-out contexts, in one process; 0: none but the last."""
+    gap_steps: between two measurements of the gap on held-out contexts, in one process, and after the last; 0: `evaluate` alone
+    measures it."""
 
     seed: Seed
     steps: Steps
