@@ -18,7 +18,7 @@ def verify_packed() -> Entry:
     from stages.common.assets import asr_folder
     from stages.common.params import Voice
     from stages.common.tts import load_voice
-    from stages.verify.packing import join, pack
+    from stages.common.verification.packing import join, pack
 
     ear = Transcriber(asr_folder(load().assets.asr), "en")
     voice = load_voice(Voice(name="heart", engine="hibari", voice="heart"))

@@ -67,6 +67,7 @@ SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=N)
 HELDOUT = _schema(doc_id=S, utt_id=S, unseen_utt_id=S, context=S, continuation=S, other_doc_id=S)
 
 # data/sft/pairs.parquet: an instruction, its spoken clip, and the LM's own answer that passes the checks (ids and kwargs as JSON).
+# data/sft/clips: their clips (clips.parquet, UTTERANCES), and those whose prompts make no pair (quarantine.parquet, VERIFIED).
 PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.list_(S), kwargs=S, response=S)
 
 # data/benchmark/items.parquet. task: "closed", "open" or "adjustment"; key: the item, the same for all its variants;

@@ -16,8 +16,10 @@ from stages.common.training.loop import train, write_curve
 from stages.common.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from stages.common.training.processes import join, main_first, rank, run_training_stage
 from stages.common.training.states import Clips, clips_for
+from stages.common.verification.blocks import measuring_code
 from stages.common.work import WorkFolder, code
-from stages.sft.pairs import answered, prompts, spoken, teachers
+from stages.sft.clips import spoken, teachers, verified
+from stages.sft.pairs import answered, prompts
 
 Lengths = Mapping[str, int]
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
@@ -62,8 +64,8 @@ def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: l
     return result
 
 
-def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
-    """Write pairs.parquet and clips.parquet beside the clips' shards; the counts, which reconcile."""
+def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> dict[str, Any]:
+    """Write pairs.parquet, and their clips with a table of those that are clean and one of the others; the counts reconcile."""
     done = work.marker("pairs")
     if done:
         return done
@@ -71,16 +73,20 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, Any]:
     # The LM as it was before any training writes the answers: those are what the model is to keep giving.
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
     pairs, edited, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
-    pairs, clips, mute = spoken(params, pairs, work)
+    said, mute = spoken(params, pairs, work)
+    clean, quarantined = verified(params, said, corpus_clips, work)
+    heard = {row["utt_id"] for row in clean}
+    pairs = [pair for pair in pairs if pair["utt_id"] in heard]
     if len(pairs) < 2:
         raise InserterError(
-            f"{len(pairs)} of {params.sft.prompts} answers pass their checks", "Raise sft.prompts or use a stronger LM"
+            f"{len(pairs)} of {params.sft.prompts} prompts have an answer that passes its checks and a clip that passes its own",
+            "Raise sft.prompts or use a stronger LM",
         )
     write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
-    write_table(work / "out" / "clips" / "clips.parquet", clips, UTTERANCES)
     report = {
         "prompts": params.sft.prompts, "kept": len(pairs), "rewritten": edited, "dropped": {
             "overlaps the benchmark": overlapping, "answer fails": dict(failed), "cannot be spoken": dict(mute),
+            "clip quarantined": dict(quarantined),
         },
     }  # fmt: skip
     work.mark("pairs", report)
@@ -96,17 +102,18 @@ def main(params: Params) -> dict[str, Any]:
         work = WorkFolder(
             "sft", {
                 "sft": p.model_dump(), "assets": params.assets.model_dump(),
-                "voices": [v.model_dump() for v in params.synthesize.voices],
+                "voices": [v.model_dump() for v in params.synthesize.voices], "limits": params.verify.limits(),
             },
             [
                 DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
                 *code(
                     "models", "stages.sft", "stages.common.training", "stages.common.ifeval", "stages.common.prompts",
-                    "stages.common.spoken", "stages.common.tts",
+                    "stages.common.tts", "stages.common.verification",
                 ),
+                *measuring_code(),
             ],
         )  # fmt: skip
-        counts = make_pairs(params, work)
+        counts = make_pairs(params, work, corpus_clips)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
     prompt_clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
     model, processor = saved_model(DATA / "pretrain" / "model")

@@ -6,16 +6,13 @@ from collections import Counter
 from typing import Any
 
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.errors import InserterError
 from stages.common.files import read_jsonl
 from stages.common.ifeval import verdicts
-from stages.common.params import Params, Voice
+from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.prompts import Prompt, generate, overlap
-from stages.common.seeds import rng
 from stages.common.spoken import spoken_form
 from stages.common.training.answers import Question, answer_all
-from stages.common.tts import Job, speak_all, usable
 from stages.common.work import WorkFolder
 from stages.sft.rewrite import rewritten
 
@@ -81,27 +78,3 @@ def _pair(prompt: Prompt, response: str) -> dict[str, Any]:
         "pair_id": prompt.key, "prompt": prompt.prompt, "spoken": spoken_form(prompt.prompt, "en"), "utt_id": prompt.key,
         "instruction_id_list": list(prompt.instruction_id_list), "kwargs": json.dumps(prompt.kwargs), "response": response,
     }  # fmt: skip
-
-
-def teachers(params: Params) -> list[Voice]:
-    """The voices that can speak the prompts, which are English. Raises InserterError where there is none."""
-    named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
-    if not named:
-        raise InserterError("sft's prompts are English, and synthesize.voices has no English voice to train on", "Add one")
-    return usable(named)[0]
-
-
-def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], list[dict], Counter]:
-    """The pairs that could be spoken, their clips (schema UTTERANCES), and the others by reason."""
-    voices = teachers(params)
-    jobs = []
-    for pair in pairs:
-        voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]
-        jobs.append(Job(pair["utt_id"], pair["pair_id"], "train", pair["prompt"], pair["spoken"], voice.name))
-    rows = speak_all(
-        jobs, voices, work / "out" / "clips", work / "clip-rows", params.sft.seed, workers=params.synthesize.workers,
-        executor=params.executor, fingerprint=work.key, label="speak prompts",
-    )  # fmt: skip
-    failed = {row["utt_id"]: row["error"] for row in rows if row["error"]}
-    clips = [row for row in rows if not row["error"]]
-    return [pair for pair in pairs if pair["utt_id"] not in failed], clips, Counter(failed.values())

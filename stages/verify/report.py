@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from stages.common.tables import reason_kind
-from stages.verify.verdict import Verdict
+from stages.common.verification.verdict import Verdict
 
 
 class Report:

@@ -15,7 +15,7 @@ from stages.common.params import Voice, load
 from stages.common.tts import CannotSpeak, available, ipa, load_voice
 from stages.common.tts import piper as engine
 from stages.common.tts.voices import identity
-from stages.verify.words import words
+from stages.common.verification.words import words
 
 JOE = Voice(name="joe", engine="piper", voice="embedded:joe")
 TEXT = "The people of this country have asked their government for peace, and they shall have it."

@@ -6,11 +6,14 @@ import pytest
 import yaml
 
 from models import InserterProcessor
-from stages.common.files import write_jsonl
+from stages.common.files import read_table, write_jsonl
 from stages.common.params import Params
 from stages.common.prompts import Prompt, generate
+from stages.common.tables import UTTERANCES, VERIFIED
+from stages.common.work import WorkFolder
 from stages.sft import pairs as making
 from stages.sft.__main__ import chat_examples
+from stages.sft.clips import spoken, verified
 from stages.sft.pairs import prompts, whole_sentences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,3 +93,23 @@ def test_spoken_share(processor, share, heard, read):
     for e in examples:
         learnt = [i for i, label in zip(e.ids, e.labels, strict=True) if label != -100]
         assert processor.tokenizer.decode(learnt) == "Rex.<|im_end|>"
+
+
+def test_a_prompt_whose_clip_says_something_else_is_set_aside_with_the_reason(tmp_path, monkeypatch):
+    """Real voice, real recognisers; of three clips one is of other words than its row, and one prompt cannot be spoken."""
+    monkeypatch.chdir(tmp_path)
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["synthesize"] |= {"workers": 1, "voices": raw["synthesize"]["voices"][:1]}
+    raw["verify"]["workers"] = 1
+    settings = Params.model_validate(raw)
+    texts = ["Name three rivers of Europe.", "Write a short letter to a friend.", "Explain why the sky is blue.", " "]
+    pairs = [{"pair_id": f"p{i}", "utt_id": f"p{i}", "prompt": text, "spoken": text} for i, text in enumerate(texts)]
+    work = WorkFolder("sft", {})
+    said, mute = spoken(settings, pairs, work)
+    assert [row["utt_id"] for row in said] == ["p0", "p1", "p2"] and mute.total() == 1
+    said[1]["spoken"] = "Describe an old house by the sea."
+    clean, refused = verified(settings, said, [], work)
+    assert [row["utt_id"] for row in clean] == ["p0", "p2"] and refused == {"wer": 1}
+    assert read_table(work / "out/clips/clips.parquet", UTTERANCES) == clean
+    (row,) = read_table(work / "out/clips/quarantine.parquet", VERIFIED)
+    assert row["utt_id"] == "p1" and "letter to a friend" in row["heard"] and row["reason"].startswith("wer ")

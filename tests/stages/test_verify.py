@@ -20,11 +20,11 @@ from stages.common.params import Params, Voice, load
 from stages.common.tables import UTTERANCES, VERIFIED, reason_kind
 from stages.common.tts import load_voice
 from stages.common.tts.shaping import change_pitch, change_rate
-from stages.verify.norms import Norms
-from stages.verify.packing import PAUSE, join, pack
-from stages.verify.signal import measure
+from stages.common.verification.norms import Norms
+from stages.common.verification.packing import PAUSE, join, pack
+from stages.common.verification.signal import measure
+from stages.common.verification.words import compare, share_out, words
 from stages.verify.stage import main
-from stages.verify.words import compare, share_out, words
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [

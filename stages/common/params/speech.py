@@ -1,6 +1,6 @@
 """Speech: voices, what is done to their clips, what a clip must keep to, and how clips and text are mixed."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -88,6 +88,10 @@ class Verify(Section):
     max_quarantine_share: Share
     max_quarantine_share_by_voice: Share
     workers: Annotated[int, Field(ge=0)]
+
+    def limits(self) -> dict[str, Any]:
+        """What decides the verdict on a clip."""
+        return self.model_dump(exclude={"max_quarantine_share", "max_quarantine_share_by_voice", "workers"})
 
 
 class Mixture(Section):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from stages.common.augment import Effect
 from stages.common.params import Verify
-from stages.verify.words import Compared
+from stages.common.verification.words import Compared
 
 # dB: levels range further than noise that was added on purpose is below the speech, by 5.2 to 10 on 189 clips
 ANNOUNCED_MARGIN = 4.0

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.common.asr import BATCH, WINDOW, Transcriber
-from stages.verify.packing import join, pack
-from stages.verify.words import compare, share_out, words
+from stages.common.verification.packing import join, pack
+from stages.common.verification.words import compare, share_out, words
 
 # What makes a clip doubtful, besides its word errors. Looser than any sensible limit: no clip is refused that was not doubtful.
 EXTRA = 2  # words too many

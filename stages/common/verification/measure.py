@@ -9,9 +9,9 @@ import numpy as np
 from stages.common.audio import SAMPLE_RATE, read, read_clip_bytes
 from stages.common.errors import InserterError
 from stages.common.tables import UTTERANCES, VERIFIED
-from stages.verify import signal
-from stages.verify.hear import Clip, Ears, hear
-from stages.verify.words import words
+from stages.common.verification import signal
+from stages.common.verification.hear import Clip, Ears, hear
+from stages.common.verification.words import words
 
 ADDED = [name for name in VERIFIED.names if name not in UTTERANCES.names]
 

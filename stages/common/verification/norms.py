@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.common.seeds import derive
 from stages.common.tables import LEXICON
-from stages.verify.verdict import well_heard
+from stages.common.verification.verdict import well_heard
 
 SAMPLE = 2_000  # clips a voice that are learnt from, drawn by a hash of their id: memory does not grow with the run
 ENOUGH = 30  # clips; a voice with fewer is measured by all voices of its language, and with fewer of those too, not at all

@@ -1,0 +1,57 @@
+"""The prompts spoken, and heard as `verify` hears the corpus: a clip that is not what it was to be is set aside with its reason."""
+
+from collections import Counter
+from typing import Any
+
+from stages.common.errors import InserterError
+from stages.common.files import write_table
+from stages.common.params import Params, Voice
+from stages.common.seeds import rng
+from stages.common.tables import UTTERANCES, VERIFIED, reason_kind
+from stages.common.tts import Job, speak_all, usable
+from stages.common.verification.blocks import judged, listeners_of, measure_blocks
+from stages.common.verification.norms import Norms
+from stages.common.work import WorkFolder
+
+BLOCK = 32  # clips: the default has 150 of them, and two cores or eight are to have their parts
+
+
+def teachers(params: Params) -> list[Voice]:
+    """The voices that can speak the prompts, which are English. Raises InserterError where there is none."""
+    named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
+    if not named:
+        raise InserterError("sft's prompts are English, and synthesize.voices has no English voice to train on", "Add one")
+    return usable(named)[0]
+
+
+def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], Counter]:
+    """Write the clips' shards below out/clips; their rows (schema UTTERANCES), and why the others have none."""
+    voices = teachers(params)
+    jobs = []
+    for pair in pairs:
+        voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]
+        jobs.append(Job(pair["utt_id"], pair["pair_id"], "train", pair["prompt"], pair["spoken"], voice.name))
+    rows = speak_all(
+        jobs, voices, work / "out" / "clips", work / "clip-rows", params.sft.seed, workers=params.synthesize.workers,
+        executor=params.executor, fingerprint=work.key, label="speak prompts",
+    )  # fmt: skip
+    return [row for row in rows if not row["error"]], Counter(row["error"] for row in rows if row["error"])
+
+
+def verified(params: Params, clips: list[dict], corpus: list[dict], work: WorkFolder) -> tuple[list[dict], Counter]:
+    """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards; the clips that are clean, and
+    the others by the kind of their reason.
+
+    corpus: clean clips of the same voices, from which is known how long a text takes in each.
+    """
+    folder = work / "out" / "clips"
+    blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
+    measured = measure_blocks(blocks, len(clips), folder, work / "heard", listeners_of(params), params, "hear prompts")
+    norms = Norms()
+    norms.learn(corpus)
+    rows = [verdict.row for verdicts in judged(measured, norms, params.verify) for verdict in verdicts]
+    clean = [{name: row[name] for name in UTTERANCES.names} for row in rows if row["reason"] is None]
+    refused = [row for row in rows if row["reason"] is not None]
+    write_table(folder / "clips.parquet", clean, UTTERANCES)
+    write_table(folder / "quarantine.parquet", refused, VERIFIED)
+    return clean, Counter(reason_kind(row["reason"]) for row in refused)
