@@ -105,6 +105,14 @@ def test_a_stage_runs_again_when_a_key_of_its_section_changes() -> None:
             assert name in tracked or not missing, (name, missing)
 
 
+def test_stages_that_judge_clips_run_again_when_a_limit_changes() -> None:
+    limits = {f"verify.{name}" for name in load(ROOT / "params.yaml").verify.limits()}
+    for name in ("verify", "sft"):
+        entries = DVC["stages"][name]["params"]
+        tracked = [key for entry in entries for key in (entry["params.yaml"] if isinstance(entry, dict) else [entry])]
+        assert {key for key in tracked if key.startswith("verify.")} == limits, name
+
+
 def test_every_gated_stage_has_its_suite() -> None:
     from stages.check.suites import SUITES
 

@@ -17,6 +17,7 @@ from flows.ablate.copies import _local
 from flows.ablate.results import effective
 from flows.ablate.tables import write_page
 from stages.common.errors import InserterError
+from stages.common.params import laid_over
 
 GRAPH = """
 stages:
@@ -308,5 +309,8 @@ def test_the_arms_of_the_project_are_parameters_that_load() -> None:
     params = {found.name: effective(found, below) for found in chosen}
     assert params["ablate-main-none-s1"]["pretrain"]["steps"] == 0
     assert len({params[f"ablate-main-{arm}-s1"]["warmup"]["seed"] for arm in ("none", "asr", "continuation", "inserter")}) == 1
+    overlay = yaml.safe_load((ROOT / "docs/experiment.yaml").read_text()) | {"evaluate": {}}
+    larger = params["ablate-larger-inserter-s1"]
+    assert laid_over(larger, overlay) == larger, "the arms that are to be compared with `make experiment` are of its size"
     with pytest.raises(InserterError, match=r"no group man\. The groups are: main"):
         select(read_arms(), ["man"], None, None)
