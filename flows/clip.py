@@ -7,10 +7,11 @@ from stages.common.audio import read_clip_bytes
 from stages.common.errors import InserterError
 from stages.common.paths import DATA
 
-# table, its column of ids, the folder of its shards: what training hears, what sft hears, what the benchmark asks
+# table, its column of ids, the folder of its shards: what training hears, what sft hears and what it refused, what is asked
 PLACES = (
     (DATA / "synthesize" / "utterances.parquet", "utt_id", DATA / "synthesize"),
     (DATA / "sft" / "clips" / "clips.parquet", "utt_id", DATA / "sft" / "clips"),
+    (DATA / "sft" / "clips" / "quarantine.parquet", "utt_id", DATA / "sft" / "clips"),
     (DATA / "benchmark" / "items.parquet", "item_id", DATA / "benchmark"),
 )
 

@@ -19,7 +19,7 @@ from flows.summary import summary
 from stages.common import audio
 from stages.common.errors import InserterError
 from stages.common.files import write_json, write_table
-from stages.common.tables import ITEMS, UTTERANCES
+from stages.common.tables import ITEMS, UTTERANCES, VERIFIED
 
 HEAVY = ("prefect", "mlflow", "torch", "great_expectations", "transformers", "dvc")
 
@@ -239,6 +239,16 @@ def test_clip_writes_the_sound_of_an_utterance(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stdout == clips["d-000"] and done.stderr == b""
     assert call("d-000", "--original", "--out", "voice.flac").stdout == b""
     assert (tmp_path / "voice.flac").read_bytes() == clips["d-000-original"]
+
+
+def test_a_prompt_that_was_refused_can_be_listened_to(inserter: Run, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flac = audio.flac(np.full(1600, 0.5, np.float32))
+    index = audio.write_shard(Path("data/sft/clips/shard-00000.tar"), [("p-1", flac)])
+    place = dict(zip(("offset", "size"), index["p-1"], strict=True))
+    row = {"utt_id": "p-1", "shard": "shard-00000.tar", "reason": "wer 0.50 > 0.35", **place}
+    write_table(Path("data/sft/clips/quarantine.parquet"), [row], VERIFIED)
+    assert inserter("clip", "p-1", "--out", "p.flac").returncode == 0 and Path("p.flac").read_bytes() == flac
 
 
 def test_a_benchmark_item_has_no_original(inserter: Run, tmp_path, monkeypatch) -> None:
