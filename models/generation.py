@@ -32,28 +32,40 @@ def generate_answers(
     prompts: list[Prompt],
     max_new_tokens: int = 96,
     batch_size: int = 8,
-    precision: str = "bf16",
+    precision: str = "auto",
     progress: Callable[[int], object] | None = None,
     temperature: float = 0.0,
     seed: int = 0,
 ) -> list[str]:
     """One answer a prompt, in order. Prompts of like length share a batch; `progress` gets the size of each batch.
 
+    precision: bf16, fp32, or auto: what the model's device is known to multiply faster.
     temperature 0: greedy. Above: drawn, and the same batches with the same seed give the same answers.
     """
     model.eval()
+    bf16 = in_bf16(precision, model.device)
     order = sorted(range(len(prompts)), key=lambda i: _length(prompts[i]))
     answers = [""] * len(prompts)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed + start)
-            made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, precision, temperature)
+            made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, bf16, temperature)
         for i, answer in zip(batch, made, strict=True):
             answers[i] = answer
         if progress:
             progress(len(batch))
     return answers
+
+
+def in_bf16(precision: str, device: torch.device) -> bool:
+    """Whether products are computed in bf16. `auto`: where that is known to be faster, on an accelerator or a CPU with AMX; on one
+    with AVX-512's bf16 alone they take longer than in fp32 (docs/LOG.md). Raises ValueError for a precision it does not know."""
+    if precision == "auto":
+        return device.type != "cpu" or torch.cpu._is_amx_tile_supported()
+    if precision not in ("bf16", "fp32"):
+        raise ValueError(f"precision {precision!r} is not known; give auto, bf16 or fp32")
+    return precision == "bf16"
 
 
 def _length(prompt: Prompt) -> float:
@@ -63,7 +75,7 @@ def _length(prompt: Prompt) -> float:
 
 
 def _answer(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, precision: str,
+    model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, bf16: bool,
     temperature: float,
 ) -> list[str]:  # fmt: skip
     texts = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
@@ -71,7 +83,7 @@ def _answer(
     states = [p.states for p in prompts if p.states is not None]
     inputs = processor(texts, audio or None, states or None)
     on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=processor.tokenizer.pad_token_id)
     return [text.strip() for text in processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]

@@ -34,7 +34,7 @@ SIGNATURE = ModelSignature(
         [
             ParamSpec("max_new_tokens", DataType.long, 96),
             ParamSpec("batch_size", DataType.long, 8),
-            ParamSpec("precision", DataType.string, "bf16"),
+            ParamSpec("precision", DataType.string, "auto"),
         ]
     ),
 )

@@ -1,18 +1,20 @@
-"""The gate after `sft`: every pair has its clip, asks for what can be checked, and overlaps no prompt of the benchmark."""
+"""The gate after `sft`: every pair has its clip, asks for what can be checked, and overlaps no prompt of the benchmark; of the
+clips, few enough were refused."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stages.check.frames import Row, Shards, frame
+from stages.check.frames import Row, Shards, frame, picker
 from stages.check.rules import Table, mean_within, one_of, present, rows, unique, within
 from stages.common.files import read_json, read_jsonl
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
-from stages.common.tables import PAIRS, UTTERANCES
+from stages.common.tables import PAIRS, UTTERANCES, VERIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
 
+CLIPS = DATA / "sft" / "clips"
 COLUMNS = ["pair_id", "prompt", "response", "instructions", "unknown_types", "clip"]
 AGAIN = "Delete data/sft and run `dvc repro sft`"
 OVERLAP = "They stand in the benchmark: `dvc repro sft` leaves them out; else reword stages/common/prompts/train.yaml"
@@ -39,6 +41,18 @@ def sft(params: Params) -> list[Table]:
             ),
         ),
         Table(
+            "clips",
+            _spoken(),
+            "utt_id",
+            (
+                mean_within(
+                    "quarantined",
+                    "See the reasons in data/sft/clips/quarantine.parquet; mend the voice, or raise check.max_quarantined_prompts",
+                    high=params.check.max_quarantined_prompts,
+                ),
+            ),
+        ),
+        Table(
             "benchmark prompts",
             asked,
             "key",
@@ -58,9 +72,20 @@ def _benchmark_prompts() -> "pd.DataFrame":
     return pd.DataFrame(read_jsonl(DATA / "benchmark" / "prompts.jsonl"), columns=["key", "prompt"])
 
 
+def _spoken() -> "pd.DataFrame":
+    """One row a clip: whether it was refused."""
+    import pandas as pd
+
+    ids = {
+        name: frame(CLIPS / f"{name}.parquet", schema, picker("utt_id"), ["utt_id"])
+        for name, schema in (("clips", UTTERANCES), ("quarantine", VERIFIED))
+    }
+    return pd.concat([rows.assign(quarantined=int(name == "quarantine")) for name, rows in ids.items()], ignore_index=True)
+
+
 def _pairs() -> "pd.DataFrame":
-    shards = Shards(DATA / "sft" / "clips")
-    path = shards.folder / "clips.parquet"
+    shards = Shards(CLIPS)
+    path = CLIPS / "clips.parquet"
     clips = frame(path, UTTERANCES, lambda row: {"utt_id": row["utt_id"] if shards.hold(row) else None}, ["utt_id"])
     held = set(clips["utt_id"].dropna())
     return frame(DATA / "sft" / "pairs.parquet", PAIRS, lambda row: _pair(row, held), COLUMNS)

@@ -24,8 +24,9 @@ TABLES = {
     "data/benchmark/items.parquet": ITEMS,
     "data/sft/pairs.parquet": PAIRS,
     "data/sft/clips/clips.parquet": UTTERANCES,
+    "data/sft/clips/quarantine.parquet": VERIFIED,
 }
-DOCS, SPEECH, UTTS, CLEAN, QUARANTINE, SEQS, HELD, BENCH, PAIR, CLIPS = TABLES
+DOCS, SPEECH, UTTS, CLEAN, QUARANTINE, SEQS, HELD, BENCH, PAIR, CLIPS, REFUSED = TABLES
 
 # data/benchmark/prompts.jsonl
 ASKED = [
@@ -104,6 +105,7 @@ def good() -> dict[str, list[dict]]:
         BENCH: _items(),
         PAIR: [_pair(n) for n in range(4)],
         CLIPS: [_clip(n) for n in range(4)],
+        REFUSED: [],
     }
 
 

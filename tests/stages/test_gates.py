@@ -15,11 +15,13 @@ from gate_tables import (
     HELD,
     PAIR,
     QUARANTINE,
+    REFUSED,
     SEQS,
     SPEECH,
     UTTS,
     edit,
     failing,
+    good,
     sequence,
 )
 
@@ -168,6 +170,7 @@ TABLES_BROKEN = [
     ("benchmark", BENCH, _set(5, shard=None, size=0, duration=0.0), SET, "lang", 1, ["2-background"]),
     ("benchmark", BENCH, _set(60, shard="shard-00000.tar", size=1, duration=1.0), SET, "lang", 25,
      ["0-cn", "1-cn", "2-cn", "3-cn", "4-cn"]),
+    ("sft", REFUSED, lambda rows: rows.append(good()[QUARANTINE][0]), MEAN, "quarantined", 1, ["u19"]),
     ("sft", PAIR, lambda rows: rows.clear(), ROWS, None, 0, []),
     ("sft", PAIR, lambda rows: rows.pop(), BETWEEN, "lost", 1, ["reports/sft.json"]),
     ("sft", PAIR, _set(1, instruction_id_list=[], kwargs="[]"), BETWEEN, "instructions", 1, ["p1"]),

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from models.generation import in_bf16
 from stages.common.params import Params, section
 
 ROOT = Path(__file__).parents[2]
@@ -33,3 +35,12 @@ def test_auto_becomes_one_of_both_and_a_wish_is_kept(monkeypatch: pytest.MonkeyP
     raw["sft"]["precision"] = "fp16"
     with pytest.raises(ValueError, match="bf16"):
         Params.model_validate(raw)
+
+
+def test_a_model_that_is_served_decides_as_the_parameters_do_and_knows_three_words() -> None:
+    cpu = torch.device("cpu")
+    assert in_bf16("auto", cpu) is section.bf16_is_fast(gpus=())
+    assert in_bf16("auto", torch.device("cuda"))
+    assert (in_bf16("bf16", cpu), in_bf16("fp32", cpu)) == (True, False)
+    with pytest.raises(ValueError, match="auto, bf16 or fp32"):
+        in_bf16("fp16", cpu)

@@ -18,6 +18,7 @@ class Check(Section):
     """What the gates allow beyond the limits that a stage has itself.
 
     min_rows: fewer of these stop the pipeline. clip_seconds: how short and how long a spoken benchmark item may be.
+    max_quarantined_prompts: share of the clips that sft has spoken and refuses.
 
     mixture_tolerance: how far a share of the sequences may be from interleave.mixture. share_tolerance: how far the words in spans
     of a level may be from segment.word.share and segment.sentence.share. max_missing_items: share of a benchmark
@@ -28,6 +29,7 @@ class Check(Section):
 
     min_rows: MinRows
     clip_seconds: tuple[float, float]
+    max_quarantined_prompts: Share
     mixture_tolerance: Share
     share_tolerance: Share
     max_missing_items: Share
