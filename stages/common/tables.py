@@ -39,11 +39,13 @@ SHARDS = _schema(shard=S, size=N, sha256=S, clips=N, fingerprint=S)
 # data/verify/clean.parquet and quarantine.parquet. reason: None in clean; the other columns are None where a clip could not be
 # measured. heard: the words of the fast recogniser. wer: word errors over the words to be said; extra: words heard beyond those;
 # ending: how like the last words to be said is what was heard there (0 to 1): the figures that counted, of either recogniser.
+# wrote: the text of the fast recogniser as it writes it, None where the
+# spoken form has no number that is written otherwise.
 # second_*: by the second opinion alone, None where it was not asked. level_db: RMS in dBFS; clipping: share of samples in flat
 # tops; silence: longest run 40 dB below the loud frames, seconds; dc: mean of the samples; snr_db: from the quiet frames to the
 # loud ones (10th to 95th percentile); tail_db: what the last 30 ms have above that floor, against the loud frames; pace: characters
 # of the spoken form a second; duration_z: robust z-score of the duration, given the text, among the voice's clips (None: too few).
-_HEARD = {"heard": S, "wer": F, "extra": N, "ending": F}
+_HEARD = {"heard": S, "wer": F, "extra": N, "ending": F, "wrote": S}
 _SIGNAL = {"level_db": F, "clipping": F, "silence": F, "dc": F, "snr_db": F, "tail_db": F}
 VERIFIED = pa.schema([
     *UTTERANCES, *_schema(**_HEARD, **{f"second_{name}": kind for name, kind in _HEARD.items()}),

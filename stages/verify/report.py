@@ -17,7 +17,7 @@ class Report:
         self.seconds: defaultdict[str, float] = defaultdict(float)  # by voice, of clips that were measured
         self.characters: Counter[str] = Counter()  # by voice, of the same
         self.reasons: Counter[str] = Counter()
-        self.asked = self.cleared = 0
+        self.asked = self.cleared = self.readings = 0
         self.hours = 0.0
         self.wer: Counter[float] = Counter()  # of the clean clips
 
@@ -30,6 +30,7 @@ class Report:
             self.characters[voice] += len(row["spoken"])
         self.asked += row["second_wer"] is not None
         self.cleared += verdict.cleared
+        self.readings += row["wrote"] is not None
         if row["reason"] is None:
             self.hours += row["duration"] / 3600
             self.wer[row["wer"]] += 1
@@ -40,7 +41,8 @@ class Report:
     def metrics(self) -> dict[str, Any]:
         """in = clean + the sum over `quarantined`. WER over the clean clips, None when there is none; pace in characters a second.
 
-        second_opinion: how many clips it was asked about, and how many of them are clean by it alone.
+        second_opinion: how many clips it was asked about, and how many of them are clean by it alone. readings_checked: clips whose
+        numbers were compared as they are written.
         """
         total = self.clips.total()
         return {
@@ -49,6 +51,7 @@ class Report:
             "quarantined": dict(sorted(self.reasons.items())),
             "quarantine_share": self.refused.total() / total if total else 0.0,
             "voices": {voice: self._voice(voice) for voice in sorted(self.clips)},
+            "readings_checked": self.readings,
             "second_opinion": {"asked": self.asked, "cleared": self.cleared},
             "hours_clean": self.hours,
             "wer_mean": math.fsum(wer * count for wer, count in sorted(self.wer.items())) / self.wer.total() if self.wer else None,

@@ -55,8 +55,11 @@ def speak(text: str) -> np.ndarray:
     return load_voice(HEART).speak(text)
 
 
-def publish(folder: Path, clips: list[tuple[str, str, np.ndarray | bytes | None]]) -> None:
-    """data/synthesize with clips (utt_id, spoken, wave, or bytes that are no audio, or None: could not be spoken)."""
+def publish(folder: Path, clips: list[tuple[str, str, np.ndarray | bytes | None]], written: dict[str, str] | None = None) -> None:
+    """data/synthesize with clips (utt_id, spoken, wave, or bytes that are no audio, or None: could not be spoken).
+
+    written: the text of a clip by utt_id, where it is not the spoken form.
+    """
     data = {name: wave if isinstance(wave, bytes) else flac(wave) for name, _, wave in clips if wave is not None}
     index = write_shard(folder / "shard-00000.tar", data.items())
     rows = []
@@ -64,7 +67,8 @@ def publish(folder: Path, clips: list[tuple[str, str, np.ndarray | bytes | None]
         offset, size = index.get(name, (0, 0))
         samples = len(wave) if isinstance(wave, np.ndarray) else 16000 if wave else 0
         rows.append({
-            "utt_id": name, "doc_id": "d", "split": "train", "language": "en", "written": spoken, "spoken": spoken,
+            "utt_id": name, "doc_id": "d", "split": "train", "language": "en",
+            "written": (written or {}).get(name, spoken), "spoken": spoken,
             "engine": "hibari", "voice": "heart", "shard": "shard-00000.tar" if name in index else None,
             "offset": offset, "size": size,
             "sample_rate": SAMPLE_RATE, "n_samples": samples, "duration": samples / SAMPLE_RATE,
@@ -121,6 +125,28 @@ def test_bad_clips_are_quarantined_for_what_is_wrong_with_them_and_good_ones_pas
     strict = main(limited(params, max_wer=0.0, max_pace=12.0))  # judged anew, heard by nobody
     assert strict["clean"] < metrics["clean"] and strict["in"] == 16
     assert {path: path.stat().st_mtime_ns for path in blocks} == blocks and blocks
+
+
+def test_a_wrong_reading_is_quarantined_though_it_is_spoken_as_it_was_to_be(tmp_path, monkeypatch, params):
+    """The voice says the wrong form word for word, so the word error rate is 0; what the recogniser writes gives it away."""
+    monkeypatch.chdir(tmp_path)
+    texts = {  # name: written, spoken
+        "letter": ("Please send us Schedule D before the winter.", "Please send us schedule five hundred before the winter."),
+        "scale": ("They need a £7m loan to build the bridge.", "They need a seven meters pounds loan to build the bridge."),
+        "decimal": ("The jar holds 0.125 liters of oil at most.", "The jar holds one hundred twenty-five liters of oil at most."),
+        "money": ("The bridge will cost the town $35 million.", "The bridge will cost the town thirty-five million dollars."),
+        "year": ("He came to live in this town in 1987.", "He came to live in this town in nineteen eighty-seven."),
+        "plain": (TEXTS[3], TEXTS[3]),
+    }
+    clips = [(name, spoken, speak(spoken)) for name, (_, spoken) in texts.items()]
+    publish(Path("data/synthesize"), clips, {name: written for name, (written, _) in texts.items()})
+    metrics = main(limited(params))
+    clean = {row["utt_id"]: row for row in read_table("data/verify/clean.parquet", VERIFIED)}
+    reasons = {row["utt_id"]: row["reason"] for row in read_table("data/verify/quarantine.parquet", VERIFIED)}
+    assert set(clean) == {"money", "year", "plain"}
+    assert {reason_kind(reason) for reason in reasons.values()} == {"reading"} and "500 is heard" in reasons["letter"]
+    assert metrics["readings_checked"] == 5 and metrics["quarantined"] == {"reading": 3}
+    assert "million" in clean["money"]["wrote"].casefold() and clean["plain"]["wrote"] is None
 
 
 def test_a_damaged_shard_is_named(tmp_path, monkeypatch, params):

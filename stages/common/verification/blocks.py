@@ -16,14 +16,14 @@ from stages.common.executor import ordered_map
 from stages.common.files import read_table, write_table
 from stages.common.params import Params, Verify
 from stages.common.tables import VERIFIED
-from stages.common.verification import hear, measure, packing, signal, words
+from stages.common.verification import hear, measure, packing, readings, signal, words
 from stages.common.verification.hear import Ears
 from stages.common.verification.norms import Norms
 from stages.common.verification.verdict import Verdict, judge
 from stages.common.work import code
 
 HEARD_AGAIN = (0.2, 1.0)  # word error rates of clips that are heard again alone where there is no second recogniser
-MEASURED_BY = (hear, measure, packing, signal, words, asr, word_bounds)
+MEASURED_BY = (hear, measure, packing, readings, signal, words, asr, word_bounds)
 
 
 class Listeners(NamedTuple):

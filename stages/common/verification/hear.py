@@ -7,6 +7,7 @@ import numpy as np
 
 from stages.common.asr import BATCH, WINDOW, Transcriber
 from stages.common.verification.packing import join, pack
+from stages.common.verification.readings import at_risk, contradicted
 from stages.common.verification.words import compare, share_out, words
 
 # What makes a clip doubtful, besides its word errors. Looser than any sensible limit: no clip is refused that was not doubtful.
@@ -31,7 +32,13 @@ class Ears(NamedTuple):
 
 
 def hear(clips: Sequence[Clip], ears: Ears) -> None:
-    """Fill the columns `heard` to `second_ending` of every clip.
+    """Fill the columns `heard` to `second_wrote` of every clip."""
+    _hear_words(clips, ears)
+    _hear_numbers(clips, ears)
+
+
+def _hear_words(clips: Sequence[Clip], ears: Ears) -> None:
+    """Compare what is heard with the spoken form.
 
     In a pack, a word between two clips may be given to the wrong one, and one clip that the decoder loops on spoils its
     neighbours. So packing condemns nobody: a clip that is as good as not understood is heard alone before anything else, and one
@@ -51,6 +58,15 @@ def hear(clips: Sequence[Clip], ears: Ears) -> None:
             _alone(clip, ears.first, "")
         if id(clip) in still:
             _alone(clip, ears.second, "second_")
+
+
+def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
+    """Keep what a recogniser writes of each clip that may have a wrong reading; ask the second where the first contradicts."""
+    for clip in clips:
+        if at_risk(clip.row["written"], clip.row["spoken"], clip.row["language"]):
+            clip.row["wrote"] = ears.first.transcribe_alone(clip.wave)
+            if ears.second and contradicted(clip.row):
+                clip.row["second_wrote"] = ears.second.transcribe_alone(clip.wave)
 
 
 def _in_company(clips: Sequence[Clip], ear: Transcriber, prefix: str, low: float) -> list[Clip]:

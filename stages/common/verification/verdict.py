@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from stages.common.augment import Effect
 from stages.common.params import Verify
+from stages.common.verification.readings import contradicted
 from stages.common.verification.words import Compared
 
 # dB: levels range further than noise that was added on purpose is below the speech, by 5.2 to 10 on 189 clips
@@ -86,6 +87,9 @@ def _of_the_words(row: dict[str, Any], limits: Verify) -> str | None:
         return f"babble: {row['extra']} extra words > {limits.max_extra_words}"
     if row["ending"] < limits.min_ending:
         return f"truncated: the last words heard are {row['ending']:.2f} like those to be said < {limits.min_ending}"
+    contradiction = contradicted(row)
+    if contradiction:
+        return f"reading: {contradiction} in {row['second_wrote'] or row['wrote']!r}"
     if row["duration_z"] is not None and abs(row["duration_z"]) > limits.max_duration_z:
         return f"duration: z-score {row['duration_z']:.1f} beyond {limits.max_duration_z}"
     return None
