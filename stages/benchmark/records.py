@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.benchmark.questions import split_questions
+from stages.common.questions import split_questions
 from stages.common.ifeval import CHECKS, Unscorable
 
 TASKS = ("closed", "open", "adjustment")

@@ -14,6 +14,7 @@ from reprlib import repr as short
 from typing import Any
 
 from stages.common.ifeval.arguments import Mode, Unscorable
+from stages.common.questions import questions_of
 from stages.evaluate.records import writable
 
 YES, NO = "YES", "NO"
@@ -122,8 +123,6 @@ def _value(piece: str) -> Any:
 
 def expected_answers(record: dict[str, Any]) -> int | None:
     """How many answers the record's questions ask for, as they are put to the judge; None where it has none."""
-    from stages.evaluate.judge.questions import questions_of
-
     return len(questions_of(record)) or None
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.benchmark.questions import split_questions
+from stages.common.questions import split_questions
 from stages.benchmark.records import Kind, kind_of
 
 

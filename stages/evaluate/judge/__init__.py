@@ -2,7 +2,7 @@
 
 from stages.evaluate.judge.files import judge_file
 from stages.evaluate.judge.prompts import Task
-from stages.evaluate.judge.questions import questions_of
+from stages.common.questions import questions_of
 from stages.evaluate.judge.run import judge
 from stages.evaluate.judge.settings import JudgeSettings
 from stages.evaluate.judge.usage import Usage

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any, Literal
 
-from stages.evaluate.judge.questions import questions_of
+from stages.common.questions import questions_of
 
 Task = Literal["open", "adjustment"]
 Message = dict[str, str]

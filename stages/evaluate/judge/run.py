@@ -11,7 +11,7 @@ from tqdm import tqdm
 from stages.evaluate.judge.cache import FOLDER, ReplyCache, key_of
 from stages.evaluate.judge.client import GaveUp, JudgeClient
 from stages.evaluate.judge.prompts import Message, Task, Unjudgeable, messages
-from stages.evaluate.judge.questions import questions_of
+from stages.common.questions import questions_of
 from stages.evaluate.judge.replies import chosen, missing
 from stages.evaluate.judge.settings import JudgeSettings
 from stages.evaluate.judge.usage import Usage

@@ -1,0 +1,50 @@
+"""Lists and objects that a table holds as text: JSON, Python's notation, and numpy's, which has no commas."""
+
+import ast
+import io
+import json
+import tokenize
+from typing import Any
+
+LONGEST = 1_000_000  # characters of Python's notation: its parser takes memory for each
+
+
+def structure(value: Any) -> Any:
+    """The list or object that `value` is the text of; else `value` itself.
+
+    Parquet, CSV and JSON Lines files hold nested columns as JSON text, or as Python wrote them ("['a', 'b']").
+    """
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{", "("):
+        return value
+    for parse in (json.loads, _python):
+        try:
+            found = parse(value)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError):
+            continue
+        if isinstance(found, list | dict | tuple):
+            return list(found) if isinstance(found, tuple) else found
+    return value
+
+
+def _python(text: str) -> Any:
+    if len(text) > LONGEST:
+        raise ValueError("too long")
+    return ast.literal_eval(_with_commas(text.strip()))
+
+
+def _with_commas(text: str) -> str:
+    """A comma between elements that only a blank separates, as numpy writes arrays.
+
+    Python would join two such strings into one.
+    """
+    pieces: list[str] = []
+    last = ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT):
+            continue
+        starts = token.type in (tokenize.STRING, tokenize.NUMBER, tokenize.NAME) or token.string in ("[", "{")
+        if starts and last and (last in "]}" or last[-1] in "'\"" or last[0].isalnum()):
+            pieces.append(",")
+        pieces.append(token.string)
+        last = token.string
+    return " ".join(pieces)
