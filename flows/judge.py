@@ -25,40 +25,36 @@ N = Annotated[int, typer.Option(min=1, help="Completions a record.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests at a time.")]
 Reask = Annotated[int, typer.Option(min=0, help="Ask again for a reply that is no verdict; 0: take what comes.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")]
+MaxTokens = Annotated[
+    int, typer.Option(min=1, envvar="INSERTER_JUDGE_MAX_TOKENS", help="Length of a completion; a judge that thinks needs more.")
+]
+Temperature = Annotated[float, typer.Option(min=0.0, envvar="INSERTER_JUDGE_TEMPERATURE", help="Of the judge's sampling.")]
+TopP = Annotated[float, typer.Option(min=0.0, max=1.0, envvar="INSERTER_JUDGE_TOP_P", help="Of the judge's sampling.")]
 PriceIn = Annotated[float | None, typer.Option(min=0.0, help="Price of a million prompt tokens.")]
 PriceOut = Annotated[float | None, typer.Option(min=0.0, help="Price of a million completion tokens.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")]
 
 
-@judge_app.command("open", epilog="Example: `inserter judge open answers.jsonl --out judged.jsonl`")
-def judge_open(
-    file: File, out: Out, model: Model = None, base_url: BaseUrl = None, n: N = 4, concurrency: Concurrency = 8,
-    reask: Reask = 2, timeout: Timeout = 120.0, price_in: PriceIn = None, price_out: PriceOut = None,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """Judge open-ended answers: YES or NO to each decomposed question. The key: INSERTER_JUDGE_API_KEY."""
-    changes = _changes(n, concurrency, reask, timeout, price_in, price_out)
-    _judge("open", file, out, model, base_url, changes, as_json)
+def _command(task: Literal["open", "adjustment"], said: str) -> None:
+    """Adds the command of a task. said: what it does, for --help."""
+
+    example = f"Example: `inserter judge {task} answers.jsonl --out judged.jsonl`"
+
+    @judge_app.command(task, help=f"{said} The key: INSERTER_JUDGE_API_KEY.", epilog=example)
+    def command(
+        file: File, out: Out, model: Model = None, base_url: BaseUrl = None, n: N = 4, concurrency: Concurrency = 8,
+        reask: Reask = 2, timeout: Timeout = 120.0, max_tokens: MaxTokens = 1024, temperature: Temperature = 0.5,
+        top_p: TopP = 0.95, price_in: PriceIn = None, price_out: PriceOut = None, as_json: AsJson = False,
+    ) -> None:  # fmt: skip
+        changes = {
+            "n": n, "concurrency": concurrency, "reask": reask, "timeout": timeout, "max_tokens": max_tokens,
+            "temperature": temperature, "top_p": top_p, "price_in": price_in, "price_out": price_out,
+        }  # fmt: skip
+        _judge(task, file, out, model, base_url, changes, as_json)
 
 
-@judge_app.command("adjustment", epilog="Example: `inserter judge adjustment answers.jsonl --out judged.jsonl`")
-def judge_adjustment(
-    file: File, out: Out, model: Model = None, base_url: BaseUrl = None, n: N = 4, concurrency: Concurrency = 8,
-    reask: Reask = 2, timeout: Timeout = 120.0, price_in: PriceIn = None, price_out: PriceOut = None,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """Judge answers to instructions that are corrected in mid-speech. The key: INSERTER_JUDGE_API_KEY."""
-    changes = _changes(n, concurrency, reask, timeout, price_in, price_out)
-    _judge("adjustment", file, out, model, base_url, changes, as_json)
-
-
-def _changes(
-    n: int, concurrency: int, reask: int, timeout: float, price_in: float | None, price_out: float | None
-) -> dict[str, Any]:
-    return {
-        "n": n, "concurrency": concurrency, "reask": reask, "timeout": timeout,
-        "price_in": price_in, "price_out": price_out,
-    }  # fmt: skip
+_command("open", "Judge open-ended answers: YES or NO to each decomposed question.")
+_command("adjustment", "Judge answers to instructions that are corrected in mid-speech.")
 
 
 def _judge(
@@ -81,8 +77,19 @@ def _judge(
         raise typer.Exit(130) from None
     summary = usage.summary(settings)
     print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out))
+    if usage.stopped:
+        raise InserterError(f"stopped early: {usage.stopped}", usage.remedy or "")
     if not usage.judged:
-        raise InserterError("none of the records could be judged", next(iter(summary["reasons"])))
+        (reason, _), *_ = usage.reasons.most_common(1)
+        raise InserterError(f"none of the records could be judged: {reason} ({usage.paid()})", remedy(reason, settings))
+
+
+def remedy(reason: str, settings: "JudgeSettings") -> str:
+    """What to do about the reason of a record that was not judged."""
+    from stages.evaluate.judge.replies import WHY
+
+    found = (todo for words, todo in WHY.values() if reason.endswith(words))
+    return next(found, "Mend that, then run again").format(max_tokens=settings.max_tokens)
 
 
 def render(usage: "Usage", settings: "JudgeSettings", task: str, out: Path) -> str:
@@ -95,6 +102,8 @@ def render(usage: "Usage", settings: "JudgeSettings", task: str, out: Path) -> s
         f"calls {usage.calls}, retries {usage.retries}; replies {usage.completions}, from cache {usage.cached}{shared}",
         f"tokens {usage.prompt_tokens:,} in, {usage.completion_tokens:,} out{price}",
     ]
+    if usage.changes:
+        lines.append(f"the server refused what was asked, so it was asked: {'; '.join(usage.changes)}")
     if usage.calls_without_usage:
         lines.append(f"not in the sums: {usage.calls_without_usage} calls of which the server gave no token counts")
     if usage.failed:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.common.questions import split_questions
 from stages.common.ifeval import CHECKS, Unscorable
+from stages.common.questions import split_questions
 
 TASKS = ("closed", "open", "adjustment")
 VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")

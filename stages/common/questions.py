@@ -5,7 +5,8 @@ from typing import Any
 
 from stages.common.structures import structure
 
-MARK = re.compile(r"[(（]?(?:Q(?:uestion)?\s*)?(\d{1,2})\s*([.):：、．）])(?!\d)\s*", re.IGNORECASE)  # "1. ", "Q2: ", "（3）", not 2.5
+# "1. ", "Q2: ", "（3）", but not 2.5
+MARK = re.compile(r"[(（]?(?:Q(?:uestion)?\s*)?(\d{1,2})\s*([.):：、．）])(?!\d)\s*", re.IGNORECASE)
 BULLET = re.compile(r"^\s*[-*•]\s*")
 BETWEEN = re.compile(r"(?<=\?)\s+(?=[A-Z])|(?<=？)\s*(?=[^\s”」』》）\"'])")  # two questions on one line
 ENDS = ("", ".", "?", "!", ":", "。", "？", "！", "：")  # what stands before a number that opens a question

@@ -38,12 +38,13 @@ def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
 
 def main(params: Params) -> dict[str, Any]:
     p = params.evaluate
-    judge = judge_settings(p.judge_model)  # before the answers are made
+    judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())  # before the answers are made
     everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
     items = selection.select(everything, p.items, p.languages)
     if not any(item["task"] == "closed" for item in items):
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
-    recipe = {**p.model_dump(exclude={"forms", "judge_model"}), "assets": params.assets.model_dump()}  # neither changes an answer
+    changes_no_answer = {"forms", "judge_model", "judge_sampling"}
+    recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
     makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in (asr, responses, selection, transcripts))]
     work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *makers])
     model, processor = saved_model(MODEL)

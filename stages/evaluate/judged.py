@@ -12,18 +12,17 @@ from stages.evaluate import adjustment, open
 
 Row = dict[str, Any]
 NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
-AGAIN = "Look at the judge's endpoint, then run again: all answers and replies are kept"
 SCORERS = {"open": open, "adjustment": adjustment}
 
 
-def judge_settings(model: str | None) -> Any:
+def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) -> Any:
     """The endpoint for evaluate.judge_model; None where no judge is named. Raises InserterError where it has no address."""
     if model is None:
         return None
     from stages.evaluate.judge import JudgeSettings
     from stages.evaluate.judge.settings import missing
 
-    settings = JudgeSettings.from_environment(model)
+    settings = JudgeSettings.from_environment(model, **(sampling or {}))
     if settings is None:
         raise InserterError(f"evaluate.judge_model is {model}, but no endpoint is set", missing(model))
     return settings
@@ -32,21 +31,23 @@ def judge_settings(model: str | None) -> Any:
 def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
     """The rows of the two tasks with `judged`: the verdict on each, as `inserter score` gives it. settings None: as they are.
 
-    What the judge has answered before comes from its cache. Raises InserterError when it fails so often that the rest was not
-    asked: a stage that ended well would not be run again.
+    What the judge has answered before comes from its cache. Raises InserterError when the asking ended early, since it failed or
+    nothing that it said could be read: a stage that ended well would not be run again.
     """
     if settings is None:
         return rows
     from stages.evaluate.judge import judge
-    from stages.evaluate.judge.run import NOT_ASKED
 
     verdicts: dict[str, Row] = {}
     for task in ("open", "adjustment"):
         asked = records(rows, task)
         judged, usage = judge(asked, task, settings)  # type: ignore[arg-type]
         say(f"evaluate: {task}: {usage.judged} of {usage.records} answers judged, {usage.calls} calls, {usage.cached} cached")
-        if lost := next((reason for reason in usage.reasons if reason.startswith(NOT_ASKED)), None):
-            raise InserterError(f"{task}: {usage.failed} of {usage.records} answers are not judged ({lost})", AGAIN)
+        if usage.changes:
+            say(f"evaluate: {task}: the server refused what was asked, so it was asked: {'; '.join(usage.changes)}")
+        if usage.stopped:
+            problem = f"{task}: {usage.failed} of {usage.records} answers are not judged ({usage.stopped})"
+            raise InserterError(problem, f"{usage.remedy}, then run again: all answers and replies are kept")
         verdicts |= {record["id"]: SCORERS[task].score_record(record) for record in judged}
     return [row | {"judged": verdicts.get(row["id"])} for row in rows]
 

@@ -124,7 +124,8 @@ def test_a_judge_that_never_gives_a_verdict_is_left_in_the_end_and_its_replies_k
         (judged,), usage = judge([record()], "adjustment", settings(server, reask=2))
         assert [request.body["n"] for request in server.requests] == [4, 4, 4]
         again, _ = judge([record()], "adjustment", settings(server, reask=2))
-    assert judged["pred_score"] == ["I cannot say."] * 4 and usage.judged == 1
+    assert judged["pred_score"] == ["I cannot say."] * 4 and usage.judged == 0
+    assert judged["judge_error"] == "no verdict: the reply does not keep to the form"
     assert again == [judged] and len(server.requests) == 3
 
 

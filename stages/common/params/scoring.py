@@ -59,6 +59,17 @@ class EvaluateItems(Section):
     adjustment: Annotated[int, Field(ge=0)]
 
 
+class JudgeSampling(Section):
+    """How the judge answers; the values of params.yaml are those of SpeechInstructBench's own. null: the server's own value.
+
+    max_tokens: of a completion, thoughts included: a judge that thinks needs more.
+    """
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None
+    max_tokens: Positive | None
+
+
 class Evaluate(Section):
     """forms: `heard` and `read` by the trained model; `lm`: the LM before training reads the clean text; `cascade`: our ASR
     (assets.asr), then that LM. batch_size: answers at a time. judge_model: an OpenAI-compatible model that judges the open and
@@ -71,6 +82,7 @@ class Evaluate(Section):
     batch_size: Positive
     precision: Precision
     judge_model: str | None
+    judge_sampling: JudgeSampling
 
 
 class Register(Section):

@@ -10,14 +10,16 @@ from types import TracebackType
 
 from stages.common.errors import InserterError
 from stages.common.paths import WORK
+from stages.evaluate.judge.completions import Reply
 from stages.evaluate.judge.prompts import Message
 from stages.evaluate.judge.settings import JudgeSettings
 
 FOLDER = WORK / "judge"
 FILE = "replies.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS replies (
-    key TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (key, number)
+    key TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', PRIMARY KEY (key, number)
 ) WITHOUT ROWID"""
+NOTE = "ALTER TABLE replies ADD COLUMN note TEXT NOT NULL DEFAULT ''"  # of a cache that was made before there were notes
 
 
 def key_of(messages: list[Message], settings: JudgeSettings) -> str:
@@ -49,26 +51,33 @@ class ReplyCache:
             raise InserterError(f"cannot write {self.path}: {error.strerror}", "Mend the permissions") from error
         with self._told():
             self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            self._connection.execute(TABLE)
+            with self._transaction():
+                self._connection.execute(TABLE)
+                if "note" not in [name for _, name, *_ in self._connection.execute("PRAGMA table_info(replies)")]:
+                    self._connection.execute(NOTE)
 
-    def replies(self, key: str) -> list[str]:
+    def replies(self, key: str) -> list[Reply]:
         with self._told():
-            rows = self._connection.execute("SELECT text FROM replies WHERE key = ? ORDER BY number", (key,))
-            return [text for (text,) in rows]
+            rows = self._connection.execute("SELECT text, note FROM replies WHERE key = ? ORDER BY number", (key,))
+            return [Reply(text, note) for text, note in rows]
 
-    def add(self, key: str, texts: list[str]) -> None:
-        """Append `texts` to the replies of `key`: all of them, on disk when this returns."""
-        with self._told():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                (first,) = self._connection.execute("SELECT COUNT(*) FROM replies WHERE key = ?", (key,)).fetchone()
-                rows = [(key, number, text) for number, text in enumerate(texts, first)]
-                self._connection.executemany("INSERT INTO replies VALUES (?, ?, ?)", rows)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+    def add(self, key: str, replies: list[Reply]) -> None:
+        """Append to the replies of `key`: all of them, on disk when this returns."""
+        with self._told(), self._transaction():
+            (first,) = self._connection.execute("SELECT COUNT(*) FROM replies WHERE key = ?", (key,)).fetchone()
+            rows = [(key, number, reply.text, reply.note) for number, reply in enumerate(replies, first)]
+            self._connection.executemany("INSERT INTO replies VALUES (?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def _told(self) -> Iterator[None]:

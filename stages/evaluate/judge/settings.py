@@ -20,11 +20,12 @@ class JudgeSettings:
     """A judge and the way it is asked. The sampling defaults are those of SpeechInstructBench's own judge.
 
     base_url: what `/chat/completions` is appended to; a query (`?api-version=…`) stays. n: completions a record.
+    temperature, top_p, max_tokens (of a completion): sampling. None is not sent: the server's own value holds.
     tries: requests in all before one is given up. backoff: seconds before the second try, doubled each time and cut
     by up to a half at random. max_wait: seconds, the longest wait between tries. timeout: seconds, for a whole
     request. reask: a completion that cannot be used is asked again so many times at most; 0 takes replies as they
-    come. give_up_after: records given up in a row after which no more are asked. price_in, price_out: money a million
-    tokens. Raises InserterError for a URL, key or prices that cannot be used.
+    come. give_up_after: records in a row, given up or without a reply that can be read, after which no more are asked.
+    price_in, price_out: money a million tokens. Raises InserterError for a URL, key or prices that cannot be used.
     """
 
     base_url: str
@@ -32,9 +33,9 @@ class JudgeSettings:
     api_key: SecretStr | None = None
     n: int = 4
     concurrency: int = 8
-    temperature: float = 0.5
-    top_p: float = 0.95
-    max_tokens: int = 1024
+    temperature: float | None = 0.5
+    top_p: float | None = 0.95
+    max_tokens: int | None = 1024
     tries: int = 6
     backoff: float = 1.0
     max_wait: float = 120.0

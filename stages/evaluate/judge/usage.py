@@ -16,7 +16,8 @@ class Usage:
     calls: requests that were answered with completions. retries: requests that failed and were made again.
     completions: what the calls gave. cached: completions that an earlier run had paid for. shared: records that took
     the replies of a record with the same content. prompt_tokens, completion_tokens: sums of what the server said;
-    calls_without_usage: calls of which it said nothing. reasons: of the failed ones.
+    calls_without_usage: calls of which it said nothing. reasons: of the failed ones. changes: what the server made us ask
+    otherwise. stopped: why the asking ended early, and remedy: what to do; None where it went to the end.
     """
 
     records: int = 0
@@ -31,6 +32,9 @@ class Usage:
     completion_tokens: int = 0
     calls_without_usage: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    changes: list[str] = field(default_factory=list)
+    stopped: str | None = None
+    remedy: str | None = None
 
     def count(self, completions: int, prompt_tokens: int | None, completion_tokens: int | None) -> None:
         """Add one answered call. Tokens: None where the server did not say."""
@@ -39,6 +43,11 @@ class Usage:
         self.calls_without_usage += prompt_tokens is None or completion_tokens is None
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
+
+    def paid(self) -> str:
+        """What the calls took, in words."""
+        tokens = f" and {self.completion_tokens:,} completion tokens" if self.calls > self.calls_without_usage else ""
+        return f"{self.completions} completions{tokens} paid for"
 
     def cost(self, settings: JudgeSettings) -> float | None:
         """Money, in the unit of the prices. None without prices, or when a call came without its token counts."""

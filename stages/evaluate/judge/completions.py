@@ -1,0 +1,117 @@
+"""What a chat completions endpoint answers, whole or as a stream: the replies, apart from what was thought, and the tokens."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+CUT, REFUSED, THOUGHTS = "cut off", "refused", "only thoughts"
+CUT_REASONS = ("length", "max_tokens", "max_output_tokens", "model_length")
+REFUSED_REASONS = ("content_filter", "refusal", "safety")
+THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
+THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One completion. text: what was said, as it came. note: why it is not whole (CUT, REFUSED, THOUGHTS), or ""."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Completions:
+    """replies: at most as many as were asked. Tokens: as the server counts them, None where it does not say."""
+
+    replies: list[Reply]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+def body_of(text: str) -> Any:
+    """The body of an answer; a stream's events are put together. Raises ValueError for what is neither, or is cut short."""
+    if text.lstrip().startswith(("data:", "event:", ":")):
+        return _joined(_events(text))
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def completions(body: Any, n: int) -> Completions | None:
+    """The first `n` completions of a body; None where it has none."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list) or not choices:
+        return None
+    usage = body["usage"] if isinstance(body.get("usage"), dict) else {}
+    return Completions(
+        [_reply(choice) for choice in choices[:n]],
+        _whole(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        _whole(usage.get("completion_tokens", usage.get("output_tokens"))),
+    )
+
+
+def _reply(choice: Any) -> Reply:
+    choice = choice if isinstance(choice, dict) else {}
+    message = choice["message"] if isinstance(choice.get("message"), dict) else {}
+    text = _text(message.get("content"))
+    finish = str(choice.get("finish_reason") or choice.get("stop_reason") or "").lower()
+    if finish in CUT_REASONS:
+        return Reply(text, CUT)
+    if finish in REFUSED_REASONS or (not text.strip() and message.get("refusal")):
+        return Reply(text, REFUSED)
+    if not text.strip() and any(message.get(name) for name in THOUGHT_FIELDS):
+        return Reply(text, THOUGHTS)
+    return Reply(text)
+
+
+def _text(content: Any) -> str:
+    """The text of a message's content: a string, or a list of parts. JSON may hold half a surrogate pair, files may not."""
+    if isinstance(content, list):
+        content = "".join(_text(part) for part in content)
+    elif isinstance(content, dict):
+        content = "" if content.get("type") in THOUGHT_PARTS else _text(content.get("text"))
+    return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
+
+
+def _events(text: str) -> Iterator[Any]:
+    """The JSON of each event. Raises ValueError where the stream ends without its mark [DONE] or a finish reason."""
+    ended = False
+    for line in text.splitlines():
+        data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+        if data == "[DONE]":
+            return
+        if data:
+            event = json.loads(data)
+            ended = ended or any(choice.get("finish_reason") for choice in _choices(event))
+            yield event
+    if not ended:
+        raise ValueError("the stream is cut short")
+
+
+def _joined(events: Iterator[Any]) -> dict[str, Any]:
+    """A stream's events as one body."""
+    choices: dict[int, dict[str, Any]] = {}
+    body: dict[str, Any] = {}
+    for event in events:
+        if not isinstance(event, dict) or "error" in event:
+            return event if isinstance(event, dict) else {}
+        if event.get("usage"):
+            body["usage"] = event["usage"]
+        for part in _choices(event):
+            choice = choices.setdefault(_whole(part.get("index")) or 0, {"message": {"content": ""}})
+            delta = part["delta"] if isinstance(part.get("delta"), dict) else {}
+            choice["message"]["content"] += _text(delta.get("content"))
+            choice["message"] |= {name: True for name in (*THOUGHT_FIELDS, "refusal") if delta.get(name)}
+            choice["finish_reason"] = part.get("finish_reason") or choice.get("finish_reason")
+    return body | {"choices": [choices[index] for index in sorted(choices)]}
+
+
+def _choices(event: Any) -> list[dict[str, Any]]:
+    found = event.get("choices") if isinstance(event, dict) else None
+    return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
