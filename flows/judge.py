@@ -78,7 +78,7 @@ def _judge(
     summary = usage.summary(settings)
     print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out))
     if usage.stopped:
-        raise InserterError(f"stopped early: {usage.stopped}", usage.remedy or "")
+        raise InserterError(f"stopped early: {usage.stopped} ({usage.paid()})", usage.remedy or "")
     if not usage.judged:
         (reason, _), *_ = usage.reasons.most_common(1)
         raise InserterError(f"none of the records could be judged: {reason} ({usage.paid()})", remedy(reason, settings))

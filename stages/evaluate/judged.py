@@ -46,7 +46,7 @@ def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
         if usage.changes:
             say(f"evaluate: {task}: the server refused what was asked, so it was asked: {'; '.join(usage.changes)}")
         if usage.stopped:
-            problem = f"{task}: {usage.failed} of {usage.records} answers are not judged ({usage.stopped})"
+            problem = f"{task}: {usage.failed} of {usage.records} answers are not judged ({usage.stopped}; {usage.paid()})"
             raise InserterError(problem, f"{usage.remedy}, then run again: all answers and replies are kept")
         verdicts |= {record["id"]: SCORERS[task].score_record(record) for record in judged}
     return [row | {"judged": verdicts.get(row["id"])} for row in rows]

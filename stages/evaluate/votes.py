@@ -16,6 +16,7 @@ from typing import Any
 from stages.common.ifeval.arguments import Mode, Unscorable
 from stages.common.questions import questions_of
 from stages.evaluate.records import writable
+from stages.evaluate.thoughts import said
 
 YES, NO = "YES", "NO"
 WORDS = {"yes": YES, "true": YES, "no": NO, "false": NO}
@@ -99,10 +100,11 @@ def judgement(reply: Any, names: Sequence[str]) -> dict[str, str | None] | None:
 
 
 def _inside(reply: Any, kind: type) -> Iterator[Any]:
-    """Every `kind` (list or dict) in `reply`: from the first opening to the last closing mark, and the flat ones."""
+    """Every `kind` (list or dict) in what `reply` says: from the first opening to the last closing mark, and the flat ones."""
     if isinstance(reply, kind):
         yield reply
-    if not isinstance(reply, str):
+    reply = said(reply) if isinstance(reply, str) else None
+    if reply is None:  # not text, or cut off in its thoughts
         return
     (opening, closing), flat = ("[]", FLAT_LIST) if kind is list else ("{}", FLAT_OBJECT)
     whole = reply[reply.find(opening) : reply.rfind(closing) + 1]

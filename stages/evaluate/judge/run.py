@@ -167,7 +167,7 @@ class _Run:
         enough = self.settings.give_up_after if self.read_any else UNREAD_RECORDS
         if records >= enough and len(unread) >= UNREAD_REPLIES and not self.usage.stopped:
             words, remedy = WHY[why_not(unread)]
-            problem = f"no verdict can be read in what the judge said of {records} records in a row: {words} ({self.usage.paid()})"
+            problem = f"no verdict can be read in what the judge said of {records} records in a row: {words}"
             self._stop(problem, remedy.format(max_tokens=self.settings.max_tokens) + ". What was judged is kept")
 
     def _stop(self, problem: str, remedy: str) -> None:
