@@ -5,11 +5,13 @@ NeMo's grammars are not used for English: they read fewer of the cases of the te
 """
 
 import re
-from collections.abc import Callable
 
-from stages.common.spoken import numbers
+from stages.common.spoken import codes, dates, numbers, quantities, roman
 from stages.common.spoken.characters import SITE, URL, plain, tidy
-from stages.common.spoken.words import ENDINGS, MONARCHS, MONTHS, NUMBERED, PAGES, SYMBOLS, TITLES, UNITS
+from stages.common.spoken.numbers import ending
+from stages.common.spoken.words import ENDINGS, MONTH_OF, PAGES, SYMBOLS, TITLES, WEEKDAYS, Rules, any_of
+
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 def english(text: str) -> str:
@@ -17,12 +19,24 @@ def english(text: str) -> str:
 
     Letters of other scripts stay; emoji and unknown symbols go. "" when nothing is left.
     """
-    text = plain(re.sub(r"(?<=\d)\s−\s?(?=\d)", " minus ", text))
-    for pattern, replace in _RULES:
-        text = pattern.sub(replace, text)
+    text = plain(_apply(_WRITTEN, text) if not text.isascii() else text)
+    text = _apply(_WORDS, text)
+    if _ROMAN.search(text):
+        text = _apply(_NUMERALS, text)
+    text = _apply(_INITIAL, text)
+    digits = _DIGIT.search(text)
+    text = _apply(_LETTERS, _apply(_TIMES, text) if digits else text)
+    if digits:
+        text = _apply(_NUMBERS, text)
     for symbol, word in SYMBOLS.items():
         text = text.replace(symbol, f" {word} ")
     return tidy(text)
+
+
+def _apply(rules: list[tuple[re.Pattern, object]], text: str) -> str:
+    for pattern, replace in rules:
+        text = pattern.sub(replace, text)  # type: ignore[call-overload]
+    return text
 
 
 def _address(match: re.Match) -> str:
@@ -33,60 +47,69 @@ def _address(match: re.Match) -> str:
     return rest
 
 
-def _any_of(words: dict[str, str] | tuple[str, ...]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+def _initials(match: re.Match) -> str:
+    """U.S. → U S, with its stop at the end of the text only: a capital after it is no sign of a new sentence."""
+    letters = " ".join(match[0].replace(".", "").upper())
+    return letters + ("" if match.string[match.end() :].strip("\"') \n") else ".")
 
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_SCALE = r"(?:[\s-](?P<scale>hundred|thousand|million|billion|trillion)\b|(?P<letter>[kKMB]|bn)\b)?"
-_MONTH = rf"(?P<month>{_any_of(MONTHS)}|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\b\.?)"
-_DAY = r"(?P<day>[12]?\d|3[01])"
-_RANGE = rf"(?<![\d.,])(?P<first>{_NUMBER})-(?P<last>{_NUMBER})(?![\d-])"
-_HALF = r"\s?(?P<half>[aApP]\.?[mM]\b\.?)"
+def _raised(match: re.Match) -> str:
+    return f"^{match[0].translate(_SUPERSCRIPT)}"
 
-_Replace = str | Callable[[re.Match], str]
-_TABLE: list[tuple[str, _Replace]] = [
+
+def _grouped(match: re.Match) -> str:
+    return re.sub(r"\D", ",", match[0])
+
+
+def _blank_groups(match: re.Match) -> str:
+    """12 345 people; not "Route 66 250 miles on", where two numbers meet: a name stands before the first."""
+    named = re.search(r"\w\s[A-Z][a-z]+\.?\s$", match.string[: match.start()])
+    return match[0] if named and match[0].count(" ") == 1 else _grouped(match)
+
+
+def _compiled(rules: Rules) -> list[tuple[re.Pattern, object]]:
+    return [(re.compile(pattern), replace) for pattern, replace in rules]
+
+
+_DIGIT = re.compile(r"\d")
+_ROMAN = re.compile(r"\b[IVXLCDM]+[a-e]?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)")
+_SPAN = any_of({*MONTH_OF, *WEEKDAYS, *WEEKDAYS.values(), "noon", "midnight"})
+# Signs of the text as it is written, before they are made plain.
+_WRITTEN = _compiled([
+    (r"(?<=\d)\s?−\s?(?=\d)", " minus "),
+    (r"(?<=[A-Za-z0-9)°Ωµμ])[⁰¹²³⁴-⁹⁻]+", _raised),
+    (r"(?<![\d.,])[1-9]\d{0,2}(?:[\u00a0\u2007\u2009\u202f]\d{3})+(?!\d)", _grouped),
+    (rf"(?<=[\w.%°])–(?=[$£€¥]?\d|(?:{_SPAN})\b)", "-"),
+    (rf"(?:(?<=\d)|(?<=[ap]m)|(?<=[ap]\.m\.))\s–\s(?=[$£€¥]?\d|(?:{_SPAN})\s\d)", "-"),
+    (r"(?<=\d)\s?″", " inches"),
+    (r"(?<=\d)′(?=\s?\d{1,2}\s?″)", " feet "),
+    (r"©\s?(?=\d)", "copyright "),
+])  # fmt: skip
+_WORDS = _compiled([
     (f"{URL}|{SITE}", _address),
-    (r"(?<![\w.])\.(?=\d)", "0."),
-    (r"(?<=\d)\s?—\s?(?=\d)", "-"),
+    (r"(?<=\d)\s?—\s?(?=\d)|(?<=\d)\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
+    (r"(?<=\d)\s-\s(?=\d)", " minus "),
     (r"\s*(?:—|--+)\s*|\s+-\s+", ", "),
-    (rf"\b(?P<word>{_any_of(TITLES)})\.(?!\w)", lambda m: TITLES[m["word"]]),
-    (rf"\b(?P<word>{_any_of(ENDINGS)})\.(?!\w)", lambda m: numbers.ending(m, ENDINGS[m["word"]])),
+    (rf"\b(?P<word>{any_of(TITLES)})\.(?!\w)", lambda m: TITLES[m["word"]]),
+    (rf"\b(?P<word>{any_of(ENDINGS)})\.(?!\w)", lambda m: ending(m, ENDINGS[m["word"]])),
     (r"\bSt\.(?=\s+[A-Z])", "Saint"),
-    (r"\bSt\.", lambda m: numbers.ending(m, "Street")),
-    (r"\bNos?\.\s*(?=\d)|#(?=\d)", "number "),
-    (r"\b[Cc]a?\.\s?(?=\d{3})", "circa "),
-    (rf"\b(?P<word>{_any_of(PAGES)})\.\s?(?=\d)", lambda m: f"{PAGES[m['word']]} "),
+    (r"\bSt\.", lambda m: ending(m, "Street")),
+    (r"\bv\.(?=\s[A-Z])", "versus"),
+    (rf"\b(?P<word>{any_of(PAGES)})\.\s*(?=\d|[ivxl]+\b)", lambda m: f"{PAGES[m['word']]} "),
     (r"\b([A-G])#", r"\1 sharp"),
-    (rf"\b(?P<before>{_any_of(NUMBERED)}|{_any_of(MONARCHS)})\s+(?P<numeral>[IVXLC]+)\b(?!\.\w)", numbers.numeral),
-    (r"(?<![\w.])([A-HJ-Z])\.(?=\s+[A-Z])", r"\1"),  # an initial; not I, which may end a sentence
-    (rf"(?<!\w)(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::\d\d)?(?!\d)(?:{_HALF})?", numbers.time),
-    (rf"(?<![\w.,])(?P<hour>\d{{1,2}})(?P<minute>){_HALF}", numbers.time),
-    (r"\b(?:[A-Za-z]\.){2,}", numbers.initials),
-    (r"\b(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\b", numbers.date),
-    (r"\b(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})\b", numbers.date),
-    (
-        rf"\b{_MONTH}\s+{_DAY}(?:st|nd|rd|th)?\b(?![,.]?\d)",
-        lambda m: f"{numbers.month(m)} {numbers.day(m['day'])}",
-    ),
-    (rf"\b{_DAY}\s+{_MONTH}\b", lambda m: f"the {numbers.day(m['day'])} of {numbers.month(m)}"),
-    (rf"\b{_MONTH}(?=\s+\d{{4}})", numbers.month),
-    (r"\b(?P<month>Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?!\w)", lambda m: numbers.ending(m, numbers.month(m))),
-    (rf"([$£€¥])({_NUMBER})-\1?(?=\d)", r"\2 to \1"),
-    (rf"(?:US)?(?P<sign>[$£€¥])\s?(?P<amount>{_NUMBER}){_SCALE}", numbers.money),
-    (  # a telephone number
-        r"(?<!\d)(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?![\d-])|(?<=\b[Cc]all )(?:911|999|112)\b|(?<=\b[Dd]ial )\d+",
-        lambda m: ", ".join(numbers.digits(part) for part in re.findall(r"\d+", m[0])),
-    ),
-    (rf"(?<=\d)[\s-]?(?P<unit>{_any_of(UNITS)})(?!\w)(?:\.(?=\s+[a-z]))?", numbers.unit),
-    (r"(?<=\d)[kK]\b", " thousand"),
-    (r"(?<=\d)\s(?=\d+/\d)", " and "),
-    (r"(?<![\d/])(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\d/])", numbers.fraction),
-    (r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th|(?<=[23])d)\b", lambda m: numbers.number(m["number"], "ordinal")),
-    (r"'?(?<![\d,.])(?P<year>\d{1,4})(?P<mark>'?)s\b", numbers.decade),
-    (_RANGE, numbers.span),
-    (rf"(?<![\w-])-(?={_NUMBER})", "minus "),
-    (r"(?<![\d.,])(?:1[1-9]|20)\d\d(?![\d%]|[.,]\d)", lambda m: f" {numbers.year(m[0])} "),
-    (_NUMBER, lambda m: f" {numbers.number(m[0])} "),
-]
-_RULES = [(re.compile(pattern), replace) for pattern, replace in _TABLE]
+    *dates.NAMES,
+])  # fmt: skip
+_NUMERALS = _compiled(roman.RULES)
+_INITIAL = _compiled([(r"(?<![\w.])([A-HJ-Z])\.(?=\s+[A-Z])", r"\1")])  # not I, which may end a sentence
+_TIMES = _compiled([
+    (r"(?<![\w.])\.(?=\d)", "0."),
+    (r"#(?=\d)", "number "),
+    (r"\b[Cc]a?\.\s?(?=\d{3})", "circa "),
+    (r"§§\s?(?=\d)", "sections "),
+    (r"~\s?(?=[$£€]?\d)", "about "),
+    (r"(?<![\d.,'])[1-9]\d{0,2}(?:'\d{3})+(?!\d)", _grouped),
+    (r"(?<![\d.,$£€+-])(?<!\d )\b[1-9]\d{0,2}(?: \d{3})+(?![\d-]|[ .,]\d)", _blank_groups),
+    *dates.RULES,
+])  # fmt: skip
+_LETTERS = _compiled([(r"\b(?:[A-Za-z]\.){2,}", _initials)])
+_NUMBERS = _compiled([*codes.RULES, *quantities.RULES, *numbers.RULES])

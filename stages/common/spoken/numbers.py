@@ -2,11 +2,13 @@
 
 import re
 from functools import lru_cache
+from math import gcd
 
 from num2words import num2words
 
-from stages.common.spoken.words import CURRENCY, MONARCHS, MONTH_OF, MONTHS, SCALES, UNITS
+from stages.common.spoken.words import MONTHS, Rules
 
+NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 LONGEST = {"am": 3}  # digits; in Amharic num2words fails at most numbers from 1,234 and never comes back from 1,234,567
 
 
@@ -34,9 +36,10 @@ def digits(text: str) -> str:
 
 
 def number(text: str, kind: str = "cardinal") -> str:
-    """A written number. Leading zeros and more than 15 digits (codes, not quantities) are read digit by digit."""
-    whole, _, fraction = text.replace(",", "").partition(".")
-    code = len(whole) > 15 or (len(whole) > 1 and whole[0] == "0")
+    """A written number. What is a code and no quantity is read digit by digit: leading zeros, ten digits in a row, more than 15."""
+    whole, _, fraction = text.partition(".")
+    row, whole = len(whole), whole.replace(",", "")
+    code = len(whole) > 15 or (len(whole) > 1 and whole[0] == "0") or (row == len(whole) > 9 and not whole.endswith("000"))
     read = digits(whole) if code else words(int(whole), kind)
     return f"{read} point {digits(fraction)}" if fraction else read
 
@@ -46,118 +49,98 @@ def year(text: str) -> str:
     return words(int(text), "year") if len(text) == 4 and 1100 <= int(text) <= 2099 else number(text)
 
 
+def short(text: str) -> str:
+    """The last two digits of a year: oh five, seventy-six."""
+    return f"oh {words(int(text))}" if text[0] == "0" and text != "00" else number(text)
+
+
+def name(text: str) -> str:
+    """A number that names a thing, in pairs of digits: seven forty-seven, one oh one, ten forty, eight hundred."""
+    if len(text) not in (3, 4) or text[0] == "0" or text[-3:] == "000":
+        return number(text)
+    first, last = words(int(text[:-2])), text[-2:]
+    return f"{first} hundred" if last == "00" else f"{first} {short(last)}"
+
+
 def ending(match: re.Match, read: str) -> str:
     """Keep the stop of an abbreviation where a sentence may end: at the end of the text, or before a capital."""
     rest = match.string[match.end() :].lstrip("\"')")
     return read + ("." if not rest.strip() or re.match(r"\s+[\"'(]?[A-Z]", rest) else "")
 
 
-def initials(match: re.Match) -> str:
-    """U.S. → U S, with its stop at the end of the text only: a capital after it is no sign of a new sentence."""
-    letters = " ".join(match[0].replace(".", "").upper())
-    return letters + ("" if match.string[match.end() :].strip("\"') \n") else ".")
-
-
-def day(text: str) -> str:
-    return words(int(text), "ordinal")
-
-
-def month(match: re.Match) -> str:
-    return MONTH_OF[match["month"].rstrip(".")]
-
-
-def date(match: re.Match) -> str:
-    """2001-12-25 and 12/25/2001; left as it is when it cannot be a date."""
-    which = int(match["month"])
-    if not (1 <= which <= 12 and 1 <= int(match["day"]) <= 31):
-        return match[0]
-    return f" {MONTHS[which - 1]} {day(match['day'])}, {year(match['year'])} "
-
-
-def money(match: re.Match) -> str:
-    one, many, cent, cents = CURRENCY[match["sign"]]
-    amount, scale = match["amount"], match["scale"] or SCALES.get(match["letter"])
-    if scale:
-        return f"{number(amount)} {scale} {many}"
-    whole, _, hundredths = amount.partition(".")
-    if hundredths and len(hundredths) != 2:
-        return f"{number(amount)} {many}"
-    large = f"{number(whole)} {one if whole == '1' else many}"
-    if hundredths in ("", "00"):
-        return large
-    small = f"{words(int(hundredths))} {cent if hundredths == '01' else cents}"
-    return small if whole == "0" else f"{large} and {small}"
-
-
-ONE = {"feet": "foot", "inches": "inch"}
-
-
-def unit(match: re.Match) -> str:
-    """km after a number, in the singular after 1."""
-    name = UNITS[match["unit"]]
-    if not re.search(r"(?<![\d.,/])1$", match.string[: match.start()]):
-        return f" {name}"
-    first, blank, rest = name.partition(" ")
-    return f" {ONE.get(first, first.removesuffix('s'))}{blank}{rest}"
-
-
-def time(match: re.Match) -> str:
-    """5:30 p.m., 17:05, 10:00 and 5 p.m.; left as it is when it cannot be a time."""
-    hour, minute, half = int(match["hour"]), match["minute"], match["half"]
-    if hour > 24 or (minute and int(minute) > 59):
-        return match[0]
-    read = words(hour)
-    if minute and minute != "00":
-        read += (" oh " if minute[0] == "0" else " ") + words(int(minute))
-    elif not half:
-        read += " o'clock" if hour <= 12 else " hundred"
-    if not half:
-        return read
-    read += f" {half[0].upper()} M"
-    return ending(match, read) if half.endswith(".") else read
+SPOKEN_AS_TWO = {(9, 11), (24, 7), (50, 50), (60, 40), (70, 30), (80, 20), (90, 10), (20, 20)}
 
 
 def fraction(match: re.Match) -> str:
+    """3/4; 8/10, which is no fraction in lowest terms, and 10/10 as marks out of ten; 120/80 as one number over the other."""
     top, bottom = int(match["top"]), int(match["bottom"])
-    if (top, bottom) in ((9, 11), (24, 7), (50, 50)):
+    if (top, bottom) in SPOKEN_AS_TWO or re.match(r"\stime\b", match.string[match.end() :]):
         return f"{words(top)} {words(bottom)}"
+    if 0 < top <= bottom and bottom in (5, 10, 20, 25, 30, 40, 50, 60, 100) and (gcd(top, bottom) > 1 or _a_mark(match)):
+        return f"{words(top)} out of {words(bottom)}"
     if not 0 < top < bottom <= 100:
         return f"{number(match['top'])} over {number(match['bottom'])}"
     name = {2: "half", 4: "quarter"}.get(bottom) or words(bottom, "ordinal")
     return f"{words(top)} {name}" + ("" if top == 1 else "s")
 
 
+def _a_mark(match: re.Match) -> bool:
+    return bool(re.search(r"\b(?:rat(?:ed?|ing)|scor(?:ed?|ing)|mark|graded?|got|gets|give|gave|solid|a)\b[^.]{0,12}$", match.string[: match.start()]))
+
+
 def span(match: re.Match) -> str:
-    """10-20, 1941-45, 1914-1918."""
+    """10-20, 1941-45, 1914-1918; 2021-07, which goes down, is a month; 50-50 is no range."""
     first, last = match["first"], match["last"]
+    if first == last == "50":
+        return "fifty fifty"
     if len(first) == 4 and len(last) == 2 and 1100 <= int(first) <= 2099:
-        return f"{year(first)} to {'oh ' if last[0] == '0' else ''}{words(int(last))}"
+        if 1 <= int(last) <= 12 and int(last) <= int(first[2:]):
+            return f"{MONTHS[int(last) - 1]} {year(first)}"
+        return f"{year(first)} to {year(str(int(first[:2]) + 1) + last) if last == '00' else short(last)}"
     read = year if len(first) == len(last) == 4 else number
     return f"{read(first)} to {read(last)}"
 
 
+def season(match: re.Match) -> str:
+    """2019/20 and 2019/2020; 2019/30 stays."""
+    first, last = int(match["first"]), match["last"]
+    follows = int(last) == (first + 1) % 100 if len(last) == 2 else int(last) > first
+    return f" {span(match)} " if follows else match[0]
+
+
 def decade(match: re.Match) -> str:
-    """1990s and '90s in the plural; 1998's as a possessive."""
-    read = year(match["year"])
+    """1990s, '90s and 747s in the plural; 1998's as a possessive."""
+    read = name(match["year"]) if len(match["year"]) == 3 else year(match["year"])
     if match["mark"] and not match["year"].endswith("0"):
         return f"{read}'s"
     return read[:-1] + "ies" if read.endswith("y") else read + ("es" if read.endswith("x") else "s")
 
 
-_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+def power(match: re.Match) -> str:
+    """x^2, 10^-8: squared, to the minus eighth."""
+    exponent = match["exponent"]
+    named = {"2": " squared", "3": " cubed"}.get(exponent)
+    if named:
+        return named
+    return " to the " + (f"minus {number(exponent[1:])}" if exponent[0] == "-" else number(exponent, "ordinal"))
 
 
-def roman(numeral: str) -> int:
-    """Value of a well-formed Roman numeral up to 399; 0 for anything else."""
-    if not re.fullmatch(r"C{0,3}(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})", numeral):
-        return 0
-    values = [_ROMAN[letter] for letter in numeral]
-    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
-
-
-def numeral(match: re.Match) -> str:
-    value = roman(match["numeral"])
-    if not value:
-        return match[0]
-    before = match["before"]
-    return f"{before} the {words(value, 'ordinal')}" if before in MONARCHS else f"{before} {words(value)}"
+RULES: Rules = [
+    (r"(?<=[\w)])\^\(?(?P<exponent>-?\d{1,4})\)?", power),
+    (r"(?<=\d)[eE](?P<sign>[+-]?)(?P<exponent>\d{1,3})\b",
+     lambda m: f" times ten to the {'minus ' if m['sign'] == '-' else ''}{number(m['exponent'].lstrip('0') or '0', 'ordinal' if m['sign'] != '-' else 'cardinal')}"),
+    (r"(?<![\d/.,])(?P<first>(?:1[1-9]|20)\d\d)/(?P<last>(?:\d\d){1,2})(?![\d/])", season),
+    (r"(?<=\d)-(?=1/\d)|(?<=\d)\s(?=\d+/\d)", " and "),
+    (r"(?<![\d/])(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\d/])", fraction),
+    (r"(?<=\d)(st|nd|rd|th)-(?=\d+(?:st|nd|rd|th)\b)", r"\1 to "),
+    (r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th|(?<=[23])d)\b", lambda m: number(m["number"], "ordinal")),
+    (r"(?P<first>(?<![\d,.])\d{2,4}'?s)\s?-\s?(?='?\d{2,4}'?s\b)", r"\g<first> to "),
+    (r"'?(?<![\d,.])(?P<year>\d{1,4})(?P<mark>'?)s\b", decade),
+    (r"(?<!\w)'(?P<year>\d\d)(?!\w)", lambda m: short(m["year"])),
+    (rf"(?<![\d.,])(?P<first>{NUMBER})-(?P<last>{NUMBER})(?![\d-])", span),
+    (rf"(?<![\w-])-(?={NUMBER})", "minus "),
+    (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
+    (r"\b(?<=\bin )(?<![\d.,])10[1-9]\d\b(?![\d%]|[.,]\d)", lambda m: name(m[0])),
+    (r"(?<![\d.,])(?:1[1-9]|20)\d\d(?![\d%]|[.,]\d)", lambda m: f" {year(m[0])} "),
+    (NUMBER, lambda m: f" {number(m[0])} "),
+]

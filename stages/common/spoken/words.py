@@ -1,27 +1,94 @@
 """Tables of the spoken form: what a written sign is called."""
 
+import re
+from collections.abc import Callable, Iterable
+
+Rules = list[tuple[str, str | Callable[[re.Match], str]]]
+"""Each: a pattern, and what `re.sub` is to put in its place."""
+
+
+def any_of(words: Iterable[str]) -> str:
+    """A pattern of these words, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 MONTH_OF = {**{month: month for month in MONTHS}, **{month[:3]: month for month in MONTHS}, "Sept": "September"}
 
-CURRENCY = {  # sign: one, many, one hundredth, hundredths
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "¥": ("yen", "yen", "sen", "sen"),
-}
+WEEKDAYS = {
+    "Mon": "Monday", "Tues": "Tuesday", "Tue": "Tuesday", "Wed": "Wednesday", "Thurs": "Thursday", "Thur": "Thursday",
+    "Thu": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
 
-SCALES = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion", "bn": "billion"}  # $2.3M
+_CENT = ("cent", "cents")
+_DOLLARS = {
+    "A": "Australian", "AU": "Australian", "C": "Canadian", "CA": "Canadian", "HK": "Hong Kong", "NZ": "New Zealand",
+    "S": "Singapore", "NT": "New Taiwan",
+}  # fmt: skip
+CURRENCY = {  # sign, or code before or after an amount: one, many, one hundredth, hundredths
+    "$": ("dollar", "dollars", *_CENT), "US$": ("dollar", "dollars", *_CENT), "$US": ("dollar", "dollars", *_CENT),
+    "£": ("pound", "pounds", "penny", "pence"), "€": ("euro", "euros", *_CENT), "¥": ("yen", "yen", "sen", "sen"),
+    "CN¥": ("yuan", "yuan", "fen", "fen"), "₹": ("rupee", "rupees", "paisa", "paise"), "₩": ("won", "won", "jeon", "jeon"),
+    "₽": ("ruble", "rubles", "kopeck", "kopecks"), "₺": ("lira", "liras", "kurus", "kurus"),
+    "₴": ("hryvnia", "hryvnias", "kopeck", "kopecks"), "₦": ("naira", "naira", "kobo", "kobo"),
+    "฿": ("baht", "baht", "satang", "satang"), "₫": ("dong", "dong", "xu", "xu"), "₪": ("shekel", "shekels", "agora", "agorot"),
+    "₱": ("peso", "pesos", "centavo", "centavos"), "₵": ("cedi", "cedis", "pesewa", "pesewas"),
+    "₸": ("tenge", "tenge", "tiyn", "tiyn"), "₡": ("colon", "colones", "centimo", "centimos"),
+    "₿": ("bitcoin", "bitcoins", "hundredth", "hundredths"), "R$": ("real", "reais", "centavo", "centavos"),
+    **{f"{letters}$": (f"{name} dollar", f"{name} dollars", *_CENT) for letters, name in _DOLLARS.items()},
+    "$A": ("Australian dollar", "Australian dollars", *_CENT), "$NZ": ("New Zealand dollar", "New Zealand dollars", *_CENT),
+    "USD": ("U S dollar", "U S dollars", *_CENT), "AUD": ("Australian dollar", "Australian dollars", *_CENT),
+    "CAD": ("Canadian dollar", "Canadian dollars", *_CENT), "NZD": ("New Zealand dollar", "New Zealand dollars", *_CENT),
+    "HKD": ("Hong Kong dollar", "Hong Kong dollars", *_CENT), "SGD": ("Singapore dollar", "Singapore dollars", *_CENT),
+    "EUR": ("euro", "euros", *_CENT), "GBP": ("pound", "pounds", "penny", "pence"), "JPY": ("yen", "yen", "sen", "sen"),
+    "CHF": ("Swiss franc", "Swiss francs", "centime", "centimes"), "CNY": ("yuan", "yuan", "fen", "fen"),
+    "RMB": ("yuan", "yuan", "fen", "fen"), "INR": ("Indian rupee", "Indian rupees", "paisa", "paise"),
+    "SEK": ("Swedish krona", "Swedish kronor", "ore", "ore"), "NOK": ("Norwegian krone", "Norwegian kroner", "ore", "ore"),
+    "DKK": ("Danish krone", "Danish kroner", "ore", "ore"), "PLN": ("zloty", "zlotys", "grosz", "groszy"),
+    "CZK": ("Czech koruna", "Czech korunas", "haler", "halers"), "HUF": ("forint", "forints", "filler", "filler"),
+    "RUB": ("ruble", "rubles", "kopeck", "kopecks"), "ZAR": ("rand", "rand", *_CENT),
+    "BRL": ("real", "reais", "centavo", "centavos"), "MXN": ("Mexican peso", "Mexican pesos", "centavo", "centavos"),
+    "KRW": ("won", "won", "jeon", "jeon"), "THB": ("baht", "baht", "satang", "satang"),
+    "ILS": ("shekel", "shekels", "agora", "agorot"), "AED": ("dirham", "dirhams", "fils", "fils"),
+    "zł": ("zloty", "zlotys", "grosz", "groszy"), "kr": ("krone", "kroner", "ore", "ore"),
+    "Rs.": ("rupee", "rupees", "paisa", "paise"), "Rs": ("rupee", "rupees", "paisa", "paise"),
+}  # fmt: skip
+
+# Letters of size. Any of them after money ($2.3M); after a bare number the two-letter ones, and those of one letter in context.
+SCALES = {
+    **dict.fromkeys(("k", "K"), "thousand"), **dict.fromkeys(("m", "M", "mn", "mln", "MM"), "million"),
+    **dict.fromkeys(("b", "B", "bn", "bln"), "billion"), **dict.fromkeys(("t", "T", "tn", "trn"), "trillion"),
+}  # fmt: skip
 
 UNITS = {
-    "km/h": "kilometers an hour", "km": "kilometers", "m": "meters", "ml": "milliliters", "min": "minutes",
-    "TB": "terabytes", "cm": "centimeters", "mm": "millimeters", "kg": "kilograms", "mg": "milligrams",
-    "mph": "miles an hour", "lb": "pounds", "lbs": "pounds", "oz": "ounces", "ft": "feet", "in.": "inches", "yd": "yards",
-    "hr": "hours", "hrs": "hours", "sec": "seconds", "kW": "kilowatts", "kWh": "kilowatt hours", "MW": "megawatts",
-    "MB": "megabytes", "GB": "gigabytes", "Hz": "hertz", "kHz": "kilohertz",
-    "°C": "degrees Celsius", "°F": "degrees Fahrenheit",
+    "km/h": "kilometers an hour", "kph": "kilometers an hour", "mph": "miles an hour", "mpg": "miles per gallon",
+    "km": "kilometers", "m": "meters", "cm": "centimeters", "mm": "millimeters", "μm": "micrometers", "nm": "nanometers",
+    "kg": "kilograms", "g": "grams", "mg": "milligrams", "μg": "micrograms", "mcg": "micrograms",
+    "L": "liters", "l": "liters", "dL": "deciliters", "ml": "milliliters", "mL": "milliliters", "cc": "cubic centimeters",
+    "lb": "pounds", "lbs": "pounds", "oz": "ounces", "gal": "gallons", "tsp": "teaspoons", "tbsp": "tablespoons",
+    "ft": "feet", "in.": "inches", "yd": "yards", "yds": "yards", "mi": "miles", "ha": "hectares",
+    "sq ft": "square feet", "sq km": "square kilometers", "sq mi": "square miles", "sq m": "square meters",
+    "cu ft": "cubic feet", "fl oz": "fluid ounces",
+    "hr": "hours", "hrs": "hours", "h": "hours", "min": "minutes", "mins": "minutes", "sec": "seconds", "secs": "seconds",
+    "ms": "milliseconds", "μs": "microseconds", "ns": "nanoseconds",
+    "W": "watts", "kW": "kilowatts", "MW": "megawatts", "GW": "gigawatts", "kWh": "kilowatt hours", "MWh": "megawatt hours",
+    "GWh": "gigawatt hours", "TWh": "terawatt hours", "V": "volts", "kV": "kilovolts", "mA": "milliamps",
+    "mAh": "milliamp hours", "Ω": "ohms", "kΩ": "kilohms", "dB": "decibels", "kJ": "kilojoules", "kcal": "kilocalories",
+    "Pa": "pascals", "kPa": "kilopascals", "hPa": "hectopascals", "psi": "pounds per square inch", "mol": "moles",
+    "mmol": "millimoles", "hp": "horsepower", "rpm": "revolutions per minute", "bpm": "beats per minute",
+    "fps": "frames per second", "ppm": "parts per million",
+    "KB": "kilobytes", "kB": "kilobytes", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes", "PB": "petabytes",
+    "GiB": "gibibytes", "MiB": "mebibytes", "kbps": "kilobits per second", "Mbps": "megabits per second",
+    "Gbps": "gigabits per second", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz",
+    "THz": "terahertz", "°C": "degrees Celsius", "°F": "degrees Fahrenheit", "°": "degrees",
+}  # fmt: skip
+
+# After a stroke: $5/mo, 12 mg/dL. Units are here in the singular as well.
+PER = {
+    "s": "second", "mo": "month", "yr": "year", "wk": "week", "d": "day", "t": "ton", "bbl": "barrel", "sqft": "square foot", "in": "inch",
 }  # fmt: skip
 
 # Written before something else: their stop is never the end of a sentence.
@@ -36,7 +103,8 @@ TITLES = {
 # Before a number.
 PAGES = {
     "p": "page", "pp": "pages", "Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Ch": "Chapter",
-    "Sec": "Section", "sec": "section", "Art": "Article",
+    "Sec": "Section", "sec": "section", "Art": "Article", "Nos": "numbers", "nos": "numbers", "No": "number", "no": "number",
+    "Chs": "Chapters", "chs": "chapters", "Figs": "Figures", "figs": "figures", "Vols": "Volumes", "vols": "volumes",
 }  # fmt: skip
 
 # These may end a sentence: the stop stays when what follows looks like a new one.
@@ -46,19 +114,59 @@ ENDINGS = {
     "inst": "instant", "ult": "ultimo", "Ph.D": "P H D",
 }  # fmt: skip
 
-# A Roman numeral after these is an ordinal ("Henry the eighth"), after NUMBERED a number ("World War two").
+# A Roman numeral after these is an ordinal: "Henry the eighth".
 MONARCHS = (
-    "Alexander", "Alfonso", "Benedict", "Catherine", "Charles", "Edward", "Elizabeth", "Ferdinand", "Francis",
-    "Frederick", "George", "Gregory", "Henry", "James", "John", "Joseph", "Leo", "Louis", "Mary", "Napoleon",
-    "Nicholas", "Paul", "Peter", "Philip", "Pius", "Richard", "Victor", "Wilhelm", "William",
+    "Adolf", "Albert", "Alexander", "Alexios", "Alfonso", "Alphonse", "Amadeus", "Amenhotep", "Andrew", "Anne", "Antiochus",
+    "Baldwin", "Basil", "Benedict", "Boniface", "Carl", "Carol", "Casimir", "Catherine", "Charles", "Christian", "Clement",
+    "Constantine", "Cyrus", "Darius", "David", "Edmund", "Edward", "Elizabeth", "Eric", "Eugene", "Ferdinand", "Francis",
+    "Frank", "Franz", "Frederick", "Friedrich", "George", "Gregory", "Gustav", "Haakon", "Harald", "Harold", "Henri", "Henry",
+    "Innocent", "Isabella", "Ivan", "James", "Jan", "Joan", "John", "Joseph", "Josef", "Juan", "Julius", "Justinian", "Karl",
+    "Leo", "Leopold", "Louis", "Ludwig", "Manuel", "Margaret", "Margrethe", "Maria", "Martin", "Mary", "Matthew",
+    "Maximilian", "Mehmed", "Michael", "Murad", "Napoleon", "Nicholas", "Olaf", "Olav", "Otto", "Paul", "Pedro", "Peter",
+    "Philip", "Philippe", "Pius", "Ptolemy", "Rama", "Ramesses", "Ramses", "Richard", "Robert", "Rudolf", "Selim",
+    "Sigismund", "Sixtus", "Stephen", "Suleiman", "Theodosius", "Thomas", "Thutmose", "Umberto", "Urban", "Victor",
+    "Vittorio", "Walter", "Wilhelm", "William", "Xerxes",
 )  # fmt: skip
-NUMBERED = (
-    "War", "Chapter", "Article", "Part", "Title", "Act", "Section", "Volume", "Book", "Phase", "Type", "Class",
-    "Schedule", "Appendix", "Annex", "Bowl", "Model", "Mark", "Level", "Grade",
+RULERS = (
+    "King", "Queen", "Pope", "Emperor", "Empress", "Tsar", "Czar", "Tsarina", "Sultan", "Pharaoh", "Kaiser", "Shah", "Prince",
+    "Princess", "Duke", "Archduke", "Patriarch",
+)  # fmt: skip
+
+# A Roman numeral after these is a number: "World War two". The value: which of the single letters I, V, X and L are numbers
+# there too. Where parts go by letters as well ("Type C", "Model X"), a single letter is that letter; C, D and M always are.
+NUMBERED = {
+    "Chapter": "IVXL", "Canto": "IVXL", "Psalm": "IVXL", "Sonnet": "IVXL", "Bowl": "IVXL", "Book": "IVX", "Volume": "IVX",
+    "Act": "IVX", "Scene": "IVX", "Title": "IVX", "Article": "IVX", "Part": "IVX", "Section": "IVX", "Phase": "IVX",
+    "Mark": "IVX", "Annex": "IVX", "Factor": "IVX", "War": "IVX", "Amendment": "IVX", "Schedule": "IVX", "Episode": "IVX",
+    "Olympiad": "IVX", "Grade": "IVX", "Figure": "IV", "Table": "IVX", "Type": "IV", "Class": "IV", "Stage": "IV", "Level": "IV",
+    "Category": "IV", "Group": "IV", "Appendix": "IV", "Tier": "IV", "Division": "IV", "Saturn": "IV", "Rocky": "IV",
+    "Fantasy": "IVX", "Auto": "IV", "GTA": "IV", "OS": "X", "iPhone": "X", "Model": "", "Page": "", "Vol.": "IVX", "Ch.": "IVX",
+}  # fmt: skip
+
+# A number of three or four digits after these is a name, read in pairs: "Boeing seven forty-seven", "room two oh four".
+NAMED = (
+    "Boeing", "Airbus", "Route", "Highway", "Hwy", "Hwy.", "Interstate", "Flight", "flight", "Room", "room", "Suite", "suite",
+    "Apartment", "apartment", "Resolution", "Proposition", "Prop", "Form", "Area", "Fahrenheit", "RTX", "GTX", "Section", "Pier",
+    "Extension", "extension", "Unit", "Locker", "Rm.", "Apt.",
+)  # fmt: skip
+# In a version of these, what follows a point is a number: "Python three point eleven".
+SOFTWARE = (
+    "Python", "Ubuntu", "Debian", "Android", "iOS", "macOS", "Linux", "Windows", "Java", "Node", "Ruby", "PHP", "Perl", "Go", "CUDA",
+    "PyTorch", "TensorFlow", "Kubernetes", "Django", "Rails", "Swift", "Chrome", "Firefox", "PostgreSQL", "MySQL", "Fedora",
+)  # fmt: skip
+STATES = tuple(
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX "
+    "UT VT VA WA WV WI WY DC".split()
+)
+STREETS = (
+    "Street", "St", "Avenue", "Ave", "Road", "Rd", "Drive", "Dr", "Lane", "Ln", "Boulevard", "Blvd", "Court", "Ct", "Terrace",
+    "Place", "Way", "Square", "Parkway", "Pkwy", "Circle", "Highway",
 )  # fmt: skip
 
 SYMBOLS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "°": "degrees", "§": "section", "%": "percent", "×": "times",
     "÷": "divided by", "<": "less than", ">": "greater than", "±": "plus or minus", "¢": "cents", "¶": "paragraph",
-    "$": "dollars", "£": "pounds", "€": "euros", "¥": "yen",
+    "≈": "approximately", "≤": "less than or equal to", "≥": "greater than or equal to", "≠": "not equal to",
+    "√": "square root of", "∞": "infinity", "‰": "per mille", "→": "to", "−": "minus",
+    **{sign: many for sign, (_, many, _, _) in CURRENCY.items() if len(sign) == 1},
 }  # fmt: skip

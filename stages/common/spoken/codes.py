@@ -1,0 +1,77 @@
+"""Numbers that name things and are no quantities: versions, addresses, telephone numbers, aircraft, rooms, forms."""
+
+import re
+
+from stages.common.spoken.numbers import digits, name, number, words
+from stages.common.spoken.words import NAMED, SOFTWARE, STATES, STREETS, Rules, any_of
+
+
+def _version(match: re.Match) -> str:
+    """3.10.1: three point ten point one."""
+    return " point ".join(map(number, re.findall(r"\d+", match["number"])))
+
+
+def _points(match: re.Match) -> str:
+    """192.168.0.1 as an address of a computer, 1.234.567 as one number of grouped digits, 3.5.1 as a version."""
+    parts = match[0].split(".")
+    if len(parts) == 4 and all(int(part) < 256 for part in parts):
+        return " dot ".join(digits(part) if len(part) == 3 else number(part) for part in parts)
+    if len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]):
+        return number(",".join(parts))
+    return " point ".join(map(number, parts))
+
+
+def _in_groups(match: re.Match) -> str:
+    return ", ".join(digits(part) for part in re.findall(r"^\+?1[-. ]\(?\d{3}|\d+", match[0]))
+
+
+def _chain(match: re.Match) -> str:
+    """978-3-16-148410-0 in groups of digits, 4-4-2 in numbers."""
+    return _in_groups(match) if re.search(r"\d{3}", match[0]) else match[0].replace("-", " ")
+
+
+def _named(match: re.Match) -> str:
+    """Boeing 737-800, Route 101, Flight 1549."""
+    return f"{match['before']} {' '.join(map(name, re.findall(r'[0-9]+', match['number'])))}"
+
+
+def _house(match: re.Match) -> str:
+    house = match["number"]
+    return f"{digits(house) if len(house) > 4 else name(house)}{' ' + match['flat'] if match['flat'] else ''} "
+
+
+def _section(match: re.Match) -> str:
+    """401(k), 501(c)(3)."""
+    return f"{name(match['number'])} " + " ".join(part.upper() for part in re.findall(r"\w", match["parts"]))
+
+
+_TELEPHONE = (
+    r"(?<![\w-])(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\d-])"  # North American
+    r"|(?<![\d-])\d{3}-\d{4}(?![\d-])"
+    r"|\+\d{1,3}(?:[ -]\(?\d{1,5}\)?){2,5}(?!\d)"  # +44 20 7946 0958
+    r"|(?<![\w.,-])0\d{2,4}[ -]\d{3,4}(?:[ -]?\d{3,4})?(?![\d-])"
+    r"|(?<=\b[Cc]all )(?:911|999|112)\b|(?<=\b[Dd]ial )\d+"
+)
+_HOUSE = r"(?<![\w.,$#-])(?P<number>\d{3,5})(?P<flat>[A-Z])?\s(?=(?:[NSEW]\.?\s|North\s|South\s|East\s|West\s)?(?:[A-Z0-9][\w.'-]*\s){1,3}"
+RULES: Rules = [
+    (rf"(?P<before>\b[Vv]ersion|\b[Vv]er\.|\b[Rr]elease|\b(?:{any_of(SOFTWARE)}))(?P<between>\s|-)v?(?P<number>\d+(?:\.\d+)+)",
+     lambda m: f"{m['before'].replace('er.', 'ersion')}{m['between']}{_version(m)}"),
+    (r"\bv\.?\s?(?P<number>\d+(?:\.\d+)*)(?=\b)", lambda m: f"version {_version(m)}"),
+    (_TELEPHONE, _in_groups),
+    (r"(?<![\w.])\d+(?:\.\d+){2,}(?![\d])", _points),
+    (r"(?<=[A-Z])(?:\.\d+){2,}\b", lambda m: " " + " ".join(map(number, re.findall(r"\d+", m[0]))) + " "),
+    (r"(?P<number>\b[45]\d\d)(?P<parts>\([a-z]\)(?:\(\d\))*|(?<=\b401)k\b)", _section),
+    (rf"(?P<before>\b(?:{any_of(NAMED)}))\s(?P<number>\d{{3,4}}(?:-\d{{1,3}})?)(?![\d,]|\.\d|s\b|-\d)", _named),
+    (r"(?<![\w-])(?P<before>)(?P<number>7\d7-\d{1,3})(?=\b|ER|LR)", _named),
+    (r"(?<![\w.-])(?P<before>[A-Z]{1,3})-?(?P<number>\d{3}(?:-\d{3})?)(?![\d,-]|\.\d)", _named),
+    (r"(?<!\d)(?P<number>\d{3,4})(?P<line>[pi])\b", lambda m: f"{name(m['number'])} {m['line'].upper()}"),
+    (rf"{_HOUSE}(?:{any_of(STREETS)})(?:\b|\.))", _house),
+    (rf"(?P<before>\b(?:{any_of(STATES)})|\b(?i:zip(?:\scode)?))\s(?P<number>\d{{5}}(?:-\d{{4}})?)(?![\d,-])",
+     lambda m: f"{m['before']} {_in_groups(m)}"),
+    (r"\bISBN(?:-1[03])?:?\s(?P<number>\d[\d -]{8,15}[\dX])\b", lambda m: f"ISBN {_in_groups(m)}{' X' if m[0].endswith('X') else ''}"),
+    (r"(?<![\w-])\d+(?:-\d+){2,}(?![\w-])", _chain),
+    (r"\b(?P<number>[23])d(?=\s(?:print|model|graphic|game|movie|film|image|scan|render|animat|object|view|map|space|shape|effect))",
+     lambda m: f"{words(int(m['number']))} D"),
+    (r"\b(?P<number>[2-6])g(?=\s(?:network|phone|signal|data|coverage|spectrum|tower|technolog|service|connect|mobile|rollout))",
+     lambda m: f"{words(int(m['number']))} G"),
+]  # fmt: skip

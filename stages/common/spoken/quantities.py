@@ -1,0 +1,130 @@
+"""Money, letters of size and units in words."""
+
+import re
+
+from stages.common.spoken.numbers import NUMBER, number, words
+from stages.common.spoken.words import CURRENCY, PER, SCALES, UNITS, Rules, any_of
+
+ONE = {"feet": "foot", "inches": "inch"}
+
+
+def _one(name: str) -> str:
+    """kilometers an hour → kilometer an hour."""
+    first, blank, rest = name.partition(" ")
+    if first in ("square", "cubic"):
+        return f"{first} {_one(rest)}"
+    return ONE.get(first, first if first in ("hertz", "revolutions") else first.removesuffix("s")) + blank + rest
+
+
+_PER = {written: _one(name) for written, name in UNITS.items()} | PER
+
+
+def _money(match: re.Match) -> str:
+    """$5, $1.50, £5m, EUR 2.5bn, $5-10 million, $5m-$10m, $20/hr."""
+    parts = match.groupdict()
+    sign, last = parts["sign"], parts.get("last")
+    amount, scale = parts["amount"], _scale(parts, "")
+    per = f" per {_PER.get(parts['per'], parts['per'])}" if parts.get("per") else ""
+    if not last:
+        return _sum(amount, scale, sign) + per
+    more = _scale(parts, "last_")
+    if not (scale or more) and ("." in amount or "." in last):
+        return f"{_sum(amount, '', sign)} to {_sum(last, '', sign)}{per}"
+    first = f"{number(amount)} {scale}".rstrip()
+    return f"{first} to {number(last)} {more} {CURRENCY[sign][1]}".replace("  ", " ") + per
+
+
+def _scale(parts: dict[str, str | None], prefix: str) -> str:
+    letter = parts[f"{prefix}letter"]
+    return parts[f"{prefix}scale"] or (SCALES[letter] if letter else "")
+
+
+def _sum(amount: str, scale: str, sign: str) -> str:
+    one, many, cent, cents = CURRENCY[sign]
+    if scale:
+        return f"{number(amount)} {scale} {many}"
+    whole, _, hundredths = amount.partition(".")
+    if hundredths and len(hundredths) != 2:
+        return f"{number(amount)} {many}"
+    large = f"{number(whole)} {one if whole == '1' else many}"
+    if hundredths in ("", "00"):
+        return large
+    small = f"{words(int(hundredths))} {cent if hundredths == '01' else cents}"
+    return small if whole == "0" else f"{large} and {small}"
+
+
+# What is counted in millions and not measured in meters: "5m people", "1.5m new jobs", but "a 5m wall", "5m of cable", "5m waves".
+_MEASURED = r"""(?!(?:tall|deep|wide|high|long|thick|away|above|below|from|of|to|in|at|by|and|or|off|on|up|down|apart|is|was|has|as|its|
+    this|underwater|behind|ahead|short|under|over|across|per|for|with|waves|swells|walls|hurdles|cables|ropes|ladders|poles|boards|
+    intervals|steps|lengths|depths|heights|contours|sprints|races|finals|heats|events|medals|swims|titles|less|plus|past|against|
+    towards|backstroke|breaststroke)\b)""".replace("\n    ", "")
+_PLURAL = r"(?:people|children|men|women|[A-Za-z]+(?<!s)s(?:ubscribers)?)\b"
+_COUNTED = re.compile(rf"(?:\s?(?:-|to|and|or)\s?[\d.,]+\s?[mM])?\s{_MEASURED}(?:(?!{_PLURAL})[a-z-]+\s{_MEASURED})?{_PLURAL}")
+_MILLIONS = re.compile(r"\b(?:population|sold|sales|audience|circulation|readership|viewers|followers|users|votes|copies)\b[^.;]{0,25}$")
+_PLACE = re.compile(r"\b(?:[Aa]partment|[Aa]pt\.?|[Rr]oom|[Ff]lat|[Ss]uite|[Gg]ate|[Ss]eat|[Uu]nit|[Ss]ection|[Ff]orm|[Ll]ine|[Bb]us|[Rr]ow)\s$")
+_KILO = re.compile(r"\s(?:races?|runs?|walks?|courses?|distances?|fun|swim|row|TVs?|videos?|resolution|monitors?|displays?|screens?|UHD|"
+                   r"footage|cameras?|Ultra|content|streaming|projectors?|Blu-ray)\b")  # fmt: skip
+_RAN = re.compile(r"\b(?:[Rr]an|[Rr]un(?:ning|s)?|walk(?:ed|ing)?|finish(?:ed)?|annual|charity|local|entered|won)\s(?:(?:a|an|the|my|her|his|our|their)\s)?"
+                  r"(?:\w+\s)?$")  # fmt: skip
+
+
+def _size(match: re.Match) -> str:
+    """10k, 1.5m, 3B after a number that is no money; the letter stays where it is no size."""
+    letter, before, at = match["letter"], match.string[: match.start()], match.end()
+    counted = bool(_COUNTED.match(match.string, at))
+    if letter in "kK":
+        distance = _KILO.match(match.string, at) and not ("." in match["number"] or match["number"].endswith("000"))
+        is_size = not (distance or (_RAN.search(before) and not counted))
+    elif letter == "m":
+        is_size = counted or bool(_MILLIONS.search(before))
+    elif letter == "M":
+        is_size = counted or (match["number"] != "3" and not _PLACE.search(before))
+    else:
+        is_size = counted or bool("." in match["number"] and not _PLACE.search(before))
+        is_size = is_size or bool(re.match(r"[\s-](?:parameter|token|view|user)\b", match.string[at:]))
+    return f"{match['number']} {SCALES[letter]}" if is_size else match[0]
+
+
+def _unit(match: re.Match) -> str:
+    """km after a number, in the singular after 1; m^2, mg/dL."""
+    name, power, per = UNITS[match["unit"]], match["power"], match["per"]
+    if re.search(r"(?<![\d.,/])1$", match.string[: match.start()]):
+        name = _one(name)
+    if power:
+        name = f"{'square' if power == '2' else 'cubic'} {name}"
+    if per:
+        name += f" per {'square ' if match['per_power'] == '2' else 'cubic ' if match['per_power'] else ''}{_PER[per]}"
+    return f" {name}"
+
+
+_CODES = [code for code in CURRENCY if code[0].isalpha()]
+_SIGN = rf"(?P<sign>(?<![A-Za-z])(?:{any_of(_CODES)})|{any_of(code for code in CURRENCY if not code[0].isalpha())})"
+_WORD = r"[\s-](?P<{0}scale>hundred|thousand|million|billion|trillion)\b"
+_LETTER = r"\s?(?P<{0}letter>(?:(?<=\s)(?:mn|mln|bn|bln|tn|trn|m|M)|(?<=\d)(?:mn|mln|bn|bln|tn|trn|MM|[kKmMbBtT])))\b"
+_SCALE = f"(?:{_WORD}|{_LETTER})?"
+_DECIMAL = r"(?<![\d.,])(\d+),(\d{1,2})(?![\d,])"
+
+RULES: Rules = [
+    (rf"(?<=€)(\d+),(\d\d)(?![\d,])|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
+     lambda m: f"{m[1] or m[3]}.{m[2] or m[4]}"),
+    (rf"(?<![\w)-])-(?={_SIGN}\s?\d)", "minus "),
+    (rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}(?:\s?-\s?(?P=sign)?(?P<last>{NUMBER}){_SCALE.replace('{0}', 'last_')}(?![\d%]))?"
+     r"(?:/(?P<per>[A-Za-z]+)\b\.?(?!\w))?", _money),
+    (rf"(?<![\w.,])(?P<amount>{NUMBER}){_SCALE.format('')}\s?(?P<sign>{any_of(set(CURRENCY) - set('Rs'))})(?![\w$])(?!\s?\d)(?:/(?P<per>[a-z]+)\b)?",
+     _money),
+    (r"(?<![\w.,])1\s?¢", "one cent"),
+    (rf"(?P<number>{NUMBER})\s?(?P<letter>mn|mln|bn|bln|tn|trn)\b", lambda m: f"{m['number']} {SCALES[m['letter']]}"),
+    (rf"(?<![\w.])(?P<number>{NUMBER})(?P<letter>[mMBTkK])\b(?!')", _size),
+    (rf"(?P<number>{NUMBER})\s(?P<letter>m)(?={_COUNTED.pattern})", r"\g<number> million"),
+    (r"(?<=\d)\s?(?:ft\.?|feet|')\s?(\d{1,2}(?:\.\d)?)\s?(?:in\b\.?|inches)", r" feet \1 inches"),
+    (r"(?<=\d)in\b(?!-)", " inches"),
+    (r"(?<=\d)\s?'\s?(\d{1,2})\"", r" \1"),
+    (r"(?<![\d.,])(\d+)°\s?(\d+)'(?:\s?(\d+(?:\.\d+)?)\"|(?:'')?)", r"\1 degrees \2 minutes \3 seconds"),
+    (r"(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d)|(?<=\d)\s)s\b", " seconds"),
+    (r"(?<=\d)\"(?=\s(?:x\b|by\b|TVs?|screens?|monitors?|displays?|pipes?|wheels?|tires?|tall|wide|long|deep|thick|diameter))", " inches"),
+    (rf"(?<=\d)(?P<first>%|\s?(?:{any_of(UNITS)}))\s?-\s?(?={NUMBER}\s?(?:%|{any_of(UNITS)})(?!\w))", r"\g<first> to "),
+    (rf"(?<=\d)[\s-]?(?P<unit>{any_of(UNITS)})(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)"
+     r"(?:\.(?=\s+[a-z]))?", _unit),
+    (rf"(?P<number>{NUMBER})x(?=\d)", r"\g<number> by "),
+    (rf"(?P<number>{NUMBER})[x×](?!\w)", r"\g<number> times"),
+]  # fmt: skip
