@@ -2,8 +2,8 @@
 
 import re
 
-from stages.common.spoken.numbers import digits, name, number, words
-from stages.common.spoken.words import NAMED, SOFTWARE, STATES, STREETS, Rules, any_of
+from stages.common.spoken.numbers import digits, name, number, words, year
+from stages.common.spoken.words import CURRENCY, NAMED, SOFTWARE, STATES, STREETS, Rules, any_of
 
 
 def _version(match: re.Match) -> str:
@@ -13,16 +13,17 @@ def _version(match: re.Match) -> str:
 
 def _points(match: re.Match) -> str:
     """192.168.0.1 as an address of a computer, 1.234.567 as one number of grouped digits, 3.5.1 as a version."""
-    parts = match[0].split(".")
+    parts, port = match["parts"].split("."), match["port"]
     if len(parts) == 4 and all(int(part) < 256 for part in parts):
-        return " dot ".join(digits(part) if len(part) == 3 else number(part) for part in parts)
+        read = " dot ".join(digits(part) if len(part) == 3 else number(part) for part in parts)
+        return f"{read} colon {digits(port)}" if port else read
     if len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]):
         return number(",".join(parts))
-    return " point ".join(map(number, parts))
+    return " point ".join(map(number, parts)) + (f":{port}" if port else "")
 
 
 def _in_groups(match: re.Match) -> str:
-    return ", ".join(digits(part) for part in re.findall(r"^\+?1[-. ]\(?\d{3}|\d+", match[0]))
+    return ", ".join(digits(part) for part in re.findall(r"^\+?1[-. ]?\(?\d{3}|\d+", match[0]))
 
 
 def _chain(match: re.Match) -> str:
@@ -32,7 +33,8 @@ def _chain(match: re.Match) -> str:
 
 def _named(match: re.Match) -> str:
     """Boeing 737-800, Route 101, Flight 1549."""
-    return f"{match['before']} {' '.join(map(name, re.findall(r'[0-9]+', match['number'])))}"
+    after = " " * match.string[match.end() : match.end() + 1].isalpha()
+    return f"{match['before']} {' '.join(map(name, re.findall(r'[0-9]+', match['number'])))}{after}"
 
 
 def _house(match: re.Match) -> str:
@@ -46,31 +48,38 @@ def _section(match: re.Match) -> str:
 
 
 _TELEPHONE = (
-    r"(?<![\w-])(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\d-])"  # North American
+    r"(?<![\w-])(?:(?:\+?1[-. ]?)?\(\d{3}\)[\s-]?|(?:\+?1[-. ])?\d{3}[-. ])\d{3}[-. ]\d{4}(?![\d-])"  # North American
     r"|(?<![\d-])\d{3}-\d{4}(?![\d-])"
     r"|\+\d{1,3}(?:[ -]\(?\d{1,5}\)?){2,5}(?!\d)"  # +44 20 7946 0958
     r"|(?<![\w.,-])0\d{2,4}[ -]\d{3,4}(?:[ -]?\d{3,4})?(?![\d-])"
+    r"|\(0\d{2,4}\)\s?\d{3,4}[ -]\d{3,4}(?![\d-])|\b\d{4}(?: \d{4}){3}\b"  # a card
     r"|(?<=\b[Cc]all )(?:911|999|112)\b|(?<=\b[Dd]ial )\d+"
 )
-_HOUSE = r"(?<![\w.,$#-])(?P<number>\d{3,5})(?P<flat>[A-Z])?\s(?=(?:[NSEW]\.?\s|North\s|South\s|East\s|West\s)?(?:[A-Z0-9][\w.'-]*\s){1,3}"
+_HOUSE = (
+    r"(?<![\w.,$#-])(?P<number>\d{3,5})(?P<flat>[A-Z])?\s(?=(?:[NSEW]\.?\s)?(?:[A-Z0-9][\w.'-]*\s){1,3}"
+    rf"(?:{any_of(STREETS)})(?:\b|\.))"
+)
+_CODED = any_of(code for code in CURRENCY if code.isupper())
 RULES: Rules = [
     (rf"(?P<before>\b[Vv]ersion|\b[Vv]er\.|\b[Rr]elease|\b(?:{any_of(SOFTWARE)}))(?P<between>\s|-)v?(?P<number>\d+(?:\.\d+)+)",
      lambda m: f"{m['before'].replace('er.', 'ersion')}{m['between']}{_version(m)}"),
     (r"\bv\.?\s?(?P<number>\d+(?:\.\d+)*)(?=\b)", lambda m: f"version {_version(m)}"),
     (_TELEPHONE, _in_groups),
-    (r"(?<![\w.])\d+(?:\.\d+){2,}(?![\d])", _points),
+    (r"(?<![\w.])(?P<parts>\d+(?:\.\d+){2,})(?::(?P<port>\d+))?", _points),
+    (r"(?<=[A-Z])-(?P<year>\d{4})-(?P<number>\d+)\b", lambda m: f" {year(m['year'])} {digits(m['number'])} "),
     (r"(?<=[A-Z])(?:\.\d+){2,}\b", lambda m: " " + " ".join(map(number, re.findall(r"\d+", m[0]))) + " "),
     (r"(?P<number>\b[45]\d\d)(?P<parts>\([a-z]\)(?:\(\d\))*|(?<=\b401)k\b)", _section),
     (rf"(?P<before>\b(?:{any_of(NAMED)}))\s(?P<number>\d{{3,4}}(?:-\d{{1,3}})?)(?![\d,]|\.\d|s\b|-\d)", _named),
     (r"(?<![\w-])(?P<before>)(?P<number>7\d7-\d{1,3})(?=\b|ER|LR)", _named),
-    (r"(?<![\w.-])(?P<before>[A-Z]{1,3})-?(?P<number>\d{3}(?:-\d{3})?)(?![\d,-]|\.\d)", _named),
+    (r"(?<=\b[A-Z])\.(?=\d{2,})", "-"),
+    (rf"(?<![\w.-])(?!{_CODED})(?P<before>[A-Z]{{1,3}})-?(?P<number>\d{{3}}(?:-\d{{3}})?)(?![\d,-]|\.\d)", _named),
     (r"(?<!\d)(?P<number>\d{3,4})(?P<line>[pi])\b", lambda m: f"{name(m['number'])} {m['line'].upper()}"),
-    (rf"{_HOUSE}(?:{any_of(STREETS)})(?:\b|\.))", _house),
-    (rf"(?P<before>\b(?:{any_of(STATES)})|\b(?i:zip(?:\scode)?))\s(?P<number>\d{{5}}(?:-\d{{4}})?)(?![\d,-])",
+    (_HOUSE, _house),
+    (rf"(?P<before>\b(?:{STATES})|\b(?i:zip(?:\scode)?))\s(?P<number>\d{{5}}(?:-\d{{4}})?)(?![\d,-])",
      lambda m: f"{m['before']} {_in_groups(m)}"),
-    (r"\bISBN(?:-1[03])?:?\s(?P<number>\d[\d -]{8,15}[\dX])\b", lambda m: f"ISBN {_in_groups(m)}{' X' if m[0].endswith('X') else ''}"),
+    (r"\bISBN(?:-1[03])?:?\s\d[\d -]{8,15}[\dX]\b", lambda m: f"ISBN {_in_groups(m)}{' X' if m[0].endswith('X') else ''}"),
     (r"(?<![\w-])\d+(?:-\d+){2,}(?![\w-])", _chain),
-    (r"\b(?P<number>[23])d(?=\s(?:print|model|graphic|game|movie|film|image|scan|render|animat|object|view|map|space|shape|effect))",
+    (r"\b(?P<number>[23])d(?=\s(?:print|model|graphic|game|movie|film|image|scan|render|animat|object|view|map))",
      lambda m: f"{words(int(m['number']))} D"),
     (r"\b(?P<number>[2-6])g(?=\s(?:network|phone|signal|data|coverage|spectrum|tower|technolog|service|connect|mobile|rollout))",
      lambda m: f"{words(int(m['number']))} G"),

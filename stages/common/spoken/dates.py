@@ -11,7 +11,7 @@ def day(text: str) -> str:
 
 
 def month(match: re.Match, group: str = "month") -> str:
-    return MONTH_OF[match[group].rstrip(".")]
+    return MONTH_OF[match[group].rstrip(".").title()]
 
 
 def _date(match: re.Match) -> str:
@@ -53,7 +53,8 @@ def _time(match: re.Match) -> str:
     if minute and int(minute) > 59:
         return f"{number(parts['hour'])} to {number(minute)}"
     read = words(hour)
-    more = [_oh(part) for part in (minute, second) if part and not (part is second and part == "00")]
+    second = "" if second == "00" else second
+    more = ["zero zero" if part == "00" else _oh(part) for part in (minute, second) if part]
     if second or (minute and (minute != "00" or hour > 24)):
         read = " ".join([read, *more])
     elif not half:
@@ -84,15 +85,17 @@ def _lasting(match: re.Match) -> str:
     return " ".join(f"{number(count)} {name}{'' if count == '1' else 's'}" for name, count in parts if count)
 
 
-_MONTHS = f"(?:{any_of(MONTHS)}|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\\b\\.?)"
+# Small letters as well, but for "may" and "march", which are words.
+_FULL = any_of({*MONTHS, *map(str.upper, MONTHS), *map(str.lower, MONTHS)} - {"may", "march"})
+_SHORT = any_of({*(short := set(MONTH_OF) - set(MONTHS)), *map(str.upper, short)})
+_MONTHS = rf"(?:{_FULL}|(?:{_SHORT})\b\.?)"
 _DAYS = r"(?:3[01]|[12]\d|0?[1-9])"
 _TH = r"(?:st|nd|rd|th)?"
-_NO_DAY = r"(?!\d|[,.]?\d|(?::\d\d)?\s?[aApP]\.?[mM]\b|[%°$£€])"
+_NO_DAY = r"(?![,.]?\d{1,3}(?!\d)|[,.]\d|(?::\d\d)?\s?[aApP]\.?[mM]\b|[%°$£€])"
 _HALF = r"\s?(?P<half>[aApP]\.?[mM]\b\.?)"
 _ANY_HALF = r"\s?[aApP]\.?[mM]\b\.?"
 _WEEKDAYS = rf"(?:{any_of(set(WEEKDAYS.values()))}|{any_of(WEEKDAYS)})"
 
-# Months and weekdays beside no day of the month.
 RULES: Rules = [
     (r"\b(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d\d?)(?P=sign)(?P<day>\d\d?)(?:T(?=\d\d:)|\b)", _date),
     (r"(?<![\d./-])(?P<month>\d{1,2})(?P<sign>[/-])(?P<day>\d{1,2})(?P=sign)(?P<year>\d{4})(?![\d/-]|\.\d)", _date),
@@ -100,30 +103,34 @@ RULES: Rules = [
     (r"(?<=\b[Oo]n )(?P<month>0?[1-9]|1[0-2])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\d/]|\s(?:of|inch|mile)\b)",
      lambda m: f"{MONTHS[int(m['month']) - 1]} {day(m['day'])}"),
     (rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}\s?-\s?(?:(?P<later>{_MONTHS})\s+)?(?P<last>{_DAYS}){_TH}\b{_NO_DAY}", _days),
-    (rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?\s?-\s?(?P<last>{_DAYS}){_TH}\s(?P<month>{_MONTHS})"
-     r"(?!\w)", _days_before),
-    (rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}\b{_NO_DAY}", lambda m: f"{month(m)} {day(m['day'])}"),
-    (rf"(?:\b[Tt]he\s)?\b(?P<day>{_DAYS}){_TH}\s+(?P<month>{_MONTHS})(?!\w)", lambda m: f"the {day(m['day'])} of {month(m)}"),
+    (rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?\s?-\s?(?P<last>{_DAYS}){_TH}\s"
+     rf"(?P<month>{_MONTHS})(?!\w)", _days_before),
+    (rf"\b(?P<month>{_MONTHS})(?:\s+|-)(?P<day>{_DAYS}){_TH}\b(?:-(?=\d{{4}}\b))?{_NO_DAY}",
+     lambda m: f"{month(m)} {day(m['day'])}" + " " * m[0].endswith("-")),
+    (rf"(?:\b[Tt]he\s)?\b(?P<day>{_DAYS}){_TH}(?:\s+|-)(?P<month>{_MONTHS})(?!\w)(?:-(?=\d{{4}}\b))?",
+     lambda m: f"the {day(m['day'])} of {month(m)}" + " " * m[0].endswith("-")),
     (rf"\b(?P<month>{_MONTHS})(?P<year>\s\d{{4}})?\s?-\s?(?P<later>{_MONTHS})(?!\w)", _months),
     (rf"\b(?P<month>{_MONTHS})(?=\s+\d{{4}})", month),
-    (rf"(?<!\w)(?P<first>\d{{1,2}}(?:[:.]\d\d)?(?:{_ANY_HALF})?)\s?-\s?(?=\d{{1,2}}(?:[:.]\d\d)?{_ANY_HALF}|(?<=[mM.]-)(?:noon|midnight)\b)",
-     r"\g<first> to "),
-    (rf"(?P<first>(?<![\w:])\d{{1,2}}:\d\d(?:{_ANY_HALF})?|\d{_ANY_HALF})\s?-\s?(?=\d{{1,2}}:\d\d(?!\d)|noon\b|midnight\b|late\b|\d{{1,2}}\b)",
+    (rf"(?<!\w)(?P<first>\d{{1,2}}(?:[:.]\d\d)?(?:{_ANY_HALF})?)\s?-\s?(?=\d{{1,2}}(?:[:.]\d\d)?{_ANY_HALF})", r"\g<first> to "),
+    (rf"(?P<first>(?<![\w:])\d{{1,2}}:\d\d(?:{_ANY_HALF})?|\d{_ANY_HALF})\s?-\s?(?=\d{{1,2}}\b(?!:\d\d\d)|noon\b|midnight\b|late\b)",
      r"\g<first> to "),
     (rf"(?<![\w.,])(?P<hour>\d{{1,2}})\.(?P<minute>[0-5]\d)(?={_ANY_HALF})", r"\g<hour>:\g<minute>"),
-    (rf"(?<![\w:.,])(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>[0-5]\d))?(?P<tenths>\.\d+)?(?![\d:])(?:{_HALF}|(?P<zone>Z)\b)?", _time),
+    (rf"(?<![\w:.,])(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>[0-5]\d))?(?P<tenths>\.\d+)?(?![\d:]|,\d{{3}})"
+     rf"(?:{_HALF}|(?P<zone>Z)\b)?", _time),
     (rf"(?<![\w.,])(?P<hour>\d{{1,2}})(?P<minute>){_HALF}", _time),
     (r"\b(?P<hour>0\d)(?P<minute>[0-5]\d)(?=\s?(?:hours|hrs|h)\b)", _hours),
     (r"(?<=\b[Aa]t )(?P<hour>1\d|2[0-4])(?P<minute>[0-5]\d)(?=\s?(?:hours|hrs|h)\b)", _hours),
-    (r"(?<![\w.,])(?:(?P<hour>\d{1,3})\s?h(?:rs?)?\s?)(?P<minute>\d{1,2})(?:\s?m(?:in)?)?(?:\s?(?P<second>\d{1,2})\s?s(?:ec)?)?\b", _lasting),
+    (r"(?<![\w.,])(?P<hour>\d{1,3})\s?h(?:rs?)?\s?(?P<minute>\d{1,2})(?:\s?m(?:in)?)?(?:\s?(?P<second>\d{1,2})\s?s(?:ec)?)?\b",
+     _lasting),
     (r"(?<![\w.,])(?P<hour>)(?P<minute>\d{1,3})\s?m(?:in)?\s?(?P<second>\d{1,2})\s?s(?:ec)?\b", _lasting),
+    (r"\b(?!Ratio|Odds|Scale)(?P<book>[A-Z][a-z]+)\s(?P<first>\d{1,3}):(?P<last>\d{1,3})(?![\d:,])",
+     r"\g<book> \g<first> \g<last>"),  # Genesis 1:1
     (r"(?<![\w.,:])(?P<first>\d+(?:\.\d+)?):(?P<last>\d[\d,]*(?:\.\d+)?)(?![\d:])", r"\g<first> to \g<last>"),
 ]  # fmt: skip
+# Where there may be no digit.
 NAMES: Rules = [
     (rf"\b(?P<first>{_WEEKDAYS})\b\.?\s?-\s?(?P<last>{_WEEKDAYS})\b", _weekdays),
-    (rf"\b(?P<first>{any_of(WEEKDAYS)})\b(?:\.?(?=,?\s+(?:{any_of(MONTHS)}|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b|\d))|\.(?=,))(?P<last>)",
-     _weekdays),
-    (rf"\b(?P<month>{any_of(MONTHS)}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?P<year>)\.?-(?P<later>{any_of(MONTHS)}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?",
-     _months),
+    (rf"\b(?P<first>{any_of(WEEKDAYS)})\b(?:\.?(?=,?\s+(?:{_MONTHS}|\d))|\.(?=,))(?P<last>)", _weekdays),
+    (rf"\b(?P<month>{_MONTHS})(?P<year>)-(?P<later>{_MONTHS})(?!\w)", _months),
     (r"\b(?P<month>Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?!\w)", lambda m: ending(m, month(m))),
 ]  # fmt: skip

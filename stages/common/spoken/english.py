@@ -9,7 +9,7 @@ import re
 from stages.common.spoken import codes, dates, numbers, quantities, roman
 from stages.common.spoken.characters import SITE, URL, plain, tidy
 from stages.common.spoken.numbers import ending
-from stages.common.spoken.words import ENDINGS, MONTH_OF, PAGES, SYMBOLS, TITLES, WEEKDAYS, Rules, any_of
+from stages.common.spoken.words import ENDINGS, MONTH_OF, NAMED, PAGES, STARTERS, SYMBOLS, TITLES, WEEKDAYS, Rules, any_of
 
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -63,7 +63,7 @@ def _grouped(match: re.Match) -> str:
 
 def _blank_groups(match: re.Match) -> str:
     """12 345 people; not "Route 66 250 miles on", where two numbers meet: a name stands before the first."""
-    named = re.search(r"\w\s[A-Z][a-z]+\.?\s$", match.string[: match.start()])
+    named = re.search(rf"(?:\w\s[A-Z][a-z]+\.?|{any_of(NAMED)})\s$", match.string[: match.start()])
     return match[0] if named and match[0].count(" ") == 1 else _grouped(match)
 
 
@@ -72,7 +72,7 @@ def _compiled(rules: Rules) -> list[tuple[re.Pattern, object]]:
 
 
 _DIGIT = re.compile(r"\d")
-_ROMAN = re.compile(r"\b[IVXLCDM]+[a-e]?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)")
+_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+(?:[a-e]|[AB])?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)")
 _SPAN = any_of({*MONTH_OF, *WEEKDAYS, *WEEKDAYS.values(), "noon", "midnight"})
 # Signs of the text as it is written, before they are made plain.
 _WRITTEN = _compiled([
@@ -83,15 +83,17 @@ _WRITTEN = _compiled([
     (rf"(?:(?<=\d)|(?<=[ap]m)|(?<=[ap]\.m\.))\s–\s(?=[$£€¥]?\d|(?:{_SPAN})\s\d)", "-"),
     (r"(?<=\d)\s?″", " inches"),
     (r"(?<=\d)′(?=\s?\d{1,2}\s?″)", " feet "),
+    (r"(?<=\d)\s?º", "°"),
     (r"©\s?(?=\d)", "copyright "),
 ])  # fmt: skip
 _WORDS = _compiled([
     (f"{URL}|{SITE}", _address),
-    (r"(?<=\d)\s?—\s?(?=\d)|(?<=\d)\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
+    (r"(?<=\d)\s?—\s?(?=\d)|(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\s[apAP][mM])|(?<=[ap]\.m\.))\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
     (r"(?<=\d)\s-\s(?=\d)", " minus "),
     (r"\s*(?:—|--+)\s*|\s+-\s+", ", "),
     (rf"\b(?P<word>{any_of(TITLES)})\.(?!\w)", lambda m: TITLES[m["word"]]),
     (rf"\b(?P<word>{any_of(ENDINGS)})\.(?!\w)", lambda m: ending(m, ENDINGS[m["word"]])),
+    (rf"(?<=[a-z] )St\.(?=\s+(?:{any_of(STARTERS)})\b)", "Street."),
     (r"\bSt\.(?=\s+[A-Z])", "Saint"),
     (r"\bSt\.", lambda m: ending(m, "Street")),
     (r"\bv\.(?=\s[A-Z])", "versus"),

@@ -85,7 +85,8 @@ def fraction(match: re.Match) -> str:
 
 
 def _a_mark(match: re.Match) -> bool:
-    return bool(re.search(r"\b(?:rat(?:ed?|ing)|scor(?:ed?|ing)|mark|graded?|got|gets|give|gave|solid|a)\b[^.]{0,12}$", match.string[: match.start()]))
+    before = match.string[: match.start()]
+    return bool(re.search(r"\b(?:rat(?:ed?|ing)|scor(?:ed?|ing)|mark|graded?|got|gets|give|gave|solid|a)\b[^.]{0,12}$", before))
 
 
 def span(match: re.Match) -> str:
@@ -97,7 +98,7 @@ def span(match: re.Match) -> str:
         if 1 <= int(last) <= 12 and int(last) <= int(first[2:]):
             return f"{MONTHS[int(last) - 1]} {year(first)}"
         return f"{year(first)} to {year(str(int(first[:2]) + 1) + last) if last == '00' else short(last)}"
-    read = year if len(first) == len(last) == 4 else number
+    read = year if len(first) == len(last) == 4 and (first + last).isdigit() else number
     return f"{read(first)} to {read(last)}"
 
 
@@ -111,6 +112,7 @@ def season(match: re.Match) -> str:
 def decade(match: re.Match) -> str:
     """1990s, '90s and 747s in the plural; 1998's as a possessive."""
     read = name(match["year"]) if len(match["year"]) == 3 else year(match["year"])
+    read = f" {read}" if match.string[match.start() - 1 : match.start()].isalpha() else read
     if match["mark"] and not match["year"].endswith("0"):
         return f"{read}'s"
     return read[:-1] + "ies" if read.endswith("y") else read + ("es" if read.endswith("x") else "s")
@@ -118,7 +120,7 @@ def decade(match: re.Match) -> str:
 
 def power(match: re.Match) -> str:
     """x^2, 10^-8: squared, to the minus eighth."""
-    exponent = match["exponent"]
+    exponent = str(int(match["exponent"]))
     named = {"2": " squared", "3": " cubed"}.get(exponent)
     if named:
         return named
@@ -127,20 +129,23 @@ def power(match: re.Match) -> str:
 
 RULES: Rules = [
     (r"(?<=[\w)])\^\(?(?P<exponent>-?\d{1,4})\)?", power),
-    (r"(?<=\d)[eE](?P<sign>[+-]?)(?P<exponent>\d{1,3})\b",
-     lambda m: f" times ten to the {'minus ' if m['sign'] == '-' else ''}{number(m['exponent'].lstrip('0') or '0', 'ordinal' if m['sign'] != '-' else 'cardinal')}"),
+    (r"(?<=\d)[eE]\+?(?P<exponent>-?\d{1,3})\b",
+     lambda m: " times ten" + power(m)),
     (r"(?<![\d/.,])(?P<first>(?:1[1-9]|20)\d\d)/(?P<last>(?:\d\d){1,2})(?![\d/])", season),
     (r"(?<=\d)-(?=1/\d)|(?<=\d)\s(?=\d+/\d)", " and "),
-    (r"(?<![\d/])(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\d/])", fraction),
+    (r"(?<![\d/])(\d+\.\d+)/(\d{1,3})(?![\w/])", r"\1 out of \2"),
+    (r"(?<![\d/.,])(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?:st|nd|rd|th)?(?![\w/])", fraction),
     (r"(?<=\d)(st|nd|rd|th)-(?=\d+(?:st|nd|rd|th)\b)", r"\1 to "),
     (r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,15})(?:st|nd|rd|th|(?<=[23])d)\b", lambda m: number(m["number"], "ordinal")),
     (r"(?P<first>(?<![\d,.])\d{2,4}'?s)\s?-\s?(?='?\d{2,4}'?s\b)", r"\g<first> to "),
     (r"'?(?<![\d,.])(?P<year>\d{1,4})(?P<mark>'?)s\b", decade),
     (r"(?<!\w)'(?P<year>\d\d)(?!\w)", lambda m: short(m["year"])),
-    (rf"(?<![\d.,])(?P<first>{NUMBER})-(?P<last>{NUMBER})(?![\d-])", span),
+    (r"(?<=\d)-(?=\d+\s?=)", " minus "),
+    (rf"(?<![\w.,])(?P<first>{NUMBER})-(?P<last>{NUMBER})(?![\d-])", span),
     (rf"(?<![\w-])-(?={NUMBER})", "minus "),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
-    (r"\b(?<=\bin )(?<![\d.,])10[1-9]\d\b(?![\d%]|[.,]\d)", lambda m: name(m[0])),
+    (r"(?:(?<=\bin )|(?<=[vct]ember )|(?<=tober )|(?<=uary )|(?<=(?:June|July) )|(?<=August )|(?<=(?:April|March) )|(?<=May ))"
+     r"10[1-9]\d\b(?![\d%]|[.,]\d)", lambda m: name(m[0])),
     (r"(?<![\d.,])(?:1[1-9]|20)\d\d(?![\d%]|[.,]\d)", lambda m: f" {year(m[0])} "),
     (NUMBER, lambda m: f" {number(m[0])} "),
 ]

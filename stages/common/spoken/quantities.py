@@ -54,18 +54,32 @@ def _sum(amount: str, scale: str, sign: str) -> str:
 
 
 # What is counted in millions and not measured in meters: "5m people", "1.5m new jobs", but "a 5m wall", "5m of cable", "5m waves".
-_MEASURED = r"""(?!(?:tall|deep|wide|high|long|thick|away|above|below|from|of|to|in|at|by|and|or|off|on|up|down|apart|is|was|has|as|its|
-    this|underwater|behind|ahead|short|under|over|across|per|for|with|waves|swells|walls|hurdles|cables|ropes|ladders|poles|boards|
-    intervals|steps|lengths|depths|heights|contours|sprints|races|finals|heats|events|medals|swims|titles|less|plus|past|against|
-    towards|backstroke|breaststroke)\b)""".replace("\n    ", "")
-_PLURAL = r"(?:people|children|men|women|[A-Za-z]+(?<!s)s(?:ubscribers)?)\b"
-_COUNTED = re.compile(rf"(?:\s?(?:-|to|and|or)\s?[\d.,]+\s?[mM])?\s{_MEASURED}(?:(?!{_PLURAL})[a-z-]+\s{_MEASURED})?{_PLURAL}")
-_MILLIONS = re.compile(r"\b(?:population|sold|sales|audience|circulation|readership|viewers|followers|users|votes|copies)\b[^.;]{0,25}$")
-_PLACE = re.compile(r"\b(?:[Aa]partment|[Aa]pt\.?|[Rr]oom|[Ff]lat|[Ss]uite|[Gg]ate|[Ss]eat|[Uu]nit|[Ss]ection|[Ff]orm|[Ll]ine|[Bb]us|[Rr]ow)\s$")
-_KILO = re.compile(r"\s(?:races?|runs?|walks?|courses?|distances?|fun|swim|row|TVs?|videos?|resolution|monitors?|displays?|screens?|UHD|"
-                   r"footage|cameras?|Ultra|content|streaming|projectors?|Blu-ray)\b")  # fmt: skip
-_RAN = re.compile(r"\b(?:[Rr]an|[Rr]un(?:ning|s)?|walk(?:ed|ing)?|finish(?:ed)?|annual|charity|local|entered|won)\s(?:(?:a|an|the|my|her|his|our|their)\s)?"
-                  r"(?:\w+\s)?$")  # fmt: skip
+_MEASURED = (
+    r"(?!(?:tall|deep|wide|high|long|thick|away|above|below|from|of|to|in|at|by|and|or|off|on|up|down|apart|"
+    r"is|was|has|as|its|this|underwater|behind|ahead|short|under|over|across|per|for|with|waves|swells|"
+    r"walls|hurdles|cables|ropes|ladders|poles|boards|intervals|steps|lengths|depths|heights|contours|sprints|"
+    r"races|finals|heats|events|medals|swims|titles|starts|less|plus|past|against|towards|backstroke|"
+    r"breaststroke)\b)"
+)
+_PLURAL = r"(?:people|children|men|women|sq|[A-Za-z]+(?<!s)s)\b"
+_KIND = (
+    r"(?:(?:new|more|extra|young|active|additional|other|older|poor|foreign|working|unemployed|registered|monthly|daily|weekly|"
+    r"regular|unique|paying|fewer|small|annual|square|[A-Z]\w+(?:an|ish|ese))\s)?"
+)
+_COUNTED = re.compile(rf"(?:\s?(?:-|to|and|or)\s?[\d.,]+\s?[mM])?\s{_KIND}{_MEASURED}{_PLURAL}")
+_MILLIONS = re.compile(r"\b(?:population|sold|sales|audience|circulation|viewers|followers|users|votes|copies)\b[^.;]{0,25}$")
+_PLACE = re.compile(
+    r"(?i:\b(?:apartment|apt\.?|room|flat|suite|gate|seat|unit|section|form|line|bus|row|train|platform|group|team|grade|class|level|"
+    r"type|figure|table|building|block|lot|exit|pier|track)\s)$"
+)
+_KILO = re.compile(
+    r"\s(?:races?|runs?|walks?|courses?|distances?|fun|swim|row|TVs?|videos?|resolution|monitors?|displays?|screens?|UHD|footage|"
+    r"cameras?|Ultra|content|streaming|projectors?|Blu-ray)\b"
+)
+_RAN = re.compile(
+    r"\b(?:[Rr]an|[Rr]un(?:ning|s)?|walk(?:ed|ing)?|finish(?:ed)?|annual|charity|local|entered|won)\s"
+    r"(?:(?:an?|the|my|her|his|our|their)\s)?(?:\w+\s)?$"
+)
 
 
 def _size(match: re.Match) -> str:
@@ -80,26 +94,37 @@ def _size(match: re.Match) -> str:
     elif letter == "M":
         is_size = counted or (match["number"] != "3" and not _PLACE.search(before))
     else:
-        is_size = counted or bool("." in match["number"] and not _PLACE.search(before))
+        is_size = (counted or "." in match["number"]) and not _PLACE.search(before)
         is_size = is_size or bool(re.match(r"[\s-](?:parameter|token|view|user)\b", match.string[at:]))
     return f"{match['number']} {SCALES[letter]}" if is_size else match[0]
+
+
+def _powered(name: str, power: str | None) -> str:
+    """square meters, cubic feet; a second squared."""
+    if not power:
+        return name
+    if name == "second":
+        return f"{name} {'squared' if power == '2' else 'cubed'}"
+    return f"{'square' if power == '2' else 'cubic'} {name}"
 
 
 def _unit(match: re.Match) -> str:
     """km after a number, in the singular after 1; m^2, mg/dL."""
     name, power, per = UNITS[match["unit"]], match["power"], match["per"]
-    if re.search(r"(?<![\d.,/])1$", match.string[: match.start()]):
+    before = match.string[max(match.start() - 20, 0) : match.start()]
+    if re.search(r"[A-Za-z]-?\d+$", before):
+        return match[0]
+    if re.search(r"(?<![\d.,/])1$", before):
         name = _one(name)
-    if power:
-        name = f"{'square' if power == '2' else 'cubic'} {name}"
+    name = _powered(name, power)
     if per:
-        name += f" per {'square ' if match['per_power'] == '2' else 'cubic ' if match['per_power'] else ''}{_PER[per]}"
+        name += f" per {_powered(_PER[per], match['per_power'])}"
     return f" {name}"
 
 
 _CODES = [code for code in CURRENCY if code[0].isalpha()]
 _SIGN = rf"(?P<sign>(?<![A-Za-z])(?:{any_of(_CODES)})|{any_of(code for code in CURRENCY if not code[0].isalpha())})"
-_WORD = r"[\s-](?P<{0}scale>hundred|thousand|million|billion|trillion)\b"
+_WORD = r"[\s-](?P<{0}scale>hundred|thousand|million|billion|trillion|lakh|crore)\b"
 _LETTER = r"\s?(?P<{0}letter>(?:(?<=\s)(?:mn|mln|bn|bln|tn|trn|m|M)|(?<=\d)(?:mn|mln|bn|bln|tn|trn|MM|[kKmMbBtT])))\b"
 _SCALE = f"(?:{_WORD}|{_LETTER})?"
 _DECIMAL = r"(?<![\d.,])(\d+),(\d{1,2})(?![\d,])"
@@ -108,23 +133,28 @@ RULES: Rules = [
     (rf"(?<=€)(\d+),(\d\d)(?![\d,])|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
      lambda m: f"{m[1] or m[3]}.{m[2] or m[4]}"),
     (rf"(?<![\w)-])-(?={_SIGN}\s?\d)", "minus "),
-    (rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}(?:\s?-\s?(?P=sign)?(?P<last>{NUMBER}){_SCALE.replace('{0}', 'last_')}(?![\d%]))?"
-     r"(?:/(?P<per>[A-Za-z]+)\b\.?(?!\w))?", _money),
-    (rf"(?<![\w.,])(?P<amount>{NUMBER}){_SCALE.format('')}\s?(?P<sign>{any_of(set(CURRENCY) - set('Rs'))})(?![\w$])(?!\s?\d)(?:/(?P<per>[a-z]+)\b)?",
-     _money),
+    (rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}"
+     rf"(?:\s?-\s?(?P=sign)?(?P<last>{NUMBER}){_SCALE.format('last_')}(?![\d%]))?(?:/(?P<per>[A-Za-z]+)\b)?", _money),
+    (rf"(?<![\w.,])(?P<amount>{NUMBER}){_SCALE.format('')}\s?(?P<sign>{any_of(set(CURRENCY) - {'Rs'})})(?![\w$])(?!\s?\d)"
+     r"(?:/(?P<per>[a-z]+)\b)?", _money),
     (r"(?<![\w.,])1\s?¢", "one cent"),
+    (rf"(?P<number>{NUMBER})x(?=\d)", r"\g<number> by "),
+    (r"(?<=[\da-z])\sx\s(?=\d)", " by "),
+    (r"\bsq(?:\.\s?|-)(?=(?:ft|mi|km|m)\b)", "sq "),
+    (r"(?<=\d)\s?(L|l|kWh|g)/(?=100\s?km\b)", r" \1 per "),
+    (r"(?<=\d)(?P<letter>[kKmMB]|bn|mn|tn)-(?=\d[\d.,]*(?P=letter)\b)", r"\g<letter> to "),
     (rf"(?P<number>{NUMBER})\s?(?P<letter>mn|mln|bn|bln|tn|trn)\b", lambda m: f"{m['number']} {SCALES[m['letter']]}"),
     (rf"(?<![\w.])(?P<number>{NUMBER})(?P<letter>[mMBTkK])\b(?!')", _size),
     (rf"(?P<number>{NUMBER})\s(?P<letter>m)(?={_COUNTED.pattern})", r"\g<number> million"),
     (r"(?<=\d)\s?(?:ft\.?|feet|')\s?(\d{1,2}(?:\.\d)?)\s?(?:in\b\.?|inches)", r" feet \1 inches"),
     (r"(?<=\d)in\b(?!-)", " inches"),
     (r"(?<=\d)\s?'\s?(\d{1,2})\"", r" \1"),
-    (r"(?<![\d.,])(\d+)°\s?(\d+)'(?:\s?(\d+(?:\.\d+)?)\"|(?:'')?)", r"\1 degrees \2 minutes \3 seconds"),
+    (r"(?<=\d)°\s?(\d+)'(?:\s?(\d+(?:\.\d+)?)\")?", lambda m: f" degrees {m[1]} minutes" + (f" {m[2]} seconds" if m[2] else "")),
     (r"(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d)|(?<=\d)\s)s\b", " seconds"),
-    (r"(?<=\d)\"(?=\s(?:x\b|by\b|TVs?|screens?|monitors?|displays?|pipes?|wheels?|tires?|tall|wide|long|deep|thick|diameter))", " inches"),
+    (r"(?<=\d)\"(?=\s(?:x\b|by\b|TVs?|screens?|monitors?|displays?|pipes?|wheels?|tires?|tall|wide|long|deep|thick))", " inches"),
     (rf"(?<=\d)(?P<first>%|\s?(?:{any_of(UNITS)}))\s?-\s?(?={NUMBER}\s?(?:%|{any_of(UNITS)})(?!\w))", r"\g<first> to "),
-    (rf"(?<=\d)[\s-]?(?P<unit>{any_of(UNITS)})(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)"
-     r"(?:\.(?=\s+[a-z]))?", _unit),
-    (rf"(?P<number>{NUMBER})x(?=\d)", r"\g<number> by "),
+    (r"(?<=\d)\s?(km|cm|mm|m|ft)([23])\b", r" \1^\2"),
+    (rf"(?:(?<=\d)[\s-]?|(?:(?<=hundred)|(?<=thousand)|(?<=illion))\s)(?P<unit>{any_of(UNITS)})"
+     rf"(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)(?:\.(?=\s+[a-z]))?", _unit),
     (rf"(?P<number>{NUMBER})[x×](?!\w)", r"\g<number> times"),
 ]  # fmt: skip

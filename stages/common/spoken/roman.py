@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from stages.common.spoken.numbers import words, year
-from stages.common.spoken.words import MONARCHS, NUMBERED, RULERS, Rules, any_of
+from stages.common.spoken.words import MONARCHS, NUMBERED, RULERS, STARTERS, Rules, any_of
 
 _VALUE = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -58,13 +58,12 @@ def _the(value: int) -> str:
 def _numbered(match: re.Match) -> str:
     """Chapter IV, Parts I and II, phase IIb, Act V; Type C and "the Part I played" stay."""
     before, numerals, at = match["before"], match["numerals"], match.start("numerals")
-    noun = before.lower()
+    noun, small = before.lower(), before.islower()
     singles = next(_SINGLES[name] for name in (noun, noun[:-1], noun[:-2]) if name in _SINGLES)
-    world = match.string[: match.start()].endswith("World ")
-    if numerals == "I" and not world and (_SPEAKER if not before.islower() else _COUNTED).match(match.string, at) is not None:
-        return match[0] if not before.islower() else f"{before} one"
-    if numerals == "I" and before.islower():
-        return match[0]
+    if numerals == "I" and not match.string[: match.start()].endswith("World "):
+        speaker = not _COUNTED.match(match.string, at) if small else _SPEAKER.match(match.string, at)
+        if speaker:
+            return match[0]
     return f"{before} {_read(numerals, singles, words)}"
 
 
@@ -73,12 +72,13 @@ def _monarch(match: re.Match) -> str:
     numerals, rest = match["numerals"], match.string[match.end() :]
     if numerals == "I" and _SPEAKER.match(match.string, match.start("numerals")):
         return match[0]
-    if numerals in "VX" and re.match(r"\.\s+(?!(?:The|He|She|It|In|His|Her|They|A|An|But|And|This|When|After|At|On|As)\b)[A-Z]", rest):
+    if numerals in "VX" and re.match(rf"\.\s+(?!(?:{any_of(STARTERS)})\b)[A-Z]", rest):
         return match[0]
     return f"{match['before']} {_read(numerals, 'IVX', _the)}"
 
 
 def _bearer(match: re.Match) -> str:
+    """John D. Rockefeller III."""
     return f"{match['before']} {_the(roman(match['numerals']))}"
 
 
@@ -90,21 +90,24 @@ def _plain(match: re.Match) -> str:
 _NAME = r"[A-Z][\w'-]*[a-z]"
 _SMALL = r"(?!X+\b)X{0,3}(?:IX|IV|V?I{0,3})"  # up to 39; XX and XXX are sizes and kisses as well
 RULES: Rules = [
+    (r"\bWW\s?(?=II?\b)", "World War "),
     (rf"\b(?P<before>(?i:{any_of(_SINGLES)})(?:e?s|S)?)\s+(?P<numerals>{_LIST})", _numbered),
     (r"\b(?P<before>Scene|Act|Chapter|Canto|Book|[Pp]ages?)\s(?P<numerals>[ivxl]+(?:-[ivxl]+)?)\b",
      lambda m: f"{m['before']} {_read(m['numerals'].upper(), 'IVX', words)}"),
     (r"\biPhone X(?=[SR]\b)", "iPhone ten "),
-    (rf"\b(?P<before>(?:{any_of(RULERS)})\s{_NAME}|(?!Malcolm X\b)(?:{any_of(MONARCHS)}))\s+(?P<numerals>[IVX]+(?:(?:{_BETWEEN})[IVX]+)*)\b",
-     _monarch),
-    (rf"\b(?P<before>(?:(?:{any_of(MONARCHS)})\s(?:[A-Z]\.?\s)?|[A-Z]\.\s){_NAME},?)\s(?P<numerals>II|III|IV|VI{{1,3}})\b", _bearer),
-    (r"\b(?P<numerals>[VX]|[IVX]{2,})(?=\s(?:century|centuries|Corps|Airborne|Olympiad|Legion|[Dd]ynasty|Amendment|Winter|Summer)\b)",
+    (rf"\b(?P<before>(?:{any_of(RULERS)})\s{_NAME}|{any_of(MONARCHS)})\s+"
+     rf"(?P<numerals>[IVX]+(?:(?:{_BETWEEN})[IVX]+)*)\b", _monarch),
+    (rf"\b(?P<before>(?:(?:{any_of(MONARCHS)})\s(?:[A-Z]\.?\s)?|[A-Z]\.\s){_NAME},?)\s"
+     r"(?P<numerals>II|III|IV|VI{1,3})\b", _bearer),
+    (r"\b(?P<numerals>[VX]|[IVX]{2,})(?=\s(?:century|centuries|Corps|Airborne|Olympiad|Legion|[Dd]ynasty|Amendment|edition)\b)",
      lambda m: words(value, "ordinal") if (value := roman(m["numerals"])) else m[0]),
     (r"\b(?P<numerals>I{1,3})(?=\s(?:Kings|Chronicles|Corinthians|Thessalonians|Maccabees)\b)",
      lambda m: words(roman(m["numerals"]), "ordinal").capitalize()),
-    (rf"\b(?P<before>(?!(?:The|An?|This|That|His|Her|By|In|On|Or|And|With|Via|Per|Start|Give|No|Under)\b){_NAME}|\d+)\s"
-     rf"(?P<numerals>(?=[IVX]{{2}}){_SMALL}[a-e]?)(?!\w|\s(?:drip|fluids?|line|antibiotics?|bag|access|therapy|infusion|drugs?|pole)\b)", _plain),
+    (rf"\b(?P<before>(?!(?:{any_of(STARTERS)}|Or|Via|Per|Start|Give|No|Under)\b){_NAME}|\d+)\s"
+     rf"(?P<numerals>(?=[IVX]{{2}}){_SMALL}[a-e]?)(?!\w|\s(?:drip|fluids?|lines?|antibiotics?|bags?|access|therapy|infusions?|drugs?)\b)",
+     _plain),
     (rf"\b(?=[IVX]{{3}}){_SMALL}\b", lambda m: words(roman(m[0]))),
     (r"\bM[MDCLXVI]{3,}\b", lambda m: year(str(roman(m[0]))) if roman(m[0]) else m[0]),
-    (r"\((?P<numerals>[ivx]{2,}|i)\)", lambda m: f"({words(roman(m['numerals'].upper()))})" if roman(m["numerals"].upper()) else m[0]),
+    (r"\((?P<numerals>[ivx]{2,}|i)\)", lambda m: f"({words(value)})" if (value := roman(m["numerals"].upper())) else m[0]),
     (r"(?m)^(?P<numerals>[IVX]{2,})\.(?=\s)", lambda m: f"{words(roman(m['numerals']))}." if roman(m["numerals"]) else m[0]),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ Rules = list[tuple[str, str | Callable[[re.Match], str]]]
 
 def any_of(words: Iterable[str]) -> str:
     """A pattern of these words, the longest first."""
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
 
 
 MONTHS = (
@@ -80,6 +80,7 @@ UNITS = {
     "Pa": "pascals", "kPa": "kilopascals", "hPa": "hectopascals", "psi": "pounds per square inch", "mol": "moles",
     "mmol": "millimoles", "hp": "horsepower", "rpm": "revolutions per minute", "bpm": "beats per minute",
     "fps": "frames per second", "ppm": "parts per million",
+    "KG": "kilograms", "KM": "kilometers", "LBS": "pounds", "MPH": "miles an hour", "mbps": "megabits per second",
     "KB": "kilobytes", "kB": "kilobytes", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes", "PB": "petabytes",
     "GiB": "gibibytes", "MiB": "mebibytes", "kbps": "kilobits per second", "Mbps": "megabits per second",
     "Gbps": "gigabits per second", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz",
@@ -88,8 +89,16 @@ UNITS = {
 
 # After a stroke: $5/mo, 12 mg/dL. Units are here in the singular as well.
 PER = {
-    "s": "second", "mo": "month", "yr": "year", "wk": "week", "d": "day", "t": "ton", "bbl": "barrel", "sqft": "square foot", "in": "inch",
+    "s": "second", "mo": "month", "yr": "year", "wk": "week", "d": "day", "t": "ton", "bbl": "barrel", "sqft": "square foot",
+    "in": "inch",
 }  # fmt: skip
+
+# What a new sentence often begins with: "on Elm St. It was", "of George V. The king".
+STARTERS = (
+    "The", "He", "She", "It", "In", "His", "Her", "They", "A", "An", "But", "And", "This", "That", "These", "When", "After",
+    "At", "On",
+    "As", "We", "There", "For", "To", "From", "By", "With", "Its", "Their", "Then", "So", "If", "You",
+)  # fmt: skip
 
 # Written before something else: their stop is never the end of a sentence.
 TITLES = {
@@ -151,12 +160,12 @@ NAMED = (
 )  # fmt: skip
 # In a version of these, what follows a point is a number: "Python three point eleven".
 SOFTWARE = (
-    "Python", "Ubuntu", "Debian", "Android", "iOS", "macOS", "Linux", "Windows", "Java", "Node", "Ruby", "PHP", "Perl", "Go", "CUDA",
+    "Python", "Ubuntu", "Debian", "Android", "iOS", "macOS", "Linux", "Windows", "Java", "Node", "Ruby", "PHP", "Perl", "Go",
+    "CUDA",
     "PyTorch", "TensorFlow", "Kubernetes", "Django", "Rails", "Swift", "Chrome", "Firefox", "PostgreSQL", "MySQL", "Fedora",
 )  # fmt: skip
-STATES = tuple(
-    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX "
-    "UT VT VA WA WV WI WY DC".split()
+STATES = (  # of the USA, as a pattern
+    "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
 )
 STREETS = (
     "Street", "St", "Avenue", "Ave", "Road", "Rd", "Drive", "Dr", "Lane", "Ln", "Boulevard", "Blvd", "Court", "Ct", "Terrace",
