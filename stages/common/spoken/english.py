@@ -72,14 +72,14 @@ def _compiled(rules: Rules) -> list[tuple[re.Pattern, object]]:
 
 
 _DIGIT = re.compile(r"\d")
-_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+(?:[a-e]|[AB])?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)")
+_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+(?:[a-e]|[AB])?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)|\biPhone X")
 _SPAN = any_of({*MONTH_OF, *WEEKDAYS, *WEEKDAYS.values(), "noon", "midnight"})
 # Signs of the text as it is written, before they are made plain.
 _WRITTEN = _compiled([
     (r"(?<=\d)\s?−\s?(?=\d)", " minus "),
     (r"(?<=[A-Za-z0-9)°Ωµμ])[⁰¹²³⁴-⁹⁻]+", _raised),
     (r"(?<![\d.,])[1-9]\d{0,2}(?:[\u00a0\u2007\u2009\u202f]\d{3})+(?!\d)", _grouped),
-    (rf"(?<=[\w.%°])–(?=[$£€¥]?\d|(?:{_SPAN})\b)", "-"),
+    (rf"(?<=[\w.%°])–(?=[$£€¥]?\d|(?:{_SPAN})\b)|(?<=[IVX])–(?=[IVX]+\b)", "-"),
     (rf"(?:(?<=\d)|(?<=[ap]m)|(?<=[ap]\.m\.))\s–\s(?=[$£€¥]?\d|(?:{_SPAN})\s\d)", "-"),
     (r"(?<=\d)\s?″", " inches"),
     (r"(?<=\d)′(?=\s?\d{1,2}\s?″)", " feet "),

@@ -12,7 +12,7 @@ _WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V
 
 def roman(numeral: str) -> int:
     """Value of a well-formed Roman numeral up to 3,999; 0 for anything else."""
-    if not _WELL_FORMED.fullmatch(numeral):
+    if not numeral or not _WELL_FORMED.fullmatch(numeral):
         return 0
     values = [_VALUE[letter] for letter in numeral]
     return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
@@ -72,7 +72,7 @@ def _monarch(match: re.Match) -> str:
     numerals, rest = match["numerals"], match.string[match.end() :]
     if numerals == "I" and _SPEAKER.match(match.string, match.start("numerals")):
         return match[0]
-    if numerals in "VX" and re.match(rf"\.\s+(?!(?:{any_of(STARTERS)})\b)[A-Z]", rest):
+    if numerals in "VX" and re.match(rf"\.?\s+(?!(?:{any_of(STARTERS)})\b)[A-Z][a-z]", rest):
         return match[0]
     return f"{match['before']} {_read(numerals, 'IVX', _the)}"
 
@@ -106,7 +106,7 @@ RULES: Rules = [
     (rf"\b(?P<before>(?!(?:{any_of(STARTERS)}|Or|Via|Per|Start|Give|No|Under)\b){_NAME}|\d+)\s"
      rf"(?P<numerals>(?=[IVX]{{2}}){_SMALL}[a-e]?)(?!\w|\s(?:drip|fluids?|lines?|antibiotics?|bags?|access|therapy|infusions?|drugs?)\b)",
      _plain),
-    (rf"\b(?=[IVX]{{3}}){_SMALL}\b", lambda m: words(roman(m[0]))),
+    (rf"\b(?=[IVX]{{3}}){_SMALL}(?!\w)", lambda m: words(roman(m[0]))),
     (r"\bM[MDCLXVI]{3,}\b", lambda m: year(str(roman(m[0]))) if roman(m[0]) else m[0]),
     (r"\((?P<numerals>[ivx]{2,}|i)\)", lambda m: f"({words(value)})" if (value := roman(m["numerals"].upper())) else m[0]),
     (r"(?m)^(?P<numerals>[IVX]{2,})\.(?=\s)", lambda m: f"{words(roman(m['numerals']))}." if roman(m["numerals"]) else m[0]),
