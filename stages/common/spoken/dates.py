@@ -100,7 +100,7 @@ RULES: Rules = [
     (r"\b(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d\d?)(?P=sign)(?P<day>\d\d?)(?:T(?=\d\d:)|\b)", _date),
     (r"(?<![\d./-])(?P<month>\d{1,2})(?P<sign>[/-])(?P<day>\d{1,2})(?P=sign)(?P<year>\d{4})(?![\d/-]|\.\d)", _date),
     (r"(?<![\d./-])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>(?:1[5-9]|20)\d\d)(?![\d/-]|\.\d)", _date),
-    (r"(?<=\b[Oo]n )(?P<month>0?[1-9]|1[0-2])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\d/]|\s(?:of|inch|mile)\b)",
+    (r"(?<=\b[Oo]n )(?!9/11)(?P<month>0?[1-9]|1[0-2])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\d/]|\s(?:of|inch|mile)\b)",
      lambda m: f"{MONTHS[int(m['month']) - 1]} {day(m['day'])}"),
     (rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}\s?-\s?(?:(?P<later>{_MONTHS})\s+)?(?P<last>{_DAYS}){_TH}\b{_NO_DAY}", _days),
     (rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?\s?-\s?(?P<last>{_DAYS}){_TH}\s"

@@ -88,7 +88,8 @@ _WRITTEN = _compiled([
 ])  # fmt: skip
 _WORDS = _compiled([
     (f"{URL}|{SITE}", _address),
-    (r"(?<=\d)\s?—\s?(?=\d)|(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\s[apAP][mM])|(?<=[ap]\.m\.))\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
+    (r"(?<=\d)\s?—\s?(?=\d)|(?<=\d{4})\s-\s(?=\d{4}\b)", "-"),
+    (r"(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\s[apAP][mM])|(?<=[ap]\.m\.))\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
     (r"(?<=\d)\s-\s(?=\d)", " minus "),
     (r"\s*(?:—|--+)\s*|\s+-\s+", ", "),
     (rf"\b(?P<word>{any_of(TITLES)})\.(?!\w)", lambda m: TITLES[m["word"]]),

@@ -140,7 +140,7 @@ RULES: Rules = [
     (r"(?P<first>(?<![\d,.])\d{2,4}'?s)\s?-\s?(?='?\d{2,4}'?s\b)", r"\g<first> to "),
     (r"'?(?<![\d,.])(?P<year>\d{1,4})(?P<mark>'?)s\b", decade),
     (r"(?<!\w)'(?P<year>\d\d)(?!\w)", lambda m: short(m["year"])),
-    (r"(?<=\d)-(?=\d+\s?=)", " minus "),
+    (r"(?<=\d)(?<!\d\d\d\d)-(?=\d+\s?=)", " minus "),
     (rf"(?<![\w.,])(?P<first>{NUMBER})-(?P<last>{NUMBER})(?![\d-])", span),
     (rf"(?<![\w-])-(?={NUMBER})", "minus "),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),

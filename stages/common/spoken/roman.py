@@ -40,15 +40,20 @@ _SINGLES = {noun.lower(): singles for noun, singles in NUMBERED.items()} | {"app
 
 
 def _read(numerals: str, singles: str, say: Callable[[int], str]) -> str:
-    """"I, II-IV and VIIb", each by `say`. What is no numeral, or a single letter that is not in `singles`, stays."""
-    parts = re.split(rf"({_BETWEEN})", numerals)
-    for place, part in enumerate(parts[::2]):
-        letters = part.rstrip("abcdeAB")
+    """"I, II-IV and VIIb", each by `say`, as far as they rise ("World War II, and I know").
+
+    What is no numeral, or a single letter that is not in `singles`, stays.
+    """
+    parts, before = re.split(rf"({_BETWEEN})", numerals), 0
+    for place in range(0, len(parts), 2):
+        letters = parts[place].rstrip("abcdeAB")
         value = roman(letters) if len(letters) > 1 or letters in singles else 0
-        if not value:
-            return numerals
-        parts[2 * place] = f"{say(value)} {part[len(letters) :].upper()}".rstrip()
-    return "".join({"-": " to ", "/": " "}.get(part.strip(), part) for part in parts)
+        if value <= before:
+            break
+        parts[place], before = f"{say(value)} {parts[place][len(letters) :].upper()}".rstrip(), value
+        if place:
+            parts[place - 1] = {"-": " to ", "/": " "}.get(parts[place - 1].strip(), parts[place - 1])
+    return "".join(parts)
 
 
 def _the(value: int) -> str:
