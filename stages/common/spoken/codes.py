@@ -65,7 +65,7 @@ RULES: Rules = [
      lambda m: f"{m['before'].replace('er.', 'ersion')}{m['between']}{_version(m)}"),
     (r"\bv\.?\s?(?P<number>\d+(?:\.\d+)*)(?=\b)", lambda m: f"version {_version(m)}"),
     (_TELEPHONE, _in_groups),
-    (r"(?<![\w.])(?P<parts>\d+(?:\.\d+){2,})(?::(?P<port>\d+))?", _points),
+    (r"(?<![\w.,])(?P<parts>\d+(?:\.\d+){2,})(?::(?P<port>\d+))?", _points),
     (r"(?<=[A-Z])-(?P<year>\d{4})-(?P<number>\d+)\b", lambda m: f" {year(m['year'])} {digits(m['number'])} "),
     (r"(?<=[A-Z])(?:\.\d+){2,}\b", lambda m: " " + " ".join(map(number, re.findall(r"\d+", m[0]))) + " "),
     (r"(?P<number>\b[45]\d\d)(?P<parts>\([a-z]\)(?:\(\d\))*|(?<=\b401)k\b)", _section),
