@@ -7,19 +7,21 @@ from stages.common.spoken.words import CURRENCY, NAMED, SOFTWARE, STATES, STREET
 
 
 def _version(match: re.Match) -> str:
-    """3.10.1: three point ten point one."""
-    return " point ".join(map(number, re.findall(r"\d+", match["number"])))
+    """3.10.1: three point ten point one; 3.9 and 3.10."""
+    versions = match["number"].replace("-", " to ")
+    return re.sub(r"\d+(?:\.\d+)*", lambda version: " point ".join(map(number, version[0].split("."))), versions)
 
 
 def _points(match: re.Match) -> str:
     """192.168.0.1 as an address of a computer, 1.234.567 as one number of grouped digits, 3.5.1 as a version."""
     parts, port = match["parts"].split("."), match["port"]
-    if len(parts) == 4 and all(int(part) < 256 for part in parts):
+    section = re.search(r"(?:[Ss]ection|[Cc]hapter|[Vv]ersion|[Pp]art|[Rr]ule|[Cc]lause)\s$", match.string[: match.start()])
+    if len(parts) == 4 and not section and all(int(part) < 256 for part in parts):
         read = " dot ".join(digits(part) if len(part) == 3 else number(part) for part in parts)
-        return f"{read} colon {digits(port)}" if port else read
+        return read + {None: "", ":": f" colon {digits(port or '')}", "/": f" slash {number(port or '0')}"}[match["sign"]]
     if len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]):
         return number(",".join(parts))
-    return " point ".join(map(number, parts)) + (f":{port}" if port else "")
+    return " point ".join(map(number, parts)) + (f"{match['sign']}{port}" if port else "")
 
 
 def _in_groups(match: re.Match) -> str:
@@ -33,7 +35,7 @@ def _chain(match: re.Match) -> str:
 
 def _named(match: re.Match) -> str:
     """Boeing 737-800, Route 101, Flight 1549."""
-    after = " " * match.string[match.end() : match.end() + 1].isalpha()
+    after = " " * bool(re.match(r"(?!s\b)[A-Za-z]", match.string[match.end() :]))
     return f"{match['before']} {' '.join(map(name, re.findall(r'[0-9]+', match['number'])))}{after}"
 
 
@@ -60,17 +62,20 @@ _HOUSE = (
     rf"(?:{any_of(STREETS)})(?:\b|\.))"
 )
 _CODED = any_of(code for code in CURRENCY if code.isupper())
+_AND = r"(?:,\s|,?\s(?:and|or|to)\s|-)"
 RULES: Rules = [
-    (rf"(?P<before>\b[Vv]ersion|\b[Vv]er\.|\b[Rr]elease|\b(?:{any_of(SOFTWARE)}))(?P<between>\s|-)v?(?P<number>\d+(?:\.\d+)+)",
+    (r"(?<=\d)\.x\b", " point x"),
+    (r"(?<=[A-Z][A-Z])\.(?=\d)", " dot "),
+    (rf"(?P<before>\b[Vv]ersion|\b[Vv]er\.|\b[Rr]elease|\b(?:{any_of(SOFTWARE)}))(?P<between>\s|-)v?(?P<number>\d+(?:\.\d+)+(?:{_AND}\d+(?:\.\d+)+)*)",
      lambda m: f"{m['before'].replace('er.', 'ersion')}{m['between']}{_version(m)}"),
     (r"\bv\.?\s?(?P<number>\d+(?:\.\d+)*)(?=\b)", lambda m: f"version {_version(m)}"),
     (_TELEPHONE, _in_groups),
-    (r"(?<![\w.,])(?P<parts>\d+(?:\.\d+){2,})(?::(?P<port>\d+))?", _points),
+    (r"(?<![\w.,])(?P<parts>\d+(?:\.\d+){2,})(?:(?P<sign>[:/])(?P<port>\d+))?", _points),
     (r"(?<=[A-Z])-(?P<year>\d{4})-(?P<number>\d+)\b", lambda m: f" {year(m['year'])} {digits(m['number'])} "),
     (r"(?<=[A-Z])(?:\.\d+){2,}\b", lambda m: " " + " ".join(map(number, re.findall(r"\d+", m[0]))) + " "),
     (r"(?P<number>\b[45]\d\d)(?P<parts>\([a-z]\)(?:\(\d\))*|(?<=\b401)k\b)", _section),
     (rf"(?P<before>\b(?:{any_of(NAMED)}))\s(?P<number>\d{{3,4}}(?:-\d{{1,3}})?)(?![\d,]|\.\d|s\b|-\d)", _named),
-    (r"(?<![\w-])(?P<before>)(?P<number>7\d7-\d{1,3})(?=\b|ER|LR)", _named),
+    (r"(?<![\w-])(?P<before>)(?P<number>7\d7-\d{1,3})(?=\b|ER|LR|s\b)", _named),
     (r"(?<=\b[A-Z])\.(?=\d{2,})", "-"),
     (rf"(?<![\w.-])(?!{_CODED})(?P<before>[A-Z]{{1,3}})-?(?P<number>\d{{3}}(?:-\d{{3}})?)(?![\d,-]|\.\d)", _named),
     (r"(?<!\d)(?P<number>\d{3,4})(?P<line>[pi])\b", lambda m: f"{name(m['number'])} {m['line'].upper()}"),

@@ -25,9 +25,9 @@ def _date(match: re.Match) -> str:
 
 
 def _days(match: re.Match) -> str:
-    """June 3-5 and June 30-July 2."""
+    """June 3-5, June 30-July 2 and June 3 or 4."""
     later = f"{month(match, 'later')} " if match["later"] else ""
-    return f"{month(match)} {day(match['day'])} to {later}{day(match['last'])}"
+    return f"{month(match)} {day(match['day'])} {match['word'] or 'to'} {later}{day(match['last'])}"
 
 
 def _days_before(match: re.Match) -> str:
@@ -96,14 +96,21 @@ _HALF = r"\s?(?P<half>[aApP]\.?[mM]\b\.?)"
 _ANY_HALF = r"\s?[aApP]\.?[mM]\b\.?"
 _WEEKDAYS = rf"(?:{any_of(set(WEEKDAYS.values()))}|{any_of(WEEKDAYS)})"
 
+_RANGE = (
+    rf"(?:\s?-\s?|\s(?P<word>to|through|and|or)\s(?=(?:{_MONTHS}\s)?\d{{1,2}}{_TH}(?:[.,;:)]|$|"
+    r"\s(?:\d{4}|in|at|on|and|the|for|of|with|by|to|from)\b)))"
+)
 RULES: Rules = [
+    (r"(\b\d{4}-\d\d-\d\d)\s?-\s?(?=\d{4}-\d\d-\d\d\b)", r"\1 to "),
+    (rf"(?<=\d{{4}})\s?-\s?(?={_MONTHS}\s\d{{1,2}}\b)|(?<=\d)-(?=noon\b|midnight\b)", " to "),
     (r"\b(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d\d?)(?P=sign)(?P<day>\d\d?)(?:T(?=\d\d:)|\b)", _date),
     (r"(?<![\d./-])(?P<month>\d{1,2})(?P<sign>[/-])(?P<day>\d{1,2})(?P=sign)(?P<year>\d{4})(?![\d/-]|\.\d)", _date),
     (r"(?<![\d./-])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>(?:1[5-9]|20)\d\d)(?![\d/-]|\.\d)", _date),
     (r"(?<=\b[Oo]n )(?!9/11)(?P<month>0?[1-9]|1[0-2])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\d/]|\s(?:of|inch|mile)\b)",
      lambda m: f"{MONTHS[int(m['month']) - 1]} {day(m['day'])}"),
-    (rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}\s?-\s?(?:(?P<later>{_MONTHS})\s+)?(?P<last>{_DAYS}){_TH}\b{_NO_DAY}", _days),
-    (rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?\s?-\s?(?P<last>{_DAYS}){_TH}\s"
+    (rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}{_RANGE}(?:(?P<later>{_MONTHS})\s+)?(?P<last>{_DAYS}){_TH}\b{_NO_DAY}",
+     _days),
+    (rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?(?:\s?-\s?|\sto\s)(?P<last>{_DAYS}){_TH}\s"
      rf"(?P<month>{_MONTHS})(?!\w)", _days_before),
     (rf"\b(?P<month>{_MONTHS})(?:\s+|-)(?P<day>{_DAYS}){_TH}\b(?:-(?=\d{{4}}\b))?{_NO_DAY}",
      lambda m: f"{month(m)} {day(m['day'])}" + " " * m[0].endswith("-")),

@@ -61,6 +61,11 @@ def _grouped(match: re.Match) -> str:
     return re.sub(r"\D", ",", match[0])
 
 
+def _indian(match: re.Match) -> str:
+    """1,00,000 as 100,000."""
+    return f"{int(match[0].replace(',', '')):,}"
+
+
 def _blank_groups(match: re.Match) -> str:
     """12 345 people; not "Route 66 250 miles on", where two numbers meet: a name stands before the first."""
     named = re.search(rf"(?:\w\s[A-Z][a-z]+\.?|{any_of(NAMED)})\s$", match.string[: match.start()])
@@ -111,6 +116,7 @@ _TIMES = _compiled([
     (r"§§\s?(?=\d)", "sections "),
     (r"~\s?(?=[$£€]?\d)", "about "),
     (r"(?<![\d.,'])[1-9]\d{0,2}(?:'\d{3})+(?!\d)", _grouped),
+    (r"(?<![\d.,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", _indian),
     (r"(?<![\d.,$£€+-])(?<!\d )\b[1-9]\d{0,2}(?: \d{3})+(?![\d-]|[ .,]\d)", _blank_groups),
     *dates.RULES,
 ])  # fmt: skip

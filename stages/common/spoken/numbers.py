@@ -92,8 +92,8 @@ def _a_mark(match: re.Match) -> bool:
 def span(match: re.Match) -> str:
     """10-20, 1941-45, 1914-1918; 2021-07, which goes down, is a month; 50-50 is no range."""
     first, last = match["first"], match["last"]
-    if first == last == "50":
-        return "fifty fifty"
+    if (first, last) in (("50", "50"), ("24", "7")):
+        return f"{number(first)} {number(last)}"
     if len(first) == 4 and len(last) == 2 and 1100 <= int(first) <= 2099:
         if 1 <= int(last) <= 12 and int(last) <= int(first[2:]):
             return f"{MONTHS[int(last) - 1]} {year(first)}"
@@ -103,9 +103,9 @@ def span(match: re.Match) -> str:
 
 
 def season(match: re.Match) -> str:
-    """2019/20 and 2019/2020; 2019/30 stays."""
+    """2019/20 and 2019/2020; 2019/12 stays."""
     first, last = int(match["first"]), match["last"]
-    follows = int(last) == (first + 1) % 100 if len(last) == 2 else int(last) > first
+    follows = int(last) > first if len(last) == 4 else int(last) > first % 100 or int(last) == (first + 1) % 100
     return f" {span(match)} " if follows else match[0]
 
 

@@ -64,7 +64,7 @@ _MEASURED = (
 _PLURAL = r"(?:people|children|men|women|sq|[A-Za-z]+(?<!s)s)\b"
 _KIND = (
     r"(?:(?:new|more|extra|young|active|additional|other|older|poor|foreign|working|unemployed|registered|monthly|daily|weekly|"
-    r"regular|unique|paying|fewer|small|annual|square|[A-Z]\w+(?:an|ish|ese))\s)?"
+    r"regular|unique|paying|fewer|small|annual|square|US|[A-Z]\w+(?:an|ish|ese))\s)?"
 )
 _COUNTED = re.compile(rf"(?:\s?(?:-|to|and|or)\s?[\d.,]+\s?[mM])?\s{_KIND}{_MEASURED}{_PLURAL}")
 _MILLIONS = re.compile(r"\b(?:population|sold|sales|audience|circulation|viewers|followers|users|votes|copies)\b[^.;]{0,25}$")
@@ -125,7 +125,7 @@ def _unit(match: re.Match) -> str:
 _CODES = [code for code in CURRENCY if code[0].isalpha()]
 _SIGN = rf"(?P<sign>(?<![A-Za-z])(?:{any_of(_CODES)})|{any_of(code for code in CURRENCY if not code[0].isalpha())})"
 _WORD = r"[\s-](?P<{0}scale>hundred|thousand|million|billion|trillion|lakh|crore)\b"
-_LETTER = r"\s?(?P<{0}letter>(?:(?<=\s)(?:mn|mln|bn|bln|tn|trn|m|M)|(?<=\d)(?:mn|mln|bn|bln|tn|trn|MM|[kKmMbBtT])))\b"
+_LETTER = r"\s?(?P<{0}letter>(?:(?<=\s)(?:mn|mln|bn|bln|tn|trn|m|M)|(?<=\d)(?:mn|mln|bn|bln|tn|trn|MM|mm|[kKmMbBtT])))\b"
 _SCALE = f"(?:{_WORD}|{_LETTER})?"
 _DECIMAL = r"(?<![\d.,])(\d+),(\d{1,2})(?![\d,])"
 
@@ -156,5 +156,5 @@ RULES: Rules = [
     (r"(?<=\d)\s?(km|cm|mm|m|ft)([23])\b", r" \1^\2"),
     (rf"(?:(?<=\d)[\s-]?|(?:(?<=hundred)|(?<=thousand)|(?<=illion))\s)(?P<unit>{any_of(UNITS)})"
      rf"(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)(?:\.(?=\s+[a-z]))?", _unit),
-    (rf"(?P<number>{NUMBER})[x×](?!\w)", r"\g<number> times"),
+    (rf"(?P<number>{NUMBER})(?:[x×](?!\w)|X(?=\s(?:faster|slower|more|less|larger|smaller|better|the|as)\b))", r"\g<number> times"),
 ]  # fmt: skip

@@ -59,7 +59,7 @@ CURRENCY = {  # sign, or code before or after an amount: one, many, one hundredt
 
 # Letters of size. Any of them after money ($2.3M); after a bare number the two-letter ones, and those of one letter in context.
 SCALES = {
-    **dict.fromkeys(("k", "K"), "thousand"), **dict.fromkeys(("m", "M", "mn", "mln", "MM"), "million"),
+    **dict.fromkeys(("k", "K"), "thousand"), **dict.fromkeys(("m", "M", "mn", "mln", "MM", "mm"), "million"),
     **dict.fromkeys(("b", "B", "bn", "bln"), "billion"), **dict.fromkeys(("t", "T", "tn", "trn"), "trillion"),
 }  # fmt: skip
 
@@ -160,7 +160,8 @@ NAMED = (
 )  # fmt: skip
 # In a version of these, what follows a point is a number: "Python three point eleven".
 SOFTWARE = (
-    "Python", "Ubuntu", "Debian", "Android", "iOS", "macOS", "Linux", "Windows", "Java", "Node", "Ruby", "PHP", "Perl", "Go",
+    "CPython", "PyPy", "Python", "Ubuntu", "Debian", "Android", "iOS", "macOS", "Linux", "Windows", "Java", "Node", "Ruby",
+    "PHP", "Perl", "Go",
     "CUDA",
     "PyTorch", "TensorFlow", "Kubernetes", "Django", "Rails", "Swift", "Chrome", "Firefox", "PostgreSQL", "MySQL", "Fedora",
 )  # fmt: skip
