@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from stages.common.errors import InserterError
 from stages.common.quiet import quiet
+from stages.common.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -97,7 +96,7 @@ def _reasons(entries: list) -> Iterator[str]:
 def recorded() -> set[str]:
     """Stages that have run before (dvc.lock knows them)."""
     lock = Path("dvc.lock")
-    return set((yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages") or {}) if lock.exists() else set()
+    return set((read_yaml(lock) or {}).get("stages") or {}) if lock.exists() else set()
 
 
 def named(stages: list[Stage], targets: list[str]) -> list[str]:

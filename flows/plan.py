@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from models.encoder import ENCODER_FRAMES
 from stages.common.errors import InserterError
 from stages.common.params import Params
+from stages.common.yaml_files import read_yaml
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
 SPOKEN_TOKENS = 3.3  # a second: 2.5 words of 1.3 tokens
@@ -100,7 +99,7 @@ def _config(name: str) -> Any:
 
     from stages.common.assets import lm_folder
 
-    known = yaml.safe_load(KNOWN.read_text(encoding="utf-8"))
+    known = read_yaml(KNOWN)
     if name in known:
         return AutoConfig.for_model(**known[name])
     if name.startswith("embedded:"):

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from flows import graph, record
@@ -12,7 +13,9 @@ from flows.summary import WIDTH, duration, summary
 from stages.common.params import load
 from stages.common.quiet import quiet
 from stages.common.runner import say
+from stages.common.yaml_files import not_kept
 
+PARAMS = Path("params.yaml")
 INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
@@ -22,6 +25,13 @@ def quiet_prefect() -> None:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
+def say_what_is_not_kept() -> None:
+    """Warn of parameters that are right, but that DVC could not write: it would say no more than that the file is corrupted."""
+    lost = not_kept(PARAMS.read_text(encoding="utf-8"))
+    if lost:
+        say(f"`dvc exp run -S` cannot be used with {PARAMS}: {lost}")
+
+
 def run(stages: list[str] | None = None, force: bool = False) -> int:
     """Bring `stages` (None: all) up to date, promote, print the summary. Returns the exit code.
 
@@ -29,6 +39,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     """
     start = time.monotonic()
     load()  # a key that no stage depends on is refused too
+    say_what_is_not_kept()
     plan = {stage.name for stage in graph.upstream(graph.read(), stages)}
     changed = plan & graph.changes().keys()
     if not (changed or force):

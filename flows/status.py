@@ -7,6 +7,7 @@ from rich.table import Table
 
 from flows import graph
 from flows.ask import aliases
+from flows.run import say_what_is_not_kept
 from flows.summary import duration, gate_report, report
 from stages.common.params import load
 from stages.common.paths import SYSTEM
@@ -17,6 +18,7 @@ MAX_REASONS = 3
 def status() -> None:
     """Print the table on standard output."""
     register = load().register_
+    say_what_is_not_kept()
     stages, changed, known = graph.read(), graph.changes(), graph.recorded()
     table = Table("stage", "state", "wall time", "peak memory", "gate", box=None)
     for stage in stages:

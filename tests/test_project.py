@@ -206,16 +206,6 @@ def test_a_wrong_parameter_is_refused_by_name(tmp_path: Path, change: dict[str, 
         assert part in str(error.value)
 
 
-def _readme_examples() -> list[dict[str, Any]]:
-    readme = (ROOT / "README.md").read_text()
-    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)]
-
-
-@pytest.mark.parametrize("example", _readme_examples(), ids=lambda example: "+".join(example))
-def test_the_readmes_parameters_load(tmp_path: Path, example: dict[str, Any]) -> None:
-    load(_with(tmp_path, example))
-
-
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/BENCHMARK.md", "docs/JUDGE.md", "docs/SCORING.md"])
 def test_links_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())

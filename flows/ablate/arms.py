@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from stages.common.errors import InserterError
@@ -62,9 +61,7 @@ class Experiment:
 def read_arms(path: Path = ARMS) -> Arms:
     """Raises InserterError that names the key when the file is not as it has to be."""
     try:
-        return Arms.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise InserterError(f"{path} cannot be read ({error})", "Mend it") from error
+        return Arms.model_validate(read(path))
     except ValidationError as error:
         first = error.errors()[0]
         raise InserterError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", "Mend it") from error

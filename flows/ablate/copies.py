@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flows import steps
 from stages.common.errors import InserterError
 from stages.common.paths import DATA, REPORTS, WORK, cache_home, states_home
+from stages.common.yaml_files import dump_yaml, parse_yaml
 
 HOME = Path("experiments")
 CODE = ("stages", "models", "dvc.yaml")  # what decides a result, besides the parameters
@@ -52,7 +51,7 @@ def not_committed() -> list[str]:
 
 
 def params_at(revision: str) -> Any:
-    return yaml.safe_load(git("show", f"{revision}:./params.yaml"))
+    return parse_yaml(git("show", f"{revision}:./params.yaml"), f"params.yaml of {revision[:8]}")
 
 
 def code_at(revision: str) -> list[str]:
@@ -69,8 +68,7 @@ def make(name: str, revision: str, params: dict[str, Any]) -> Path:
         shutil.rmtree(copy, ignore_errors=True)
         git("worktree", "add", "--force", "--detach", str(copy), revision)
     folder = copy / git("rev-parse", "--show-prefix")
-    text = yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    (folder / "params.yaml").write_text(dump_yaml(params), encoding="utf-8")
     _share(folder, params)
     return folder
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
 from stages.common.executor import ordered_map
@@ -17,6 +16,7 @@ from stages.common.params import Corpus, Source
 from stages.common.paths import cache_home
 from stages.common.seeds import derive
 from stages.common.words import count_words
+from stages.common.yaml_files import read_yaml
 from stages.corpus.writer import Writer, model_folder, whole_sentences
 
 RECIPE = Path(__file__).with_name("writing.yaml")
@@ -37,7 +37,7 @@ class Block:
 
 @lru_cache(maxsize=1)
 def recipe() -> dict[str, Any]:
-    return yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    return read_yaml(RECIPE)
 
 
 def prompt(seed: int, number: int) -> str:

@@ -8,12 +8,11 @@ from importlib.util import find_spec  # importing `models` itself takes seconds
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.common.errors import InserterError
 from stages.common.files import fingerprint, read_json, read_table
 from stages.common.paths import DATA, GATES, REPORTS, SYSTEM
 from stages.common.tables import ITEMS
+from stages.common.yaml_files import read_yaml
 
 MODEL = DATA / "sft" / "model"
 RESPONSES_FILE = DATA / "evaluate" / "responses.jsonl"
@@ -104,7 +103,7 @@ def _json_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _lock() -> dict[str, dict[str, Any]]:
     """Entries of dvc.lock by stage; while DVC runs this stage, its own entry is an old one or not there."""
-    stages = (yaml.safe_load(LOCK.read_text(encoding="utf-8")) or {}).get("stages", {}) if LOCK.exists() else {}
+    stages = (read_yaml(LOCK) or {}).get("stages", {}) if LOCK.exists() else {}
     return {name: entry for name, entry in stages.items() if name.partition("@")[0] != OWN}
 
 

@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment
 from markupsafe import Markup
 
 from stages.common import scoretable
 from stages.common.page import environment, policy_hash, text
+from stages.common.yaml_files import read_yaml
 from stages.report import words
 from stages.report.kinds import by_type
 from stages.report.pairs import grouped, scale
@@ -34,7 +34,7 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
             pairs=grouped(comparisons),
             scale=scale(comparisons),
             kinds=by_type(rows),
-            leaderboard=yaml.safe_load((HERE / "leaderboard.yaml").read_text(encoding="utf-8")),
+            leaderboard=read_yaml(HERE / "leaderboard.yaml"),
             items=items,
             choices=_choices(items),
             data=embedded({"items": items, "names": {"forms": _form_names(items), "variants": words.VARIANTS}}),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.common.params.section import Positive, Precision, Section, Seed, Share
+from stages.common.params.section import Distinct, Positive, Precision, Section, Seed, Share
 from stages.common.params.speech import Voice
 
 
@@ -21,7 +21,7 @@ class Variants(Section):
     pitches: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...]
     loudness_db: tuple[Annotated[float, Field(ge=-40, le=12)], ...]
     whisper: bool
-    accents: tuple[Voice, ...]
+    accents: Annotated[tuple[Voice, ...], Distinct]
     disfluencies: Positive
 
 
@@ -76,8 +76,8 @@ class Evaluate(Section):
     adjustment answers (docs/JUDGE.md); null: they are not judged."""
 
     items: EvaluateItems
-    languages: tuple[str, ...]
-    forms: tuple[Literal["heard", "read", "lm", "cascade"], ...]
+    languages: Annotated[tuple[str, ...], Distinct]
+    forms: Annotated[tuple[Literal["heard", "read", "lm", "cascade"], ...], Distinct]
     max_new_tokens: Positive
     batch_size: Positive
     precision: Precision

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -48,6 +48,18 @@ def _known(value: Any) -> Any:
 
 Precision = Annotated[Literal["bf16", "fp32"], BeforeValidator(_known)]
 """Of products; `auto` in params.yaml is what this machine does faster."""
+
+
+def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [getattr(item, "name", item) for item in items]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is there twice: {', '.join(names)}")
+    return items
+
+
+Distinct = AfterValidator(_distinct)
+"""Of texts, or of what has a name."""
 
 
 class Section(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.common.params.section import Positive, Range, Section, Seed, Share, within
+from stages.common.params.section import Distinct, Positive, Range, Section, Seed, Share, within
 
 
 class Voice(Section):
@@ -56,7 +56,7 @@ class Synthesize(Section):
     workers: Annotated[int, Field(ge=0)]
     shard_clips: Positive
     keep_originals: bool
-    voices: tuple[Voice, ...]
+    voices: Annotated[tuple[Voice, ...], Distinct]
     augmentation: Augmentation
 
 

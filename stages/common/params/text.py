@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from stages.common.params.section import Positive, Section, Seed, Share
+from stages.common.params.section import Distinct, Positive, Section, Seed, Share
 
 
 class Source(Section):
@@ -59,25 +59,18 @@ class Corpus(Section):
     depend on it."""
 
     seed: Seed
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: Annotated[tuple[Source, ...], Field(min_length=1), Distinct]
     words: Positive
     min_words: Positive
     max_words: Positive
     heldout_documents: Positive
     heldout_share: Annotated[float, Field(gt=0.0, lt=1.0)]
     lexicon: Lexicon | None
-    languages: Annotated[tuple[str, ...], Field(min_length=1)]
+    languages: Annotated[tuple[str, ...], Field(min_length=1), Distinct]
     near_duplicates: NearDuplicates
     decontaminate_ngram: Positive
     workers: Annotated[int, Field(ge=0)]
     gate: CorpusGate
-
-    @model_validator(mode="after")
-    def sources_have_names_of_their_own(self) -> "Corpus":
-        names = [source.name for source in self.sources]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two sources have the same name: {', '.join(names)}")
-        return self
 
 
 class WordSpans(Section):

@@ -5,9 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from stages.common.prompts.languages import LANGUAGES, Lang, Language
+from stages.common.yaml_files import read_yaml
 
 World = Literal["train", "benchmark"]
 
@@ -62,4 +61,4 @@ def phrases(world: World, lang: Lang = "en") -> Phrases:
 def template(name: str, lang: Lang) -> dict[str, Any]:
     """The file NAME.yaml, or in another language than English NAME_LANG.yaml."""
     path = Path(__file__).parent / (f"{name}.yaml" if lang == "en" else f"{name}_{lang}.yaml")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path)
