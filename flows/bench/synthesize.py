@@ -58,11 +58,11 @@ def sentences() -> list[str]:
     """Sentences of 20 to 300 characters from the embedded corpus's last texts, as a voice reads them."""
     from stages.common.assets import sotu_folder
     from stages.common.sentences import sentence_spans
-    from stages.common.spoken import spoken_form
+    from stages.common.spoken import readings
 
     texts = (" ".join(file.read_text(encoding="utf-8").split()) for file in sorted(sotu_folder().glob("*.txt"), reverse=True))
     found = (text[start:end] for text in texts for start, end in sentence_spans(text) if 20 <= end - start <= 300)
-    return [spoken_form(sentence, "en") for sentence in islice(found, SENTENCES)]
+    return list(islice(readings(found, "en"), SENTENCES))
 
 
 @contextmanager

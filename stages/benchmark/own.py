@@ -17,6 +17,7 @@ from stages.common import tts
 from stages.common.params import Benchmark, BenchmarkItems, Voice
 from stages.common.prompts import Lang, Prompt, generate, generate_adjustment, generate_open
 from stages.common.runner import say
+from stages.common.spoken import CannotRead
 from stages.common.work import WorkFolder
 
 SHARD_CLIPS = 32  # small shards: 2,200 clips make 69 tasks, so that no core waits for the other at the end
@@ -46,8 +47,8 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
     planned = plan(asked, settings)
     for variant, reason in planned.absent.items():
         say(f"benchmark: no {variant} variant: {reason}")
-    spoken = [item for item in planned.items if item.voice]
-    voices, jobs = _voices(spoken), [item.job() for item in spoken]
+    jobs, failed = _jobs(planned.items)
+    voices = _voices(planned.items)
     recipe = {"seed": settings.seed, "jobs": [asdict(job) for job in jobs], "voices": [v.model_dump() for v in voices]}
     work = WorkFolder("benchmark", recipe, tts.speech_code())
     utterances = tts.speak_all(
@@ -55,12 +56,12 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         workers=workers, shard_clips=SHARD_CLIPS, fingerprint=work.key, label="benchmark", total=len(jobs),
     )  # fmt: skip
     clips = {row["utt_id"]: row for row in utterances}
-    failed = [item for item in spoken if clips[item.item_id]["error"]]
-    silent = {item.item_id for item in failed}
-    rows = [item.row(clips.get(item.item_id, NO_CLIP)) for item in planned.items if item.item_id not in silent]
+    failed |= {name: clip["error"] for name, clip in clips.items() if clip["error"]}
+    rows = [item.row(clips.get(item.item_id, NO_CLIP)) for item in planned.items if item.item_id not in failed]
     quarantined = [
-        {"item_id": item.item_id, "key": item.prompt.key, "reason": "unspeakable", "detail": clips[item.item_id]["error"]}
-        for item in failed
+        {"item_id": item.item_id, "key": item.prompt.key, "reason": "unspeakable", "detail": failed[item.item_id]}
+        for item in planned.items
+        if item.item_id in failed
     ]
     metrics = finish(work, target, [prompt.record() for prompt in asked], rows, quarantined)
     accents = Counter(row["voice"] for row in rows if row["variant"] == "accent")
@@ -68,6 +69,17 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         **metrics, "source": "own", "absent": planned.absent, "text_only": planned.text_only,
         "accents": {"used": dict(accents), "missing": planned.missing}, "drawn": _drawn(rows),
     }  # fmt: skip
+
+
+def _jobs(items: list[Planned]) -> tuple[list[tts.Job], dict[str, str]]:
+    """The jobs of the items that have a voice, and {item_id: why} of those whose text cannot be read aloud."""
+    jobs, refused = [], {}
+    for item in items:
+        try:
+            jobs += [item.job()] if item.voice else []
+        except CannotRead as error:
+            refused[item.item_id] = error.reason
+    return jobs, refused
 
 
 def _drawn(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:

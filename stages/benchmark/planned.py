@@ -31,7 +31,7 @@ class Planned:
         return f"{first}-{self.prompt.lang}-{self.prompt.key}"
 
     def job(self) -> Job:
-        """For an item with a voice."""
+        """For an item with a voice. Raises CannotRead."""
         spoken = spoken_form(self.text, ISO_639.get(self.prompt.lang, self.prompt.lang))
         voice = self.voice.name if self.voice else ""
         return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, voice, self.effect)

@@ -1,14 +1,18 @@
-"""Sentences of a text: nltk's Punkt (English) from the files of the assets, nothing is fetched; and the stops of Chinese."""
+"""Sentences of a text: nltk's Punkt (English) from the files of the assets, nothing is fetched; and the stops of other scripts."""
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+import regex
+
 from stages.common.assets import punkt_folder
 from stages.common.words import HAN, word_starts
 
-_CHINESE_STOP = re.compile(rf"[。！？｡]|(?<=[{HAN}])…+(?=[”’」』])")
+# Whatever Unicode says ends a sentence, but for . ! ? which Punkt decides about, and the question mark of Greek.
+_STOP = regex.compile(
+    rf"[\p{{Sentence_Terminal}}--[.!?．‼⁇⁈⁉]]|(?<=[{HAN}])…+(?=[”’」』])|(?<=\p{{Greek}})[;\u037e](?=\s)", regex.V1
+)
 
 # What Punkt has not learnt for English, and what rarely ends a sentence: "they sent Hon. James Bond" is one.
 _ABBREVIATIONS = {
@@ -33,7 +37,7 @@ def _punkt() -> Any:
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """[start, end) of each sentence in order, without the whitespace around it. A sentence never crosses an empty line.
 
-    It ends where Punkt says so and a blank follows, or after 。！？ and the closing quotes behind them.
+    It ends where Punkt says so and a blank follows, or after a stop of another script (。！？ । ؟ ።) and the quotes behind it.
     """
     spans: list[tuple[int, int]] = []
     start = 0
@@ -46,9 +50,9 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _pieces(paragraph: str) -> Iterator[str]:
-    """The paragraph parted at the first word behind every Chinese stop."""
+    """The paragraph parted at the first word behind every such stop."""
     start = 0
-    stops = list(_CHINESE_STOP.finditer(paragraph))
+    stops = list(_STOP.finditer(paragraph))
     for match, end in zip(stops, word_starts(paragraph, [stop.end() for stop in stops]), strict=True):
         if paragraph[start : match.start()].strip():
             yield paragraph[start:end]

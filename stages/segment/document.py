@@ -7,7 +7,7 @@ from typing import Any
 
 from stages.common.params import Segment
 from stages.common.seeds import rng
-from stages.common.spoken import max_characters, speakable, spoken_form
+from stages.common.spoken import CannotRead, max_characters, speakable, spoken_form
 from stages.common.tables import LEXICON
 from stages.common.words import count_words
 from stages.segment.spans import Span, context, sentence_level, word_level
@@ -23,13 +23,11 @@ def segment(document: dict[str, Any], params: Segment, counts: Counts) -> list[d
     level, spans = _spans(document, params)
     rows = []
     for number, span in enumerate(spans if isinstance(spans, list) else []):
-        row = _row(document, level, number, span)
         counts["spans", "in"] += 1
-        reason = _unspeakable(row)
-        if reason:
-            counts["dropped", reason] += 1
-        else:
-            rows.append(row)
+        try:
+            rows.append(_row(document, level, number, span))
+        except CannotRead as refused:
+            counts["dropped", refused.reason] += 1
     counts["documents", "in"] += 1
     if rows:
         counts["documents", "kept"] += 1
@@ -54,18 +52,23 @@ def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] |
 
 
 def _row(document: dict[str, Any], level: str, number: int, span: Span) -> dict[str, Any]:
+    """The span in both forms. Raises CannotRead."""
     start, end = span
     written = document["text"][start:end]
     same = {name: document[name] for name in ("doc_id", "split", "language")}
-    spoken = spoken_form(written, document["language"])
+    spoken = _spoken(written, document["language"])
     place = {"utt_id": f"{document['doc_id']}-{number:03d}", "level": level, "start": start, "end": end}
     return same | place | {"written": written, "spoken": spoken}
 
 
-def _unspeakable(row: dict[str, Any]) -> str | None:
-    if not speakable(row["spoken"]):
-        return "nothing_to_speak"
-    return "too_long_to_speak" if len(row["spoken"]) > max_characters(row["language"]) else None
+def _spoken(written: str, language: str) -> str:
+    """The spoken form, which has something to say and fits into a clip. Raises CannotRead."""
+    spoken = spoken_form(written, language)
+    if not speakable(spoken):
+        raise CannotRead("nothing_to_speak")
+    if len(spoken) > max_characters(language):
+        raise CannotRead("too_long_to_speak")
+    return spoken
 
 
 def _count(document: dict[str, Any], level: str, rows: list[dict[str, Any]], counts: Counts) -> None:

@@ -19,7 +19,7 @@ from stages.common.training.states import Clips, clips_for
 from stages.common.verification.blocks import measuring_code
 from stages.common.work import WorkFolder, code
 from stages.sft.clips import spoken, teachers, verified
-from stages.sft.pairs import answered, prompts
+from stages.sft.pairs import answered, prompts, readable
 
 Lengths = Mapping[str, int]
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
@@ -70,6 +70,7 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> di
     if done:
         return done
     asked, overlapping = prompts(params)
+    asked, unread = readable(asked)
     # The LM as it was before any training writes the answers: those are what the model is to keep giving.
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
     pairs, edited, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
@@ -85,7 +86,7 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> di
     write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
     report = {
         "prompts": params.sft.prompts, "kept": len(pairs), "rewritten": edited, "dropped": {
-            "overlaps the benchmark": overlapping, "answer fails": dict(failed), "cannot be spoken": dict(mute),
+            "overlaps the benchmark": overlapping, "answer fails": dict(failed), "cannot be spoken": dict(unread + mute),
             "clip quarantined": dict(quarantined),
         },
     }  # fmt: skip

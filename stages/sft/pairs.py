@@ -11,7 +11,7 @@ from stages.common.ifeval import verdicts
 from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.prompts import Prompt, generate, overlap
-from stages.common.spoken import spoken_form
+from stages.common.spoken import CannotRead, spoken_form
 from stages.common.training.answers import Question, answer_all
 from stages.common.work import WorkFolder
 from stages.sft.rewrite import rewritten
@@ -26,6 +26,19 @@ def prompts(params: Params) -> tuple[list[Prompt], int]:
     held_out = [row["prompt"] for row in read_jsonl(DATA / "benchmark" / "prompts.jsonl")]
     refused = set(overlap([p.prompt for p in everything], held_out))
     return [p for p in everything if p.prompt not in refused], len(refused)
+
+
+def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter]:
+    """The prompts that can be read aloud, and why the others cannot: how often each reason."""
+    kept: list[Prompt] = []
+    refused: Counter = Counter()
+    for prompt in asked:
+        try:
+            spoken_form(prompt.prompt, "en")
+            kept.append(prompt)
+        except CannotRead as error:
+            refused[error.reason] += 1
+    return kept, refused
 
 
 def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> str:

@@ -28,6 +28,7 @@ NOWHERE = Voice(name="nowhere", engine="piper", voice="/no/such/voice.onnx", opt
 PROMPTS = [
     Prompt("title-000", "Compose a note on tea. It needs a heading.", ("detectable_format:title",), ({},), "tea"),
     Prompt("end-000", "Talk of rain. Close with, see you soon.", ("startend:end_checker",), ({"end_phrase": "see you soon"},), ""),
+    Prompt("title-001", "Explain p ⊕ q. It needs a heading.", ("detectable_format:title",), ({},), "a sign without a reading"),
     Prompt("no_comma-000", "???", ("punctuation:no_comma",), ({},), "nothing that a voice could say"),
 ]
 
@@ -65,9 +66,11 @@ def test_every_item_has_a_clip_and_what_cannot_be_spoken_is_counted(spoken):
         assert len(wave) / SAMPLE_RATE == pytest.approx(row["duration"])
         assert 1.0 < row["duration"] < 15.0
     quarantined = list(read_jsonl(folder / "quarantine.jsonl"))
-    assert [(row["key"], row["reason"]) for row in quarantined] == [("no_comma-000", "unspeakable")] * 4
+    assert [(row["key"], row["reason"], row["detail"]) for row in quarantined] == [
+        *[("title-001", "unspeakable", "cannot_read: ⊕")] * 4, *[("no_comma-000", "unspeakable", "empty text")] * 4,
+    ]  # fmt: skip
     assert metrics["read"] == len(rows) + len(quarantined) == len(PROMPTS) * 4
-    assert metrics["quarantined"] == {"total": 4, "unspeakable": 4}
+    assert metrics["quarantined"] == {"total": 8, "unspeakable": 8}
 
 
 def test_a_variant_without_a_voice_is_absent_and_the_report_says_why(spoken):

@@ -171,6 +171,19 @@ def test_spans_do_not_depend_on_the_other_documents() -> None:
     assert sorted(alone, key=lambda r: r["utt_id"]) == sorted(other_way, key=lambda r: r["utt_id"])
 
 
+def test_a_sign_without_a_reading_leaves_its_span_as_text() -> None:
+    """Spoken as nothing, it would be learnt as silence: such a span is counted by the sign, and the others are spoken."""
+    counts = Counts()
+    text = " ".join(["We saw that the ∮ of it was small.", SENTENCE.strip(), "Then p ⊕ q was asked, and nobody knew."])
+    rows = segment(document("d", text), PARAMS.model_copy(update={"word_level": 0.0, "sentence": SPEAK_ALL}), counts)
+    assert [row["written"] for row in rows] == [SENTENCE.strip()]
+    assert {key[1]: counts[key] for key in counts if key[0] == "dropped"} == {"cannot_read: ∮": 1, "cannot_read: ⊕": 1}
+    assert counts["spans", "in"] == len(rows) + 2
+
+
+SPEAK_ALL = SentenceSpans(share=1.0, max_words=40)
+
+
 def test_what_cannot_be_spoken_is_dropped_with_a_reason() -> None:
     counts = Counts()
     params = PARAMS.model_copy(update={"word_level": 1.0, "word": WordSpans(share=1.0, min_words=5, mean_words=5)})

@@ -14,7 +14,7 @@ from stages.common.work import WorkFolder
 from stages.sft import pairs as making
 from stages.sft.__main__ import chat_examples
 from stages.sft.clips import spoken, verified
-from stages.sft.pairs import prompts, whole_sentences
+from stages.sft.pairs import prompts, readable, whole_sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +45,12 @@ def test_a_prompt_of_the_benchmark_is_left_out(tmp_path, monkeypatch):
     write_jsonl("data/benchmark/prompts.jsonl", [{"key": "k", "prompt": stolen.prompt.upper()}])
     kept, refused = prompts(settings)
     assert refused == 1 and len(kept) == 29 and stolen.prompt not in {p.prompt for p in kept}
+
+
+def test_a_prompt_that_cannot_be_read_aloud_is_counted():
+    asked = [Prompt(key, text, (), (), "t") for key, text in (("a", "Say yes."), ("b", "What is p ⊕ q?"), ("c", "Explain ∮."))]
+    kept, refused = readable(asked)
+    assert [prompt.key for prompt in kept] == ["a"] and refused == {"cannot_read: ⊕": 1, "cannot_read: ∮": 1}
 
 
 def test_prompts_whose_greedy_answer_fails_are_asked_again(monkeypatch):

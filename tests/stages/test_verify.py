@@ -225,6 +225,11 @@ def test_word_error_rate(said, heard, rate):
     assert wer(words(said, "en"), words(heard, "en")) == pytest.approx(rate)
 
 
+def test_what_a_recogniser_writes_need_not_be_readable():
+    assert compare(words("so it is", "en"), words("so ⊕ it is", "en")).wer == 0
+    assert compare(words("it is less", "en"), words("it ∮ less so", "en")).wer > 0
+
+
 def test_chinese_is_compared_by_characters():
     assert words("他有3只猫。", "zh") == ["他", "有", "三", "只", "猫"]
     assert wer(words("他有3只猫。", "zh"), words("他有三只狗", "zh")) == pytest.approx(0.2)

@@ -3,6 +3,10 @@
 import re
 import unicodedata
 
+import regex
+
+from stages.common.spoken.refusal import CannotRead
+
 URL = r"(?:https?://|www\.)[^\s\"'<>)]*[A-Za-z0-9/]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 SITE = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|gov|edu|info|io)\b(?:/[\w./-]*\w)?"  # without www
 
@@ -26,17 +30,48 @@ def decimals(text: str) -> str:
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
+# Unicode says of every script which signs end a sentence or a part of one, so that none is deleted for being unknown here.
+_ASKS = "[?!？！؟፧‼⁇⁈⁉]"
+_ENDS = rf"(?:(?!{_ASKS})\p{{Sentence_Terminal}})"
+_PARTS = r"(?:(?!\p{Sentence_Terminal})\p{Terminal_Punctuation})"
+_RUN_OF_STOPS = regex.compile(  # the strongest stays
+    rf"(?:{_ENDS}|{_PARTS})*({_ASKS})\p{{Terminal_Punctuation}}*|{_PARTS}*({_ENDS})(?:{_ENDS}|{_PARTS})*|{_PARTS}*({_PARTS})"
+)
+_NARROW = r"(?![、。，！？：；．｡､])\p{Terminal_Punctuation}"  # wide ones bring their own blank
+_SPOKEN = regex.compile(
+    r"[\p{L}\p{M}\p{Nd}\p{Terminal_Punctuation}'\-·་՚-՟\u200c\u200d--[\p{Me}\p{Variation_Selector}ـ፡]]", regex.V1
+)
+_BLANK = regex.compile(r"[\s/_\\፡]|\p{Dash}")
+# Nobody says a word for these: emoji with what joins and colours them, ornaments, bullets, quotation marks, marks of markup.
+_SILENT = regex.compile(
+    r"[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}"
+    r"\p{C}\p{Me}\p{Quotation_Mark}[\p{So}&&[\u2500-\u27bf\U0001f000-\U0001faff]]*~|^`´¨¡¿•‣⁃※⁂・ـ--[♭♮♯➕➖➗✖]]",
+    regex.V1,
+)
+_BRACKET = regex.compile(r"(?!\p{Quotation_Mark})[\p{Ps}\p{Pe}]")
+_JOINS = r"(?:(?<=[\p{L}\p{M}])(?<!\p{Latin})[\u200c\u200d](?=\p{L}))"  # in the spelling of Persian, of Hindi
+_LOOSE = regex.compile(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')")  # an inner ' or -, and the ' of a plural, stay
+
+
 def _heard(character: str) -> str:
-    if character in ".,;:?!'-0123456789" or character.isalpha() or unicodedata.category(character).startswith("M"):
+    if _SPOKEN.match(character):
         return character
-    return " " if character.isspace() or character in "/_\\" else ""
+    if _BLANK.match(character):
+        return " "
+    if _SILENT.match(character):
+        return ""
+    raise CannotRead(f"cannot_read: {character}")
 
 
-def tidy(text: str) -> str:
-    """One line: brackets as pauses, unknown characters dropped, no doubled punctuation, none at the start."""
-    text = "".join(map(_heard, re.sub(r"[()\[\]{}]", ", ", text)))
-    text = re.sub(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')", " ", text)  # an inner ' or -, and the ' of a plural, stay
-    text = re.sub(r"\s+([.,;:?!])", r"\1", " ".join(text.split()))
-    text = re.sub(r"[.,;:]*([?!])[.,;:?!]*|[.,;:]*(\.)[.,;:]*|[,;:]*([,;:])", lambda m: m[1] or m[2] or m[3], text)
-    text = re.sub(r"([.,;:?!])(?=\w)", r"\1 ", text)
-    return " ".join(text.split()).lstrip(".,;:?!- ")
+def tidy(text: str, pause: str = ", ") -> str:
+    """One line: brackets as pauses, emoji, ornaments and quotation marks dropped, no doubled punctuation, none at the start.
+
+    Raises CannotRead for any other sign that is no letter, digit or punctuation: it means something.
+    """
+    text = regex.sub(rf"{_JOINS}(*SKIP)(*FAIL)|[\u200c\u200d]|#(?=\p{{L}})", "", _BRACKET.sub(pause, text))
+    text = regex.sub("(?<![lL])·|·(?![lL])", " ", text)  # Catalan col·legi
+    text = _LOOSE.sub(" ", "".join(map(_heard, text)))
+    text = regex.sub(r"\s+(\p{Terminal_Punctuation})", r"\1", " ".join(text.split()))
+    text = _RUN_OF_STOPS.sub(lambda m: m[1] or m[2] or m[3], text)
+    text = regex.sub(rf"({_NARROW})(?=\w)", r"\1 ", text)
+    return regex.sub(r"^[\p{Terminal_Punctuation}\s-]+", "", " ".join(text.split()))

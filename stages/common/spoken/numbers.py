@@ -9,26 +9,12 @@ from num2words import num2words
 from stages.common.spoken.words import MONTHS, Rules
 
 NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-LONGEST = {"am": 3}  # digits; in Amharic num2words fails at most numbers from 1,234 and never comes back from 1,234,567
 
 
 @lru_cache(maxsize=50_000)
 def words(value: int, kind: str = "cardinal") -> str:
     """num2words ("cardinal", "ordinal" or "year") in American style: "one hundred five", not "one hundred and five"."""
     return str(num2words(value, to=kind)).replace(" and ", " ").replace(",", "").replace(" oh-", " oh ")
-
-
-def in_language(number: str, language: str) -> str | None:
-    """A number (digits, at most one point) in words; digit by digit when it is long; None where num2words does not know it."""
-    if len(number.partition(".")[0]) > LONGEST.get(language, 9):
-        read = [in_language(digit, language) for digit in number if digit.isdecimal()]
-        return None if None in read else " ".join(filter(None, read))
-    try:
-        return str(num2words(float(number) if "." in number else int(number), lang=language))
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
-        # Seen with 0.5.14 in 57 languages: no such language (RuntimeError), Hungarian fractions of four digits and more (KeyError),
-        # 12240178.0 in Hungarian (RecursionError). A number that cannot be read stays as it is written.
-        return None
 
 
 def digits(text: str) -> str:

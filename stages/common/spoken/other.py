@@ -1,22 +1,48 @@
-"""The spoken form of a language without rules of its own: its text without symbols, and its numbers where num2words knows it."""
+"""The spoken form of a language that is neither English nor Chinese: its text, and its numbers where `languages.yaml` has them."""
 
-import re
+import unicodedata
+
+import regex
 
 from stages.common.spoken.characters import decimals, tidy
-from stages.common.spoken.numbers import in_language
+from stages.common.spoken.languages import languages
+from stages.common.spoken.reader import reader
+from stages.common.spoken.refusal import CannotRead
 
-_NUMBER = re.compile(r"\d{1,3}(?:[.,\u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,]\d+)?")
+_WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F) if unicodedata.category(chr(wide)) not in ("Po", "Ps", "Pe")}
+_SAME = str.maketrans(
+    {"％": "%", "٪": "%", "−": "-", "’": "'", "ʼ": "'", "٫": ".", "٬": ","} | dict.fromkeys("\u00a0\u202f\u2009", " ")
+) | _WIDE
+_WIDE_IN_NUMBER = regex.compile(r"(?<=\d)[．，：／](?=\d)")
+_QUESTION, _COLON = regex.compile(r"(?<=\p{Greek}\p{M}*)[;\u037e]"), regex.compile(r"(?<=\p{Greek}\p{M}*)[·\u0387]")
+_ROMAN = regex.compile(  # XIV, XIXe; CD and XL are no numerals in a text
+    r"(?<![\w.'-])(?=[IVX]{2}|[IVXLCDM]{3})M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?:er|e|ème)?(?![\w'-])"
+)
+_SHORT = regex.compile(
+    r"(?<=[\p{L}\p{M}])\.(?=\s+(?!\p{Georgian})\p{Ll}|\s+\d|\p{L})"  # a stop before a small letter, a digit or in a word
+    r"|(?<![\w.'-])(?!\p{Lu}+\.)[[\p{Latin}\p{M}]--[aeiouyAEIOUYæøœıÆØŒ]]{2,5}\.",  # or behind letters without a vowel
+    regex.V1,
+)
 
 
 def other(text: str, language: str) -> str:
-    """Letters and the punctuation a voice phrases by; digits stay where num2words does not know the language."""
-    text = _NUMBER.sub(lambda m: _read(m[0], language), decimals(text))
-    return tidy(re.sub(r"\s*[–—]\s*", ", ", text).replace("’", "'"))
+    """Letters and the punctuation a voice phrases by. Raises CannotRead."""
+    text = decimals(unicodedata.normalize("NFC", text).translate(_SAME))
+    text = _COLON.sub(",", _QUESTION.sub("?", _WIDE_IN_NUMBER.sub(lambda m: chr(ord(m[0]) - 0xFEE0), text)))
+    rules = languages().get(language)
+    pause = rules.pause if rules else ", "
+    text = text.replace("…", pause if pause == "、" else "...")
+    if rules:
+        text = reader(language).read(" ".join(text.split()))
+    _refuse(text, language)
+    return tidy(regex.sub(r"\s*[–—―]\s*", pause, text), pause)
 
 
-def _read(number: str, language: str) -> str:
-    """1.234 and 1,234 are both grouped digits, 1.5 and 1,5 decimals: which sign is which depends on the country."""
-    if re.search(r"[.,\u00a0\u202f]\d{3}$", number):
-        number = re.sub(r"\D", "", number)
-    words = in_language(number.replace(",", "."), language)
-    return number if words is None else f" {words} "
+def _refuse(text: str, language: str) -> None:
+    """Figures and abbreviations that are left."""
+    if regex.search(r"\d", text):
+        raise CannotRead("cannot_read: a form of number" if language in languages() else f"cannot_read: numbers of {language!r}")
+    if _ROMAN.search(text):
+        raise CannotRead("cannot_read: a Roman numeral")
+    if _SHORT.search(unicodedata.normalize("NFD", text)):
+        raise CannotRead("cannot_read: an abbreviation")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from stages.common.spoken import spoken_form
+from stages.common.spoken import CannotRead, spoken_form
 from stages.common.words import word_bounds
 
 ALIKE = 0.6  # similarity of letters from which two wordings of one place sound the same: "tip a canoe" for "Tippecanoe"
@@ -24,9 +24,14 @@ class Compared(NamedTuple):
 def words(text: str, language: str) -> list[str]:
     """Lower-cased words of the spoken form, without punctuation: "It's $5." is its, five, dollars.
 
-    A Chinese or Japanese character is a word: their word error rate is a character error rate.
+    A Chinese or Japanese character is a word: their word error rate is a character error rate. What a recogniser wrote need not be
+    readable: it is then compared as it stands.
     """
-    spoken = spoken_form(text, language).casefold().replace("-", " ")
+    try:
+        spoken = spoken_form(text, language)
+    except CannotRead:
+        spoken = text
+    spoken = spoken.casefold().replace("-", " ")
     plain = "".join(c for c in spoken if c.isalnum() or c.isspace())
     return [plain[start:end] for start, end in word_bounds(plain)]
 
