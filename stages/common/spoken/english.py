@@ -103,7 +103,7 @@ _WORDS = _compiled([
     (r"\bSt\.(?=\s+[A-Z])", "Saint"),
     (r"\bSt\.", lambda m: ending(m, "Street")),
     (r"\bv\.(?=\s[A-Z])", "versus"),
-    (rf"\b(?P<word>{any_of(PAGES)})\.\s*(?=\d|[ivxl]+\b)", lambda m: f"{PAGES[m['word']]} "),
+    (rf"\b(?P<word>{any_of(PAGES)})\.\s*(?=\d|[ivxl]+\b|(?<![Nn]o\. )(?<!p\. )[IVX]+\b)", lambda m: f"{PAGES[m['word']]} "),
     (r"\b([A-G])#", r"\1 sharp"),
     *dates.NAMES,
 ])  # fmt: skip

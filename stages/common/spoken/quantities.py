@@ -85,7 +85,7 @@ _RAN = re.compile(
 def _size(match: re.Match) -> str:
     """10k, 1.5m, 3B after a number that is no money; the letter stays where it is no size."""
     letter, before, at = match["letter"], match.string[: match.start()], match.end()
-    counted = bool(_COUNTED.match(match.string, at))
+    counted = bool(_COUNTED.match(match.string, at) or re.match(r"(?:\sof\sthem|-(?:strong|plus))\b", match.string[at:]))
     if letter in "kK":
         distance = _KILO.match(match.string, at) and not ("." in match["number"] or match["number"].endswith("000"))
         is_size = not (distance or (_RAN.search(before) and not counted))
@@ -130,8 +130,8 @@ _SCALE = f"(?:{_WORD}|{_LETTER})?"
 _DECIMAL = r"(?<![\d.,])(\d+),(\d{1,2})(?![\d,])"
 
 RULES: Rules = [
-    (rf"(?<=€)(\d+),(\d\d)(?![\d,])|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
-     lambda m: f"{m[1] or m[3]}.{m[2] or m[4]}"),
+    (rf"(?<=€)(\d+),(\d\d)(?![\d,])|(?<=[$£€])(\d+),(\d)(?=\s?(?:[mk]|mn|bn|million|billion)\b)|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
+     lambda m: ".".join(filter(None, m.groups()))),
     (rf"(?<![\w)-])-(?={_SIGN}\s?\d)", "minus "),
     (rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}"
      rf"(?:\s?-\s?(?P=sign)?(?P<last>{NUMBER}){_SCALE.format('last_')}(?![\d%]))?(?:/(?P<per>[A-Za-z]+)\b)?", _money),
@@ -144,7 +144,7 @@ RULES: Rules = [
     (r"(?<=\d)\s?(L|l|kWh|g)/(?=100\s?km\b)", r" \1 per "),
     (r"(?<=\d)(?P<letter>[kKmMB]|bn|mn|tn)-(?=\d[\d.,]*(?P=letter)\b)", r"\g<letter> to "),
     (rf"(?P<number>{NUMBER})\s?(?P<letter>mn|mln|bn|bln|tn|trn)\b", lambda m: f"{m['number']} {SCALES[m['letter']]}"),
-    (rf"(?<![\w.])(?P<number>{NUMBER})(?P<letter>[mMBTkK])\b(?!')", _size),
+    (rf"(?<![\w.])(?P<number>{NUMBER})(?P<letter>[mMbBtTkK])\b(?!')", _size),
     (rf"(?P<number>{NUMBER})\s(?P<letter>m)(?={_COUNTED.pattern})", r"\g<number> million"),
     (r"(?<=\d)\s?(?:ft\.?|feet|')\s?(\d{1,2}(?:\.\d)?)\s?(?:in\b\.?|inches)", r" feet \1 inches"),
     (r"(?<=\d)in\b(?!-)", " inches"),
