@@ -7,6 +7,7 @@ from stages.common import audio
 from stages.common.errors import InserterError
 from stages.common.params import Register, load
 from stages.common.paths import DATA
+from stages.common.runner import say
 
 FOLDER = DATA / "sft" / "model"
 
@@ -17,7 +18,9 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
     model: a folder, or `models:/NAME@ALIAS` (or /VERSION); None: the registered champion, else data/sft/model.
     Raises InserterError when the audio cannot be read or there is no such model.
     """
-    wave = audio.read(path)
+    sound = audio.read_noted(path)
+    for note in sound.notes:
+        say(f"{path}: {note}")
     params = load()
     from transformers.utils.logging import disable_progress_bar
 
@@ -28,7 +31,7 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
     where = model or default_model(params.register_)
     net, processor = _from_registry(where, params.register_) if where.startswith("models:/") else _from_folder(where)
     settings = params.evaluate
-    question = Prompt(text=text, audio=wave)
+    question = Prompt(text=text, audio=sound.wave)
     return generate_answers(net, processor, [question], settings.max_new_tokens, precision=settings.precision)[0]
 
 

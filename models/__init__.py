@@ -1,7 +1,24 @@
-"""The speech LLM: encoder, adapter, causal LM, processor. Knows nothing of the pipeline."""
+"""The speech LLM: encoder, adapter, causal LM, processor; and the reader of sound. Knows nothing of the pipeline."""
 
-from models.configuration import InserterConfig
-from models.modeling import InserterForConditionalGeneration
-from models.processor import InserterProcessor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.configuration import InserterConfig
+    from models.modeling import InserterForConditionalGeneration
+    from models.processor import InserterProcessor
 
 __all__ = ["InserterConfig", "InserterForConditionalGeneration", "InserterProcessor"]
+
+_HOMES = {
+    "InserterConfig": "models.configuration",
+    "InserterForConditionalGeneration": "models.modeling",
+    "InserterProcessor": "models.processor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when it is asked for: torch and transformers take seconds, and whoever reads sound needs neither."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

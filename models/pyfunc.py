@@ -1,11 +1,10 @@
-"""The MLflow flavour: audio (and text) in, an answer out. The only file of `models` that knows MLflow.
+"""The MLflow flavour: audio (and text) in, an answer or what is wrong out. The only file of `models` that knows MLflow.
 
 MLflow keeps this file as the model's code ("models from code"), so nothing is pickled. It stands alone with the package
 `models` beside it: `mlflow models serve` needs nothing else of the project.
 """
 
 import base64
-import binascii
 import io
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -21,15 +20,17 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-SAMPLE_RATE = 16_000
+from models.served import BadRecord, Question, read_record
+from models.sound import SAMPLE_RATE
+
 REQUIREMENTS = (
     "mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "soundfile", "soxr",
 )  # fmt: skip
 
-# One column takes a path, base64, bytes or samples, so its type is open; `decode_audio` refuses what it cannot read.
+# Both columns are open: MLflow would refuse the whole request for one record of another type; `read_record` refuses that record.
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(AnyType(), "audio", required=False), ColSpec(DataType.string, "text", required=False)]),
-    outputs=Schema([ColSpec(DataType.string)]),
+    inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("audio", "text")]),
+    outputs=Schema([ColSpec(DataType.string, name, required=False) for name in ("answer", "error", "note")]),
     params=ParamSchema(
         [
             ParamSpec("max_new_tokens", DataType.long, 96),
@@ -38,12 +39,16 @@ SIGNATURE = ModelSignature(
         ]
     ),
 )
+MAX_BATCH = 1_024
+UNLIMITED = 1 << 20  # positions of an LM that knows no limit
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 class InserterModel(PythonModel):
     """Answers records with `audio` and optional `text`; a record has at least one of them.
 
-    audio: the path of a file, base64 of one (what JSON carries), its bytes, or float samples (n,) at 16 kHz.
+    audio: base64 of a file (what JSON carries), its bytes, samples at 16 kHz, or the path of a file that `models.served` lets it
+    read.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -57,73 +62,59 @@ class InserterModel(PythonModel):
         self.model = InserterForConditionalGeneration.from_pretrained(folder)
         self.model.to(device)  # type: ignore[arg-type]  # transformers' annotation hides torch's overloads
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
-        """One answer a record, in order. Raises MlflowException (HTTP 400) that names the record and its fault."""
-        from models.generation import Prompt, generate_answers
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A row a record, in order: its `answer`, or the `error` that keeps it from having one; `note`: how its audio was taken.
 
-        prompts = []
+        Raises MlflowException (HTTP 400) for what is wrong with the whole request: a parameter, or no record with a known column.
+        """
+        params = {name: value for name, value in (params or {}).items() if value is not None}  # null: as if it were not given
+        self._check(params)
+        if not len(model_input.columns):  # MLflow drops columns that it does not know, and then the rows are gone as well
+            raise MlflowException.invalid_parameter_value("no record has `audio` or `text`; give at least one of them")
+        rows = [dict.fromkeys(("answer", "error", "note")) for _ in range(len(model_input))]
+        asked: dict[int, Question] = {}
         for number, record in enumerate(model_input.to_dict("records")):
             try:
-                prompts.append(Prompt(**read_record(record)))
-            except ValueError as error:
-                raise MlflowException.invalid_parameter_value(f"record {number}: {error}") from error
-        return generate_answers(self.model, self.processor, prompts, **(params or {})) if prompts else []
+                asked[number] = read_record(record)
+                self._check_length(asked[number].text, params.get("max_new_tokens", 0))
+                rows[number]["note"] = asked[number].note
+            except BadRecord as error:
+                rows[number]["error"] = str(error)
+                asked.pop(number, None)
+        for number, outcome in zip(asked, self._answers(list(asked.values()), params), strict=True):
+            rows[number].update(outcome)
+        return pd.DataFrame(rows, columns=["answer", "error", "note"], dtype=object)  # pandas makes NaN of None in a column of str
 
+    @property
+    def _positions(self) -> int:
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", UNLIMITED)
 
-def read_record(record: Mapping[Any, Any]) -> dict[str, Any]:
-    """{"text": str | None, "audio": (n,) float32 | None}. Raises ValueError when neither is there."""
-    audio, text = (record.get(name) for name in ("audio", "text"))
-    audio = None if _missing(audio) else decode_audio(audio)
-    text = None if _missing(text) else str(text)
-    if audio is None and not text:
-        raise ValueError("has neither audio nor text; give `audio` (path, base64, bytes or samples) or `text`")
-    return {"text": text, "audio": audio}
+    def _check(self, params: Mapping[str, Any]) -> None:
+        for name, most in (("max_new_tokens", self._positions), ("batch_size", MAX_BATCH)):
+            if name in params and not 1 <= params[name] <= most:
+                raise MlflowException.invalid_parameter_value(f"{name} is {params[name]}; give a whole number from 1 to {most:,}")
+        if params.get("precision", "auto") not in PRECISIONS:
+            given = params["precision"]
+            raise MlflowException.invalid_parameter_value(f"precision is {given!r}; give one of {', '.join(PRECISIONS)}")
 
+    def _check_length(self, text: str | None, new: int) -> None:
+        length = len(self.processor.tokenizer(text)["input_ids"]) if text else 0
+        if length + new > self._positions:
+            raise BadRecord(
+                f"text has {length:,} tokens, and {new:,} may be answered; the model has room for {self._positions:,} together"
+            )
 
-def decode_audio(value: Any) -> np.ndarray:
-    """(n,) float32 at 16 kHz, mono, from a path, base64 text, bytes, or samples at 16 kHz. Raises ValueError."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return _decode_bytes(bytes(value))
-    if isinstance(value, str | Path):
-        return _decode_bytes(_file_bytes(str(value)))
-    try:
-        wave = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        kind = type(value).__name__
-        raise ValueError(f"audio of type {kind} cannot be read; give a path, base64, bytes or samples") from error
-    if wave.ndim != 1 or not wave.size or not np.isfinite(wave).all():
-        raise ValueError(f"samples must be a non-empty list of finite numbers at 16 kHz, got shape {wave.shape}")
-    return wave
+    def _answers(self, asked: list[Question], params: dict[str, Any]) -> list[dict[str, str]]:
+        """{"answer": …} or {"error": …} for each. What fails together is asked one by one, so that the others are answered."""
+        from models.generation import Prompt, generate_answers
 
-
-def _file_bytes(value: str) -> bytes:
-    """The bytes of an audio file that is named, or written in base64 (with or without `data:...;base64,`)."""
-    if len(value) < 4096 and Path(value).is_file():  # longer than any path: base64
-        return Path(value).read_bytes()
-    try:
-        return base64.b64decode(value.partition(";base64,")[2] or value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(f"audio {value[:60]!r} is neither a file that exists nor base64") from error
-
-
-def _decode_bytes(data: bytes) -> np.ndarray:
-    try:
-        wave, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise ValueError(f"audio cannot be decoded ({error}); give wav, flac, ogg or mp3") from error
-    if not len(wave):
-        raise ValueError("audio has no samples")
-    mono = wave.mean(axis=1)
-    if rate == SAMPLE_RATE:
-        return mono
-    import soxr
-
-    return soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ").astype(np.float32)
-
-
-def _missing(value: Any) -> bool:
-    """None, or the NaN that pandas puts where a record lacks a column."""
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+        try:
+            prompts = [Prompt(text=one.text, audio=one.audio) for one in asked]
+            return [{"answer": answer} for answer in generate_answers(self.model, self.processor, prompts, **params)]
+        except Exception as error:  # whatever the model raises for one record must not cost the others
+            if len(asked) == 1:
+                return [{"error": " ".join(f"the model cannot answer this ({type(error).__name__}: {error})".split())}]
+        return [self._answers([one], params)[0] for one in asked]
 
 
 def input_example() -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -1,9 +1,7 @@
 """The audio of the real data set as tar shards of FLAC: parallel, and resumed shard by shard."""
 
-import io
 import itertools
 import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
 from tqdm import tqdm
 
+from models.sound import NoSound, read
 from stages.benchmark.records import Bad
-from stages.benchmark.source import Embedded
-from stages.common.audio import SAMPLE_RATE, flac, read, write_shard
-from stages.common.errors import InserterError
+from stages.benchmark.source import Embedded, why
+from stages.common.audio import SAMPLE_RATE, flac, write_shard
 from stages.common.executor import ordered_map
 from stages.common.files import read_json, write_json
 from stages.common.work import WorkFolder
@@ -27,9 +24,8 @@ ROWS = 8  # clips of a Parquet file that are decoded at a time: 3 MB where a cli
 # Of a column chunk at a time; without it pyarrow holds the whole chunk. Even so a page is held, and a writer puts up to 1024
 # rows into one: peak memory is about 2.4 row groups (262 MB for groups of 38 MB), however many there are.
 READ_BYTES = 1 << 20
-UNKNOWN_SIZE = 0x7FFF0000  # what a wav that was written into a pipe says of its length, or more
 
-Clip = dict[str, Any]  # shard, offset, size and duration; or reason and detail
+Clip = dict[str, Any]  # shard, offset, size, duration and, where there are any, notes; or reason and detail
 
 
 @dataclass(frozen=True)
@@ -92,11 +88,11 @@ def _flacs(sounds: Iterable[Sound], made: dict[str, Clip]) -> Iterator[tuple[str
         try:
             if isinstance(source, Bad):
                 raise source
-            duration, data = _clip(source, sound.name)
+            about, data = _clip(source, sound.name)
         except Bad as bad:
             made[sound.item_id] = {"reason": bad.reason, "detail": bad.detail}
             continue
-        made[sound.item_id] = {"duration": duration}
+        made[sound.item_id] = about
         yield sound.item_id, data
 
 
@@ -119,7 +115,7 @@ def _embedded(file: Path, column: str, group: int, sounds: list[Sound]) -> Itera
                 yield sound, data or sound.wav or Bad("missing wav", f"{sound.name} has no audio")
     except (pa.ArrowException, OSError) as error:
         for sound in wanted.values():
-            yield sound, Bad("unreadable Parquet", f"{file.name}: {error}")
+            yield sound, Bad("unreadable Parquet", f"{file.name}: {why(error)}")
 
 
 def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
@@ -129,28 +125,12 @@ def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
             yield from (values.flatten()[0] if pa.types.is_struct(values.type) else values).to_pylist()
 
 
-def _clip(source: Path | bytes, name: str) -> tuple[float, bytes]:
-    """Its duration in seconds and FLAC at 16 kHz. Raises Bad."""
+def _clip(source: Path | bytes, name: str) -> tuple[dict[str, Any], bytes]:
+    """Its duration in seconds, what its owner should know, and FLAC at 16 kHz. Raises Bad."""
     try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            frames, lost = file.frames, _lost(file.extra_info)
-        if lost:
-            raise Bad("truncated", f"{name}: the last {lost} bytes are missing")
-        if not frames:
-            raise Bad("zero samples", name)
-        wave = read(source)
-    except (soundfile.LibsndfileError, InserterError) as error:
-        raise Bad("undecodable", f"{name}: {error}") from error
-    if not wave.any():
+        sound = read(source)
+    except NoSound as error:
+        raise Bad(error.reason, f"{name} {error.detail}") from error
+    if not sound.wave.any():
         raise Bad("silent", name)
-    return len(wave) / SAMPLE_RATE, flac(wave)
-
-
-def _lost(log: str) -> int:
-    """Bytes of samples that the header of a wav announces and the file has not, from libsndfile's log of its chunks.
-
-    libsndfile itself reads what is there without a word, and the end of an instruction would be missing.
-    """
-    found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
-    said, there = map(int, found.groups()) if found else (0, 0)
-    return 0 if said >= UNKNOWN_SIZE else max(0, said - there)
+    return {"duration": len(sound.wave) / SAMPLE_RATE, **({"notes": list(sound.notes)} if sound.notes else {})}, flac(sound.wave)

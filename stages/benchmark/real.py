@@ -16,7 +16,7 @@ from stages.benchmark.source import Raw, Wavs, count, raw_records
 from stages.common.errors import InserterError
 from stages.common.params import Benchmark
 from stages.common.runner import say
-from stages.common.work import WorkFolder
+from stages.common.work import WorkFolder, code
 
 REMEDY = (
     "`hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench` (9.6 GB) and set "
@@ -141,7 +141,8 @@ def _work(root: Path, files: list[tuple[Path, Kind]], found: Found) -> WorkFolde
     stamps = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in audio}
     sounds = [[s.item_id, *_stamp(s, stamps)] for s in found.sounds]
     texts = [path for path, _ in files if path.suffix == ".jsonl"]
-    return WorkFolder("benchmark", {"path": str(root.resolve()), "sounds": sounds}, [*texts, Path(clips_code.__file__)])
+    makers = [Path(clips_code.__file__), *code("models.sound")]
+    return WorkFolder("benchmark", {"path": str(root.resolve()), "sounds": sounds}, [*texts, *makers])
 
 
 def _stamp(sound: Sound, stamps: dict[Path, tuple[int, int]]) -> Iterable[Any]:
@@ -161,12 +162,17 @@ def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
         if "reason" in clip:
             found.refuse(place, clip["reason"], clip["detail"])
             continue
+        clip, told = dict(clip), clip.get("notes", [])
+        clip.pop("notes", None)
+        for note in told:
+            say(f"benchmark: {one.item_id}: {note}")
+        notes = one.notes | ({"sound": told} if told else {})
         twin = clean.get((one.lang, one.key), one.prompt) if one.task == "closed" else one.prompt
         rows.append({
             "item_id": one.item_id, "key": one.key, "task": one.task, "lang": one.lang, "variant": one.variant,
             "prompt": one.prompt, "clean_prompt": twin, "instruction_id_list": one.instruction_id_list,
             "kwargs": json.dumps(one.kwargs, sort_keys=True, ensure_ascii=False), "questions": one.questions,
-            "voice": "SpeechInstructBench", "notes": json.dumps(one.notes, sort_keys=True, ensure_ascii=False), **clip,
+            "voice": "SpeechInstructBench", "notes": json.dumps(notes, sort_keys=True, ensure_ascii=False), **clip,
         })  # fmt: skip
     return rows
 

@@ -4,6 +4,7 @@ Of Parquet everything but the audio is read here; a clip's bytes are read where 
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,7 +71,7 @@ def _parquet(file: Path) -> Iterator[Raw]:
     try:
         parquet = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        yield Raw(1, Bad("unreadable Parquet", str(error)))
+        yield Raw(1, Bad("unreadable Parquet", why(error)))
         return
     with parquet:
         columns, sound = _columns(parquet.schema_arrow)
@@ -84,9 +85,15 @@ def _parquet(file: Path) -> Iterator[Raw]:
                         yield Raw(first + done, row, Embedded(file, sound, group, done) if sound else None)
                         done += 1
             except (pa.ArrowException, OSError) as error:
-                bad = Bad("unreadable Parquet", str(error))
+                bad = Bad("unreadable Parquet", why(error))
                 yield from (Raw(first + row, bad) for row in range(done, size))
             first += size
+
+
+def why(error: Exception) -> str:
+    """What pyarrow says; of the system's own errors without the path, which is another one wherever the folder lies."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 def _columns(schema: pa.Schema) -> tuple[list[str], str | None]:

@@ -13,39 +13,35 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import soxr
 
+from models.sound import SAMPLE_RATE, NoSound, Sound, resample
+from models.sound import read as read_sound
 from stages.common.errors import InserterError
 from stages.common.files import atomic, read_batches, sha256
 from stages.common.tables import SHARDS
 
-SAMPLE_RATE = 16_000
+__all__ = [
+    "SAMPLE_RATE", "check_shards", "decode", "flac", "quantise", "read", "read_clip", "read_clip_bytes", "read_note", "read_noted",
+    "read_original", "resample", "stream_shard", "write_shard",
+]  # fmt: skip
 NOTE = "shard.json"
 LIST = "shards.parquet"
 AGAIN = "Delete it and run `dvc repro`"
 ABSENT = "Run `dvc repro`, or `dvc pull` where there is a remote"
 
 
-def resample(wave: np.ndarray, rate: int, to: int = SAMPLE_RATE) -> np.ndarray:
-    """Mono float32 `wave` (samples,) from `rate` to `to` Hz."""
-    wave = np.asarray(wave, dtype=np.float32)
-    return wave if rate == to else soxr.resample(wave, rate, to, quality="HQ").astype(np.float32)
-
-
 def read(source: str | Path | bytes) -> np.ndarray:
-    """(samples,) float32 at 16 kHz from a file, or the bytes of one, in any format libsndfile reads.
+    """(samples,) float32 at 16 kHz from a file, or the bytes of one. Raises InserterError when it cannot be read whole."""
+    return read_noted(source).wave
 
-    Raises InserterError when it is not audio or has no samples.
-    """
-    name = "audio bytes" if isinstance(source, bytes) else str(source)
+
+def read_noted(source: str | Path | bytes) -> Sound:
+    """The same with what its owner should know, for example that a channel was left out."""
     try:
-        wave, rate = soundfile.read(io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:
-        why = getattr(error, "error_string", error)  # without the address of what was read, which no run has twice
-        raise InserterError(f"{name} cannot be decoded ({why})", "Give a wav, flac, ogg or mp3 file") from error
-    if not len(wave):
-        raise InserterError(f"{name} has no samples", "Give a file with sound in it")
-    return resample(wave.mean(axis=1), rate)
+        return read_sound(source)
+    except NoSound as error:
+        name = "audio" if isinstance(source, bytes) else str(source)
+        raise InserterError(f"{name} {error.detail}", error.remedy) from error
 
 
 def quantise(wave: np.ndarray) -> np.ndarray:

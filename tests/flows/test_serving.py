@@ -101,10 +101,32 @@ def test_audio_over_http_gets_the_models_own_answers(url, tiny_model):
     model, processor = (c.from_pretrained(tiny_model) for c in (InserterForConditionalGeneration, InserterProcessor))
     prompts = [Prompt("Answer this.", WAVE), Prompt("Say something."), Prompt(None, WAVE)]
     assert status == 200
-    assert body["predictions"] == [generate_answers(model, processor, [prompt], **SHORT)[0] for prompt in prompts]
+    wanted = [generate_answers(model, processor, [prompt], **SHORT)[0] for prompt in prompts]
+    assert body["predictions"] == [{"answer": answer, "error": None, "note": None} for answer in wanted]
 
 
-def test_what_is_not_audio_is_a_400_that_says_so(url):
+def test_a_record_that_cannot_be_answered_says_why_in_its_place(url):
     bad = base64.b64encode(b"this is no audio").decode()
-    status, body = post(url, {"dataframe_records": [{"audio": bad, "text": "x"}]})
-    assert status == 400 and "record 0: audio cannot be decoded" in json.dumps(body)
+    wrong = [{"audio": bad, "text": "x"}, {"sound": bad}, {"text": 7}, {"text": ["a"]}]
+    records = [{"text": "Say something."}, *wrong, {"audio": wav_base64()}]
+    status, body = post(url, {"dataframe_records": records, "params": SHORT})
+    assert status == 200
+    assert [row["answer"] is None for row in body["predictions"]] == [False, True, True, True, True, False]
+    told = [row["error"] for row in body["predictions"]]
+    assert told[0] is None and "neither base64 of audio nor a file" in told[1] and "neither audio nor text" in told[2]
+    assert "of type int" in told[3] and "of type list" in told[4]
+
+
+def test_a_request_without_any_known_column_is_a_400_that_says_so(url):
+    status, body = post(url, {"dataframe_records": [{"sound": 1}, {"sound": 2}], "params": SHORT})
+    assert status == 400 and "no record has `audio` or `text`" in json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", -1), ("batch_size", 0), ("max_new_tokens", 0), ("max_new_tokens", 10**12), ("precision", "fp8"),
+     ("max_new_tokens", float("nan")), ("batch_size", 10**30)],
+)  # fmt: skip
+def test_a_parameter_that_is_not_allowed_is_a_400_that_says_so(url, name, value):
+    status, body = post(url, {"dataframe_records": [{"text": "x"}], "params": {name: value}})
+    assert status == 400 and name in json.dumps(body)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.audio import resample
+from models.sound import read
 from stages.common.errors import InserterError
 from stages.common.params import Voice
 from stages.common.seeds import derive
@@ -82,11 +82,9 @@ def _model(voice: str) -> Any:
 
 def _load_recording(path: str, rate: int) -> Any:
     """Tensor (1, samples) at `rate` Hz."""
-    import soundfile
     import torch
 
-    wave, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return torch.from_numpy(resample(wave.mean(axis=1), own_rate, rate)).clip(-1, 1)[None]
+    return torch.from_numpy(read(path, rate).wave).clip(-1, 1)[None]
 
 
 def load(voice: Voice) -> CoquiVoice:

@@ -22,7 +22,6 @@ from stages.common.endpoint import Again, check_key, error_of, from_environment,
 from stages.common.errors import InserterError
 from stages.common.params import Voice
 from stages.common.tts.base import CannotSpeak, Synthesizer
-from stages.common.tts.wav import mended
 
 BASE_URL, API_KEY = "INSERTER_TTS_BASE_URL", "INSERTER_TTS_API_KEY"
 EXAMPLE = "http://127.0.0.1:8000"
@@ -138,9 +137,9 @@ class HttpVoice(Synthesizer):
         if not answer.content:
             raise Again("an empty answer")
         try:
-            return read(mended(answer.content))
+            return read(answer.content)
         except InserterError as error:
-            raise Again(f"{kind or 'an answer'} that is not audio ({len(answer.content)} bytes)") from error
+            raise Again(f"{kind or 'an answer'} of {len(answer.content)} bytes: {error}") from error
 
     def _refused(self, answer: Answer) -> Exception:
         """What an answer that is not 200 means."""

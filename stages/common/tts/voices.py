@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from stages.common import spectrum
 from stages.common.errors import InserterError
 from stages.common.files import fingerprint, sha256
 from stages.common.params import Voice
-from stages.common.tts import base, coqui, espeak, flite, hibari, http, ipa, piper, processes, shaping, wav
+from stages.common.tts import base, coqui, espeak, flite, hibari, http, ipa, piper, processes, shaping
 from stages.common.tts.base import Shaped, Synthesizer
+from stages.common.work import code
 
 DECIDING = ("engine", "voice", "speaker", "language", "rate", "pitch", "warp", "model", "url")  # fields that change the samples
 
@@ -36,9 +37,13 @@ class Engine(Protocol):
 ENGINES: dict[str, Engine] = {
     "hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http
 }  # fmt: skip
-CODE: dict[str, tuple[Any, ...]] = {  # modules that decide what an engine says, beside its own
-    "espeak-ng": (processes,), "flite": (processes,), "http": (wav,), "piper": (ipa,)
-}  # fmt: skip
+CODE: dict[str, list[Path]] = {  # files that decide what an engine says, beside its own
+    "espeak-ng": [Path(str(processes.__file__)), *code("models.sound")],
+    "flite": [Path(str(processes.__file__)), *code("models.sound")],
+    "http": code("models.sound"),
+    "coqui": code("models.sound"),  # reads the recordings that it imitates
+    "piper": [Path(str(ipa.__file__))],
+}
 
 
 def available(voice: Voice) -> str | None:
@@ -58,14 +63,14 @@ def identity(voice: Voice) -> str:
     bytes of `deciding_files`; not from the voice's name, weight, licence, `optional` or `heldout`. The engine has to be here.
     """
     engine = ENGINES[voice.engine]
-    modules = [engine, base, *CODE.get(voice.engine, ()), *((shaping, spectrum) if _shaped(voice) else ())]
-    code = [Path(str(module.__file__)) for module in modules]
+    modules = [engine, base, *((shaping, spectrum) if _shaped(voice) else ())]
+    ours = [*(Path(str(module.__file__)) for module in modules), *CODE.get(voice.engine, ())]
     files = [(path.name, _sha256(path, path.stat().st_mtime_ns)) for path in deciding_files(voice)]
     told = voice.model_dump(include=set(DECIDING))
     for key in ("voice", "speaker"):
         if told[key] and Path(told[key]).exists():  # it counts by what it holds: a moved model speaks the same
             told[key] = "a file"
-    return fingerprint(told, engine.version(voice), files, files=code)
+    return fingerprint(told, engine.version(voice), files, files=ours)
 
 
 @lru_cache(maxsize=256)
