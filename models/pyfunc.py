@@ -20,8 +20,10 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-from models.served import BadRecord, Question, read_record
+from models.served import BadRecord, Question, decode_audio, read_record
 from models.sound import SAMPLE_RATE
+
+__all__ = ["SIGNATURE", "InserterModel", "decode_audio", "input_example", "pyfunc_arguments", "read_record", "requirements"]
 
 REQUIREMENTS = (
     "mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "soundfile", "soxr",

@@ -23,7 +23,7 @@ _DATA_URI = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
-class BadRecord(Exception):
+class BadRecord(ValueError):
     """A record that has no answer. `str(error)` is one line that says why."""
 
 
@@ -46,13 +46,18 @@ def read_record(record: Mapping[Any, Any]) -> Question:
             raise BadRecord("neither audio nor text is there; give `audio` (base64, bytes or samples) or `text`")
         return Question(text, None)
     try:
-        sound = decode_audio(audio)
+        sound = read_audio(audio)
     except NoSound as error:
         raise BadRecord(f"audio {error.detail}. {error.remedy}") from error
     return Question(text, sound.wave, "; ".join(sound.notes) or None)
 
 
-def decode_audio(value: Any) -> Sound:
+def decode_audio(value: Any) -> np.ndarray:
+    """(samples,) float32 at 16 kHz, as `read_audio` reads it."""
+    return read_audio(value).wave
+
+
+def read_audio(value: Any) -> Sound:
     """From base64, bytes, samples at 16 kHz, or the path of a file below the folder that the operator names. Raises NoSound."""
     if isinstance(value, bytes | bytearray | memoryview):
         return read(bytes(value))

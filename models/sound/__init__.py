@@ -100,6 +100,8 @@ def _file_bytes(path: Path) -> bytes:
             if about.st_size > MAX_BYTES:
                 raise NoSound("too long", f"has {about.st_size:,} bytes, and at most {MAX_BYTES:,} are read", PARTS)
             return file.read()
+    except NoSound:
+        raise
     except FileNotFoundError as error:
         raise NoSound("missing wav", "is not there", "Give the path of a file") from error
     except IsADirectoryError as error:

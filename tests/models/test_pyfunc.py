@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import mlflow
 import numpy as np
@@ -14,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from models.pyfunc import decode_audio, pyfunc_arguments
+from models.served import AUDIO_DIR
 
 WAVE = (0.1 * np.sin(np.arange(8_000) / 7)).astype(np.float32)
 SHORT = {"max_new_tokens": 6}
@@ -47,20 +49,67 @@ def expected(tiny_model):
     return answer
 
 
-def test_path_base64_bytes_and_samples_say_the_same(loaded, expected, tmp_path):
-    path = tmp_path / "clip.wav"
-    path.write_bytes(wav(WAVE))
-    for audio in (str(path), base64.b64encode(wav(WAVE)).decode(), wav(WAVE), WAVE, WAVE.tolist()):
+def alone(answer: str) -> list[dict]:
+    return [{"answer": answer, "error": None, "note": None}]
+
+
+def test_path_base64_bytes_and_samples_say_the_same(loaded, expected, tmp_path, monkeypatch):
+    (tmp_path / "clip.wav").write_bytes(wav(WAVE))
+    monkeypatch.setenv(AUDIO_DIR, str(tmp_path))
+    answer = expected("Answer this.", WAVE)
+    packed = base64.b64encode(wav(WAVE)).decode()
+    for audio in (str(tmp_path / "clip.wav"), "clip.wav", packed, wav(WAVE), WAVE, WAVE.tolist()):
         answers = loaded.predict(pd.DataFrame({"audio": [audio], "text": ["Answer this."]}), params=SHORT)
-        assert answers == [expected("Answer this.", WAVE)]
+        assert answers.to_dict("records") == alone(answer)
 
 
 def test_records_mix_heard_read_and_both(loaded, expected):
     data = base64.b64encode(wav(WAVE)).decode()
     records = [{"audio": data}, {"text": "Say something."}, {"audio": data, "text": "Say it."}]
     answers = [expected(None, WAVE), expected("Say something.", None), expected("Say it.", WAVE)]
-    assert loaded.predict(pd.DataFrame(records), params=SHORT) == answers
-    assert loaded.predict(records, params=SHORT) == answers
+    assert loaded.predict(pd.DataFrame(records), params=SHORT)["answer"].tolist() == answers
+    assert loaded.predict(records, params=SHORT)["answer"].tolist() == answers
+
+
+PACKED = base64.b64encode(wav(WAVE)).decode()
+WRITTEN = {
+    "line breaks": "\r\n".join(PACKED[i : i + 76] for i in range(0, len(PACKED), 76)) + "\n",
+    "the alphabet of URLs": base64.urlsafe_b64encode(wav(WAVE)).decode(),
+    "no padding": base64.b64encode(wav(WAVE[:-1])).decode().rstrip("="),
+    "a data URI": f"data:audio/wav;base64,{PACKED}",
+    "a data URI with parameters": f"data:audio/wav;codecs=1;charset=utf-8;base64,{PACKED}",
+    "a data URI in per cent": "data:audio/wav," + "".join(f"%{byte:02x}" for byte in wav(WAVE)),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_base64_is_read_however_it_is_written(name):
+    assert len(decode_audio(WRITTEN[name])) in (len(WAVE), len(WAVE) - 1)
+
+
+def test_short_base64_is_no_path():
+    """Also where it has no "/" and is longer than the name of a file may be."""
+    silence = [base64.b64encode(wav(np.zeros(n, np.float32), subtype="PCM_16")).decode() for n in (1, 100, 1_000)]
+    assert [("/" in text, len(text) > 255) for text in silence] == [(False, False), (False, True), (False, True)]
+    assert [len(decode_audio(text)) for text in silence] == [1, 100, 1_000]
+
+
+def test_a_path_is_read_only_below_the_folder_that_is_named(tmp_path, monkeypatch):
+    inside, outside = tmp_path / "inside", tmp_path / "outside.wav"
+    (inside / "deep").mkdir(parents=True)
+    for path in (inside / "deep/clip.wav", outside):
+        path.write_bytes(wav(WAVE))
+    (inside / "link.wav").symlink_to(outside)
+    (inside / "round.wav").symlink_to(inside / "round.wav")
+    with pytest.raises(ValueError, match="neither base64 of audio nor a file that may be read"):
+        decode_audio(str(inside / "deep/clip.wav"))
+    monkeypatch.setenv(AUDIO_DIR, str(inside))
+    assert np.array_equal(decode_audio("deep/clip.wav"), WAVE) and np.array_equal(decode_audio(str(inside / "deep/clip.wav")), WAVE)
+    for name in (str(outside), "../outside.wav", "deep/../../outside.wav", "link.wav", "round.wav", "deep", ".", "a\0b", "x" * 300):
+        with pytest.raises(
+            ValueError, match=r"nor a file that may be read|cannot be decoded|is not base64"
+        ):
+            decode_audio(name)
 
 
 def test_other_rates_and_channels_become_16_khz_mono():
@@ -70,22 +119,41 @@ def test_other_rates_and_channels_become_16_khz_mono():
     assert 0.45 < np.abs(wave[1_000:-1_000]).max() < 0.55  # the mean of a full-scale sine and silence
 
 
-@pytest.mark.parametrize(
-    ("record", "problem"),
-    [
-        ({"audio": None, "text": None}, "neither audio nor text"),
-        ({"audio": "no-such-file.wav", "text": "x"}, "neither a file that exists nor base64"),
-        ({"audio": base64.b64encode(b"not audio at all").decode(), "text": "x"}, "cannot be decoded"),
-        ({"audio": wav(np.zeros(0, np.float32)), "text": "x"}, "no samples"),
-        ({"audio": [0.0, float("nan")], "text": "x"}, "finite"),
-        ({"audio": [[0.0, 0.1], [0.1, 0.2]], "text": "x"}, "shape"),
-    ],
-)
-def test_a_bad_record_is_named_and_refused_as_the_callers_mistake(loaded, record, problem):
+BAD = [
+    ({"audio": None, "text": None}, "neither audio nor text"),
+    ({"audio": None, "text": "  "}, "neither audio nor text"),
+    ({"audio": "no-such-file.wav", "text": "x"}, f"neither base64 of audio nor a file that may be read. .*{AUDIO_DIR}=FOLDER"),
+    ({"audio": base64.b64encode(b"not audio at all" * 40).decode(), "text": "x"}, "cannot be decoded"),
+    ({"audio": wav(np.zeros(0, np.float32)), "text": "x"}, "no samples"),
+    ({"audio": [0.0, float("nan")], "text": "x"}, "not a number.* number 1, at 0.000 s"),
+    ({"audio": [[0.0, 0.1], [0.1, 0.2]], "text": "x"}, "shape"),
+    ({"audio": {"bytes": "x"}}, "no list of numbers"),
+    ({"audio": WAVE, "text": 5}, "text must be a string"),
+    ({"text": "never " * 20_000}, "tokens, and 6 may be answered; the model has room for"),
+]
+
+
+def test_a_record_fails_alone_and_says_why_in_its_place(loaded, expected):
     good = {"audio": WAVE, "text": "x"}
-    with pytest.raises(MlflowException, match=problem) as caught:
-        loaded.predict(pd.DataFrame([good, record]))
-    assert "record 1" in str(caught.value) and caught.value.get_http_status_code() == 400
+    records = [record for bad, _ in BAD for record in (good, bad)]
+    rows = loaded.predict(pd.DataFrame(records), params=SHORT).to_dict("records")
+    assert rows[::2] == alone(expected("x", WAVE)) * len(BAD)
+    for row, (_, problem) in zip(rows[1::2], BAD, strict=True):
+        assert row["answer"] is None and re.search(problem, row["error"]) and "\n" not in row["error"]
+
+
+def test_whole_numbers_and_cancelling_channels_are_noted(loaded):
+    pcm = np.rint(WAVE * 32_767).astype(int).tolist()
+    opposite = wav(np.stack([WAVE, -WAVE], axis=1))
+    notes = loaded.predict([{"audio": pcm}, {"audio": opposite}, {"audio": WAVE}], params=SHORT)["note"].tolist()
+    assert "16-bit PCM" in notes[0] and "opposite phase" in notes[1] and notes[2] is None
+
+
+@pytest.mark.parametrize("params", [{"batch_size": -3}, {"max_new_tokens": -1}, {"max_new_tokens": 10**9}, {"precision": "int4"}])
+def test_a_parameter_that_is_not_allowed_is_the_callers_mistake(loaded, params):
+    with pytest.raises(MlflowException, match=rf"{next(iter(params))} is .*; give ") as caught:
+        loaded.predict([{"text": "x"}], params=params)
+    assert caught.value.get_http_status_code() == 400
 
 
 def test_the_saved_model_stands_alone_without_pickles_or_hosts(saved):
