@@ -5,6 +5,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 AUDIO_BOS, AUDIO, AUDIO_EOS = "<|audio_bos|>", "<|audio|>", "<|audio_eos|>"
+SPAN = AUDIO_BOS + AUDIO + AUDIO_EOS  # nothing stands between these three, and no newline comes after
 SPEECH_TOKENS = [AUDIO_BOS, AUDIO, AUDIO_EOS]
 
 

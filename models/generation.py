@@ -78,10 +78,10 @@ def _answer(
     model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, bf16: bool,
     temperature: float,
 ) -> list[str]:  # fmt: skip
-    texts = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
+    chats = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
     audio = [p.audio for p in prompts if p.audio is not None]
     states = [p.states for p in prompts if p.states is not None]
-    inputs = processor(texts, audio or None, states or None)
+    inputs = processor(chats, audio or None, states or None)
     on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}

@@ -1,22 +1,27 @@
 """Text and audio to the model's inputs: tokenizer with the speech tokens, log-mel features, chat template."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoProcessor, AutoTokenizer, BatchFeature, ProcessorMixin, WhisperFeatureExtractor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoProcessor, AutoTokenizer, BatchEncoding, BatchFeature, ProcessorMixin, WhisperFeatureExtractor
 
-from models.configuration import AUDIO, AUDIO_BOS, AUDIO_EOS, SPEECH_TOKENS, InserterConfig
+from models.configuration import AUDIO, SPEECH_TOKENS, InserterConfig
+from models.plaintext import PlainText
 
 SAMPLE_RATE = 16_000
 TAIL_SECONDS = 0.5  # silence after a clip: Whisper's last frames need somewhere to end
 PLAIN = {"enable_thinking": False}  # what templates that begin with a chain of thought know, and others do not look at
-SPAN = AUDIO_BOS + AUDIO + AUDIO_EOS  # nothing stands between these three, and no newline comes after
 
 
 class InserterProcessor(ProcessorMixin):
-    """`processor(text, audio)`: each `<|audio|>` of the texts takes one clip of `audio`, in order."""
+    """`processor(text, audio)`: each speech span of the texts takes one clip of `audio`, in order.
+
+    A text is a string, all of it to be read, or ids that `encode` and `chat` made: a string never has a control token in it.
+    """
 
     def __init__(self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None) -> None:
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
@@ -31,9 +36,23 @@ class InserterProcessor(ProcessorMixin):
         extractor = WhisperFeatureExtractor.from_pretrained(encoder)
         return cls(extractor, tokenizer, chat_template=tokenizer.chat_template)
 
+    @cached_property
+    def plain(self) -> PlainText:
+        """What every text from outside goes through."""
+        return PlainText(self.tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text from outside; what spells a control token in it is spelled by ordinary tokens."""
+        return self.plain.encode(text)
+
     @property
     def audio_token_id(self) -> int:
         return self.tokenizer.convert_tokens_to_ids(AUDIO)
+
+    @property
+    def span_ids(self) -> list[int]:
+        """What stands for one clip: its beginning, the place that speech takes, its end."""
+        return self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)
 
     @property
     def tokens(self) -> list[str]:
@@ -79,7 +98,7 @@ class InserterProcessor(ProcessorMixin):
 
     def __call__(  # type: ignore[override]
         self,
-        text: str | list[str],
+        text: str | list[int] | list[str] | list[list[int]],
         audio: list[np.ndarray] | np.ndarray | None = None,
         states: list[Tensor] | None = None,
         **kwargs: Any,
@@ -87,39 +106,63 @@ class InserterProcessor(ProcessorMixin):
         """Padded `input_ids` and `attention_mask`, and the features of `audio`, or `states` with `state_lengths`.
 
         states: (frames, width) a clip, what the encoder said of it. Raises ValueError for audio beside states, and for
-        more or fewer clips than placeholders.
+        more or fewer clips than speech spans.
         """
-        texts = [text] if isinstance(text, str) else text
+        texts: Any = [text] if isinstance(text, str) or (text and isinstance(text[0], int)) else text
+        rows: list[list[int]] = [self.encode(one) if isinstance(one, str) else one for one in texts]
         audio = [audio] if isinstance(audio, np.ndarray) else audio or []
         if audio and states:
             raise ValueError("give the clips of a batch either as audio or as encoder states")
-        wanted, clips = sum(t.count(AUDIO) for t in texts), len(audio) or len(states or [])
+        wanted, clips = sum(row.count(self.audio_token_id) for row in rows), len(audio) or len(states or [])
         if wanted != clips:
             raise ValueError(f"{wanted} audio placeholders for {clips} clips")
-        batch = self.tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False, padding_side="left")
-        inputs: dict[str, Any] = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        inputs: dict[str, Any] = {
+            "input_ids": _padded([torch.tensor(row, dtype=torch.long) for row in rows], self.tokenizer.pad_token_id),
+            "attention_mask": _padded([torch.ones(len(row), dtype=torch.long) for row in rows], 0),
+        }
         if states:
-            inputs["states"] = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
+            inputs["states"] = pad_sequence(states, batch_first=True)
             inputs["state_lengths"] = torch.tensor([len(clip) for clip in states])
         return BatchFeature(inputs | (self.features(audio) if audio else {}))
 
-    def chat(self, parts: list[str | None], answer: str | None = None) -> str:
-        """One user turn of `parts` (text, or None for a clip) in the LM's chat template, and the answer if it is given."""
-        content = "".join(SPAN if part is None else part for part in parts)
-        prompt = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, **PLAIN
-        )
-        return prompt if answer is None else prompt + answer + self.tokenizer.eos_token
+    def chat(self, parts: list[str | None], answer: str | None = None) -> list[int]:
+        """The ids of one user turn of `parts` (text, or None for a clip) in the LM's chat template, and of the answer if given.
 
-    def apply_chat_template(self, conversation: list[dict], **kwargs: Any) -> str:  # type: ignore[override]
-        """As everywhere in transformers; content may be a list of {"type": "text" | "audio", ...}."""
-        turns = []
-        for turn in conversation:
-            content = turn["content"]
-            if not isinstance(content, str):
-                content = "".join(SPAN if part["type"] == "audio" else part["text"] for part in content)
-            turns.append({"role": turn["role"], "content": content})
-        return self.tokenizer.apply_chat_template(turns, **{"tokenize": False, **PLAIN, **kwargs})
+        Raises ValueError for a template that loses or changes a text.
+        """
+        prompt = self.plain.chat([{"role": "user", "content": parts}], add_generation_prompt=True, **PLAIN)
+        return prompt if answer is None else [*prompt, *self.encode(answer), self.tokenizer.eos_token_id]
+
+    def apply_chat_template(  # type: ignore[override]
+        self,
+        conversation: list[dict],
+        tokenize: bool = False,
+        return_dict: bool = True,
+        return_tensors: str | None = None,
+        **kwargs: Any,
+    ) -> str | list[int] | BatchEncoding:
+        """As everywhere in transformers, for one conversation; content may be a list of {"type": "text" | "audio", ...}.
+
+        With `tokenize` what the model reads. Without, a string for people, which does not show which control token is text.
+        """
+        turns = [{"role": turn["role"], "content": _parts(turn["content"])} for turn in conversation]
+        if not tokenize:
+            return self.plain.render(turns, **{**PLAIN, **kwargs})
+        ids = self.plain.chat(turns, **{**PLAIN, **kwargs})
+        encoded = BatchEncoding(
+            {"input_ids": ids, "attention_mask": [1] * len(ids)}, tensor_type=return_tensors, prepend_batch_axis=True
+        )
+        return encoded if return_dict else encoded["input_ids"]
+
+
+def _padded(rows: list[Tensor], value: int) -> Tensor:
+    """(rows, n): the end of each stands at the right, where the answer begins."""
+    return pad_sequence(rows, batch_first=True, padding_value=value, padding_side="left")
+
+
+def _parts(content: str | list[dict]) -> list[str | None]:
+    """Text, or None for a clip."""
+    return [content] if isinstance(content, str) else [None if part["type"] == "audio" else part["text"] for part in content]
 
 
 AutoProcessor.register(InserterConfig, InserterProcessor)

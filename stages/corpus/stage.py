@@ -20,7 +20,7 @@ from stages.corpus.overlap import Contamination
 from stages.corpus.sample import Sample, sample
 from stages.corpus.sources import files
 from stages.corpus.spool import quarantined
-from stages.corpus.written import RECIPE
+from stages.corpus.written import RECIPE, SPELLING
 
 
 def main(params: Params) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def main(params: Params) -> dict[str, Any]:
     asked = DATA / "benchmark" / "prompts.jsonl"
     prompts = list(_prompts(asked))
     shared = [Path(str(module.__file__)) for module in (sentences, words)]
-    work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus", "stages.common.prompts"), *shared, RECIPE])
+    work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus", "stages.common.prompts"), *shared, RECIPE, *SPELLING])
     metrics = work.marker("documents")
     if metrics is None:
         metrics = _make(params, prompts, work)

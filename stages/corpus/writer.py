@@ -39,8 +39,11 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         from transformers import AutoTokenizer
 
+        from models.plaintext import PlainText
+
         self.folder = folder
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.plain = PlainText(self.tokenizer)
 
     def write(self, prompts: Sequence[str], seed: int, temperature: float, top_k: int, max_new_tokens: int) -> list[str]:
         """One text a prompt. The same prompts and seed give the same texts on the same kind of CPU.
@@ -59,9 +62,8 @@ class Writer:
         return [self.tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip() for result in results]
 
     def _tokens(self, prompt: str) -> list[str]:
-        turn = [{"role": "user", "content": prompt}]
-        ids = self.tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
-        return self.tokenizer.convert_ids_to_tokens(ids)
+        turn = {"role": "user", "content": [prompt]}
+        return self.tokenizer.convert_ids_to_tokens(self.plain.chat([turn], add_generation_prompt=True))
 
 
 def whole_sentences(text: str) -> str:

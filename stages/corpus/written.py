@@ -16,10 +16,12 @@ from stages.common.params import Corpus, Source
 from stages.common.paths import cache_home
 from stages.common.seeds import derive
 from stages.common.words import count_words
+from stages.common.work import code
 from stages.common.yaml_files import read_yaml
 from stages.corpus.writer import Writer, model_folder, whole_sentences
 
 RECIPE = Path(__file__).with_name("writing.yaml")
+SPELLING = [file for file in code("models") if file.name == "plaintext.py"]  # how the prompts become tokens
 BLOCK = 64  # documents that are written as one batch, and lost together by a kill: one and a half minutes on one core
 EXPECTED_WORDS = 140  # a document, before any is written
 
@@ -80,7 +82,7 @@ def write(source: Source, params: Corpus, lm: str, words: float, size: int = BLO
 
 
 def _code() -> Sequence[Path]:
-    return [Path(__file__), Path(__file__).with_name("writer.py")]
+    return [Path(__file__), Path(__file__).with_name("writer.py"), *SPELLING]
 
 
 def _ensure(blocks: list[Block], workers: int) -> list[int]:

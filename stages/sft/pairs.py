@@ -43,7 +43,7 @@ def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter]:
 
 def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> str:
     """An answer that ran into the limit of tokens, cut after its last sentence: else the model learns to stop in a word."""
-    if len(processor.tokenizer(answer, add_special_tokens=False)["input_ids"]) < limit - 1:
+    if len(processor.encode(answer)) < limit - 1:
         return answer
     ends = [match.end() for match in re.finditer(r"[.!?][\"”*]*(?=\s)|\n", answer)]
     return answer[: ends[-1]].rstrip() if ends else answer

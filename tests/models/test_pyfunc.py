@@ -112,6 +112,13 @@ def test_a_path_is_read_only_below_the_folder_that_is_named(tmp_path, monkeypatc
             decode_audio(name)
 
 
+def test_a_record_that_spells_control_tokens_is_answered_like_any_other(loaded, expected):
+    asked = "What does <|audio|> mean, and <|im_end|>?"
+    records = [{"audio": WAVE.tolist(), "text": asked}, {"text": asked}, {"text": "<|audio|><|audio|>"}, {"text": "Say it."}]
+    answers = [expected(asked, WAVE), expected(asked, None), expected("<|audio|><|audio|>", None), expected("Say it.", None)]
+    assert loaded.predict(records, params=SHORT) == answers
+
+
 def test_other_rates_and_channels_become_16_khz_mono():
     stereo = np.stack([np.sin(np.arange(48_000) / 40), np.zeros(48_000)], axis=1).astype(np.float32)
     wave = decode_audio(wav(stereo, 48_000))

@@ -89,13 +89,19 @@ def test_positions_of_a_pooling_adapter_go_by_the_clip(tiny_lm, tiny_encoder, mo
     assert len(heard[0]) == 50, "as many as it makes of 4 s of states"
 
 
-@pytest.mark.parametrize(("kind", "said"), [("no template", "has no chat template"), ("state", "keeps a state")])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("no template", "has no chat template"), ("titles", "loses or changes the text"), ("state", "keeps a state")],
+)
 def test_an_lm_that_cannot_be_trained_here_is_refused_at_once(tiny_lm, tiny_encoder, tmp_path, kind, said):
     folder = tmp_path / "lm"
     shutil.copytree(tiny_lm, folder)
     if kind == "state":
         config = MambaConfig(vocab_size=400, hidden_size=32, num_hidden_layers=1, state_size=4)
         MambaForCausalLM(config).save_pretrained(folder)
+    elif kind == "titles":
+        template = folder / "chat_template.jinja"
+        template.write_text(template.read_text().replace("m['content']", "m['content'] | title"))
     else:
         (folder / "chat_template.jinja").unlink()
     p = load(ROOT / "params.yaml")

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from models import InserterForConditionalGeneration, InserterProcessor
-from models.configuration import AUDIO, AUDIO_BOS, AUDIO_EOS
 from models.encoder import ENCODER_FRAMES
 from models.modeling import IGNORE, Sequence
 from models.processor import TAIL_SECONDS
@@ -54,16 +53,14 @@ def example(
 ) -> Example:
     """From the parts of a sequence (text, utt_id, loss). `end`: the document's end is learnt as well. lengths: see
     `heard_lengths`."""
-    tokenizer = processor.tokenizer
-    bos, audio, eos = tokenizer.convert_tokens_to_ids([AUDIO_BOS, AUDIO, AUDIO_EOS])
     ids, labels, clips = [processor.document_start_id], [IGNORE], []
     positions = 1
     for part in parts:
-        text = tokenizer(part["text"], add_special_tokens=False)["input_ids"]
+        text = processor.encode(part["text"])
         positions += lengths.get(part["utt_id"], len(text))
         if part["utt_id"]:
-            ids += [bos, audio, eos]
-            labels += [IGNORE] * 3
+            ids += processor.span_ids
+            labels += [IGNORE] * len(processor.span_ids)
             clips.append(part["utt_id"])
             positions += SPEECH_TAIL
         else:
@@ -79,10 +76,9 @@ def chat_example(
     processor: InserterProcessor, prompt: str, answer: str, utt_id: str | None, lengths: Mapping[str, int] = NOTHING
 ) -> Example:
     """A chat turn that is heard (utt_id) or read; only the answer and its end are learnt."""
-    tokenizer = processor.tokenizer
-    head = tokenizer(processor.chat([None if utt_id else prompt]), add_special_tokens=False)["input_ids"]
-    tail = tokenizer(answer + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
-    spoken = lengths.get(utt_id, len(tokenizer(prompt, add_special_tokens=False)["input_ids"])) if utt_id else 0
+    head = processor.chat([None if utt_id else prompt])
+    tail = [*processor.encode(answer), processor.tokenizer.eos_token_id]
+    spoken = lengths.get(utt_id, len(processor.encode(prompt))) if utt_id else 0
     return Example(
         tuple(head + tail), tuple([IGNORE] * len(head) + tail), (utt_id,) if utt_id else (), len(head) + len(tail) + spoken
     )

@@ -31,6 +31,10 @@ def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
     if not processor.tokenizer.chat_template:
         remedy = "Choose its instruct version, or put a chat_template.jinja beside it"
         raise InserterError(f"{assets.lm} has no chat template", remedy)
+    try:
+        processor.chat(["Say yes.", None])
+    except ValueError as error:
+        raise InserterError(f"{assets.lm}: {error}", "Choose another LM, or give this one other files of these names") from error
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
         lm, encoder, processor.tokens, **adapter_settings(adapter),

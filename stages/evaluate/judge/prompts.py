@@ -1,12 +1,14 @@
 """What the judge is told. The wording is ours; the questions and the fields are SpeechInstructBench's."""
 
 import hashlib
+import re
 from typing import Any, Literal
 
 from stages.common.questions import questions_of
 
 Task = Literal["open", "adjustment"]
 Message = dict[str, str]
+CONTROL = re.compile(r"<([|｜][^\s<>|｜]+[|｜])>")  # a judge's own tokens are not known, but most look so
 FIELDS = ("follow_after_adjust", "follow_before_adjust", "after_adjust_content_correct")
 
 DATA = """\
@@ -60,7 +62,8 @@ def messages(record: Any, task: Task) -> list[Message]:
     """A system and a user message for a record with `prompt`, `response` and, for open, its questions.
 
     The same record always gives the same messages. The markers carry a hash of the texts, so that no response can
-    close its own. A null response counts as an empty one. Raises Unjudgeable.
+    close its own. What looks like a control token of the judge's is given with blanks in it, `< |im_end| >`: not every server
+    takes it for text. A null response counts as an empty one. Raises Unjudgeable.
     """
     if not isinstance(record, dict):
         raise Unjudgeable("not a JSON object")
@@ -78,7 +81,8 @@ def messages(record: Any, task: Task) -> list[Message]:
             raise Unjudgeable("decomposed_questions is missing or empty")
         count = len(questions)
         texts["QUESTIONS"] = "\n".join(f"{number}. {question}" for number, question in enumerate(questions, 1))
-    return _messages(OPEN if task == "open" else ADJUSTMENT, texts, count)
+    readable = {name: CONTROL.sub(r"< \1 >", text) for name, text in texts.items()}
+    return _messages(OPEN if task == "open" else ADJUSTMENT, readable, count)
 
 
 def _messages(template: str, texts: dict[str, str], count: int) -> list[Message]:

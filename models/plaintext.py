@@ -1,0 +1,135 @@
+"""Text from outside as token ids. Whatever it says, it is spelled by ordinary tokens: only our own structure has control tokens.
+
+`split_special_tokens` is not enough: it spares the tokens that are marked special, not the others that were added, and a model of
+the vocabulary may know a control token as a word of its own (Unigram, WordPiece, BPE with `ignore_merges`). So text is encoded by
+a twin of the tokenizer in which every control token has another name, which no text can guess.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from models.configuration import SPAN
+
+# Where a text stands while the template is rendered: a template that changes what it is given changes this, and is refused.
+HOLE = 'hOle<{}>&"'
+HOLES = re.compile(re.escape(HOLE).replace(r"\{\}", r"(\d+)"))
+
+Turn = Mapping[str, Any]  # {"role": str, "content": [text, or None for a clip]}
+
+
+class PlainText:
+    """Encodes text, and chats that hold text, with the tokenizer of an LM (transformers, with a backend of `tokenizers`)."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Raises ValueError for a tokenizer of another kind: what it does with control tokens is not known."""
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if not isinstance(backend, Tokenizer):
+            raise ValueError(f"{type(tokenizer).__name__} is a tokenizer that is not made of a tokenizer.json")
+        self.tokenizer = tokenizer
+        self._twin, self._names, unknown = _twin(backend)
+        self._control = self._names.keys() - {unknown}  # a letter that the vocabulary lacks is the unknown token by right
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of `text`, as the tokenizer gives them for a text without control tokens; none is added before or after."""
+        return self._encode(text, [])
+
+    def chat(self, turns: Sequence[Turn], **template: Any) -> list[int]:
+        """The ids of `turns` in the LM's chat template: control tokens are those of the template and of the clips alone.
+
+        template: what the template is given beside the turns. Raises ValueError for a template that loses or changes a text.
+        """
+        holed, texts = self._holed(turns, template)
+        encoding = self.tokenizer.backend_tokenizer.encode(holed, add_special_tokens=False)
+        control = [(span, number) for span, number in zip(encoding.offsets, encoding.ids, strict=True) if number in self._control]
+        named, at = "", 0
+        for (start, end), number in control:
+            named += holed[at:start] + self._names[number]
+            at = end
+        return self._encode(_filled(named + holed[at:], texts), [number for _, number in control])
+
+    def render(self, turns: Sequence[Turn], **template: Any) -> str:
+        """What `chat` encodes, for people: it does not show which control token is text."""
+        return _filled(*self._holed(turns, template))
+
+    def _encode(self, text: str, control: list[int]) -> list[int]:
+        """The ids of a text of the twin's, in which exactly `control` stand by name."""
+        whole = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no letter
+        ids = self._twin.encode(whole, add_special_tokens=False).ids
+        if [number for number in ids if number in self._control] != control:
+            raise ValueError(f"the LM's tokenizer makes control tokens of ordinary text: {text[:80]!r}")
+        return ids
+
+    def _holed(self, turns: Sequence[Turn], template: dict[str, Any]) -> tuple[str, list[str]]:
+        """The rendered template with a hole for each text, and the texts. The blanks around a text are left to the template."""
+        texts: list[str] = []
+
+        def hole(part: str | None) -> str:
+            core = (part or "").strip()
+            if part is None or not core:
+                return SPAN if part is None else part
+            texts.append(core)
+            before, after = part.split(core, 1)
+            return before + HOLE.format(len(texts) - 1) + after
+
+        messages = [{"role": _role(turn["role"]), "content": "".join(map(hole, turn["content"]))} for turn in turns]
+        rendered = self.tokenizer.apply_chat_template(messages, **{**template, "tokenize": False})
+        lost = set(range(len(texts))) - {int(number) for number in HOLES.findall(rendered)}
+        if lost:
+            raise ValueError(f"the LM's chat template loses or changes the text {texts[min(lost)][:80]!r} (chat_template.jinja)")
+        return rendered, texts
+
+
+def _filled(holed: str, texts: list[str]) -> str:
+    return HOLES.sub(lambda found: texts[int(found[1])], holed)
+
+
+def _role(role: str) -> str:
+    if not role.isidentifier():
+        raise ValueError(f"the role of a turn is a word such as user, not {role[:80]!r}")
+    return role
+
+
+def _twin(backend: Tokenizer) -> tuple[Tokenizer, dict[int, str], int | None]:
+    """The tokenizer with its control tokens renamed, the names by id, and the id of what its model does not know.
+
+    Every added token is a control token, special or not; but not blanks, which some LMs add in runs to write code.
+    """
+    state = json.loads(backend.to_str())
+    secret = secrets.token_hex(16)
+    control = [token for token in state["added_tokens"] if token["content"].replace("▁", " ").strip()]
+    renamed = {token["content"]: f"{secret}{token['id']:08x}" for token in control}
+    names = {token["id"]: renamed[token["content"]] for token in control}
+    for token in control:
+        token["content"] = names[token["id"]]
+    unknown = _unknown(state["model"])
+    _rename(state["model"], renamed)
+    twin = Tokenizer.from_str(json.dumps(state | {"post_processor": None, "truncation": None, "padding": None}))
+    if any(twin.token_to_id(name) != number for number, name in names.items()):
+        raise ValueError("the LM's tokenizer numbers its added tokens in a way that cannot be repeated (tokenizer.json)")
+    return twin, names, unknown
+
+
+def _unknown(model: dict[str, Any]) -> int | None:
+    if model["type"] == "Unigram":
+        return model["unk_id"]
+    return model["vocab"].get(model.get("unk_token"))
+
+
+def _rename(model: dict[str, Any], renamed: dict[str, str]) -> None:
+    """Rename tokens in the state of a `tokenizers` model; merges that would make or use one of them are dropped."""
+    if model["type"] == "Unigram":
+        model["vocab"] = [[renamed.get(piece, piece), score] for piece, score in model["vocab"]]
+        return
+    model["vocab"] = {renamed.get(token, token): number for token, number in model["vocab"].items()}
+    if model.get("unk_token"):
+        model["unk_token"] = renamed.get(model["unk_token"], model["unk_token"])
+    if "merges" in model:
+        prefix = model["continuing_subword_prefix"] or ""
+        model["merges"] = [
+            [a, b] for a, b in model["merges"] if not {a, b, a + b.removeprefix(prefix)} & renamed.keys()
+        ]  # fmt: skip
