@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 judge_app = typer.Typer(help="Have open and adjustment answers judged by a model.", no_args_is_help=True)
 
 SHOWN_REASONS = 5
-File = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="The benchmark's records, each with a response.")]
-Out = Annotated[Path, typer.Option(metavar="JUDGED.jsonl", help="The same records with the judge's replies.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Records with a response: JSON Lines, Parquet, CSV.")]
+Out = Annotated[Path, typer.Option(metavar="JUDGED.jsonl", help="With the judge's replies; also .jsonl.gz or .parquet.")]
 Model = Annotated[str | None, typer.Option(metavar="NAME", help="Default: INSERTER_JUDGE_MODEL.")]
 BaseUrl = Annotated[str | None, typer.Option(metavar="URL", help="Default: INSERTER_JUDGE_BASE_URL, OPENAI_BASE_URL.")]
 N = Annotated[int, typer.Option(min=1, help="Completions a record.")]

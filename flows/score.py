@@ -12,8 +12,8 @@ from stages.common.quiet import quiet
 
 score_app = typer.Typer(help="Score answers by SpeechInstructBench's rules: docs/SCORING.md.", no_args_is_help=True)
 
-Answers = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="The benchmark's records, each with a response.")]
-Judged = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Records with pred_score: the judge's replies.")]
+Answers = Annotated[Path, typer.Argument(metavar="FILE", help="Records with a response: JSON Lines, Parquet, CSV.")]
+Judged = Annotated[Path, typer.Argument(metavar="FILE", help="Records with pred_score: the judge's replies.")]
 ModeName = Annotated[str, typer.Option("--mode", help="robust, or reference (the published scorer, bug for bug).")]
 Details = Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Write a line of verdicts a record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
@@ -29,6 +29,11 @@ def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_j
         raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
     result = scorer.score_file(file, mode, details)
     print(json.dumps(result, ensure_ascii=False) if as_json else scorer.render(result))
+    if not result["n_prompts" if scorer.__name__.endswith("closed") else "n_counted"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in result["dropped"].items())
+        judged = "not judged" in result["dropped"]
+        remedy = "Have them judged first: `inserter judge`" if judged else "docs/SCORING.md shows what a record needs"
+        raise InserterError(f"none of the {result['n_dropped']} records of {file} could be scored: {reasons}", remedy)
 
 
 @score_app.command(epilog=_epilog("closed"))

@@ -22,7 +22,7 @@ REMEDY = (
     "`hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench` (9.6 GB) and set "
     "benchmark.path to that folder, or set it to own"
 )
-SUFFIXES = (".jsonl", ".parquet")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _work(root: Path, files: list[tuple[Path, Kind]], found: Found) -> WorkFolde
     audio = {path for s in found.sounds for path in (s.wav, s.embedded and s.embedded.file) if path}
     stamps = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in audio}
     sounds = [[s.item_id, *_stamp(s, stamps)] for s in found.sounds]
-    texts = [path for path, _ in files if path.suffix == ".jsonl"]
+    texts = [path for path, _ in files if path.suffix != ".parquet"]
     makers = [Path(clips_code.__file__), *code("models.sound")]
     return WorkFolder("benchmark", {"path": str(root.resolve()), "sounds": sounds}, [*texts, *makers])
 

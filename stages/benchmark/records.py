@@ -1,7 +1,6 @@
 """Reads SpeechInstructBench's records, one task at a time; what cannot be used is told with its reason."""
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from stages.common.ifeval import CHECKS, Unscorable
 from stages.common.questions import split_questions
+from stages.common.structures import instructions
 
 TASKS = ("closed", "open", "adjustment")
 VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
@@ -67,7 +67,8 @@ def kind_of(path: Path) -> Kind | None:
     Read from the words of its name, then of its folders: closed_accent_en.jsonl, adjustment/cn.parquet,
     closed_accent_en/train-00000-of-00002.parquet. A name with another word (closed_standard_en_responses) is no part.
     """
-    parts = [re.findall("[a-z]+", part.lower()) for part in (*path.parent.parts, re.sub(r"-\d+-of-\d+$", "", path.stem))]
+    stem = re.sub(r"(?:-\d+-of-\d+)?(?:\.jsonl|\.parquet)(?:\.gz|\.zst)?$", "", path.name)
+    parts = [re.findall("[a-z]+", part.lower()) for part in (*path.parent.parts, stem)]
     if not WORDS.issuperset(parts[-1]):
         return None
     words = [word for part in reversed(parts) for word in part]
@@ -145,22 +146,12 @@ def _variant(value: dict[str, Any], kind: Kind) -> str:
 
 def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
     """The ids and their arguments, without null ones: the scorer drops them, and Parquet gives every row every key."""
-    ids, kwargs = _decoded(value.get("instruction_id_list")), _decoded(value.get("kwargs"))
+    ids, kwargs = instructions(value)
     if not isinstance(ids, list) or not ids:
         raise Bad("missing field", "instruction_id_list")
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
         raise Bad("wrong kwargs", f"not a list of {len(ids)}")
-    return ids, [_arguments(name, _decoded(given)) for name, given in zip(ids, kwargs, strict=True)]
-
-
-def _decoded(value: Any) -> Any:
-    """A list or object, also from its JSON text: Parquet has no column of objects that differ."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
+    return ids, [_arguments(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 
 def _arguments(name: Any, given: Any) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.benchmark.records import Bad
+from stages.common import recordfiles
+from stages.common.errors import InserterError
 
 ROWS = 64  # records of a Parquet file at a time
 
@@ -39,32 +41,30 @@ class Raw:
 
 
 def raw_records(file: Path) -> Iterator[Raw]:
-    """All records of a jsonl or Parquet file. A Parquet file that cannot be opened counts as one record."""
-    return _parquet(file) if file.suffix == ".parquet" else _jsonl(file)
+    """All records of a JSON Lines or Parquet file. A file that cannot be opened counts as one record."""
+    return _parquet(file) if file.suffix == ".parquet" else _json(file)
 
 
 def count(file: Path) -> int:
     """Records of `file`, without reading them; of an unreadable Parquet file 0."""
     try:
-        return pq.read_metadata(file).num_rows if file.suffix == ".parquet" else sum(1 for _ in _lines(file))
-    except (pa.ArrowException, OSError):
+        return pq.read_metadata(file).num_rows if file.suffix == ".parquet" else sum(1 for _ in recordfiles.raw_records(file))
+    except (pa.ArrowException, OSError, InserterError):
         return 0
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    with file.open("rb") as stream:
-        yield from ((number, line) for number, line in enumerate(stream, 1) if line.strip())
-
-
-def _jsonl(file: Path) -> Iterator[Raw]:
-    for number, line in _lines(file):
-        try:
-            value = json.loads(line)
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text that can be written
-        except (ValueError, RecursionError) as error:
-            yield Raw(number, Bad("not JSON", str(error)))
-            continue
-        yield Raw(number, value if isinstance(value, dict) else Bad("not JSON", "the line is not an object"))
+def _json(file: Path) -> Iterator[Raw]:
+    try:
+        for number, raw in recordfiles.raw_records(file):
+            try:
+                found = recordfiles.value(raw)
+                json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text that can be written
+            except (ValueError, RecursionError) as error:
+                yield Raw(number, Bad("not JSON", str(error)))
+                continue
+            yield Raw(number, found if isinstance(found, dict) else Bad("not JSON", "the line is not an object"))
+    except InserterError as error:  # the file itself: damaged, or without a record
+        yield Raw(1, Bad("unreadable file", str(error)))
 
 
 def _parquet(file: Path) -> Iterator[Raw]:

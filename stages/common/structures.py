@@ -26,6 +26,18 @@ def structure(value: Any) -> Any:
     return value
 
 
+def instructions(record: dict[str, Any]) -> tuple[Any, Any]:
+    """`instruction_id_list` and `kwargs` of a record as lists, where they or their parts are text.
+
+    Also from a table that keeps one list an argument, {"num_words": [3, None]}, as `datasets` makes of a sequence of objects.
+    """
+    ids, kwargs = structure(record.get("instruction_id_list")), structure(record.get("kwargs"))
+    columns = list(kwargs.values()) if isinstance(kwargs, dict) else []
+    if columns and isinstance(ids, list) and all(isinstance(one, list) and len(one) == len(ids) for one in columns):
+        kwargs = [dict(zip(kwargs, row, strict=True)) for row in zip(*columns, strict=True)]
+    return ids, [structure(given) for given in kwargs] if isinstance(kwargs, list) else kwargs
+
+
 def _python(text: str) -> Any:
     if len(text) > LONGEST:
         raise ValueError("too long")

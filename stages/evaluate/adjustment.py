@@ -37,7 +37,11 @@ def _verdict(record: Any, mode: Mode) -> Row:
     return {"counted": True, "iar": int(after and content), "ecr": int(before)}
 
 
-SCORER = Scorer(_verdict, {"counted": False, "iar": None, "ecr": None})
+def _stands(row: Row) -> bool:
+    return row["counted"] is True and row["iar"] in (0, 1) and row["ecr"] in (0, 1)
+
+
+SCORER = Scorer("adjustment", _verdict, {"counted": False, "iar": None, "ecr": None}, _stands)
 
 
 def _reference(replies: list[Any]) -> Votes:

@@ -10,6 +10,7 @@ from reprlib import repr as short
 from typing import Any
 
 from stages.common.ifeval import Mode, Unscorable, verdicts
+from stages.common.structures import instructions
 from stages.evaluate import records
 from stages.evaluate.records import CHUNK, Drops, Row, Scorer
 
@@ -30,13 +31,18 @@ def _verdict(record: Any, mode: Mode) -> Row:
     return {"strict": strict, "loose": loose}
 
 
-SCORER = Scorer(_verdict, {"strict": None, "loose": None})
+def _stands(row: Row) -> bool:
+    lists = (row["strict"], row["loose"])
+    return all(isinstance(found, list) and found and all(isinstance(one, bool) for one in found) for found in lists)
+
+
+SCORER = Scorer("closed", _verdict, {"strict": None, "loose": None}, _stands)
 
 
 def _fields(record: Any, mode: Mode) -> tuple[list, list, str]:
     """(instruction_id_list, kwargs, response), or Unscorable. A null response is blank in robust mode."""
     record = records.as_object(record)
-    ids, kwargs = record.get("instruction_id_list"), record.get("kwargs")
+    ids, kwargs = instructions(record)
     if not isinstance(ids, list) or not ids:
         raise Unscorable("malformed record", f"instruction_id_list is not a list with something in it: {short(ids)}")
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
@@ -44,7 +50,7 @@ def _fields(record: Any, mode: Mode) -> tuple[list, list, str]:
     if "response" not in record:
         raise Unscorable("no response", "the field is missing")
     response = record["response"]
-    if response is None and mode == "robust":
+    if mode == "robust" and (response is None or response != response):  # NaN is how pandas writes null
         response = ""
     if not isinstance(response, str):
         raise Unscorable("no response", f"not text: {short(response)}")

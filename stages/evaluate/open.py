@@ -29,7 +29,11 @@ def _verdict(record: Any, mode: Mode) -> Row:
     return {"counted": True, "votes": [votes.plain(vote) for vote in decided], "prompt_correct": correct}
 
 
-SCORER = Scorer(_verdict, {"counted": False, "votes": [], "prompt_correct": None})
+def _stands(row: Row) -> bool:
+    return row["counted"] is True and isinstance(row["votes"], list) and isinstance(row["prompt_correct"], bool)
+
+
+SCORER = Scorer("open", _verdict, {"counted": False, "votes": [], "prompt_correct": None}, _stands)
 
 
 def _reference(replies: list[Any]) -> list[Any]:

@@ -3,7 +3,6 @@
 Whose row it is, what has no verdict and why, and how it is told.
 """
 
-import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from tqdm import tqdm
 
 from stages.common.errors import InserterError
 from stages.common.executor import cores, ordered_map
-from stages.common.files import write_jsonl
 from stages.common.ifeval.arguments import Mode, Unscorable
+from stages.common.recordfiles import Raw, check_name, raw_records, value, write_records
 
 Row = dict[str, Any]
-Line = tuple[int, bytes]
+TASKS = ("closed", "open", "adjustment")
 MODES = ("robust", "reference")
+SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed up as they stand
 CHUNK = 250  # records a task
 SMALL_FILE = 64 * 2**20  # bytes: one process scores 13 MB a second, and others take 2 to 5 s to start
 EXAMPLES = 10  # records without a verdict that the result names
@@ -29,25 +29,48 @@ EXAMPLES = 10  # records without a verdict that the result names
 
 @dataclass(frozen=True)
 class Scorer:
-    """verdict(record, mode): the row of a record without its id; raises Unscorable. nothing: the row where it does."""
+    """The scorer of a task. verdict(record, mode): the row of a record without its id; raises Unscorable. nothing: the row
+    where it does. stands(row): whether what a row of ours holds is a verdict."""
 
+    task: str
     verdict: Callable[[Any, Mode], Row]
     nothing: Row
+    stands: Callable[[Row], bool]
 
     def row(self, record: Any, mode: Mode, line: int = 0) -> Row:
-        """{"id", ...}; without a verdict also "reason", the class it is counted under, and "error", what is wrong."""
+        """{"id", ...}; without a verdict also "reason", the class it is counted under, and "error", what is wrong.
+
+        A row of ours, from --details or under `judged`, stays as it is.
+        """
         name = identity(record, line)
         try:
+            if own := self.own_row(record):
+                return {**own, "id": name}
+            if isinstance(record, dict) and record.get("task") in TASKS and record["task"] != self.task:
+                raise Unscorable("another task", record["task"])
             return {"id": name, **self.verdict(record, mode)}
         except Unscorable as error:
             return self._without_verdict(name, error)
         except RecursionError:
             return self._without_verdict(name, Unscorable("malformed record", "nested too deep"))
 
-    def line_row(self, number: int, line: bytes, mode: Mode) -> Row:
+    def own_row(self, record: Any) -> Row | None:
+        """The row of ours that `record` is, or that stands under `judged` of an answer of the evaluate stage."""
+        if not isinstance(record, dict):
+            return None
+        if isinstance(record.get("judged"), dict) and "pred_score" not in record:
+            return self.own_row(record["judged"])
+        row = {name: value for name, value in record.items() if value is not None or name in self.nothing}
+        if not self.nothing.keys() <= row.keys() or row.keys() - self.nothing.keys() - {"id", "reason", "error"}:
+            return None
+        dropped = all(row[name] == value for name, value in self.nothing.items())
+        told = isinstance(row.get("reason"), str) and isinstance(row.get("error"), str)
+        return row if (dropped and told) or self.stands(row) else None
+
+    def raw_row(self, number: int, raw: Any, mode: Mode) -> Row:
         try:
-            record = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
+            record = value(raw)
+        except ValueError as error:
             return self._without_verdict(number, Unscorable("not JSON", f"line {number}: {error}"))
         return self.row(record, mode, number)
 
@@ -58,11 +81,13 @@ class Scorer:
 def identity(record: Any, line: int) -> str | int:
     """The record's `id`, else its `key`, else `line`."""
     for field in ("id", "key"):
-        value = record.get(field) if isinstance(record, dict) else None
-        if isinstance(value, str):
-            return writable(value)
-        if isinstance(value, int):
-            return value
+        name = record.get(field) if isinstance(record, dict) else None
+        if isinstance(name, str):
+            return writable(name)
+        if isinstance(name, float) and name.is_integer():  # what pandas makes of whole numbers where one is missing
+            name = int(name)
+        if isinstance(name, int):
+            return name
     return line
 
 
@@ -121,7 +146,7 @@ def score_file(
     details: Path | str | None = None,
     workers: int = 0,
 ) -> Row:
-    """The tally over the rows of a JSONL file, and "mode". `details`: a file that gets one row a record, in order.
+    """The tally over the rows of a file of records, and "mode". `details`: a file that gets one row a record, in order.
 
     workers: 0 is one a core for a big file and this process alone for a small one; the result is the same for any
     number. Memory does not grow with the file. Raises InserterError for a file that cannot be read or has no records; a
@@ -130,16 +155,28 @@ def score_file(
     path = Path(path)
     if mode not in MODES:
         raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
-    if details is not None and Path(details).resolve() == path.resolve():
-        raise InserterError(f"{details} is the file that is scored", "Give the details another name")
+    if details is not None:
+        check_name(details)
+        if Path(details).resolve() == path.resolve():
+            raise InserterError(f"{details} is the file that is scored", "Give the details another name")
     if not workers:
         workers = cores() if path.is_file() and path.stat().st_size > SMALL_FILE else 1
-    rows = _tallied(_rows(_lines(path), scorer, mode, workers), tally)
+    raws = raw_records(path)
+    first = next(raws)
+    scored_before = scorer.own_row(_value_or_none(first[1])) is not None
+    rows = _tallied(_rows(chain([first], raws), scorer, mode, workers), tally)
     if details is None:
         deque(rows, maxlen=0)
     else:
-        write_jsonl(details, rows)
-    return {**tally.result(), "mode": mode}
+        write_records(details, rows)
+    return {**tally.result(), "mode": SCORED_BEFORE if scored_before else mode}
+
+
+def _value_or_none(raw: Any) -> Any:
+    try:
+        return value(raw)
+    except ValueError:
+        return None
 
 
 def _tallied(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
@@ -148,34 +185,19 @@ def _tallied(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         yield row
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """(line number from 1, bytes) of the lines that are not blank."""
-    empty = True
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
-                    empty = False
-                    yield number, line
-    except OSError as error:
-        raise InserterError(f"{path} cannot be read ({error.strerror})", "Give a JSONL file of responses") from error
-    if empty:
-        raise InserterError(f"{path} has no records", "Give one JSON object a line")
-
-
-def _rows(lines: Iterator[Line], scorer: Scorer, mode: Mode, workers: int) -> Iterator[Row]:
-    tasks = ((chunk, scorer, mode) for chunk in _chunks(lines))
+def _rows(raws: Iterator[Raw], scorer: Scorer, mode: Mode, workers: int) -> Iterator[Row]:
+    tasks = ((chunk, scorer, mode) for chunk in _chunks(raws))
     return chain.from_iterable(ordered_map(_score_chunk, tasks, workers))
 
 
-def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    while chunk := list(islice(lines, CHUNK)):
+def _chunks(raws: Iterator[Raw]) -> Iterator[list[Raw]]:
+    while chunk := list(islice(raws, CHUNK)):
         yield chunk
 
 
-def _score_chunk(task: tuple[list[Line], Scorer, Mode]) -> list[Row]:
+def _score_chunk(task: tuple[list[Raw], Scorer, Mode]) -> list[Row]:
     chunk, scorer, mode = task
-    return [scorer.line_row(number, line, mode) for number, line in chunk]
+    return [scorer.raw_row(number, raw, mode) for number, raw in chunk]
 
 
 def dropped_lines(result: Row, records: int) -> list[str]:

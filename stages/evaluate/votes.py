@@ -15,6 +15,7 @@ from typing import Any
 
 from stages.common.ifeval.arguments import Mode, Unscorable
 from stages.common.questions import questions_of
+from stages.common.structures import structure
 from stages.evaluate.records import writable
 from stages.evaluate.thoughts import said
 
@@ -26,16 +27,23 @@ BARE = re.compile(r"\[\s*(?:yes|no)\s*(?:,\s*(?:yes|no)\s*)*\]", re.IGNORECASE) 
 
 def replies(record: dict[str, Any], mode: Mode) -> list[Any]:
     """The record's `pred_score`. Reference: whatever can be gone through. Robust: one string is one reply."""
+    why = f" ({record['judge_error']})" if isinstance(record.get("judge_error"), str) else ""
     if record.get("pred_score") is None:
-        raise Unscorable("not judged", f"pred_score is {'null' if 'pred_score' in record else 'missing'}")
+        raise Unscorable("not judged", f"pred_score is {'null' if 'pred_score' in record else 'missing'}{why}")
     found = record["pred_score"]
     if mode == "robust" and isinstance(found, str | dict):
-        found = [found]
+        listed = structure(found)
+        found = listed if _are_replies(listed) else [found]
     if not isinstance(found, list | str | dict):
         raise Unscorable("malformed record", f"pred_score is not a list of replies: {short(found)}")
     if not found:
-        raise Unscorable("not judged", "pred_score is empty")
+        raise Unscorable("not judged", f"pred_score is empty{why}")
     return list(found)
+
+
+def _are_replies(found: Any) -> bool:
+    """Whether a text was a list of replies, as sheets hold it, and not the list of answers that one reply is."""
+    return isinstance(found, list) and all(isinstance(one, str) and answer(one) is None for one in found)
 
 
 def literal(text: Any) -> Any:

@@ -28,7 +28,7 @@ class Check:
             kwargs = {}
         if not isinstance(kwargs, dict):
             raise Unscorable("unusable argument", f"the arguments are not an object: {read.short(kwargs)}")
-        given = {name: value for name, value in kwargs.items() if (value if mode == "reference" else value is not None)}
+        given = {name: value for name, value in kwargs.items() if (value if mode == "reference" else not _missing(value))}
         if mode == "reference" and (others := sorted(given.keys() - self.arguments.keys())):
             raise Unscorable("unexpected argument", read.short(others))
         return self._parse(given, mode)
@@ -48,6 +48,11 @@ class Check:
             except ValueError as error:
                 raise Unscorable("unusable argument", str(error)) from error
         return values
+
+
+def _missing(value: Any) -> bool:
+    """None, or NaN: how pandas writes it."""
+    return value is None or (isinstance(value, float) and value != value)
 
 
 CHECKS: dict[str, Check] = {

@@ -1,13 +1,12 @@
-"""A JSONL file of answers in, the same with the judge's replies out."""
+"""A file of answers in, the same with the judge's replies out."""
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stages.common.errors import InserterError
-from stages.common.files import write_jsonl
+from stages.common.recordfiles import check_name, raw_records, value, write_records
 from stages.evaluate.judge.cache import FOLDER
 from stages.evaluate.judge.prompts import Task
 from stages.evaluate.judge.run import judge
@@ -25,19 +24,18 @@ def judge_file(
     """
     path, out = Path(path), Path(out)
     _check(path, out)
-    lines = list(_lines(path))
-    if not lines:
-        raise InserterError(f"{path} has no records", "Give one JSON object a line")
-    records, usage = judge([value for _, value in lines], task, settings, cache_folder)
+    asked = [(number, _value(raw)) for number, raw in raw_records(path)]
+    records, usage = judge([record for _, record in asked], task, settings, cache_folder)
     named = (
-        record if isinstance(value, dict) else {"id": number, **record}
-        for (number, value), record in zip(lines, records, strict=True)
+        judged if isinstance(record, dict) else {"id": number, **judged}
+        for (number, record), judged in zip(asked, records, strict=True)
     )
-    write_jsonl(out, named)
+    write_records(out, named)
     return usage
 
 
 def _check(path: Path, out: Path) -> None:
+    check_name(out)
     if out.resolve() == path.resolve():
         raise InserterError(f"{out} is the file that is judged", "Give --out another name")
     if out.is_dir():
@@ -47,21 +45,9 @@ def _check(path: Path, out: Path) -> None:
         raise InserterError(f"cannot write {out}: {folder} takes no file", "Give --out a place that can be written")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """(number from 1, value) of the lines that are not blank; a line that is not JSON has the value None."""
+def _value(raw: Any) -> Any:
+    """The record, None for a line that is not JSON. Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark."""
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line := line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip():
-                    yield number, _value(line)
-    except OSError as error:
-        raise InserterError(f"{path} cannot be read ({error.strerror})", "Give a JSONL file of answers") from error
-
-
-def _value(line: bytes) -> Any:
-    """JSON may hold half a surrogate pair, UTF-8 may not: it becomes a question mark."""
-    try:
-        value = json.loads(line.decode("utf-8"))
-        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return json.loads(json.dumps(value(raw), ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None

@@ -1,0 +1,190 @@
+"""Files of records, whoever wrote them: JSON Lines, also as .gz or .zst, a JSON array, Parquet and CSV. One reader, one writer."""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.common.errors import InserterError
+from stages.common.files import atomic
+
+Raw = tuple[int, bytes | Any]  # number from 1, and the bytes of a line or the record itself
+ROWS = 256  # of a Parquet file at a time
+BOM = b"\xef\xbb\xbf"
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"  # how such files begin
+FORMS = "JSON Lines (also .gz or .zst), a JSON array, Parquet or CSV"
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, csv.Error)
+
+
+def raw_records(path: Path | str) -> Iterator[Raw]:
+    """The records of a file, by what it holds and not by its name, as `value` takes them. Memory does not grow with JSON
+    Lines and Parquet. Columns of bytes (sound) are left out. Raises InserterError when it cannot be read or has no records."""
+    path = Path(path)
+    try:
+        records = _records(path)
+        first = next(records, None)
+        if first is None:
+            raise InserterError(f"{path} has no records", "Give one JSON object a line")
+        yield first
+        yield from records
+    except DAMAGED as error:
+        raise InserterError(f"{path} is damaged or cut short ({error})", "Copy it again") from error
+    except OSError as error:
+        raise InserterError(f"{path} cannot be read ({error.strerror or error})", f"Give a file of records: {FORMS}") from error
+
+
+def value(raw: bytes | Any) -> Any:
+    """The record. Raises ValueError where a line is not JSON."""
+    if not isinstance(raw, bytes):
+        return raw
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _records(path: Path) -> Iterator[Raw]:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == PARQUET:
+        return _parquet(path)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _csv(path)
+    return _json(path, head)
+
+
+def _json(path: Path, head: bytes) -> Iterator[Raw]:
+    with _opened(path, head) as file:
+        lines = ((number, line.strip()) for number, line in enumerate(file, 1))
+        lines = ((number, line.removeprefix(BOM).strip() if number == 1 else line) for number, line in lines)
+        full = ((number, line) for number, line in lines if line)
+        first = next(full, None)
+        if first is None:
+            return
+        if first[1].startswith(b"["):
+            rest = list(full)
+            yield from _array([first, *rest])
+            return
+        yield from chain([first], full)
+
+
+def _array(lines: list[Raw]) -> list[Raw]:
+    """The records of a JSON array; the lines themselves where they are none."""
+    try:
+        found = value(b"\n".join(line for _, line in lines))
+    except ValueError:
+        return lines
+    return list(enumerate(found, 1)) if isinstance(found, list) and found and all(isinstance(one, dict) for one in found) else lines
+
+
+def _opened(path: Path, head: bytes) -> BinaryIO:
+    if head[:2] == GZIP:
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if head == ZSTD:
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))  # type: ignore[arg-type]
+    return path.open("rb")
+
+
+def _csv(path: Path) -> Iterator[Raw]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        csv.field_size_limit(2**31 - 1)
+        yield from enumerate(csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ","), 1)
+
+
+def _parquet(path: Path) -> Iterator[Raw]:
+    with pq.ParquetFile(path) as parquet:
+        columns = [name for column in parquet.schema_arrow for name in _readable(column)]
+        number = 0
+        for batch in parquet.iter_batches(batch_size=ROWS, columns=columns):
+            for row in batch.to_pylist(maps_as_pydicts="lossy"):
+                number += 1
+                yield number, _plain(row)
+
+
+def _readable(column: pa.Field) -> list[str]:
+    """The names of a column, or of the parts of a struct, that are no bytes; none of the index that pandas adds."""
+    if column.name.startswith("__index_level_"):
+        return []
+    parts = [(f"{column.name}.{part.name}", part.type) for part in column.type] if pa.types.is_struct(column.type) else []
+    return [name for name, kind in parts or [(column.name, column.type)] if not _bytes(kind)]
+
+
+def _bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def _plain(found: Any) -> Any:
+    """What JSON can hold: dates, times and decimals as text, bytes left out."""
+    if isinstance(found, dict):
+        return {name: _plain(part) for name, part in found.items()}
+    if isinstance(found, list):
+        return [_plain(part) for part in found]
+    if isinstance(found, bytes):
+        return None
+    return str(found) if isinstance(found, date | time | timedelta | Decimal) else found
+
+
+def check_name(path: Path | str) -> None:
+    """Raises InserterError for a name of a kind that is not written."""
+    if Path(path).suffix.lower() in (".csv", ".tsv", ".xlsx"):
+        raise InserterError(f"{path}: records are not written as a sheet", "Take a name that ends in .jsonl, .jsonl.gz or .parquet")
+
+
+def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
+    """By its name: .parquet, .json (an array), .gz or .zst, else JSON Lines. The same records give the same bytes."""
+    check_name(path)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".parquet":
+        table = _table(list(records))
+        return atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    return atomic(path, lambda temporary: _write_json(temporary, suffix, records))
+
+
+def _write_json(path: Path, suffix: str, records: Iterable[dict[str, Any]]) -> None:
+    lines = (json.dumps(record, ensure_ascii=False, sort_keys=True).encode() for record in records)
+    with path.open("wb") as plain:
+        if suffix == ".json":
+            plain.write(b"[\n" + b",\n".join(lines) + b"\n]\n")
+            return
+        packed: Any = plain
+        if suffix == ".gz":
+            packed = gzip.GzipFile(filename="", fileobj=plain, mode="wb", mtime=0)
+        elif suffix == ".zst":
+            packed = pa.CompressedOutputStream(pa.PythonFile(plain), "zstd")
+        for line in lines:
+            packed.write(line + b"\n")
+        if packed is not plain:
+            packed.close()
+
+
+def _table(records: list[dict[str, Any]]) -> pa.Table:
+    names = sorted({name for record in records for name in record})
+    return pa.table({name: _column([record.get(name) for record in records]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Objects, and values of several kinds, as JSON text: Parquet has one schema for all rows, and would add keys to each."""
+    if not any(_has_object(one) for one in values):
+        try:
+            return pa.array(values)
+        except pa.ArrowException:
+            pass
+    return pa.array([_as_text(one) for one in values], pa.string())
+
+
+def _as_text(found: Any) -> str | None:
+    return found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+def _has_object(found: Any) -> bool:
+    return isinstance(found, dict) or (isinstance(found, list) and any(map(_has_object, found)))
