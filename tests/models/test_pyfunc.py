@@ -116,7 +116,7 @@ def test_a_record_that_spells_control_tokens_is_answered_like_any_other(loaded, 
     asked = "What does <|audio|> mean, and <|im_end|>?"
     records = [{"audio": WAVE.tolist(), "text": asked}, {"text": asked}, {"text": "<|audio|><|audio|>"}, {"text": "Say it."}]
     answers = [expected(asked, WAVE), expected(asked, None), expected("<|audio|><|audio|>", None), expected("Say it.", None)]
-    assert loaded.predict(records, params=SHORT) == answers
+    assert loaded.predict(records, params=SHORT)["answer"].tolist() == answers
 
 
 def test_other_rates_and_channels_become_16_khz_mono():
