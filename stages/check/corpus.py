@@ -1,5 +1,5 @@
 """The gate after `corpus`: documents told apart, of the size, amount and languages asked for, with a licence, sources in their
-shares, and a held-out part."""
+shares, and a held-out part of which nothing is trained on."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from stages.check.frames import Row, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
-from stages.common.files import read_json, read_jsonl
+from stages.common.files import read_batches, read_json, read_jsonl
+from stages.common.overlap import Passages
 from stages.common.params import Corpus, Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import DOCUMENTS, LEXICON
@@ -15,7 +16,9 @@ from stages.common.tables import DOCUMENTS, LEXICON
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["doc_id", "source", "license", "weight", "language", "split", "n_words", "characters", "benchmark_text"]
+COLUMNS = [
+    "doc_id", "source", "license", "weight", "language", "split", "n_words", "characters", "benchmark_text", "repeats_heldout",
+]  # fmt: skip
 FEW = "Add sources or lower corpus.words: all text that passes is taken (reports/corpus.json says what does not, and why)"
 BEHIND = "Delete data/corpus and run `dvc repro corpus`: this source has more text than was taken"
 AGAIN = "Delete data/corpus and run `dvc repro corpus`"
@@ -24,7 +27,8 @@ AGAIN = "Delete data/corpus and run `dvc repro corpus`"
 def corpus(params: Params) -> list[Table]:
     wanted = params.corpus
     asked = _asked(wanted.decontaminate_ngram)
-    documents = frame(DATA / "corpus", DOCUMENTS, lambda row: _measure(row, asked, wanted.decontaminate_ngram), COLUMNS)
+    heldout = Passages(_heldout_texts(), wanted.near_duplicates)
+    documents = frame(DATA / "corpus", DOCUMENTS, lambda row: _measure(row, asked, wanted.decontaminate_ngram, heldout), COLUMNS)
     sampled = documents[documents["split"] != LEXICON]
     sources = [source.name for source in wanted.sources]
     return [
@@ -64,7 +68,10 @@ def corpus(params: Params) -> list[Table]:
             "train",
             documents[documents["split"] == "train"],
             "doc_id",
-            (rows("Raise corpus.words or add sources: every document is held out", low=1),),
+            (
+                rows("Raise corpus.words or add sources: every document is held out", low=1),
+                one_of("repeats_heldout", [False], "Held-out text would be learnt: " + AGAIN),
+            ),
         ),
         Table("words", _words(sampled, wanted), "corpus", (within("share", FEW, low=wanted.gate.min_words),)),
         Table("sources", _sources(sampled, wanted), "source", (within("behind", BEHIND, high=wanted.gate.max_behind),)),
@@ -89,13 +96,19 @@ def _ngrams(text: str, n: int) -> Iterator[tuple[str, ...]]:
     return zip(*(words[start:] for start in range(n)), strict=False)
 
 
-def _measure(row: Row, asked: set[tuple[str, ...]], n: int) -> Row:
+def _heldout_texts() -> Iterator[str]:
+    """The documents by which a model is measured. Memory grows with them, not with the corpus."""
+    return (row["text"] or "" for batch in read_batches(DATA / "corpus", DOCUMENTS) for row in batch if row["split"] == "heldout")
+
+
+def _measure(row: Row, asked: set[tuple[str, ...]], n: int, heldout: Passages) -> Row:
     text = row["text"]
     return {
         **row,
         "license": row["license"] or None,
         "characters": None if text is None else len(text.strip()),
         "benchmark_text": any(gram in asked for gram in _ngrams(text or "", n)),
+        "repeats_heldout": row["split"] == "train" and heldout.repeated_in(text or ""),
     }
 
 

@@ -1,9 +1,13 @@
 """After `interleave`: the mixture asked for, something to learn everywhere, only clean clips, nothing held out."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.check.frames import Row, frame, picker
 from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
+from stages.common.files import read_batches
+from stages.common.overlap import Passages
 from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.tables import DOCUMENTS, HELDOUT, SEQUENCES, VERIFIED
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 # interleave.mixture: the kinds of sequence that each of its shares is about
 MIXTURE = {"interleaved": ["interleaved"], "speech_tasks": ["transcribe", "continue"], "text": ["text"]}
 KINDS = [kind for kinds in MIXTURE.values() for kind in kinds]
-COLUMNS = ["seq_id", "kind", "n_words", "split", "learnt_parts", "speech_fits_kind", "clips_not_clean"]
+COLUMNS = ["seq_id", "kind", "n_words", "split", "learnt_parts", "speech_fits_kind", "clips_not_clean", "repeats_heldout"]
 HELDOUT_COLUMNS = ["doc_id", "split", "clip_clean", "other_differs", "context_words", "continuation_words"]
 AGAIN = "Delete data/interleave and run `dvc repro interleave`"
 MISMATCH = "A clip that verify refused is used: " + AGAIN
@@ -24,7 +28,8 @@ def interleave(params: Params) -> list[Table]:
     splits = _splits()
     clean = set(frame(DATA / "verify" / "clean.parquet", VERIFIED, picker("utt_id"), ["utt_id"])["utt_id"])
     folder = DATA / "interleave"
-    sequences = frame(folder / "sequences.parquet", SEQUENCES, lambda row: _sequence(row, splits, clean), COLUMNS)
+    contexts = Passages(_contexts(folder / "heldout.parquet"), params.corpus.near_duplicates)
+    sequences = frame(folder / "sequences.parquet", SEQUENCES, lambda row: _sequence(row, splits, clean, contexts), COLUMNS)
     heldout = frame(folder / "heldout.parquet", HELDOUT, lambda row: _heldout(row, splits, clean), HELDOUT_COLUMNS)
     return [
         Table(
@@ -37,6 +42,7 @@ def interleave(params: Params) -> list[Table]:
                 unique("seq_id", AGAIN),
                 one_of("kind", KINDS, AGAIN),
                 one_of("split", ["train"], "Held-out text would be learnt: " + AGAIN),
+                one_of("repeats_heldout", [False], "A held-out context would be learnt: " + AGAIN),
                 within("learnt_parts", AGAIN, low=1),
                 one_of("speech_fits_kind", [True], AGAIN),
                 within("clips_not_clean", MISMATCH, high=0),
@@ -79,12 +85,18 @@ def _mixture(params: Params) -> list[Rule]:
     ]
 
 
+def _contexts(path: Path) -> Iterator[str]:
+    """What is heard or read of the held-out documents, with what is predicted after it."""
+    for batch in read_batches(path, HELDOUT):
+        yield from ((row["context"] or "") + (row["continuation"] or "") for row in batch)
+
+
 def _splits() -> dict[str, str]:
     documents: pd.DataFrame = frame(DATA / "corpus", DOCUMENTS, picker("doc_id", "split"), ["doc_id", "split"])
     return dict(zip(documents["doc_id"], documents["split"], strict=True))
 
 
-def _sequence(row: Row, splits: dict[str, str], clean: set[str]) -> Row:
+def _sequence(row: Row, splits: dict[str, str], clean: set[str], contexts: Passages) -> Row:
     parts = row["parts"] or []
     clips = [part["utt_id"] for part in parts if part["utt_id"] is not None]
     return {
@@ -93,6 +105,7 @@ def _sequence(row: Row, splits: dict[str, str], clean: set[str]) -> Row:
         "learnt_parts": sum(bool(part["loss"] and part["text"] and part["utt_id"] is None) for part in parts),
         "speech_fits_kind": bool(clips) == (row["kind"] != "text"),
         "clips_not_clean": sum(clip not in clean for clip in clips),
+        "repeats_heldout": contexts.repeated_in("".join(part["text"] or "" for part in parts)),
     }
 
 

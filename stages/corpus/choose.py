@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from stages.common.files import write_batches
+from stages.common.overlap import Passages
 from stages.common.params import Corpus
 from stages.corpus.counts import NO_BOUND
 
@@ -17,20 +19,35 @@ if TYPE_CHECKING:
 
 BATCH = 2_048
 CHOSEN = pa.schema([("position", pa.int64()), ("seq", pa.int64())])
-# Of one source, in the order of the sample: those of the raw documents that are held out, or those of the others.
-USABLE = """SELECT seq, n_words FROM unique_texts ANTI JOIN near USING (draw)
-            WHERE reason IS NULL AND source = ? AND (origin_draw < ?) = ? ORDER BY draw"""
+LARGEST = 0.05  # of its source's words: a raw document with more is split within, so that no single one decides the split
+SPARE = 1.5  # times the words of the held-out documents are set apart where heldout_share of a small source has fewer
+MOST_APART = 0.5
+# A unit is held out or trained on as a whole: a raw document, or, of a large one, each document that is cut from it.
+USABLE = """
+CREATE TABLE usable AS
+SELECT seq, source, draw, n_words, unit, unit < bound AS apart
+FROM (SELECT *, CASE WHEN origin_words <= largest THEN origin_draw ELSE own_draw END AS unit
+      FROM unique_texts ANTI JOIN near USING (draw) JOIN shares USING (source) WHERE reason IS NULL)"""
+# Of one source, in the order of the sample: those that are set apart or the others, without the units of which one is held out.
+DRAWN = """
+SELECT seq, n_words, text
+FROM usable ANTI JOIN heldout_units USING (unit) JOIN (SELECT seq, text FROM everything) USING (seq)
+WHERE source = ? AND apart = ? ORDER BY draw"""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """words: by source. exhausted: the sources of which every usable document was taken. thin: those of which there are fewer
-    documents to hold out than were wanted."""
+    """documents: of them `heldout` are held out. words: by source. exhausted: the sources of which every usable document was taken.
+    thin: those of which there are fewer documents to hold out than were wanted. units: what could be held out or trained on.
+    repeats: documents that would be trained on, but repeat what is held out."""
 
     documents: int
+    heldout: int
     words: list[int]
     exhausted: list[bool]
     thin: list[bool]
+    units: int
+    repeats: int
 
 
 def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple]:
@@ -39,25 +56,28 @@ def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def choose(db: "DuckDBPyConnection", params: Corpus, path: Path) -> Choice:
+def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Path) -> Choice:
     """Documents to hold out, then others until there are enough words. Writes `path` (CHOSEN) and makes it the view `chosen`;
-    table `heldout` (seq).
+    table `heldout` (seq). sizes: clean words, by source.
 
-    What is held out comes from raw documents of which nothing is trained on, a share of them by a draw of their own: so it is the
-    same however many words are wanted. Where these are too few, the best draws of the others are held out too.
+    A share of the units is set apart by a draw of their own. What is held out is the best draws of these, and where they are too
+    few, of the others as well. So it is the same however many words are wanted. Of a unit with a held-out document nothing is
+    trained on. The rest of what is set apart is trained on last.
     """
-    apart, others = _Drawn(db, params, apart=True), _Drawn(db, params, apart=False)
+    _set_apart(db, params, sizes)
+    apart, extra = _Drawn(db, params, apart=True), _Drawn(db, params, apart=False)
     held = list(islice(apart, params.heldout_documents))
-    held += islice(others, params.heldout_documents - len(held))
-    db.execute("CREATE TABLE heldout (seq BIGINT)")
-    if held:
-        db.executemany("INSERT INTO heldout VALUES (?)", [(seq,) for seq in held])
-    documents = 0
+    held += islice(extra, params.heldout_documents - len(held))
+    _hold_out(db, [seq for seq, _ in held])
+    passages = Passages((text for _, text in held), params.near_duplicates)
+    others, rest = (_Drawn(db, params, is_apart, passages) for is_apart in (False, True))
+    drawn, documents = (apart, extra, others, rest), 0
 
     def taken() -> Iterator[int]:
-        yield from held
-        while sum(apart.words) + sum(others.words) < params.words and any(others.heads):
-            yield next(others)
+        yield from (seq for seq, _ in held)
+        following = chain(others, rest)
+        while sum(sum(each.words) for each in drawn) < params.words and (found := next(following, None)):
+            yield found[0]
 
     def placed() -> Iterator[dict[str, int]]:
         nonlocal documents
@@ -67,35 +87,66 @@ def choose(db: "DuckDBPyConnection", params: Corpus, path: Path) -> Choice:
 
     write_batches(path, _batches(placed()), CHOSEN)
     db.execute(f"CREATE VIEW chosen AS SELECT * FROM read_parquet('{path}')")
-    words = [one + other for one, other in zip(apart.words, others.words, strict=True)]
-    return Choice(documents, words, [head is None for head in others.heads], [head is None for head in apart.heads])
+    (units,) = db.execute("SELECT count(DISTINCT unit) FROM usable").fetchone() or (0,)
+    return Choice(
+        documents=documents, heldout=len(held), units=units, repeats=others.repeats + rest.repeats,
+        words=[sum(words) for words in zip(*(each.words for each in drawn), strict=True)],
+        exhausted=[one is None and other is None for one, other in zip(others.heads, rest.heads, strict=True)],
+        thin=[head is None for head in apart.heads],
+    )  # fmt: skip
+
+
+def _set_apart(db: "DuckDBPyConnection", params: Corpus, sizes: list[int]) -> None:
+    """Tables `usable` (seq, source, draw, n_words, unit, apart), `heldout` (seq) and `heldout_units` (unit), both empty."""
+    weights = sum(source.weight for source in params.sources)
+    db.execute("CREATE TABLE shares (source BIGINT, largest DOUBLE, bound BIGINT)")
+    for number, (source, size) in enumerate(zip(params.sources, sizes, strict=True)):
+        wanted = SPARE * params.heldout_documents * params.max_words * source.weight / weights
+        share = max(params.heldout_share, min(MOST_APART, wanted / max(size, 1)))
+        db.execute("INSERT INTO shares VALUES (?, ?, ?)", (number, LARGEST * size, int(share * NO_BOUND)))
+    db.execute(USABLE)
+    db.execute("CREATE TABLE heldout (seq BIGINT)")
+    db.execute("CREATE TABLE heldout_units (unit BIGINT)")
+
+
+def _hold_out(db: "DuckDBPyConnection", seqs: list[int]) -> None:
+    if seqs:
+        db.executemany("INSERT INTO heldout VALUES (?)", [(seq,) for seq in seqs])
+    db.execute("INSERT INTO heldout_units SELECT DISTINCT unit FROM usable SEMI JOIN heldout USING (seq)")
 
 
 class _Drawn:
-    """Usable documents, best draw first, the next one always of the source that is furthest behind its share of the words so far.
+    """(seq, text) of usable documents, best draw first, the next one always of the source that is furthest behind its share of the
+    words so far.
 
-    A source that runs out leaves its share to the others.
+    A source that runs out leaves its share to the others. What repeats one of `passages` is counted and left out.
     """
 
-    def __init__(self, db: "DuckDBPyConnection", params: Corpus, apart: bool) -> None:
+    def __init__(self, db: "DuckDBPyConnection", params: Corpus, apart: bool, passages: Passages | None = None) -> None:
         self.weights = [source.weight for source in params.sources]
-        limit = int(params.heldout_share * NO_BOUND)
-        self.queues = [rows(db, USABLE, number, limit, apart) for number in range(len(params.sources))]
-        self.heads = [next(queue, None) for queue in self.queues]
+        self.passages, self.repeats = passages, 0
+        self.queues = [rows(db, DRAWN, number, apart) for number in range(len(params.sources))]
         self.words = [0] * len(self.queues)
 
-    def __iter__(self) -> Iterator[int]:
+    @cached_property
+    def heads(self) -> list[tuple | None]:
+        """The next of each source; asked for first when one is wanted, since it sorts."""
+        return [next(queue, None) for queue in self.queues]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
         return self
 
-    def __next__(self) -> int:
-        left = [number for number, head in enumerate(self.heads) if head]
-        if not left:
-            raise StopIteration
-        number = min(left, key=lambda n: self.words[n] / self.weights[n])
-        seq, size = self.heads[number] or (0, 0)
-        self.heads[number] = next(self.queues[number], None)
-        self.words[number] += size
-        return seq
+    def __next__(self) -> tuple[int, str]:
+        while left := [number for number, head in enumerate(self.heads) if head]:
+            number = min(left, key=lambda n: self.words[n] / self.weights[n])
+            seq, size, text = self.heads[number] or (0, 0, "")
+            self.heads[number] = next(self.queues[number], None)
+            if self.passages and self.passages.repeated_in(text):
+                self.repeats += 1
+                continue
+            self.words[number] += size
+            return seq, text
+        raise StopIteration
 
 
 def _batches(found: Iterator[dict[str, int]]) -> Iterator[list[dict[str, int]]]:

@@ -1,4 +1,4 @@
-"""Cleaning rules. Each has a name, and each use is counted under it: edits change a paragraph, filters drop it.
+"""Cleaning rules. Each has a name, and each use is counted under it: edits change a raw document or a paragraph, filters drop one.
 
 docs/CORPUS.md has an example of each. The filters follow Gopher (Rae et al. 2021), C4 (Raffel et al. 2020) and FineWeb (Penedo
 et al. 2024) where these make sense for one paragraph that is to be spoken.
@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import ftfy
 
-SENTENCE_ENDS = ".!?…。！？"
+from stages.corpus.markup import decoded, without_markup
+
+SENTENCE_ENDS = ".!?…。！？｡؟۔।॥։።፧။។"  # of every script that has them
 CLOSING = "\"'”’»)]」』"
 BOILERPLATE_WORDS = 40  # a longer paragraph may speak of cookies
 BOILERPLATE = (
@@ -24,31 +26,68 @@ CODE = ("{", "}", "()", "==", "!=", "->", "::")
 LINK_SIGNS = ("http", "www.", "@", ".com", ".org", ".net", ".gov", ".edu")
 
 _LINK = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\w+|\b\w[\w-]*\.(?:com|org|net|gov|edu)\b\S*")
+_DIRECTION = r"(?:laughter|applause|inaudible|cheer|music|moment of silence|see app note|pause)s?\b"
 _STAGE = re.compile(
-    r"\s*[\[(](?:laughter|applause|inaudible|cheers|music|moment of silence|see app note\.?|pause)[^\])]{0,40}[\])]", re.I
+    rf"\s*(?:\[{_DIRECTION}[^\])]{{0,40}}\]|\({_DIRECTION}(?:\W+(?:and\W+)?{_DIRECTION})*[^\w()]*\))(?P<word>(?=\w))?", re.I
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
-_BULLET = re.compile(r"\s*(?:[•·▪◦*]|--+|—+|\d{1,3}[.)](?=\s))\s*")
-_MARKDOWN = re.compile(r"\*\*|__|`|^\s*#{1,6}\s+", re.M)
-_MARKUP = re.compile(r"</?[a-zA-Z!][^<>]{0,200}>|&(?:nbsp|amp|quot|lt|gt|#\d{1,5});")
+_BREAK = re.compile(r"\n?[\x0b\x0c\x1c-\x1e\u2028\u2029]\n?")
+_C1 = re.compile(r"[\x80-\x84\x86-\x9f]")
+_NEXT_LINE = re.compile(r"(?<![\x80-\xff])\x85")
+_SOFT_HYPHEN = re.compile(r"\u00ad(?:[ \t]*\n[ \t]*)?")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
+)
+# A joiner or non-joiner shapes letters from Hebrew on, and emoji; after a Latin letter it is a leftover.
+_JOINER = re.compile(r"(?<![\u0590-\u1dff\u2190-\U0010ffff])[\u200c\u200d]")
+_LINE_END = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?!and\b|or\b)([^\W\d_])")
+_BULLET = re.compile(r"\s*(?:[•·▪◦*]|--+|—+|(?P<number>\d{1,3})[.)](?=\s))\s*")
+_NUMBERED = re.compile(r"^\s*(\d{1,3})[.)]\s", re.M)
+# `__init__` is a name and 2**10 a power: what is emphasised begins and ends at words, the marks outside.
+_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_(?!_)|_{2,3}(?![a-z0-9_]+__))(?=[^\s*_])([^*_]*[^\s*_])\1(?!\w)")
+_MARKDOWN = re.compile(r"^\s*#{1,6}\s+|(?<![\w*])\*\*(?=\w)|(?<=\w)\*\*(?![\w*])|(?<!\w)`+|`+(?!\w)", re.M)
 
 Edit = Callable[[str], str]
 Test = Callable[[str], bool]
 
 
-def _where(signs: str, pattern: re.Pattern[str], new: str) -> Edit:
-    """`pattern` replaced, in a text that has one of the characters `signs` at all: most have none, and looking is quick."""
-    return lambda text: pattern.sub(new, text) if any(sign in text for sign in signs) else text
+def _where(signs: str, edit: Edit) -> Edit:
+    """`edit` of a text that has one of the characters `signs` at all: most have none, and looking is quick."""
+    return lambda text: edit(text) if any(sign in text for sign in signs) else text
 
 
+def _line_breaks(text: str) -> str:
+    """Other separators of lines, pages and records as line breaks. Beside other C1 characters U+0085 is Windows-1252's ellipsis."""
+    text = _BREAK.sub("\n", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return text if "\x85" not in text or _C1.search(text) else _NEXT_LINE.sub("\n", text)
+
+
+def _control_characters(text: str) -> str:
+    return _CONTROL.sub("", _JOINER.sub("", _SOFT_HYPHEN.sub("", text)))
+
+
+def _markdown(text: str) -> str:
+    text = re.sub(r"(?<=\w)`(?=\w)", "'", _MARKDOWN.sub("", _EMPHASIS.sub(r"\2", text)))
+    return re.sub("_{3,}", " ", text)
+
+
+def _bullet(text: str) -> str:
+    return text[match.end() :] if (match := _BULLET.match(text)) else text
+
+
+RAW_EDITS: list[tuple[str, Edit]] = [
+    ("markup", without_markup),
+    ("character_references", decoded),
+    ("line_breaks", _line_breaks),
+]
 EDITS: list[tuple[str, Edit]] = [
     ("mojibake_repaired", lambda text: text if text.isascii() else ftfy.fix_encoding(text)),
-    ("control_characters", lambda text: _CONTROL.sub("", text)),
+    ("control_characters", _control_characters),
     ("unicode_nfc", lambda text: unicodedata.normalize("NFC", text)),
-    ("stage_directions", _where("([", _STAGE, "")),
-    ("markup", _where("<&", _MARKUP, " ")),
-    ("markdown", _where("*_`#", _MARKDOWN, "")),
-    ("bullets", lambda text: text[match.end() :] if (match := _BULLET.match(text)) else text),
+    ("ligatures", lambda text: text if text.isascii() else ftfy.fixes.fix_latin_ligatures(text)),
+    ("stage_directions", _where("([", lambda text: _STAGE.sub(lambda match: "" if match["word"] is None else " ", text))),
+    ("markdown", _where("*_`#", _markdown)),
+    ("bullets", _bullet),
+    ("hyphens", _where("-", lambda text: _LINE_END.sub(lambda match: f"-{match[1]}" if match[1].islower() else match[0], text))),
     ("whitespace", lambda text: " ".join(text.split())),
 ]
 
@@ -56,6 +95,11 @@ EDITS: list[tuple[str, Edit]] = [
 def _share(text: str, test: Test) -> float:
     """Of the characters, those that pass `test`."""
     return sum(map(test, text)) / len(text)
+
+
+def _of_a_word(character: str) -> bool:
+    """A letter, or a mark: the vowels of Hindi and Thai are marks."""
+    return character.isalpha() or (not character.isascii() and unicodedata.category(character)[0] == "M")
 
 
 def _boilerplate(text: str) -> bool:
@@ -94,7 +138,7 @@ FILTERS: list[tuple[str, Test]] = [
     ("mojibake", lambda text: not text.isascii() and ("\ufffd" in text or ftfy.is_bad(text))),
     ("code", lambda text: any(sign in text for sign in CODE)),
     ("links", _links),
-    ("not_mostly_letters", lambda text: _share(text, str.isalpha) + text.count(" ") / len(text) < 0.8),
+    ("not_mostly_letters", lambda text: _share(text, _of_a_word) + text.count(" ") / len(text) < 0.8),
     ("digits", lambda text: _share(text, str.isdigit) > 0.1),
     ("all_capitals", lambda text: len(text) > 40 and _share(text, str.isupper) > 0.4),
     ("word_length", _word_length),
@@ -108,15 +152,15 @@ FILTERS: list[tuple[str, Test]] = [
 def paragraphs(text: str, edited: Counter[str], dropped: Counter[str]) -> list[str]:
     """The paragraphs of a raw document that pass every filter, edited, each once.
 
-    `edited` and `dropped` count paragraphs by the name of the rule.
+    `edited` and `dropped` count by the name of the rule: RAW_EDITS documents, the others paragraphs.
     """
+    text = _edited(text, RAW_EDITS, edited)
+    numbers = {int(number) for number in _NUMBERED.findall(text)}
     kept: dict[str, None] = {}
     for paragraph in split(text):
-        for name, edit in EDITS:
-            new = edit(paragraph)
-            if new != paragraph:
-                edited[name] += 1
-            paragraph = new
+        alone = (match := _NUMBERED.match(paragraph)) and numbers.isdisjoint((int(match[1]) - 1, int(match[1]) + 1))
+        edits = [(name, edit) for name, edit in EDITS if name != "bullets"] if alone else EDITS
+        paragraph = _edited(paragraph, edits, edited)
         reason = next((name for name, fails in FILTERS if fails(paragraph)), None)
         if reason is None and paragraph in kept:
             reason = "repeated_paragraph"
@@ -127,9 +171,18 @@ def paragraphs(text: str, edited: Counter[str], dropped: Counter[str]) -> list[s
     return list(kept)
 
 
+def _edited(text: str, edits: list[tuple[str, Edit]], counts: Counter[str]) -> str:
+    for name, edit in edits:
+        new = edit(text)
+        if new != text:
+            counts[name] += 1
+        text = new
+    return text
+
+
 def split(text: str) -> list[str]:
     """Parts between empty lines; where there is no empty line and most lines end a sentence (web text), each line is one."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    text = text.strip()
     parts = re.split(r"\n\s*\n", text)
     if len(parts) > 1:
         return parts

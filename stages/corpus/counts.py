@@ -17,13 +17,14 @@ def bucket(draw: int) -> str:
 class Counts:
     """Every step: in = kept + dropped by reason. `documents` counts documents after cutting.
 
-    usable: words of the documents that no rule refuses, by the range of their draw.
+    words: of the clean paragraphs. usable: words of the documents that no rule refuses, by the range of their draw.
     """
 
     raw: Counter[str] = field(default_factory=Counter)
     raw_dropped: Counter[str] = field(default_factory=Counter)
     paragraphs: Counter[str] = field(default_factory=Counter)
     paragraphs_dropped: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
     edited: Counter[str] = field(default_factory=Counter)
     documents: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages.common.overlap import shingles
 from stages.common.params import Corpus
-from stages.corpus.overlap import jaccard, shingles
+from stages.corpus.overlap import jaccard
 from stages.corpus.prepare import band_names
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def connect(folder: Path, threads: int) -> "DuckDBPyConnection":
 
 
 def exact(db: "DuckDBPyConnection", parts: Path, bounds: list[int]) -> None:
-    """Table `unique_texts` (seq, source, draw, origin_draw, n_words, reason): of the candidates below their source's bound, the
-    first of each text in reading order. View `candidates`: all of them."""
+    """Table `unique_texts`: of the candidates below their source's bound, the first of each text in reading order. View
+    `candidates`: all of them."""
     db.execute(f"CREATE VIEW everything AS SELECT * FROM read_parquet('{parts}/*.parquet')")
     db.execute("CREATE TABLE bounds (source BIGINT, bound BIGINT)")
     db.executemany("INSERT INTO bounds VALUES (?, ?)", list(enumerate(bounds)))
     db.execute("CREATE VIEW candidates AS SELECT everything.* FROM everything JOIN bounds USING (source) WHERE draw < bound")
     db.execute("CREATE TABLE firsts AS SELECT min(seq) AS seq FROM candidates GROUP BY draw")
-    columns = "seq, source, draw, origin_draw, n_words, reason"
+    columns = "seq, source, draw, own_draw, origin_draw, origin_words, n_words, reason"
     db.execute(f"CREATE TABLE unique_texts AS SELECT {columns} FROM candidates SEMI JOIN firsts USING (seq)")
 
 

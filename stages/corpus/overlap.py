@@ -1,31 +1,14 @@
-"""What two texts share: word n-grams against the benchmark's prompts, shingles and MinHash bands against each other."""
+"""Which texts are compared: MinHash bands of their shingles; and word n-grams against the benchmark's prompts."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
+from stages.common.overlap import ngrams, words
 from stages.common.params import NearDuplicates
 
-HAN = r"\u3400-\u9fff"
-WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:'[^\W_{HAN}]+)?")
 MISSED = 0.001  # of the pairs at the threshold, the share that no band may bring together
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Fibonacci hashing)
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words without punctuation, and each Chinese character: what overlap is measured on."""
-    return WORD.findall(text.lower().replace("’", "'"))
-
-
-def ngrams(found: list[str], size: int) -> Iterator[str]:
-    return map(" ".join, zip(*(found[start:] for start in range(size)), strict=False))
-
-
-def shingles(text: str, size: int) -> set[str]:
-    """Runs of `size` words; of a shorter text the whole."""
-    found = words(text)
-    return set(ngrams(found, size)) or {" ".join(found)}
 
 
 def jaccard(one: set[str], other: set[str]) -> float:

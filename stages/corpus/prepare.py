@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.files import atomic, write_json
+from stages.common.overlap import shingles
 from stages.common.params import Corpus
 from stages.common.seeds import derive
 from stages.common.words import count_words
@@ -19,14 +20,15 @@ from stages.corpus.clean import paragraphs
 from stages.corpus.counts import Counts, bucket
 from stages.corpus.cut import cut
 from stages.corpus.language import language
-from stages.corpus.overlap import Contamination, band_hashes, bands, shingles
-from stages.corpus.sources import RawDocument
+from stages.corpus.overlap import Contamination, band_hashes, bands
+from stages.corpus.readers import RawDocument
 
 S, N = pa.string(), pa.int64()
 # seq: place in reading order. draw: place in the sample's order, from (seed, text), so the same text has the same. origin: the raw
-# document, origin_draw: its place in the order of holding out. reason: why it is refused (then there is no text). Then the bands.
-COLUMNS = [("seq", N), ("source", N), ("doc_id", S), ("draw", N), ("origin", S), ("origin_draw", N), ("language", S), ("reason", S),
-           ("text", S), ("n_words", N)]  # fmt: skip
+# document (its source and its place there), with its clean words. own_draw, origin_draw: places in the order of holding out, of the
+# document and of the raw document. reason: why it is refused (then there is no text). Then the bands.
+COLUMNS = [("seq", N), ("source", N), ("doc_id", S), ("draw", N), ("own_draw", N), ("origin", S), ("origin_draw", N),
+           ("origin_words", N), ("language", S), ("reason", S), ("text", S), ("n_words", N)]  # fmt: skip
 PART_DOCUMENTS = 2**20  # seq = part * PART_DOCUMENTS + place in the part
 
 
@@ -78,19 +80,26 @@ class Preparer:
             return
         source = self.params.sources[part.source].name
         origin = f"{source}/{raw.name}"
-        origin_draw = derive(self.params.seed, "heldout", origin)
+        size = sum(map(count_words, kept))
+        counts.words["kept"] += size
+        of = {"origin": origin, "origin_draw": self._heldout(origin), "origin_words": size}
         lost: Counter[str] = Counter()
         for text in cut(kept, self.params.min_words, self.params.max_words, lost):
             counts.documents["in"] += 1
             name = doc_id(source, text)
-            draw = derive(self.params.seed, "sample", name.rpartition("-")[2])
+            digest = name.rpartition("-")[2]
+            draw = derive(self.params.seed, "sample", digest)
             if draw >= part.bound:
                 counts.dropped["not_sampled"] += 1
                 continue
-            row = {"source": part.source, "doc_id": name, "draw": draw, "origin": origin, "origin_draw": origin_draw}
+            row = {"source": part.source, "doc_id": name, "draw": draw, "own_draw": self._heldout(digest), **of}
             yield row | self._judged(text, draw, counts)
         counts.documents["in"] += lost.total()
         counts.dropped += lost
+
+    def _heldout(self, name: str) -> int:
+        """The place in the order of holding out."""
+        return derive(self.params.seed, "heldout", name)
 
     def _clean(self, raw: RawDocument, counts: Counts) -> list[str]:
         if raw.error:

@@ -66,11 +66,11 @@ def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) ->
     db = connect(folder, corpus.workers or cores())
     exact(db, folder / "parts", [spool.bound for spool in spools])
     near(db, corpus)
-    choice = choose(db, corpus, folder / "chosen.parquet")
+    choice = choose(db, corpus, [spool.counts.words["kept"] for spool in spools], folder / "chosen.parquet")
     counts = Counts()
     for spool in spools:
         counts.add(spool.counts)
-    counts.dropped += _dropped(db, choice.documents)
+    counts.dropped += _dropped(db, choice)
     counts.documents["kept"] = choice.documents
     left_out = [spool.left_out and spool not in lm for spool in spools]
     short = sum(choice.words) < corpus.words and (bool(lm) or any(left_out))
@@ -86,7 +86,7 @@ def looked_at(corpus: Corpus, source: Source, factor: float) -> float:
     return max(corpus.words * factor, lists, corpus.heldout_documents * corpus.max_words * factor / corpus.heldout_share)
 
 
-def _dropped(db: "DuckDBPyConnection", chosen: int) -> Counter[str]:
+def _dropped(db: "DuckDBPyConnection", choice: Choice) -> Counter[str]:
     """Of the candidates on disk, how many each rule took; what is left was not sampled."""
 
     def count(table: str) -> int:
@@ -95,5 +95,6 @@ def _dropped(db: "DuckDBPyConnection", chosen: int) -> Counter[str]:
     dropped = Counter(dict(rows(db, "SELECT reason, count(*) FROM unique_texts WHERE reason IS NOT NULL GROUP BY reason")))
     dropped["exact_duplicate"] = count("candidates") - count("unique_texts")
     dropped["near_duplicate"] = count("near")
-    dropped["not_sampled"] = count("everything") - chosen - dropped.total()
+    dropped["repeats_heldout"] = choice.repeats
+    dropped["not_sampled"] = count("everything") - choice.documents - dropped.total()
     return dropped

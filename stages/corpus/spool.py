@@ -11,7 +11,8 @@ from stages.common.files import read_json, write_json
 from stages.common.params import Corpus, Source
 from stages.corpus.counts import NO_BOUND, Counts
 from stages.corpus.prepare import Part, marker, prepare, start
-from stages.corpus.sources import RawDocument, read
+from stages.corpus.readers import RawDocument
+from stages.corpus.sources import read
 
 PART_CHARACTERS, PART_RAWS = 1 << 20, 2_000  # a part is full at either: about a second of work
 PARTS = 1_000_000  # a source has fewer

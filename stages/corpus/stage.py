@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.common import sentences, words
+from stages.common import overlap, sentences, words
 from stages.common.errors import InserterError
 from stages.common.files import read_jsonl, write_jsonl, write_table
 from stages.common.params import Corpus, Params
@@ -27,7 +27,7 @@ def main(params: Params) -> dict[str, Any]:
     """data/corpus/documents-NNNNN.parquet, and quarantine.jsonl with what could not be read."""
     asked = DATA / "benchmark" / "prompts.jsonl"
     prompts = list(_prompts(asked))
-    shared = [Path(str(module.__file__)) for module in (sentences, words)]
+    shared = [Path(str(module.__file__)) for module in (overlap, sentences, words)]
     work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus", "stages.common.prompts"), *shared, RECIPE, *SPELLING])
     metrics = work.marker("documents")
     if metrics is None:
@@ -41,10 +41,15 @@ def main(params: Params) -> dict[str, Any]:
 
 def _key(params: Params) -> dict[str, Any]:
     """What decides the result, beside the code. Of local files the size and the time: they may be large."""
-    local = {source.name: files(source) for source in params.corpus.sources if source.kind == "local"}
-    stamps = {name: [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in found] for name, found in local.items()}
+    local = (source for source in params.corpus.sources if source.kind == "local")
+    stamps = {source.name: [[name, *_stamp(path)] for name, path in files(source)] for source in local}
     lm = params.assets.lm if any(source.kind == "lm" for source in params.corpus.sources) else None
     return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamps}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Zeros for a link that leads nowhere."""
+    return (found.st_size, found.st_mtime_ns) if path.exists() and (found := path.stat()) else (0, 0)
 
 
 def _prompts(path: Path) -> Iterator[str]:
@@ -62,12 +67,8 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any
     made = sample(params, prompts, work.root)
     if not made.choice.documents:
         raise _empty(made.counts)
-    wanted = params.corpus.heldout_documents
-    if made.choice.documents <= wanted:
-        raise InserterError(
-            f"{made.choice.documents} documents are not enough to hold {wanted} out",
-            "Raise corpus.words, add sources, or lower corpus.heldout_documents",
-        )
+    if made.choice.documents <= params.corpus.heldout_documents:
+        raise _nothing_to_train_on(made, params.corpus)
     counts = write(made.db, params.corpus, work / "documents")
     lists = list(lexicon(made.db, params.corpus))
     made.db.close()
@@ -84,6 +85,21 @@ def _empty(counts: Counts) -> InserterError:
     return InserterError(
         f"the corpus is empty: of {counts.raw['in']} raw documents none was kept ({why})",
         "Check corpus.sources, corpus.languages and corpus.min_words in params.yaml",
+    )
+
+
+def _nothing_to_train_on(made: Sample, params: Corpus) -> InserterError:
+    """More words help where there is more text. Otherwise fewer may be held out: one of the units is then left in any case."""
+    choice = made.choice
+    if not all(choice.exhausted):
+        remedy = "Raise corpus.words"
+    elif choice.units > 1:
+        remedy = f"Set corpus.heldout_documents to {choice.units - 1} or fewer, lower corpus.min_words, or add text"
+    else:
+        remedy = "Lower corpus.min_words, or add text"
+    repeats = f" ({choice.repeats} others repeat what is held out)" if choice.repeats else ""
+    return InserterError(
+        f"with {choice.heldout} of {params.heldout_documents} documents held out, none is left to be trained on{repeats}", remedy
     )
 
 

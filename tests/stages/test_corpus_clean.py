@@ -7,7 +7,7 @@ from corpus_texts import prose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.corpus.clean import EDITS, FILTERS, paragraphs
+from stages.corpus.clean import EDITS, FILTERS, RAW_EDITS, paragraphs
 from stages.corpus.cut import cut
 from stages.corpus.language import language
 
@@ -31,11 +31,15 @@ EDITED = {
     "mojibake_repaired": ("The cafÃ© was full.", "The café was full."),
     "control_characters": ("It stayed so\u200b.", "It stayed so."),
     "unicode_nfc": ("The cafe\u0301 was full.", "The café was full."),
+    "ligatures": ("The oﬃce was full.", "The office was full."),
+    "hyphens": ("It was well-\nknown.", "It was well-known."),
     "stage_directions": ("We agreed. [Applause] We signed (Laughter).", "We agreed. We signed."),
-    "markup": ("<b>Bold</b> words remain.", "Bold words remain."),
     "markdown": ("## The **old** bridge still stands.", "The old bridge still stands."),
     "bullets": ("• We the people agreed.", "We the people agreed."),
     "whitespace": ("It was\nfull.", "It was full."),
+    "markup": ("<b>Bold</b> words remain.", "Bold words remain."),
+    "character_references": ("The caf&eacute; was full.", "The café was full."),
+    "line_breaks": ("It was\u2028full.", "It was full."),
 }
 
 
@@ -46,7 +50,7 @@ def test_each_filter_drops_what_it_is_for_and_counts_it(name: str) -> None:
     assert dropped == {name: 1}
 
 
-@pytest.mark.parametrize("name", [name for name, _ in EDITS])
+@pytest.mark.parametrize("name", [name for name, _ in RAW_EDITS + EDITS])
 def test_each_edit_mends_what_it_is_for_and_counts_it(name: str) -> None:
     edited: Counter[str] = Counter()
     before, after = EDITED[name]

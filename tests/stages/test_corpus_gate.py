@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from gate_tables import DOCS, edit, failing, fill, small_params
+from corpus_texts import prose
+from gate_tables import DOCS, HELD, SEQS, edit, failing, fill, small_params
 
 from stages.common.files import read_json, write_json
 from stages.common.params import Params, Source
@@ -39,3 +40,44 @@ def test_a_source_behind_its_share_is_named_unless_it_has_given_all(workspace: P
     report = read_json("reports/corpus.json")
     write_json("reports/corpus.json", report | {"sources": {"other": {"exhausted": True}}})
     assert broken(corpus(sources=sources)) == []
+
+
+HELD_TEXT = prose("held out", 8)
+
+
+def tell_apart(rows: list[dict]) -> None:
+    """Each document with a text of its own; of the two that are held out the first has HELD_TEXT."""
+    for number, row in enumerate(rows):
+        row["text"] = HELD_TEXT if number == 10 else prose(f"gate {number}", 8)
+
+
+LEAKS = [
+    HELD_TEXT,
+    HELD_TEXT.upper().replace(",", " --").replace(". ", "\n\n"),
+    f"{prose('before', 4)} He read aloud: “{HELD_TEXT}” {prose('after', 4)}",
+    " ".join(HELD_TEXT.split()[40:90]),
+    HELD_TEXT.replace(" near ", " close by ", 1) + " All rights are with the old printing house of that town.",
+]
+
+
+@pytest.mark.parametrize("text", LEAKS)
+def test_a_text_that_repeats_a_held_out_one_stops_the_gate(workspace: Path, text: str) -> None:
+    edit(DOCS, tell_apart)
+    assert broken(corpus()) == []
+    edit(DOCS, lambda rows: rows[4].update(text=text))
+    (found,) = failing("corpus", corpus())
+    assert (found["column"], found["first_ids"]) == ("repeats_heldout", ["d4"])
+
+
+def test_a_sequence_that_repeats_a_held_out_context_stops_the_gate(workspace: Path) -> None:
+    words = HELD_TEXT.split()
+    edit(HELD, lambda rows: rows[0].update(context=" ".join(words[:30]), continuation=" " + " ".join(words[30:70])))
+    params = small_params()
+    assert failing("interleave", params) == []
+    halves = [
+        {"text": " ".join(words[20:40]), "utt_id": "u3", "loss": False},
+        {"text": " " + " ".join(words[40:65]), "utt_id": None, "loss": True},
+    ]
+    edit(SEQS, lambda rows: rows[3].update(parts=halves))
+    (found,) = failing("interleave", params)
+    assert (found["column"], found["first_ids"]) == ("repeats_heldout", ["s3"])
