@@ -28,7 +28,7 @@ LINK_SIGNS = ("http", "www.", "@", ".com", ".org", ".net", ".gov", ".edu")
 _LINK = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\w+|\b\w[\w-]*\.(?:com|org|net|gov|edu)\b\S*")
 _DIRECTION = r"(?:laughter|applause|inaudible|cheer|music|moment of silence|see app note|pause)s?\b"
 _STAGE = re.compile(
-    rf"\s*(?:\[{_DIRECTION}[^\])]{{0,40}}\]|\({_DIRECTION}(?:\W+(?:and\W+)?{_DIRECTION})*[^\w()]*\))(?P<word>(?=\w))?", re.I
+    rf"\s*(?:\[{_DIRECTION}[^\])]{{0,40}}\]|\({_DIRECTION}(?:[^\w()]+(?:and[^\w()]+)?{_DIRECTION})*[^\w()]*\))(?P<word>(?=\w))?", re.I
 )
 _BREAK = re.compile(r"\n?[\x0b\x0c\x1c-\x1e\u2028\u2029]\n?")
 _C1 = re.compile(r"[\x80-\x84\x86-\x9f]")

@@ -28,7 +28,7 @@ class Source(Section):
 
 class NearDuplicates(Section):
     """Texts whose sets of runs of shingle_words words have a Jaccard similarity of threshold or more. permutations: of MinHash,
-    which finds the pairs that are compared."""
+    which finds the pairs that are compared. No training document has threshold of the runs of a passage of a held-out one."""
 
     threshold: Annotated[float, Field(gt=0.0, le=1.0)]
     permutations: Positive
@@ -54,8 +54,8 @@ class Lexicon(Section):
 
 class Corpus(Section):
     """words: how much text is kept. Documents are cut at paragraph ends to [min_words, max_words]. languages: ISO 639-1 codes of
-    the documents that are kept. heldout_documents: for evaluation alone; heldout_share: of the raw documents, nothing of which is
-    trained on, so that what is held out is the same whatever `words` is. workers: processes, 0 for one a core; the result does not
+    the documents that are kept. heldout_documents: for evaluation alone; heldout_share: of the raw documents, from which they
+    are taken, so that what is held out is the same whatever `words` is. workers: processes, 0 for one a core; the result does not
     depend on it."""
 
     seed: Seed
