@@ -28,7 +28,8 @@ LINK_SIGNS = ("http", "www.", "@", ".com", ".org", ".net", ".gov", ".edu")
 _LINK = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\w+|\b\w[\w-]*\.(?:com|org|net|gov|edu)\b\S*")
 _DIRECTION = r"(?:laughter|applause|inaudible|cheer|music|moment of silence|see app note|pause)s?\b"
 _STAGE = re.compile(
-    rf"\s*(?:\[{_DIRECTION}[^\])]{{0,40}}\]|\({_DIRECTION}(?:[^\w()]+(?:and[^\w()]+)?{_DIRECTION})*[^\w()]*\))(?P<word>(?=\w))?", re.I
+    rf"\s*(?:\[{_DIRECTION}[^\])]{{0,40}}\]|\({_DIRECTION}(?:[^\w()]+(?:and[^\w()]+)?{_DIRECTION})*[^\w()]*\))(?P<word>(?=\w))?",
+    re.I,
 )
 _BREAK = re.compile(r"\n?[\x0b\x0c\x1c-\x1e\u2028\u2029]\n?")
 _C1 = re.compile(r"[\x80-\x84\x86-\x9f]")
@@ -62,7 +63,7 @@ def _line_breaks(text: str) -> str:
 
 
 def _control_characters(text: str) -> str:
-    return _CONTROL.sub("", _JOINER.sub("", _SOFT_HYPHEN.sub("", text)))
+    return _CONTROL.sub("", text if text.isascii() else _JOINER.sub("", _SOFT_HYPHEN.sub("", text)))
 
 
 def _markdown(text: str) -> str:
@@ -97,9 +98,9 @@ def _share(text: str, test: Test) -> float:
     return sum(map(test, text)) / len(text)
 
 
-def _of_a_word(character: str) -> bool:
-    """A letter, or a mark: the vowels of Hindi and Thai are marks."""
-    return character.isalpha() or (not character.isascii() and unicodedata.category(character)[0] == "M")
+def _of_a_word(text: str) -> Test:
+    """Whether a character of `text` is a letter, or a mark: the vowels of Hindi and Thai are marks."""
+    return str.isalpha if text.isascii() else lambda sign: sign.isalpha() or unicodedata.category(sign)[0] == "M"
 
 
 def _boilerplate(text: str) -> bool:
@@ -138,7 +139,7 @@ FILTERS: list[tuple[str, Test]] = [
     ("mojibake", lambda text: not text.isascii() and ("\ufffd" in text or ftfy.is_bad(text))),
     ("code", lambda text: any(sign in text for sign in CODE)),
     ("links", _links),
-    ("not_mostly_letters", lambda text: _share(text, _of_a_word) + text.count(" ") / len(text) < 0.8),
+    ("not_mostly_letters", lambda text: _share(text, _of_a_word(text)) + text.count(" ") / len(text) < 0.8),
     ("digits", lambda text: _share(text, str.isdigit) > 0.1),
     ("all_capitals", lambda text: len(text) > 40 and _share(text, str.isupper) > 0.4),
     ("word_length", _word_length),
