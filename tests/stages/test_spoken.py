@@ -90,6 +90,30 @@ def test_other_languages_keep_their_words_and_read_numbers_where_they_can() -> N
 LETTERS = " .,;:?!'-"
 
 
+@pytest.mark.parametrize("written", ["owed $4,310.007.52 in all", "some 25,000,40 men", "it costs €3.500", "2.750 € a day"])
+def test_english_refuses_a_number_that_would_be_a_guess(written: str) -> None:
+    with pytest.raises(CannotRead, match="a form of number"):
+        spoken_form(written, "en")
+
+
+PIECES = [
+    "Chapter", "Henry", "June", "5", "3-5", "10:30", "1/2", "$", "5m", "I", "X", "IIV", "p.m.", "v2.0", "-", "–",
+    "12.05.2024", "St.", "page", "xii", "3.5", "'99", "°C", "km/", "US$", "bn", "(ii)", "War", "B-52", "Route", "101",
+    "1e6", "x²",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([" ", "", ", "])), max_size=6))
+def test_english_reads_any_mix_of_its_kinds_in_words(pieces: list[tuple[str, str]]) -> None:
+    written = "".join(piece + after for piece, after in pieces)
+    try:
+        spoken = spoken_form(written, "en")
+    except CannotRead:
+        return
+    assert not re.search(r"[^A-Za-z.,;:?!' -]", spoken)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.text(alphabet="0123456789$%£.,-–/:'() AaPpmMsSth#IVX&½²你。", max_size=25)))
 def test_english_has_only_letters_and_the_punctuation_of_speech(text: str) -> None:

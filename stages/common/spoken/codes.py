@@ -20,7 +20,7 @@ def _points(match: re.Match) -> str:
         read = " dot ".join(digits(part) if len(part) == 3 else number(part) for part in parts)
         return read + {None: "", ":": f" colon {digits(port or '')}", "/": f" slash {number(port or '0')}"}[match["sign"]]
     if len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]):
-        return number(",".join(parts))
+        return ",".join(parts)
     return " point ".join(map(number, parts)) + (f"{match['sign']}{port}" if port else "")
 
 

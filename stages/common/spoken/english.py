@@ -9,6 +9,7 @@ import re
 from stages.common.spoken import codes, dates, numbers, quantities, roman
 from stages.common.spoken.characters import SITE, URL, plain, tidy
 from stages.common.spoken.numbers import ending
+from stages.common.spoken.refusal import CannotRead
 from stages.common.spoken.words import ENDINGS, MONTH_OF, NAMED, PAGES, STARTERS, SYMBOLS, TITLES, WEEKDAYS, Rules, any_of
 
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -17,7 +18,8 @@ _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 def english(text: str) -> str:
     """Letters, spaces and the punctuation a voice phrases by (`. , ; : ? ! ' -`): no digit, no symbol.
 
-    Letters of other scripts stay; emoji and unknown symbols go. "" when nothing is left.
+    Letters of other scripts stay, emoji go. "" when nothing is left. Raises CannotRead for a sign or a form of number without a
+    reading: "$5,939.009.29", and "€1.000", which is one euro here and a thousand elsewhere.
     """
     text = plain(_apply(_WRITTEN, text) if not text.isascii() else text)
     text = _apply(_WORDS, text)
@@ -27,6 +29,8 @@ def english(text: str) -> str:
     digits = _DIGIT.search(text)
     text = _apply(_LETTERS, _apply(_TIMES, text) if digits else text)
     if digits:
+        if _UNREADABLE.search(text):
+            raise CannotRead("cannot_read: a form of number")
         text = _apply(_NUMBERS, text)
     for symbol, word in SYMBOLS.items():
         text = text.replace(symbol, f" {word} ")
@@ -66,6 +70,11 @@ def _indian(match: re.Match) -> str:
     return f"{int(match[0].replace(',', '')):,}"
 
 
+def _continental(match: re.Match) -> str:
+    """1.234,56 as 1,234.56."""
+    return match[0].translate(str.maketrans(".,", ",."))
+
+
 def _blank_groups(match: re.Match) -> str:
     """12 345 people; not "Route 66 250 miles on", where two numbers meet: a name stands before the first."""
     named = re.search(rf"(?:\w\s[A-Z][a-z]+\.?|{any_of(NAMED)})\s$", match.string[: match.start()])
@@ -78,6 +87,10 @@ def _compiled(rules: Rules) -> list[tuple[re.Pattern, object]]:
 
 _DIGIT = re.compile(r"\d")
 _ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+(?:[a-e]|[AB])?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)|\biPhone X")
+_UNREADABLE = re.compile(
+    r"\d,\d{3}\.\d+\.\d|(?<![\d,])\d{1,3}(?:,\d{3})+,\d{1,2}(?![\d,])"
+    r"|(?:€|\bEUR)\s?\d{1,3}\.\d{3}(?![\d.,])|(?<![\d.,])\d{1,3}\.\d{3}\s?(?:€|EUR\b)"
+)
 _SPAN = any_of({*MONTH_OF, *WEEKDAYS, *WEEKDAYS.values(), "noon", "midnight"})
 # Signs of the text as it is written, before they are made plain.
 _WRITTEN = _compiled([
@@ -104,6 +117,7 @@ _WORDS = _compiled([
     (r"\bSt\.", lambda m: ending(m, "Street")),
     (r"\bv\.(?=\s[A-Z])", "versus"),
     (rf"\b(?P<word>{any_of(PAGES)})\.\s*(?=\d|[ivxl]+\b|(?<![Nn]o\. )(?<!p\. )[IVX]+\b)", lambda m: f"{PAGES[m['word']]} "),
+    (r"(?<=\s)#(?=\s)", "number"),
     (r"\b([A-G])#", r"\1 sharp"),
     *dates.NAMES,
 ])  # fmt: skip
@@ -116,6 +130,7 @@ _TIMES = _compiled([
     (r"§§\s?(?=\d)", "sections "),
     (r"~\s?(?=[$£€]?\d)", "about "),
     (r"(?<![\d.,'])[1-9]\d{0,2}(?:'\d{3})+(?!\d)", _grouped),
+    (r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])", _continental),
     (r"(?<![\d.,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", _indian),
     (r"(?<![\d.,$£€+-])(?<!\d )\b[1-9]\d{0,2}(?: \d{3})+(?![\d-]|[ .,]\d)", _blank_groups),
     *dates.RULES,
