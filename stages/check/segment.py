@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["utt_id", "level", "language", "split", "words", "faithful", "whole", "apart", "speakable", "fits", "unread"]
 SPLITS = {"word": "train", "sentence": "train", "context": "heldout", LEXICON: LEXICON}
-UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")  # of a language that is read with rules, nothing of it is left
-READ = ("en", "zh")
+UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")  # a spoken form has none of it in any language
 AGAIN = "Delete data/segment and run `dvc repro segment`"
 RULES = "Mend the rules of stages/common/spoken, then run `dvc repro segment`"
 SHARE = "Raise corpus.words (too few documents), see `dropped` in reports/segment.json, or raise check.share_tolerance"
@@ -104,7 +103,7 @@ def _measure(row: Row, texts: Texts) -> Row:
         "words": count_words(row["written"] or ""),
         "speakable": speakable(spoken),
         "fits": len(spoken) <= max_characters(language),
-        "unread": len(UNREAD.findall(spoken)) if language in READ else 0,
+        "unread": len(UNREAD.findall(spoken)),
     }
 
 

@@ -131,7 +131,10 @@ CHINESE = "0123456789$%￥€°/:.,-–—~〜（）()[]{}\"'“” 年月日时
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.text(alphabet=CHINESE, max_size=25)))
 def test_chinese_has_only_letters_and_chinese_punctuation(text: str) -> None:
-    spoken = spoken_form(text, "zh")
+    try:
+        spoken = spoken_form(text, "zh")
+    except CannotRead:
+        return
     assert all(c.isalpha() or c in "，。？！、 '" for c in spoken)
     assert spoken == " ".join(spoken.split())
 

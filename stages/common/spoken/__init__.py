@@ -20,8 +20,8 @@ def spoken_form(text: str, language: str) -> str:
     """`text` as it is read aloud: numbers, dates, money, times, ordinals, abbreviations and symbols in words, on one line.
 
     language: ISO 639-1. English comes out as letters and `. , ; : ? ! ' -`, Chinese as characters, Latin words and `，。？！、`;
-    in any other language numbers become words where num2words knows it. "" when nothing is left to read. Raises CannotRead for a
-    sign or a number that has no reading here.
+    any other language as its letters and its own punctuation, with numbers in words where `languages.yaml` has it. "" when nothing
+    is left to read. Raises CannotRead for a sign or a number that has no reading here.
     """
     if language == "en":
         return english(text)

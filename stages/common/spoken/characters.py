@@ -53,7 +53,8 @@ _JOINS = r"(?:(?<=[\p{L}\p{M}])(?<!\p{Latin})[\u200c\u200d](?=\p{L}))"  # in the
 _LOOSE = regex.compile(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')")  # an inner ' or -, and the ' of a plural, stay
 
 
-def _heard(character: str) -> str:
+def heard(character: str) -> str:
+    """The character, a blank or nothing, as a voice takes it. Raises CannotRead for a sign that means something."""
     if _SPOKEN.match(character):
         return character
     if _BLANK.match(character):
@@ -70,7 +71,7 @@ def tidy(text: str, pause: str = ", ") -> str:
     """
     text = regex.sub(rf"{_JOINS}(*SKIP)(*FAIL)|[\u200c\u200d]|#(?=\p{{L}})", "", _BRACKET.sub(pause, text))
     text = regex.sub("(?<![lL])·|·(?![lL])", " ", text)  # Catalan col·legi
-    text = _LOOSE.sub(" ", "".join(map(_heard, text)))
+    text = _LOOSE.sub(" ", "".join(map(heard, text)))
     text = regex.sub(r"\s+(\p{Terminal_Punctuation})", r"\1", " ".join(text.split()))
     text = _RUN_OF_STOPS.sub(lambda m: m[1] or m[2] or m[3], text)
     text = regex.sub(rf"({_NARROW})(?=\w)", r"\1 ", text)
