@@ -43,11 +43,12 @@ def default_model(register: Register) -> str:
 
 def aliases(register: Register) -> dict[str, int]:
     """{alias: version} of the registered model; {} where there is no registry yet (none is made)."""
-    prefix = "sqlite:///"
-    if register.tracking_uri.startswith(prefix) and not Path(register.tracking_uri.removeprefix(prefix)).exists():
-        return {}
+    from stages.register.place import database
     from stages.register.tracking import connect
 
+    local = database(register.tracking_uri)
+    if local and not local.exists():
+        return {}
     found = connect(register).search_registered_models(f"name = '{register.model}'")
     return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}
 

@@ -2,12 +2,12 @@
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.common.errors import InserterError
 from stages.common.params import Register
 from stages.common.quiet import quiet
+from stages.register.place import ARTIFACTS, absolute, database, join_workspace, settle
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,19 +23,25 @@ def connect(register: Register) -> "MlflowClient":
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    address, local = register.tracking_uri, database(register.tracking_uri)
+    if local:
+        join_workspace(local)
+        address = absolute(local)
     for name in ("mlflow", "alembic"):  # after the import, which sets its own level
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        client = mlflow.MlflowClient(register.tracking_uri, register.tracking_uri)
+        client = mlflow.MlflowClient(address, address)
         client.search_experiments(max_results=1)
+        if local:
+            settle(local)
     except MlflowException as error:
         reason = " ".join(str(error).split())[:200]
         raise InserterError(
             f"register.tracking_uri {register.tracking_uri!r} cannot be used ({reason})",
             "Give sqlite:///FILE.db or the address of a running MLflow server",
         ) from error
-    mlflow.set_tracking_uri(register.tracking_uri)
-    mlflow.set_registry_uri(register.tracking_uri)
+    mlflow.set_tracking_uri(address)
+    mlflow.set_registry_uri(address)
     return client
 
 
@@ -44,8 +50,8 @@ def experiment_id(client: "MlflowClient", register: Register) -> str:
     experiment = client.get_experiment_by_name(register.experiment)
     if experiment is not None:
         return experiment.experiment_id
-    prefix = "sqlite:///"
-    location = None
-    if register.tracking_uri.startswith(prefix):
-        location = (Path(register.tracking_uri.removeprefix(prefix)).resolve().parent / "mlartifacts").as_uri()
-    return client.create_experiment(register.experiment, artifact_location=location)
+    local = database(register.tracking_uri)
+    made = client.create_experiment(register.experiment, artifact_location=ARTIFACTS if local else None)
+    if local:
+        settle(local)  # before there is anything in it
+    return made

@@ -20,7 +20,10 @@ import soundfile
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from models.pyfunc import pyfunc_arguments
+from stages.common.params import load
+from stages.register.tracking import connect, experiment_id
 
+ROOT = Path(__file__).parents[2]
 WAVE = (0.1 * np.sin(np.arange(8_000) / 7)).astype(np.float32)
 SHORT = {"max_new_tokens": 6}
 PATIENCE = 180  # seconds until the server must have come up; it takes about 15 on a quiet machine
@@ -28,21 +31,23 @@ PATIENCE = 180  # seconds until the server must have come up; it takes about 15 
 
 @pytest.fixture(scope="module")
 def url(tiny_model, tmp_path_factory):
-    """The address of a server of `models:/served@champion`."""
+    """The address of a server of `models:/served@champion`, started as the README says in a checkout that was moved."""
     import mlflow
 
-    folder = tmp_path_factory.mktemp("serving")
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")
-    experiment = mlflow.create_experiment("serving", artifact_location=(folder / "artifacts").as_uri())
-    with mlflow.start_run(experiment_id=experiment):
-        logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(tiny_model))
-    mlflow.MlflowClient().set_registered_model_alias("served", "champion", logged.registered_model_version)
+    made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.getbasetemp() / "moved to another place"
+    with pytest.MonkeyPatch.context() as patch:
+        register = load(ROOT / "params.yaml").register_
+        patch.chdir(made)
+        client = connect(register)
+        with mlflow.start_run(experiment_id=experiment_id(client, register)):
+            logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(tiny_model))
+        client.set_registered_model_alias("served", "champion", logged.registered_model_version)
+    made.rename(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     environment.pop("PYTHONPATH", None)  # it has to find `models` in its own code

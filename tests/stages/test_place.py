@@ -1,0 +1,158 @@
+"""A checkout is moved, renamed or copied: its registry goes with it, and the other one is not touched."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.common.files import sha256
+from stages.common.params import Register, load
+from stages.register.place import DERIVED, database
+from stages.register.tracking import connect, experiment_id
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def register(monkeypatch) -> Register:
+    monkeypatch.chdir(ROOT)
+    return load().register_
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, str]:
+    """A folder with a registry in it, and the run whose note.txt is there: MLflow takes seconds to make one."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        register = load().register_
+        patch.chdir(folder)
+        return folder, note(register, "made here")
+
+
+@pytest.fixture
+def checkout(made, tmp_path, monkeypatch) -> tuple[Path, str]:
+    """A checkout of its own, the current folder: `made` was copied there."""
+    folder = tmp_path / "first place"
+    shutil.copytree(made[0], folder)
+    monkeypatch.chdir(folder)
+    return folder, made[1]
+
+
+def note(register: Register, text: str) -> str:
+    """A new run with a file and a model version, below the current folder: its id."""
+    client = connect(register)
+    run = client.create_run(experiment_id(client, register)).info
+    client.log_text(run.run_id, text, "note.txt")
+    if not client.search_registered_models():
+        client.create_registered_model(register.model)
+    client.create_model_version(register.model, run.artifact_uri, run.run_id)
+    return run.run_id
+
+
+def read(register: Register, run: str) -> str:
+    return Path(connect(register).download_artifacts(run, "note.txt")).read_text()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def locations(path: Path) -> set[str]:
+    with sqlite3.connect(path) as connection:
+        return {row[0] for table, column in DERIVED for row in connection.execute(f"SELECT {column} FROM {table}") if row[0]}
+
+
+@pytest.mark.parametrize("name", ["blank between", "Große Prüfung 漢字", "c# and 7%", "deeper/still/here"])
+def test_a_moved_checkout_reads_and_goes_on(register, checkout, monkeypatch, name):
+    folder, run = checkout
+    place = folder.parent / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(place)
+    monkeypatch.chdir(place)
+    assert read(register, run) == "made here"
+    assert read(register, note(register, "made there")) == "made there"
+    assert not folder.exists() and len(list(place.rglob("note.txt"))) == 2
+
+
+def test_a_copy_and_its_original_leave_each_other_alone(register, checkout, monkeypatch):
+    folder, run = checkout
+    copy = folder.with_name("copy")
+    shutil.copytree(folder, copy)
+    before = contents(folder)
+    monkeypatch.chdir(copy)
+    later = note(register, "of the copy")
+    assert (read(register, run), read(register, later)) == ("made here", "of the copy")
+    assert contents(folder) == before
+    monkeypatch.chdir(folder)
+    assert len(connect(register).search_model_versions()) == 1
+
+
+def test_a_checkout_that_is_reached_by_a_link_keeps_nothing_of_the_link(register, checkout, monkeypatch):
+    folder, run = checkout
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    monkeypatch.chdir(link)
+    later = note(register, "by the link")
+    link.unlink()
+    monkeypatch.chdir(folder)
+    assert (read(register, run), read(register, later)) == ("made here", "by the link")
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_registry_with_the_places_of_before_is_mended_once(register, checkout, scheme):
+    """As versions before this one left it: absolute, of a folder that is no more. What lies elsewhere stays as it is."""
+    _, run = checkout
+    with sqlite3.connect("mlflow.db") as connection:
+        for table, column in DERIVED:
+            connection.execute(f"UPDATE {table} SET {column} = ? || {column}", (f"{scheme}/an/old/place/",))
+    connect(register).create_experiment("elsewhere", artifact_location="s3://bucket/mlartifacts-of-others")
+    assert not [place for place in locations(Path("mlflow.db")) if place.startswith(("/an", "file:"))]
+    later = sqlite3.connect("mlflow.db").execute("SELECT artifact_location FROM experiments WHERE name = 'elsewhere'").fetchone()
+    assert later == ("s3://bucket/mlartifacts-of-others",) and read(register, run) == "made here"
+
+
+def test_an_absolute_address_finds_its_files_from_any_folder(register, checkout, monkeypatch):
+    home, run = checkout
+    fixed = register.model_copy(update={"tracking_uri": f"sqlite:///{home}/mlflow.db"})
+    other = home.with_name("other")
+    other.mkdir()
+    monkeypatch.chdir(other)
+    later = note(fixed, "kept at home")
+    assert (read(fixed, run), read(fixed, later)) == ("made here", "kept at home") and not list(other.iterdir())
+
+
+def test_processes_that_mend_at_once_leave_a_whole_registry(register, checkout):
+    folder, run = checkout
+    with sqlite3.connect("mlflow.db") as connection:
+        for table, column in DERIVED:
+            connection.execute(f"UPDATE {table} SET {column} = '/gone/' || {column}")
+    code = "from pathlib import Path; from stages.register.place import settle; settle(Path('mlflow.db'))"
+    started = [subprocess.Popen([sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT)}) for _ in range(3)]
+    assert [process.wait(120) for process in started] == [0, 0, 0]
+    assert {place.partition("/")[0] for place in locations(Path("mlflow.db"))} == {"mlartifacts", "mlruns"}
+    assert read(register, run) == "made here"
+
+
+@pytest.mark.parametrize("registered_before", [True, False])
+def test_an_experiment_in_a_temporary_copy_registers_in_the_workspace(register, checkout, monkeypatch, registered_before):
+    """DVC removes the copy at the end of `dvc exp run --temp`."""
+    workspace, _ = checkout
+    temporary = workspace / ".dvc/tmp/exps/tmp0a1b2c"
+    temporary.mkdir(parents=True)
+    if not registered_before:
+        shutil.rmtree("mlartifacts")
+        Path("mlflow.db").unlink()
+    monkeypatch.chdir(temporary)
+    run = note(register, "of the experiment")
+    monkeypatch.chdir(workspace)
+    shutil.rmtree(temporary)
+    assert read(register, run) == "of the experiment"
+    assert len(connect(register).search_model_versions()) == 1 + registered_before
+
+
+def test_a_servers_address_has_no_file():
+    assert database("http://127.0.0.1:5000") is None and database("sqlite:///mlflow.db") == Path("mlflow.db")
