@@ -1,10 +1,12 @@
 """Files that are either whole or not there: written beside their place, synced, renamed into it."""
 
+import filecmp
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ from stages.common.errors import InserterError
 def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
     """Call `write` on a temporary sibling of `path`, sync it to disk and rename it. A crash leaves the old file."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -27,7 +29,8 @@ def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
     except OSError as error:
         raise InserterError(f"cannot write {path}: {error}", "Free some disk space or mend the permissions") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what stopped the write is said above
+            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -42,6 +45,24 @@ def publish(folder: Path | str, target: Path | str) -> Path:
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def link(source: Path | str, target: Path | str) -> None:
+    """A second name of the file `source`; a copy where the file system has none, or is another one."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def share(source: Path, copy: Path) -> None:
+    """Files of the folder `copy` that equal those of `source` become second names of them: the disk holds them once."""
+    for file in sorted(source.rglob("*")):
+        twin = copy / file.relative_to(source)
+        if file.is_file() and twin.is_file() and not twin.samefile(file) and filecmp.cmp(file, twin, shallow=False):
+            new = twin.with_name(f".{twin.name}.{os.getpid()}.tmp")
+            link(file, new)
+            new.replace(twin)
 
 
 def write_json(path: Path | str, value: Any) -> Path:

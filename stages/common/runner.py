@@ -10,12 +10,13 @@ from typing import Any
 
 import psutil
 
-from stages.common.errors import InserterError
+from stages.common.errors import InserterError, refused
 from stages.common.files import write_json
 from stages.common.lifetime import die_with_parent, stage_lock
 from stages.common.params import Params, load
 from stages.common.paths import DATA, REPORTS, SYSTEM, WORK
 from stages.common.quiet import quiet
+from stages.common.work import drop_resume_points
 
 SAMPLE_SECONDS = 2.0
 
@@ -62,6 +63,7 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path 
             main(load())
             return
         with stage_lock(WORK / f"{name}.lock"):
+            drop_resume_points(name)
             sampler.start()
             metrics = main(load())
             system = metrics.pop("system", {})  # figures that are never the same twice
@@ -73,6 +75,11 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path 
             write_json(SYSTEM / f"{name}.json", {"wall_seconds": wall, "peak_rss_mb": peak, **system, "samples": sampler.rows})
     except InserterError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:
+        if (line := refused(error)) is None:
+            raise
+        print(f"{name}: {line}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: stopped; run again to go on from here", file=sys.stderr)

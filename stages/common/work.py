@@ -10,8 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from stages.common.files import fingerprint, publish, read_json, write_json
+from stages.common.files import fingerprint, link, publish, read_json, write_json
 from stages.common.paths import WORK
+
+PUBLISHED = "published"
+RESUME_POINTS = "*-checkpoints"
 
 
 def code(*packages: str) -> list[Path]:
@@ -37,6 +40,7 @@ class WorkFolder:
         for leftover in self.root.rglob(".*.tmp"):  # of a write that was killed: it would be published with the rest
             leftover.unlink()
         write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [name for name, _ in files]})
+        (self.root / f"{PUBLISHED}.done.json").unlink(missing_ok=True)
         if not keep_older:
             self.drop_older()
 
@@ -62,8 +66,10 @@ class WorkFolder:
         target = Path(target)
         staged = target.with_name(f".{target.name}.new")
         shutil.rmtree(staged, ignore_errors=True)
-        shutil.copytree(self.root / name, staged, copy_function=_link)
-        return publish(staged, target)
+        shutil.copytree(self.root / name, staged, copy_function=link)
+        published = publish(staged, target)
+        self.mark(PUBLISHED, {})
+        return published
 
     def marker(self, name: str) -> dict | None:
         """What was recorded when the part `name` was finished, or None."""
@@ -74,15 +80,19 @@ class WorkFolder:
         write_json(self.root / f"{name}.done.json", value)
 
 
+def drop_resume_points(running: str) -> None:
+    """Remove the resume points of stages other than `running` whose result is published: 1.7 GB each in the default run.
+
+    DVC starts a stage when those before it are on record. Until then they stay: killed before the record, a stage goes on there.
+    """
+    for mark in WORK.glob(f"*/*/{PUBLISHED}.done.json"):
+        if mark.parts[-3] != running:
+            for points in mark.parent.glob(RESUME_POINTS):
+                shutil.rmtree(points, ignore_errors=True)
+
+
 def _files(path: Path) -> list[tuple[str, Path]]:
     """(name below `path`'s own folder, file) of a file, or of all files of a folder: the same in every checkout."""
     if path.is_file():
         return [(path.name, path)]
     return [(str(file.relative_to(path.parent)), file) for file in path.rglob("*") if file.is_file()]
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, target)

@@ -1,8 +1,10 @@
 """Runs first, then the version with all its tags in one step, then the alias: killed anywhere, it can be run again."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.common.errors import InserterError
+from stages.common.files import share
 from stages.common.params import Params, Register
 from stages.common.runner import say
 from stages.register.inputs import MODEL, Inputs, lineage, read_inputs
@@ -21,7 +23,7 @@ def main(params: Params) -> dict[str, Any]:
     """
     inputs = read_inputs()
     register = params.register_
-    client = connect(register)
+    client = connect(register, write=True)
     experiment = experiment_id(client, register)
     version = find_version(client, register, inputs.fingerprint)
     if version is None:
@@ -56,6 +58,7 @@ def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, 
 def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
     """A parent run with its nested runs, the model, and its version. Returns the version."""
     import mlflow
+    from mlflow.utils.file_utils import local_file_uri_to_path
 
     from models.pyfunc import pyfunc_arguments
 
@@ -70,6 +73,8 @@ def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inpu
         log_stages(client, run.info.run_id, experiment, params, inputs)
         say("register: writing the model")
         logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(MODEL))
+        kept = client.get_logged_model(logged.model_id).artifact_location
+        share(MODEL, Path(local_file_uri_to_path(kept)) / "artifacts" / MODEL.name)
         # Tags go in with the version: killed a moment later, the next try finds it by its fingerprint.
         version = mlflow.register_model(logged.model_uri, register.model, tags=lineage(inputs))
     return int(version.version)

@@ -32,7 +32,7 @@ def absolute(path: Path) -> str:
 
 def writable(path: Path) -> bool:
     """SQLite writes its journal beside the file."""
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def settle(path: Path) -> None:

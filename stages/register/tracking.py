@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stages.common.errors import InserterError
 from stages.common.params import Register
 from stages.common.quiet import quiet
-from stages.register.place import ARTIFACTS, absolute, database, join_workspace, settle
+from stages.register.place import ARTIFACTS, absolute, database, join_workspace, settle, writable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,8 +16,9 @@ CHALLENGER, CHAMPION = "challenger", "champion"
 RESPONSES = "evaluate/responses.jsonl"  # artifact of a version's run: what promotion compares
 
 
-def connect(register: Register) -> "MlflowClient":
-    """A client of `register.tracking_uri`, set for the process. Raises InserterError where there is no such store."""
+def connect(register: Register, write: bool = False) -> "MlflowClient":
+    """A client of `register.tracking_uri`, set for the process. Raises InserterError where there is no such store, or where it is
+    to be written and cannot be."""
     quiet()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
@@ -26,6 +27,8 @@ def connect(register: Register) -> "MlflowClient":
     address, local = register.tracking_uri, database(register.tracking_uri)
     if local:
         join_workspace(local)
+        if (write or not local.exists()) and not writable(local):
+            raise InserterError(f"the registry {local} cannot be written", "Use a copy of this folder that can be (`cp -a`)")
         address = absolute(local)
     for name in ("mlflow", "alembic"):  # after the import, which sets its own level
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ import yaml
 
 from stages.common.audio import flac, write_shard
 from stages.common.errors import InserterError
-from stages.common.files import read_json, write_json, write_jsonl, write_table
+from stages.common.files import publish, read_json, write_json, write_jsonl, write_table
 from stages.common.params import Params, load
 from stages.common.tables import ITEMS
 from stages.register.inputs import lineage, read_inputs
@@ -146,6 +146,19 @@ def test_the_run_keeps_verdicts_gates_samples_and_files(here, tmp_path):
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert {row["variant"] for row in rows} == set(VARIANTS) and {row["answer"] for row in rows} == {"heard yes"}
     assert all((folder / row["file"]).read_bytes()[:4] == b"fLaC" for row in rows)
+
+
+def test_the_version_is_the_trained_model_on_the_disk_and_outlives_it(here, tmp_path):
+    kept = Path(mlflow.artifacts.download_artifacts("models:/inserter/1")) / "artifacts/model/model.safetensors"
+    trained = Path("data/sft/model/model.safetensors")
+    assert kept.samefile(trained)
+    content = trained.read_bytes()
+    later = shutil.copytree("data/sft", tmp_path / "sft")
+    (later / "model/model.safetensors").write_bytes(b"of the next training")
+    publish(later, "data/sft")
+    assert kept.read_bytes() == content
+    trained.unlink()
+    shutil.copyfile(kept, trained)
 
 
 def test_the_same_inputs_make_no_second_version(here):

@@ -276,6 +276,8 @@ def test_stages_killed_at_random_steps_end_with_the_same_bytes(tiny_lm, tiny_enc
         assert encoded and encoded == {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
         assert (killed / f"reports/plots/{name}.csv").read_text() == (calm / f"reports/plots/{name}.csv").read_text()
         assert read_json(killed / f"reports/{name}.json") == read_json(calm / f"reports/{name}.json")
+        assert list(killed.glob(f".work/{name}/*/*-checkpoints")), "DVC has no record of it yet"
+    assert not list(killed.glob(".work/warmup/*/*-checkpoints"))
     assert (killed / "data/warmup/adapter.safetensors").read_bytes() == (calm / "data/warmup/adapter.safetensors").read_bytes()
 
 
