@@ -61,19 +61,28 @@ def _from_folder(folder: str) -> tuple[Any, Any]:
     return InserterForConditionalGeneration.from_pretrained(folder), InserterProcessor.from_pretrained(folder)
 
 
+def _remedy() -> str:
+    if "%" in str(Path.cwd()):  # MLflow 3.17 decodes a plain path
+        return "MLflow loads no model below a folder whose name has a %: rename it, or give --model data/sft/model"
+    return "`inserter run` registers one, and --model data/sft/model is the one that was trained last"
+
+
 def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
     known = ", ".join(f"@{alias} (version {version})" for alias, version in aliases(register).items())
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model
+    from mlflow.store.artifact.utils.models import get_model_name_and_version
 
     from stages.register.tracking import connect
 
-    connect(register)
+    client = connect(register)
     try:
-        wrapped = load_model(uri).unwrap_python_model()
+        # Not load_model(uri): it writes a file beside the model, which a read-only checkout does not let it.
+        place = client.get_model_version_download_uri(*get_model_name_and_version(client, uri))
+        wrapped = load_model(place).unwrap_python_model()
     except (MlflowException, OSError) as error:
         raise InserterError(
             f"{uri} cannot be loaded ({' '.join(str(error).split())[:160]})",
-            f"{register.model} has {known or 'no version'}; `inserter run` registers one",
+            f"{register.model} has {known or 'no version'}; {_remedy()}",
         ) from error
     return wrapped.model, wrapped.processor

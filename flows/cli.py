@@ -9,7 +9,7 @@ import typer
 
 from flows.judge import judge_app
 from flows.score import score_app
-from stages.common.errors import InserterError
+from stages.common.errors import InserterError, refused
 from stages.common.quiet import quiet
 
 app = typer.Typer(
@@ -180,6 +180,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone: `inserter status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        if (line := refused(error)) is None:
+            raise
+        print(f"inserter: {line}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stages.common.errors import InserterError
@@ -14,6 +16,8 @@ from stages.common.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+
+DVC = Path(".dvc")
 
 
 @dataclass(frozen=True)
@@ -37,19 +41,29 @@ def _repository() -> "Iterator[Repo]":
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
     logging.getLogger("dvc").setLevel(logging.ERROR)  # it tells of locks that a killed dvc left; no one need act
     try:
-        with Repo(os.curdir) as repo:
-            if not Path("dvc.yaml").exists():
-                raise NotDvcRepoError("dvc.yaml is not there")
-            yield repo
+        with TemporaryDirectory() as scratch:
+            # Where nothing can be written nothing can change: the lock need not be one that others see.
+            own = {"tmp_dir": scratch, "_ignore": lambda repo: None} if DVC.is_dir() and not os.access(DVC, os.W_OK) else {}
+            with type("Repository", (Repo,), own)(os.curdir) as repo:
+                if not Path("dvc.yaml").exists():
+                    raise NotDvcRepoError("dvc.yaml is not there")
+                yield repo
     except NotDvcRepoError as error:
         raise InserterError(f"{Path.cwd()} is not a workspace ({error})", "Run from the folder of dvc.yaml") from error
     except LockError as error:
         raise Busy from error
+    except SCMError as error:
+        raise InserterError(f"DVC works on a git repository: {error}", git_remedy()) from error
     except DvcException as error:
         raise InserterError(f"dvc.yaml cannot be read: {error}", "Mend it; `dvc status` says more") from error
+
+
+def git_remedy() -> str:
+    return "`git init`, then run again" if shutil.which("git") else "git is not installed: install it (apt-get install git)"
 
 
 class Busy(InserterError):

@@ -50,7 +50,7 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
     the version holds it now, else None. Raises InserterError when there is no such version.
     """
     register = params.register_
-    client = connect(register)
+    client = connect(register, write=True)
     candidate = _candidate(client, register.model, version)
     champion = _by_alias(client, register.model, CHAMPION)
     against = int(champion.version) if champion else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from flows import graph, record
 from flows.summary import WIDTH, duration, summary
+from stages.common.errors import InserterError
 from stages.common.params import load
 from stages.common.quiet import quiet
 from stages.common.runner import say
@@ -38,6 +39,8 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     Raises InserterError with the message of the stage that failed.
     """
     start = time.monotonic()
+    if not os.access(".", os.W_OK):
+        raise InserterError(f"{Path.cwd()} cannot be written", "Run in a copy that can be (`cp -a`); `status` and `ask` work here")
     load()  # a key that no stage depends on is refused too
     say_what_is_not_kept()
     plan = {stage.name for stage in graph.upstream(graph.read(), stages)}

@@ -32,7 +32,10 @@ JUDGE = WORK / "judge"  # what a judge was paid for
 def git(*arguments: str) -> str:
     """What git prints. Its hooks are left out: DVC's own would check data out into every new copy."""
     command = ["git", "-c", f"core.hooksPath={os.devnull}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise InserterError("git is not installed", "Install it (apt-get install git)") from error
     if done.returncode:
         reason = " ".join(done.stderr.split())[:200]
         remedy = "Experiments are of a commit: `git init`, then commit the project"

@@ -21,7 +21,7 @@ NOT_METRICS = ("group", "arm", "seed", "key", "commit", "command")
 
 def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) -> str:
     """The run of `experiment` in the MLflow experiment NAME-ablate; one that it had before is deleted. Its id."""
-    client = connect(register)
+    client = connect(register, write=True)
     where = experiment_id(client, register.model_copy(update={"experiment": f"{register.experiment}-ablate"}))
     for old in client.search_runs([where], f"tags.experiment = '{experiment.name}'"):
         client.delete_run(old.info.run_id)

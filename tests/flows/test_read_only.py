@@ -1,0 +1,105 @@
+"""A checkout that nobody can write, a full disk, no git: what can be done is done, and the rest is one line.
+
+The tests run as root where CI does, whom no permission stops: so the places are mounts, in a namespace of their own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.common import audio
+from stages.common.params import load
+from stages.register.tracking import CHAMPION, connect, experiment_id
+
+ROOT = Path(__file__).parents[2]
+MOUNTS = subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0 if shutil.which("unshare") else False
+needs_mounts = pytest.mark.skipif(not MOUNTS, reason="mounting is not allowed here")
+READ_ONLY = "mount --bind . . && mount -o remount,ro,bind . . && cd ../workspace && "
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def inserter(folder: Path, *arguments: str, mount: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    if mount:
+        command = ["unshare", "-m", "sh", "-c", f'{mount} exec "$@"', "sh", *command]
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT | environment, capture_output=True, text=True)
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1 and done.stderr.startswith("inserter: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def workspace(tiny_model, tmp_path_factory) -> Path:
+    """A finished one: a graph, a champion in the registry, a clip."""
+    import mlflow
+
+    from models.pyfunc import pyfunc_arguments
+
+    folder = tmp_path_factory.mktemp("place") / "workspace"
+    folder.mkdir()
+    for name in (".dvc/config", "params.yaml"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "dvc.yaml").write_text("stages: {one: {cmd: 'true', deps: [params.yaml]}}\n")
+    (folder / "click.flac").write_bytes(audio.flac(np.full(8_000, 0.1, dtype=np.float32)))
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        register = load().register_
+        client = connect(register)
+        with mlflow.start_run(experiment_id=experiment_id(client, register)):
+            logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(tiny_model))
+        version = mlflow.register_model(logged.model_uri, register.model).version
+        client.set_registered_model_alias(register.model, CHAMPION, str(version))
+    return folder
+
+
+@needs_mounts
+def test_a_read_only_checkout_is_looked_at_and_asked(workspace):
+    status = inserter(workspace, "status", mount=READ_ONLY)
+    assert status.returncode == 0 and "never run" in status.stdout and "inserter@champion: version 1" in status.stdout
+    said = inserter(workspace, "ask", "click.flac", mount=READ_ONLY)
+    assert said.returncode == 0 and said.stdout == inserter(workspace, "ask", "click.flac").stdout != ""
+
+
+@needs_mounts
+@pytest.mark.parametrize(("command", "what"), [("run", "workspace cannot be written"), ("promote", "mlflow.db cannot be written")])
+def test_what_has_to_write_says_so_in_one_line(workspace, command, what):
+    assert what in one_line(inserter(workspace, command, mount=READ_ONLY))
+
+
+@needs_mounts
+def test_a_full_disk_is_one_line_and_leaves_no_half_of_a_file(workspace):
+    (workspace / "full").mkdir(exist_ok=True)
+    full = "mount -t tmpfs -o size=64k none full && cat /dev/zero > full/filled 2> /dev/null; "
+    (workspace / "answers.jsonl").write_text(
+        '{"key": "1", "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "response": "a '
+        + "word " * 20_000 + '"}\n'
+    )  # fmt: skip
+    done = inserter(workspace, "score", "closed", "answers.jsonl", "--details", "full/verdicts.jsonl", mount=full)
+    assert "No space left on device. Free some disk space" in one_line(done)
+
+
+@needs_mounts
+def test_a_stage_in_a_place_it_cannot_write_is_one_line(workspace):
+    command = ["unshare", "-m", "sh", "-c", f"{READ_ONLY} exec {sys.executable} -m stages.gate corpus"]
+    done = subprocess.run(command, cwd=workspace, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and ".work" in done.stderr and "Read-only" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "run"])
+def test_without_git_the_line_is_about_git(workspace, tmp_path, command):
+    for name in (".dvc/config", "params.yaml", "dvc.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(workspace / name, tmp_path / name)
+    assert "not a git repository. `git init`" in one_line(inserter(tmp_path, command))
+    (tmp_path / "empty").mkdir()
+    without = one_line(inserter(tmp_path, command, PATH=str(tmp_path / "empty")))
+    assert "git is not installed" in without and "dvc.yaml" not in without
