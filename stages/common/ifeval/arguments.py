@@ -11,6 +11,8 @@ from collections.abc import Callable
 from reprlib import repr as short
 from typing import Any, Literal
 
+from stages.common.ifeval.reader import as_read
+
 Mode = Literal["robust", "reference"]
 Reader = Callable[[Any, Mode], Any]
 
@@ -89,7 +91,7 @@ def text(value: Any, mode: Mode) -> str:
         raise ValueError(f"is not text: {short(value)}")
     if mode == "robust" and not value.strip():
         raise ValueError("is blank")
-    return value
+    return value if mode == "reference" else as_read(value)
 
 
 def words(value: Any, mode: Mode) -> list[str]:
@@ -112,14 +114,17 @@ def pattern(value: Any, mode: Mode) -> re.Pattern[str]:
 
 
 def _pattern(word: str, mode: Mode) -> re.Pattern[str]:
-    """Robust takes a keyword literally: as an expression `C++` finds any c, and `(` cannot be compiled at all."""
-    return _compile(word if mode == "reference" else re.escape(word), re.IGNORECASE)
+    """Robust takes a keyword literally: as an expression `C++` finds any c, and `(` cannot be compiled at all. A line may end
+    between its words."""
+    return _compile(word if mode == "reference" else r"\s+".join(map(re.escape, word.split())), re.IGNORECASE)
 
 
 def section(value: Any, mode: Mode) -> re.Pattern[str]:
     """What opens a section: the stripped splitter and digits. Robust takes the splitter literally."""
     splitter = text(value, mode).strip()
-    return _compile(rf"\s?{splitter if mode == 'reference' else re.escape(splitter)}\s?\d+\s?")
+    if mode == "robust":
+        return _compile(rf"\s?{re.escape(splitter)}\s*\d+\s?")
+    return _compile(rf"\s?{splitter}\s?\d+\s?")
 
 
 def _compile(expression: str, flags: int = 0) -> re.Pattern[str]:
@@ -139,7 +144,8 @@ def postscript(value: Any, mode: Mode) -> re.Pattern[str]:
     before = r"\b" if mode == "reference" or re.match(r"\w", marker) else ""
     after = r"\b" if mode == "reference" or re.search(r"\w\Z", marker) else ""
     own = f"{before}{re.escape(marker)}{after}"
-    return re.compile(rf"\bps\b|\bp\.\s*s\.|\bp\.\s?p\.\s*s\.|{own}")
+    last = r"\." if mode == "reference" else r"\b"  # robust: P.S without its last dot
+    return re.compile(rf"\bps\b|\bp\.\s*s{last}|\bp\.\s?p\.\s*s{last}|{own}")
 
 
 def letter(value: Any, mode: Mode) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stages.common.ifeval.arguments import Mode, Unscorable, short
+from stages.common.ifeval.reader import as_read
 from stages.common.ifeval.registry import CHECKS, Check
 from stages.common.ifeval.text import is_blank
 
@@ -29,7 +30,8 @@ def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = No
     ever made up.
     """
     found, arguments = _prepare(instruction_id, kwargs, mode)
-    return not is_blank(response) and found.test(response, **arguments)
+    response = as_read(response) if mode == "robust" else response
+    return not is_blank(response) and found.passes(response, arguments, mode)
 
 
 def verdicts(
@@ -40,14 +42,14 @@ def verdicts(
     `kwargs` is parallel to `instruction_ids`. Raises Unscorable, which names the instruction.
     """
     prepared = [_prepare(*pair, mode) for pair in zip(instruction_ids, kwargs, strict=True)]
-    response = without_marker(response)
+    response = without_marker(as_read(response) if mode == "robust" else response)
     blank = is_blank(response)
-    strict = [not blank and found.test(response, **arguments) for found, arguments in prepared]
+    strict = [not blank and found.passes(response, arguments, mode) for found, arguments in prepared]
     if all(strict):
         return strict, list(strict)
     forms = [form for form in loose_forms(response) if form != response and not is_blank(form)]
     loose = [
-        passed or any(found.test(form, **arguments) for form in forms)
+        passed or any(found.passes(form, arguments, mode) for form in forms)
         for passed, (found, arguments) in zip(strict, prepared, strict=True)
     ]
     return strict, loose
