@@ -121,6 +121,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+ADJUSTED = json.dumps({"follow_before_adjust": "NO", "follow_after_adjust": "YES", "after_adjust_content_correct": "YES"})
+
+
 def _answers(folder: Path) -> None:
     """Of another system, and of an evaluation."""
     closed = {
@@ -132,7 +135,8 @@ def _answers(folder: Path) -> None:
     }
     judged = {"clean_response": "Rain.", "decomposed_questions": ["Is it about rain?", "Is it a poem?"]}
     opened = {"task": "open", "form": "heard", "clean_prompt": "Rain?", "questions": judged["decomposed_questions"]}
-    files = {"answers": closed | judged, "responses": closed, "data/evaluate/responses": closed | opened}
+    corrected = closed | {"pred_score": [ADJUSTED]}
+    files = {"answers": closed | judged, "responses": closed, "corrections": corrected, "data/evaluate/responses": closed | opened}
     for name, record in files.items():
         path = folder / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,9 +145,8 @@ def _answers(folder: Path) -> None:
 
 def test_every_command_is_run_or_has_a_reason(checkout: Path) -> None:
     """In the order they stand in, as one reader would."""
-    adjusted = json.dumps(dict.fromkeys(("follow_before_adjust", "follow_after_adjust", "after_adjust_content_correct"), "YES"))
     with JudgeServer(
-        usual=lambda request: every(adjusted if "follow_after_adjust" in request.text else '["YES", "NO"]')(request)
+        usual=lambda request: every(ADJUSTED if "follow_after_adjust" in request.text else '["YES", "NO"]')(request)
     ) as server:
         judge = {"INSERTER_JUDGE_BASE_URL": server.url, "INSERTER_JUDGE_MODEL": "m", "INSERTER_JUDGE_API_KEY": "k"}
         for document in GUIDES:
