@@ -27,7 +27,7 @@ def plain(text: str) -> str:
 
 def decimals(text: str) -> str:
     """The decimal digits of every script as 0 to 9."""
-    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
 # Unicode says of every script which signs end a sentence or a part of one, so that none is deleted for being unknown here.
@@ -50,6 +50,7 @@ _SILENT = regex.compile(
 )
 _BRACKET = regex.compile(r"(?!\p{Quotation_Mark})[\p{Ps}\p{Pe}]")
 _JOINS = r"(?:(?<=[\p{L}\p{M}])(?<!\p{Latin})[\u200c\u200d](?=\p{L}))"  # in the spelling of Persian, of Hindi
+_UNUSUAL = re.compile(r"[^A-Za-z0-9 .,;:?!'-]")  # the others are spoken as they stand
 _LOOSE = regex.compile(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')")  # an inner ' or -, and the ' of a plural, stay
 
 
@@ -71,7 +72,7 @@ def tidy(text: str, pause: str = ", ") -> str:
     """
     text = regex.sub(rf"{_JOINS}(*SKIP)(*FAIL)|[\u200c\u200d]|#(?=\p{{L}})", "", _BRACKET.sub(pause, text))
     text = regex.sub("(?<![lL])·|·(?![lL])", " ", text)  # Catalan col·legi
-    text = _LOOSE.sub(" ", "".join(map(heard, text)))
+    text = _LOOSE.sub(" ", _UNUSUAL.sub(lambda m: heard(m[0]), text))
     text = regex.sub(r"\s+(\p{Terminal_Punctuation})", r"\1", " ".join(text.split()))
     text = _RUN_OF_STOPS.sub(lambda m: m[1] or m[2] or m[3], text)
     text = regex.sub(rf"({_NARROW})(?=\w)", r"\1 ", text)
