@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from stages.common.files import read_json, read_jsonl
+from stages.common.files import read_json, read_jsonl, sha256
 from stages.common.params import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,15 +38,15 @@ SMALL = {
 }
 
 
+NEVER_THE_SAME = {  # below data/ and reports/
+    "reports/system": "wall time and memory of the stages",
+    "reports/register.json": "the registry gives each version ids and times of its own",
+}
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory, tiny_lm, tiny_encoder) -> Path:
     """A copy of the project with parameters for minutes instead of half an hour."""
-    folder = tmp_path_factory.mktemp("e2e") / "project"
-    folder.mkdir()
-    for name in ("flows", "stages", "models"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    shutil.copy(ROOT / ".dvcignore", folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, values in SMALL.items():
         params[section].update(values)
@@ -54,6 +54,16 @@ def workspace(tmp_path_factory, tiny_lm, tiny_encoder) -> Path:
     params["warmup"].update(steps=6, batch_seconds=20, negatives=50)
     params["warmup"]["adapter"].update(hidden_size=32)
     params["benchmark"]["variants"]["accents"] = params["benchmark"]["variants"]["accents"][-1:]
+    return project(tmp_path_factory.mktemp("e2e") / "project", params)
+
+
+def project(folder: Path, params: dict) -> Path:
+    """The code and the graph in `folder`, with `params` and nothing made yet."""
+    folder.mkdir()
+    for name in ("flows", "stages", "models"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
     return folder
@@ -173,6 +183,26 @@ def test_run_again_it_says_that_there_is_nothing_to_do(workspace):
     before = locked(workspace)
     assert "up to date" in finish(workspace)
     assert locked(workspace) == before
+
+
+def made(workspace: Path) -> dict[str, str]:
+    """SHA-256 of every file that the stages made, by name."""
+    files = (file for part in ("data", "reports") for file in (workspace / part).rglob("*") if file.is_file())
+    names = {str(file.relative_to(workspace)): file for file in files}
+    return {name: sha256(file) for name, file in names.items() if not name.startswith(tuple(NEVER_THE_SAME))}
+
+
+def test_every_stage_gives_the_same_bytes_in_another_folder(workspace, tmp_path_factory):
+    """Not killed, by `dvc repro` alone, with one worker in place of one per core, and under another hash seed."""
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    for section in params.values():
+        if isinstance(section, dict) and "workers" in section:
+            section["workers"] = 1
+    other = project(tmp_path_factory.mktemp("elsewhere") / "another name", params)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=other, env=environment(other), check=True, timeout=1500)
+    first, second = made(workspace), made(other)
+    assert first and set(first) == set(second)
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 def test_another_seed_killed_in_pretraining_reruns_it_and_what_depends_on_it(workspace):
