@@ -94,9 +94,12 @@ def test_two_arms_killed_in_the_second_and_gone_on_with(project: Path) -> None:
     assert not copy.exists() and not (project / "mlruns").exists()
 
 
-def test_an_arm_s_run_has_its_curves_gap_memory_and_clips_with_answers(project: Path) -> None:
+def test_an_arm_s_run_has_its_curves_gap_memory_and_clips_with_answers(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
+    monkeypatch.chdir(project)  # the artifacts are found from there, wherever it is
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
     where = client.get_experiment_by_name("inserter-ablate")
     assert where
