@@ -46,7 +46,8 @@ def url(tiny_model, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {
+    mine = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}  # MLflow hands on the address it was told
+    environment = mine | {
         "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
