@@ -97,7 +97,7 @@ def _frames(data: bytes, at: int) -> list[_Frame]:
 
 
 def _next(data: bytes, at: int, end: int) -> int:
-    """The first place from `at` on where frames follow one another; -1 where there is none before `end`."""
+    """Return the first place from `at` on where frames follow one another; -1 if none starts before `end`."""
     while (at := data.find(b"\xff", at, end)) >= 0:
         if _follow(data, at):
             return at

@@ -11,7 +11,7 @@ HAN = r"\u3400-\u9fff"
 WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:'[^\W_{HAN}]+)?")
 PASSAGE = 40  # words: what of a held-out text may not be learnt; the words that are predicted after a context are as many
 LEAST = 13  # words that tell of a common origin: the n-gram of GPT-3's decontamination (Brown et al. 2020)
-COMMON = 3  # a run that so many of the held-out texts have is a formula or boilerplate, and tells of none of them
+COMMON = 3  # held-out texts that share a run: from this number on the run is boilerplate and identifies none of them
 
 
 def words(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from stages.common.params import Source
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, ended at an empty line,
-MOST_BYTES = 4 << 20  # or, where there is none for so long, behind a sentence
+MOST_BYTES = 4 << 20  # without an empty line in this many bytes, a piece ends behind a sentence
 SENTENCE_ENDS = tuple(f"{stop}{after}".encode() for stop in ".!?" for after in " \n") + tuple(map(str.encode, "。！？"))
 TELL_AFTER = 10_000  # records without the column, and none with it: then the column has another name
 SHOWN = 20  # of their columns
