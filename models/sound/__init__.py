@@ -26,6 +26,7 @@ MAX_SECONDS = 3_600  # 230 MB in memory at 16 kHz
 RATES = (1_000, 768_000)  # Hz, the lowest and the highest that are taken for sound
 FULL_SCALE = 8.0  # decoders overshoot 1 by less than 2; 16-bit numbers written as floats reach 32,768
 CANCELLED = 0.1  # of the energy that channels without anything in common keep in their mean
+KINDS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "CAF", "AU", "NIST", "FLAC", "OGG", "MP3")  # of which `streams` knows the length
 BLOCK = 1 << 14  # samples of all channels that are decoded at a time
 SAMPLES = "Give floats from -1 to 1, or whole numbers of 16-bit PCM, at 16 kHz"
 ANOTHER, PARTS = "Give a file with sound in it", "Cut it into parts"
@@ -131,6 +132,9 @@ def _mono(stream: io.BytesIO, channel: int | None = None) -> tuple[np.ndarray, i
     with _Forward(stream) as file:
         if super(_Forward, file).seekable():
             file.seek(0)  # as soundfile.read does: a decoder of mp3 that was not sent there gives samples that differ by 1e-7
+        if file.format not in KINDS:
+            problem = f"is {file.format_info}, and whether that is whole cannot be told"
+            raise NoSound("undecodable", problem, "Convert it to wav or flac")
         rate = file.samplerate
         if not RATES[0] <= rate <= RATES[1]:
             raise NoSound(

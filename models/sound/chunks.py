@@ -1,4 +1,4 @@
-"""Files made of named chunks: WAV (RIFF, RIFX, RF64, BW64), AIFF and CAF."""
+"""Files made of named chunks: WAV (RIFF, RIFX, RF64, BW64), W64, AIFF and CAF."""
 
 import struct
 from dataclasses import dataclass
@@ -8,24 +8,39 @@ from models.sound.faults import MAX_BYTES, NoSound, cut_off
 
 @dataclass(frozen=True)
 class Form:
-    """head: bytes before the first chunk. Its name and `size` stand before a chunk's bytes; `sound` names the one with samples."""
+    """head: bytes before the first chunk; at: where the file's size stands in it, or 0; sound: the name of the chunk with samples.
+
+    A chunk has its name (`name` bytes), its `size` and its bytes. pad: it ends at a multiple of that; own: by how much its size
+    is more than its bytes.
+    """
 
     head: int
+    at: int
     size: struct.Struct
     sound: bytes
+    pad: int = 2
+    name: int = 4
+    own: int = 0
 
     def chunk(self, data: bytes, at: int) -> tuple[bytes, int, int] | None:
         """(name, where its bytes start, the size that it says), or None where no chunk can be."""
-        start = at + 4 + self.size.size
-        return (data[at : at + 4], start, self.size.unpack_from(data, at + 4)[0]) if start <= len(data) else None
+        start = at + self.name + self.size.size
+        if start > len(data):
+            return None
+        return data[at : at + 4], start, self.size.unpack_from(data, at + self.name)[0] - self.own
 
     def after(self, start: int, size: int) -> int:
-        return start + size + (size % 2 if self.head == 12 else 0)  # all but CAF pad a chunk to an even size
+        return start + size + -size % self.pad
+
+    def named(self, name: bytes) -> bool:
+        """Whether a chunk may have that name: four letters, or 16 bytes of any kind."""
+        return self.name > 4 or (name.isascii() and name.decode("ascii").isprintable())
 
 
-_RIFF, _IFF = Form(12, struct.Struct("<I"), b"data"), Form(12, struct.Struct(">I"), b"SSND")
-_RIFX, _CAF = Form(12, struct.Struct(">I"), b"data"), Form(8, struct.Struct(">q"), b"data")
-FORMS = {b"RIFF": _RIFF, b"RF64": _RIFF, b"BW64": _RIFF, b"RIFX": _RIFX, b"FORM": _IFF, b"caff": _CAF}
+_RIFF, _IFF = Form(12, 4, struct.Struct("<I"), b"data"), Form(12, 4, struct.Struct(">I"), b"SSND")
+_RIFX, _CAF = Form(12, 4, struct.Struct(">I"), b"data"), Form(8, 0, struct.Struct(">q"), b"data", pad=1)
+_W64 = Form(40, 16, struct.Struct("<q"), b"data", pad=8, name=16, own=24)
+FORMS = {b"RIFF": _RIFF, b"RF64": _RIFF, b"BW64": _RIFF, b"RIFX": _RIFX, b"FORM": _IFF, b"caff": _CAF, b"riff": _W64}
 _WIDE = (b"RF64", b"BW64")  # their sizes of 64 bits are in the chunk ds64
 _UNSET = 0xFFFFFFFF
 
@@ -55,7 +70,8 @@ def _with_size(data: bytes, form: Form, start: int, said: int) -> list[bytes]:
         for end in {form.after(start, said), start + said}:  # some do not pad
             behind = _behind(data, form, end)
             if behind is not None and (said or end < len(data)):
-                return [data[:behind], *mended(data[behind:])] if behind < len(data) else [data]
+                first = data[: start + said if form is _W64 else behind]  # libsndfile reads a W64 to its last byte
+                return [first, *mended(data[behind:])] if behind < len(data) else [first]
     if not there:
         raise NoSound("zero samples", "has no samples", "Give a file with sound in it")
     return [_rewritten(data, form, start)]
@@ -67,7 +83,7 @@ def _behind(data: bytes, form: Form, at: int) -> int | None:
         name, start, size = found
         if name == data[:4]:
             return at
-        if not (name.isascii() and name.decode("ascii").isprintable() and 0 <= size <= len(data) - start):
+        if not (form.named(name) and 0 <= size <= len(data) - start):
             return None
         at = form.after(start, size)
     return len(data)
@@ -76,9 +92,9 @@ def _behind(data: bytes, form: Form, at: int) -> int | None:
 def _rewritten(data: bytes, form: Form, start: int) -> bytes:
     """All that follows `start` is sound."""
     out = bytearray(data)
-    form.size.pack_into(out, start - form.size.size, len(data) - start)
-    if form.head == 12:
-        form.size.pack_into(out, 4, len(data) - 8)
+    form.size.pack_into(out, start - form.size.size, len(data) - start + form.own)
+    if form.at:
+        form.size.pack_into(out, form.at, len(data) - (0 if form.own else 8))
     if data[:4] in _WIDE:  # a plain WAV, whose sizes are not in another chunk
         out[:4] = b"RIFF"
         at = bytes(out[:start]).find(b"ds64")

@@ -5,6 +5,7 @@ all ones, 2,000,000,000 or an estimate. So the lengths are mended here, and what
 """
 
 import io
+import math
 import re
 import struct
 
@@ -13,6 +14,7 @@ from models.sound.faults import MAX_BYTES, cut_off
 
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the magic number and the head of the block that always comes first
 _ID3V1 = 128
+_NIST = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -i (\d+)", re.MULTILINE)
 
 
 def streams(data: bytes) -> list[io.BytesIO]:
@@ -24,6 +26,8 @@ def streams(data: bytes) -> list[io.BytesIO]:
         parts = ogg.links(data)
     elif data[:4] in (b".snd", b"dns."):
         parts = [_au(data)]
+    elif data[:7] == b"NIST_1A":
+        parts = [_nist(data)]
     elif data[start : start + 4] == b"fLaC":
         parts = _flac(data)
     else:
@@ -53,3 +57,13 @@ def _au(data: bytes) -> bytes:
     if there < size < MAX_BYTES:
         raise cut_off(there, size)
     return data if size == there else data[:8] + b"\xff" * 4 + data[12:]
+
+
+def _nist(data: bytes) -> bytes:
+    """SPHERE: a head of text, whose second line is its length in bytes, and samples to the end of the file."""
+    start = int(data[8:16]) if data[8:16].strip().isdigit() else len(data)
+    counts = {name: int(number) for name, number in _NIST.findall(data[:start])}
+    size = math.prod(counts.values()) if b"sample_count" in counts else 0
+    if len(data) - start < size < MAX_BYTES:
+        raise cut_off(len(data) - start, size)
+    return data

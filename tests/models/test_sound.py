@@ -18,7 +18,7 @@ BARE = without_tag(MP3)
 OPUS = encoded(WAVE, "OGG", subtype="OPUS")
 VORBIS = encoded(WAVE, "OGG", subtype="VORBIS")
 AU, AIFF, RF64 = (encoded(WAVE, form, subtype="PCM_16") for form in ("AU", "AIFF", "RF64"))
-CAF = encoded(WAVE, "CAF", subtype="PCM_16")
+CAF, W64, NIST = (encoded(WAVE, form, subtype="PCM_16") for form in ("CAF", "W64", "NIST"))
 FRAMES = struct.unpack_from(">I", MP3, TAG + 8)[0]
 
 
@@ -55,6 +55,10 @@ STREAMED = {
     "rf64 of unknown size": put(RF64, RF64.find(b"ds64") + 16, "<q", -1),
     "aiff says nothing": put(AIFF, AIFF.find(b"SSND") + 4, ">I", 8),
     "au says 0": put(AU, 8, ">I", 0),
+    "w64 says 0": put(W64, W64.find(b"data") + 16, "<q", 24),
+    "w64 says all ones": put(W64, W64.find(b"data") + 16, "<q", 2**63 - 1),
+    "w64 says 4,000": put(W64, W64.find(b"data") + 16, "<q", 4_024),
+    "nist says 7": NIST.replace(b"sample_count -i %d" % len(WAVE), b"sample_count -i 00007"),
     "caf says -1": put(CAF, CAF.find(b"data") + 4, ">q", -1),
     "flac says 77": flac_total(FLAC, 77),
     "flac says all ones": flac_total(FLAC, 2**36 - 1),
@@ -98,7 +102,9 @@ def test_what_is_no_frame_of_an_mp3_is_passed_over(name):
     assert np.array_equal(read(BEHIND[name]).wave, read(BARE).wave)
 
 
-@pytest.mark.parametrize("data", [WAV, FLAC, MP3, BARE, OPUS, VORBIS], ids=["wav", "flac", "mp3", "bare mp3", "opus", "vorbis"])
+@pytest.mark.parametrize(
+    "data", [WAV, W64, FLAC, MP3, BARE, OPUS, VORBIS], ids=["wav", "w64", "flac", "mp3", "bare mp3", "opus", "vorbis"]
+)
 def test_two_files_one_after_the_other_are_both_heard(data):
     both, one = read(data + data).wave, read(data).wave
     assert 2 * len(one) <= len(both) <= 2 * len(one) + DELAY
@@ -121,6 +127,8 @@ def test_an_ogg_whose_last_page_does_not_say_where_it_ends_is_read_whole(data, f
 CUT = {
     "wav": WAV[:-1_000], "aiff": AIFF[:-1_000], "au": AU[:-1_000], "caf": CAF[:-1_000], "rf64": RF64[:-1_000],
     "opus": OPUS[: len(OPUS) // 2], "mp3": MP3[: len(MP3) // 2 + 5], "bare mp3": BARE[:-20], "header of a wav": WAV[:44],
+    "w64": W64[:-1_000], "half of a w64": W64[: len(W64) // 2], "w64 of GSM": encoded(WAVE, "W64", subtype="GSM610")[:-1_000],
+    "nist": NIST[:-1_000],
 }  # fmt: skip
 
 
@@ -129,6 +137,20 @@ def test_what_is_cut_off_is_said_and_not_shortened_in_silence(name):
     with pytest.raises(NoSound, match=r"is cut off: [\d,]+ of [\d,]+ bytes") as caught:
         read(CUT[name])
     assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("form", ["AVR", "SVX", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SDS", "IRCAM", "VOC", "XI"])
+def test_a_kind_that_does_not_tell_whether_it_is_whole_is_refused_by_its_name(form):
+    data = encoded(WAVE, form, subtype="DPCM_16" if form == "XI" else "PCM_16")
+    for part in (data, data[: len(data) // 2]):
+        with pytest.raises(NoSound, match=r"is .*\(.*\), and whether that is whole cannot be told") as caught:
+            read(part)
+        assert caught.value.reason == "undecodable" and caught.value.remedy == "Convert it to wav or flac"
+
+
+def test_a_w64_with_marks_behind_its_sound_is_read_without_them():
+    marks = bytes.fromhex("5662f7ab2d39d211865200c04f8edb8a") + struct.pack("<q", 24 + 16) + b"\xff\x7f" * 8
+    assert np.array_equal(read(W64 + marks).wave, read(W64).wave)
 
 
 def test_a_whole_number_of_frames_that_is_less_than_the_tag_says_is_cut_off():
