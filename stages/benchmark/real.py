@@ -14,6 +14,7 @@ from stages.benchmark.own import prompts
 from stages.benchmark.records import TASKS, VARIANTS, Bad, Kind, Record, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
 from stages.common.errors import InserterError
+from stages.common.files import endings
 from stages.common.params import Benchmark
 from stages.common.runner import say
 from stages.common.work import WorkFolder, code
@@ -23,6 +24,7 @@ REMEDY = (
     "benchmark.path to that folder, or set it to own"
 )
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
+SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # what records name
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,22 @@ def _files(root: Path) -> tuple[list[tuple[Path, Kind]], list[Path]]:
     """(the benchmark's files by task and variant, the standard one first; jsonl and Parquet files of other names)."""
     if not root.is_dir():
         raise InserterError(f"benchmark.path {root} is not a folder", f"Download the data set with {REMEDY}")
-    everything = sorted(path for suffix in SUFFIXES for path in root.rglob(f"*{suffix}"))
+    everything = sorted(path for path in root.rglob("*") if path.is_file())
     visible = [path for path in everything if not any(part.startswith(".") for part in path.relative_to(root).parts)]
-    kinds = {path: kind_of(path.relative_to(root)) for path in visible}
+    kinds = {path: kind_of(path.relative_to(root)) for path in visible if path.name.endswith(SUFFIXES)}
+    others = [path for path in visible if path not in kinds and path.suffix.lower() not in SOUNDS]
     known = [(path, kind) for path, kind in kinds.items() if kind]
     if not known:
+        there = f", but {endings(others)}" if others else ""
         raise InserterError(
-            f"{root} has no closed_VARIANT_LANG, open_ended_LANG or adjustment_LANG (.jsonl or .parquet)",
+            f"{root} has no closed_VARIANT_LANG, open_ended_LANG or adjustment_LANG (.jsonl or .parquet){there}",
             f"Download it again with {REMEDY}",
         )
+    if others:
+        say(f"benchmark: not read: {endings(others)}; read are {', '.join(SUFFIXES)}")
     order = {name: n for n, name in enumerate((None, *VARIANTS))}
     known.sort(key=lambda one: (TASKS.index(one[1].task), order[one[1].variant], str(one[0])))
-    return known, [path for path in visible if kinds[path] is None]
+    return known, [path for path, kind in kinds.items() if kind is None]
 
 
 def _not_read(root: Path, files: list[Path]) -> dict[str, int]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -161,3 +162,11 @@ def size_of(path: Path | str) -> int:
     """Bytes of a file or of all files below a folder."""
     path = Path(path)
     return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+
+
+def endings(paths: Iterable[Path]) -> str:
+    """How many files and of which endings, the most frequent first: `3 files (.csv 2, none 1)`."""
+    counts = Counter(path.suffix or "none" for path in paths)
+    told = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    number = counts.total()
+    return f"{number} file{'s' * (number != 1)} ({', '.join(f'{ending} {count}' for ending, count in told)})"

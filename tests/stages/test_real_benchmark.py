@@ -208,6 +208,16 @@ def test_files_of_other_names_are_counted_and_not_read(root):
     assert metrics["not_read"] == {"closed-ended/closed_standard_en_responses.jsonl": 2}
 
 
+def test_files_of_other_endings_are_said_and_a_folder_of_them_is_refused(root, capsys):
+    for name in ("closed_standard_en.json", "deep/open_ended_en.JSONL", "README.md", "a.wav", ".gitattributes"):
+        put(root / name, b"{}")
+    with pytest.raises(InserterError, match=r"but 3 files \(.JSONL 1, .json 1, .md 1\)\. Download it again"):
+        build(root)
+    whole(root)
+    build(root)
+    assert "benchmark: not read: 3 files (.JSONL 1, .json 1, .md 1); read are .jsonl, .jsonl.gz" in capsys.readouterr().err
+
+
 def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
     with pytest.raises(InserterError, match=r"hf download ddwang2000/SpeechInstructBench --repo-type dataset"):
         real.build(SETTINGS.model_copy(update={"path": str(tmp_path / "absent")}), tmp_path / "out")
