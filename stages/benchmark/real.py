@@ -11,7 +11,7 @@ from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
 from stages.benchmark.own import prompts
-from stages.benchmark.records import TASKS, VARIANTS, Bad, Kind, Record, key_of, kind_of, prompt_of, record
+from stages.benchmark.records import TASKS, VARIANTS, Bad, Kind, Record, has_samples, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
 from stages.common.errors import InserterError
 from stages.common.files import endings
@@ -122,7 +122,10 @@ def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place:
     _keep_prompt(found, raw.value, kind)
     one = record(raw.value, kind)
     place["item_id"] = one.item_id
-    return one, Sound(one.item_id, _wav(wavs, one, folder, raw.embedded is None), raw.embedded)
+    wav = _wav(wavs, one, folder, raw.embedded is None and not has_samples(raw.value))
+    if wav is None and raw.embedded is None:
+        raise Bad("samples", "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file")
+    return one, Sound(one.item_id, wav, raw.embedded)
 
 
 def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:

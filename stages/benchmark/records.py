@@ -118,6 +118,12 @@ def audio_path(value: dict[str, Any]) -> str | None:
     return None
 
 
+def has_samples(value: dict[str, Any]) -> bool:
+    """Whether `audio` holds numbers, alone or as `datasets` decodes a file: {"array": [...], "sampling_rate": ...}."""
+    audio = value.get("audio")
+    return isinstance(audio.get("array") if isinstance(audio, dict) else audio, list)
+
+
 def record(value: dict[str, Any], kind: Kind) -> Record:
     """The item, its instructions checked as the scorer will read them. Raises Bad."""
     key, prompt = key_of(value), prompt_of(value)

@@ -98,6 +98,9 @@ BROKEN_RECORDS = {
     "kwargs not parallel": ("closed", closed(9, **BULLETS, kwargs=[]), "wrong kwargs"),
     "kwargs no number": ("closed", closed(9, **BULLETS, kwargs=[{"num_bullets": "many"}]), "wrong kwargs"),
     "no audio named": ("adjustment", adjusted(9, audio=None), "missing wav"),
+    "samples": ("adjustment", adjusted(9, audio=[0.1, -0.1]), "samples"),
+    "samples and their rate": ("open", opened(9, audio={"array": [0.1], "sampling_rate": 8_000, "path": None}), "samples"),
+    "samples in place of a wav": ("closed", closed(9, audio_path=None, audio={"array": [0.1]}), "samples"),
     "a path to elsewhere": ("adjustment", adjusted(9, audio="../../../outside.wav"), "missing wav"),
     "an impossible path": ("adjustment", adjusted(9, audio="x" * 5000), "missing wav"),
 }
@@ -111,7 +114,7 @@ def test_a_broken_record_is_quarantined_with_its_reason(root, name):
     file = write(root, task, [GOOD[task]])
     line = bad if isinstance(bad, str) else json.dumps(bad)
     file.write_bytes(file.read_bytes() + b"\n\n" + line.encode(errors="surrogateescape") + b"\n")
-    if isinstance(bad, dict) and reason != "missing wav":
+    if isinstance(bad, dict) and reason not in ("missing wav", "samples"):
         for path in (file.parent / n for n in ("closed_standard_9_en.wav", "open_ended_9_en.wav", "adjustment_9_en.wav")):
             put(path, wav())
     rows, (found,), _ = build(root)

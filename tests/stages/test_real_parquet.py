@@ -61,6 +61,18 @@ def test_parquet_with_paths_or_without_audio(root):
     assert (found["reason"], found["key"], found["line"]) == ("missing wav", "3", 2)
 
 
+def test_samples_in_place_of_a_file_are_named_and_a_file_beside_them_is_read(root):
+    samples = {"array": [0.1, -0.1], "sampling_rate": 8_000}
+    write(root, "open", [opened(1)])
+    put(root / "2.wav", wav(2))
+    records = [adjusted(number, audio={**samples, "path": path}) for number, path in ((1, None), (2, "2.wav"))]
+    parquet(root / "adjustment_en.parquet", records)
+    rows, (found,), _ = build(root)
+    assert {row["item_id"]: row["duration"] for row in rows} == {"open-en-1": 0.5, "adjustment-en-2": 2.0}
+    assert (found["item_id"], found["reason"]) == ("adjustment-en-1", "samples")
+    assert found["detail"] == "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file"
+
+
 def test_a_truncated_parquet_file_is_quarantined(root):
     write(root, "open", [opened(1)])
     file = parquet(root / "adjustment/adjustment_en.parquet", [embedded(adjusted(n), wav()) for n in range(4)])
