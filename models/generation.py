@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from models.encoder import ENCODER_FRAMES
 from models.modeling import InserterForConditionalGeneration
 from models.processor import InserterProcessor
+from models.room import TooLong
+from models.sound import SAMPLE_RATE
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,23 +39,38 @@ def generate_answers(
     progress: Callable[[int], object] | None = None,
     temperature: float = 0.0,
     seed: int = 0,
+    refused: dict[int, str] | None = None,
 ) -> list[str]:
     """One answer a prompt, in order. Prompts of like length share a batch; `progress` gets the size of each batch.
 
     precision: bf16, fp32, or auto: what the model's device is known to multiply faster.
     temperature 0: greedy. Above: drawn, and the same batches with the same seed give the same answers.
+    refused: gets what is wrong with each prompt that is too long for the model, by its number; its answer is "". Without it
+    such a prompt raises TooLong.
     """
     model.eval()
     bf16 = in_bf16(precision, model.device)
     order = sorted(range(len(prompts)), key=lambda i: _length(prompts[i]))
     answers = [""] * len(prompts)
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
+
+    def ask(batch: list[int], seed: int) -> None:
         with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
-            torch.manual_seed(seed + start)
+            torch.manual_seed(seed)
             made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, bf16, temperature)
         for i, answer in zip(batch, made, strict=True):
             answers[i] = answer
+
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        try:
+            ask(batch, seed + start)
+        except TooLong as error:
+            told = {batch[row]: why for row, why in error.rows.items()}
+            if refused is None:
+                raise TooLong({i: f"{_about(prompts[i])}: {why}" for i, why in told.items()}) from error
+            refused |= told
+            if rest := [i for i in batch if i not in told]:
+                ask(rest, seed + start)
         if progress:
             progress(len(batch))
     return answers
@@ -72,6 +90,14 @@ def _length(prompt: Prompt) -> float:
     """About the number of positions: 4 characters, 0.25 s or 12 encoder frames make one."""
     sound = 0.0 if prompt.audio is None else len(prompt.audio) / 4_000
     return len(prompt.text or "") / 4 + (sound if prompt.states is None else len(prompt.states) / 12.5)
+
+
+def _about(prompt: Prompt) -> str:
+    """Its first words, and how long its sound lasts: an encoder has 50 frames a second."""
+    frames = 0 if prompt.states is None else len(prompt.states)
+    seconds = frames / ENCODER_FRAMES if prompt.audio is None else len(prompt.audio) / SAMPLE_RATE
+    parts = [f"{seconds:,.1f} s of sound"] if prompt.heard else []
+    return " and ".join([*parts, *([repr(prompt.text[:40])] if prompt.text else [])])
 
 
 def _answer(

@@ -12,6 +12,7 @@ from models.attention import PACKED
 from models.configuration import InserterConfig
 from models.encoder import SpeechEncoder, encoded_lengths
 from models.loss import cross_entropy
+from models.room import check_room
 
 IGNORE = -100
 Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), the LM positions of each clip
@@ -226,11 +227,12 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> Tensor:
         """New token ids (batch, k) after prompts of text and speech: see `forward` for the speech arguments.
 
-        Everything else goes to the LM's own `generate`.
+        Everything else goes to the LM's own `generate`. Raises TooLong for prompts that have no room with `max_new_tokens`.
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names})
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
+        check_room(self.config, mask.sum(dim=1).tolist(), kwargs.get("max_new_tokens") or 0)
         self.language_model.generation_config = self.generation_config  # the LM's own is not saved with the model
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
 

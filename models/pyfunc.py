@@ -20,6 +20,7 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
+from models.room import room
 from models.served import BadRecord, Question, decode_audio, read_record
 from models.sound import SAMPLE_RATE
 
@@ -42,7 +43,6 @@ SIGNATURE = ModelSignature(
     ),
 )
 MAX_BATCH = 1_024
-UNLIMITED = 1 << 20  # positions of an LM that knows no limit
 PRECISIONS = ("auto", "bf16", "fp32")
 
 
@@ -78,33 +78,20 @@ class InserterModel(PythonModel):
         for number, record in enumerate(model_input.to_dict("records")):
             try:
                 asked[number] = read_record(record)
-                self._check_length(asked[number].text, params.get("max_new_tokens", 0))
                 rows[number]["note"] = asked[number].note
             except BadRecord as error:
                 rows[number]["error"] = str(error)
-                asked.pop(number, None)
         for number, outcome in zip(asked, self._answers(list(asked.values()), params), strict=True):
             rows[number].update(outcome)
         return pd.DataFrame(rows, columns=["answer", "error", "note"], dtype=object)  # pandas makes NaN of None in a column of str
 
-    @property
-    def _positions(self) -> int:
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", UNLIMITED)
-
     def _check(self, params: Mapping[str, Any]) -> None:
-        for name, most in (("max_new_tokens", self._positions), ("batch_size", MAX_BATCH)):
+        for name, most in (("max_new_tokens", room(self.model.config)), ("batch_size", MAX_BATCH)):
             if name in params and not 1 <= params[name] <= most:
                 raise MlflowException.invalid_parameter_value(f"{name} is {params[name]}; give a whole number from 1 to {most:,}")
         if params.get("precision", "auto") not in PRECISIONS:
             given = params["precision"]
             raise MlflowException.invalid_parameter_value(f"precision is {given!r}; give one of {', '.join(PRECISIONS)}")
-
-    def _check_length(self, text: str | None, new: int) -> None:
-        length = len(self.processor.tokenizer(text)["input_ids"]) if text else 0
-        if length + new > self._positions:
-            raise BadRecord(
-                f"text has {length:,} tokens, and {new:,} may be answered; the model has room for {self._positions:,} together"
-            )
 
     def _answers(self, asked: list[Question], params: dict[str, Any]) -> list[dict[str, str]]:
         """{"answer": …} or {"error": …} for each. What fails together is asked one by one, so that the others are answered."""
@@ -112,7 +99,9 @@ class InserterModel(PythonModel):
 
         try:
             prompts = [Prompt(text=one.text, audio=one.audio) for one in asked]
-            return [{"answer": answer} for answer in generate_answers(self.model, self.processor, prompts, **params)]
+            refused: dict[int, str] = {}
+            answers = generate_answers(self.model, self.processor, prompts, refused=refused, **params)
+            return [{"error": refused[i]} if i in refused else {"answer": answer} for i, answer in enumerate(answers)]
         except Exception as error:  # whatever the model raises for one record must not cost the others
             if len(asked) == 1:
                 return [{"error": " ".join(f"the model cannot answer this ({type(error).__name__}: {error})".split())}]

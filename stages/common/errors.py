@@ -2,6 +2,8 @@
 
 import errno
 
+from models.room import TooLong
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 REMEDY = "Mend the permissions, or work in a copy that can be written; INSERTER_CACHE and TMPDIR move what lies outside it"
@@ -15,10 +17,12 @@ class InserterError(Exception):
 
 
 def refused(error: BaseException) -> InserterError | None:
-    """A full disk or a place that may not be written, as a line; None where `error` is something else.
+    """A full disk, a place that may not be written or a prompt that is too long, as a line; None where `error` is something else.
 
     Libraries that write from Rust or C++ raise errors of their own, which only quote the system's.
     """
+    if isinstance(error, TooLong):
+        return InserterError(str(error), "Give less sound or text, lower max_new_tokens, or take an LM with a longer context")
     number = error.errno if isinstance(error, OSError) else None
     full = number in FULL or "No space left on device" in str(error)
     if not full and number not in REFUSED:

@@ -162,6 +162,9 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     said = inserter("ask", "tone.flac", "--text", "What was that?", "--model", str(tiny_model))
     assert said.returncode == 0
     assert said.stdout == answer(tmp_path / "tone.flac", "What was that?", str(tiny_model)) + "\n"
+    long = inserter("ask", "tone.flac", "--text", "never " * 3_000, "--model", str(tiny_model))
+    assert long.returncode == 1 and long.stdout == "" and long.stderr.count("\n") == 1
+    assert "inserter: 1.0 s of sound and 'never never" in long.stderr and "room for 2,048 together. Give" in long.stderr
 
 
 def test_ask_takes_the_registered_champion(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

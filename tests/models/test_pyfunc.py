@@ -18,6 +18,7 @@ from models.pyfunc import decode_audio, pyfunc_arguments
 from models.served import AUDIO_DIR
 
 WAVE = (0.1 * np.sin(np.arange(8_000) / 7)).astype(np.float32)
+NOISE = (0.1 * np.random.default_rng(0).standard_normal(16_000 * 300)).astype(np.float32)
 SHORT = {"max_new_tokens": 6}
 
 
@@ -136,7 +137,8 @@ BAD = [
     ({"audio": [[0.0, 0.1], [0.1, 0.2]], "text": "x"}, "shape"),
     ({"audio": {"bytes": "x"}}, "no list of numbers"),
     ({"audio": WAVE, "text": 5}, "text must be a string"),
-    ({"text": "never " * 20_000}, "tokens, and 6 may be answered; the model has room for"),
+    ({"text": "never " * 20_000}, "positions of speech and text, and 6 tokens may be answered; the model has room for 2,048"),
+    ({"audio": NOISE, "text": "x"}, r"^the prompt has [\d,]+ positions of speech and text, and 6 tokens may be answered"),
 ]
 
 
