@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.common.statistics import share_interval, sign_flip_p
 from stages.evaluate.chance import chance
-from stages.evaluate.closed import aggregate, score_record
+from stages.evaluate.closed import aggregate
 
 Row = dict[str, Any]
 Measure = Callable[[Row], tuple[float, int]]  # of a row: what was followed, of how many
@@ -53,13 +53,14 @@ def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]
 
 
 def _cell(group: list[Row], name: str) -> dict[str, Any]:
-    scores = aggregate([score_record(row) for row in group])
     scored = [row for row in group if row["strict"] is not None]
+    scores = aggregate(scored)
     cell = _shares(scores)
     cell["interval"] = {
         score: {level: _interval(scored, measure(score, level), name, score, level) for level in LEVELS} for score in SCORES
     }
-    return cell | {count: scores[count] for count in ("n_prompts", "n_instructions", "n_dropped")}
+    counts = {count: scores[count] for count in ("n_prompts", "n_instructions")}
+    return cell | counts | {"n_dropped": len(group) - len(scored)}
 
 
 def _shares(scores: Row) -> dict[str, Any]:

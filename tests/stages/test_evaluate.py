@@ -77,6 +77,13 @@ def test_the_table_has_shares_counts_and_intervals_that_hold_them():
     assert line["share"] == cell["mean"]["instruction"] and line["n"] == 40
 
 
+def test_the_verdicts_that_rows_have_are_counted_and_not_made_again():
+    rows = [scored(f"k{n}", "standard", "read", n > 0, 1) | {"response": "a, b"} for n in range(4)]
+    cell = closed_table([*rows, rows[0] | {"key": "k5", "strict": None, "loose": None}])["en"]["standard"]["read"]
+    assert cell["loose"]["prompt"] == cell["strict"]["prompt"] == 0.75
+    assert (cell["n_prompts"], cell["n_instructions"], cell["n_dropped"]) == (4, 4, 1)
+
+
 def test_chance_is_what_answers_follow_of_other_prompts():
     """Of 16 prompts half forbid commas and half ask for quotation marks; what all answers do all the same is chance."""
     def row(number: int, response: str) -> dict:
