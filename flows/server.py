@@ -46,7 +46,8 @@ def wait(url: str, process: subprocess.Popen, name: str) -> None:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise InserterError(f"{name} did not start", "Start it by hand to see why, or set PREFECT_API_URL to one that runs")
+    remedy = "Start it by hand to see why (PREFECT_HOME has to be writable), or set PREFECT_API_URL to one that runs"
+    raise InserterError(f"{name} did not start", remedy)
 
 
 def _answers(url: str) -> None:

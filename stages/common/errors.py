@@ -17,12 +17,15 @@ class InserterError(Exception):
 
 
 def refused(error: BaseException) -> InserterError | None:
-    """A full disk, a place that may not be written or a prompt that is too long, as a line; None where `error` is something else.
+    """A full disk, a place that may not be written, a user without a home or a prompt that is too long, as a line; None where
+    `error` is something else.
 
     Libraries that write from Rust or C++ raise errors of their own, which only quote the system's.
     """
     if isinstance(error, TooLong):
         return InserterError(str(error), "Give less sound or text, lower max_new_tokens, or take an LM with a longer context")
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's and platformdirs'
+        return InserterError("HOME is not set, and this user has no home", "Set HOME to a folder that can be written")
     number = error.errno if isinstance(error, OSError) else None
     full = number in FULL or "No space left on device" in str(error)
     if not full and number not in REFUSED:

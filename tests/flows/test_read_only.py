@@ -3,6 +3,7 @@
 The tests run as root where CI does, whom no permission stops: so the places are mounts, in a namespace of their own.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 from stages.common import audio
+from stages.common.files import write_jsonl, write_table
 from stages.common.params import load
+from stages.common.tables import UTTERANCES
 from stages.register.tracking import CHAMPION, connect, experiment_id
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +51,14 @@ def workspace(tiny_model, tmp_path_factory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "dvc.yaml").write_text("stages: {one: {cmd: 'true', deps: [params.yaml]}}\n")
-    (folder / "click.flac").write_bytes(audio.flac(np.full(8_000, 0.1, dtype=np.float32)))
+    click = audio.flac(np.full(8_000, 0.1, dtype=np.float32))
+    (folder / "click.flac").write_bytes(click)
+    (offset, size) = audio.write_shard(folder / "data/synthesize/shard-00000.tar", [("d-000", click)])["d-000"]
+    row = {"utt_id": "d-000", "shard": "shard-00000.tar", "offset": offset, "size": size}
+    write_table(folder / "data/synthesize/utterances.parquet", [row], UTTERANCES)
+    asked = {"key": "1", "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    write_jsonl(folder / "answers.jsonl", [asked | {"response": "No."}])
+    write_jsonl(folder / "open.jsonl", [{"id": "1", "prompt": "A poem.", "decomposed_questions": ["Is it?"], "response": "Yes."}])
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -69,6 +79,49 @@ def test_a_read_only_checkout_is_looked_at_and_asked(workspace):
     assert said.returncode == 0 and said.stdout == inserter(workspace, "ask", "click.flac").stdout != ""
 
 
+ELSEWHERE = [
+    ("plan", "positions in all"),
+    ("clip d-000 --out ELSEWHERE/new/clip.flac", ""),
+    ("score closed answers.jsonl --details ELSEWHERE/verdicts.jsonl", "100.00 %"),
+]
+
+
+@needs_mounts
+@pytest.mark.parametrize(("command", "said"), ELSEWHERE)
+def test_what_is_written_elsewhere_needs_no_place_in_the_checkout(workspace, tmp_path, command, said):
+    done = inserter(workspace, *command.replace("ELSEWHERE", str(tmp_path)).split(), mount=READ_ONLY)
+    assert done.returncode == 0 and said in done.stdout, done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and not path.stat().st_size]
+    assert len(list(tmp_path.rglob("*.*"))) == command.count("ELSEWHERE")
+
+
+@needs_mounts
+def test_a_judge_needs_a_place_for_the_replies_that_were_paid_for(workspace, tmp_path):
+    judge = {"INSERTER_JUDGE_BASE_URL": "http://127.0.0.1:9/v1", "INSERTER_JUDGE_MODEL": "m", "INSERTER_JUDGE_API_KEY": "k"}
+    done = inserter(workspace, "judge", "open", "open.jsonl", "--out", str(tmp_path / "judged.jsonl"), mount=READ_ONLY, **judge)
+    told = "replies.sqlite: Read-only file system. It keeps the replies that were paid for: run from a folder that can be written"
+    assert told in one_line(done) and not list(tmp_path.iterdir())
+
+
+@needs_mounts
+@pytest.mark.parametrize("command", ["status", "assets"])
+def test_a_user_without_a_home_is_told_to_set_one(workspace, command):
+    drop = "unset HOME XDG_CACHE_HOME XDG_CONFIG_HOME INSERTER_CACHE PREFECT_HOME; exec unshare -U --map-user=54321"
+    done = inserter(workspace, command, mount=f'{drop} "$@"; ')
+    assert "inserter: HOME is not set, and this user has no home. Set HOME to a folder" in done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+
+
+def test_the_command_is_called_by_its_path_where_path_knows_no_dvc(workspace, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(workspace, copy)
+    text = (copy / "params.yaml").read_bytes()
+    dependency = f"{{path: params.yaml, hash: md5, md5: {hashlib.md5(text).hexdigest()}, size: {len(text)}}}"
+    (copy / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{one: {{cmd: 'true', deps: [{dependency}]}}}}\n")
+    done = inserter(copy, "run", PATH="/usr/bin:/bin")
+    assert done.returncode == 0 and "everything is up to date" in done.stderr
+
+
 @needs_mounts
 @pytest.mark.parametrize(("command", "what"), [("run", "workspace cannot be written"), ("promote", "mlflow.db cannot be written")])
 def test_what_has_to_write_says_so_in_one_line(workspace, command, what):
@@ -79,11 +132,11 @@ def test_what_has_to_write_says_so_in_one_line(workspace, command, what):
 def test_a_full_disk_is_one_line_and_leaves_no_half_of_a_file(workspace):
     (workspace / "full").mkdir(exist_ok=True)
     full = "mount -t tmpfs -o size=64k none full && cat /dev/zero > full/filled 2> /dev/null; "
-    (workspace / "answers.jsonl").write_text(
+    (workspace / "long.jsonl").write_text(
         '{"key": "1", "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "response": "a '
         + "word " * 20_000 + '"}\n'
     )  # fmt: skip
-    done = inserter(workspace, "score", "closed", "answers.jsonl", "--details", "full/verdicts.jsonl", mount=full)
+    done = inserter(workspace, "score", "closed", "long.jsonl", "--details", "full/verdicts.jsonl", mount=full)
     assert "No space left on device. Free some disk space" in one_line(done)
 
 

@@ -48,7 +48,8 @@ class ReplyCache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InserterError(f"cannot write {self.path}: {error.strerror}", "Mend the permissions") from error
+            remedy = "It keeps the replies that were paid for: run from a folder that can be written"
+            raise InserterError(f"cannot write {self.path}: {error.strerror}", remedy) from error
         with self._told():
             self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             with self._transaction():
