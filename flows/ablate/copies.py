@@ -66,6 +66,7 @@ def make(name: str, revision: str, params: dict[str, Any]) -> Path:
     """The working copy `name`, new or as a killed run left it, at `revision` and with `params`: the folder of its dvc.yaml."""
     copy = HOME / name
     if (copy / ".git").exists():
+        _claim(copy)
         git("-C", str(copy), "checkout", "--force", "--detach", revision)
     else:
         shutil.rmtree(copy, ignore_errors=True)
@@ -76,7 +77,23 @@ def make(name: str, revision: str, params: dict[str, Any]) -> Path:
     return folder
 
 
+def _claim(copy: Path) -> None:
+    """Mend git's pointers, which are absolute: in a checkout that was moved they lead nowhere, in a copied one to the original.
+
+    Raises InserterError where this repository does not know the working copy.
+    """
+    pointer = copy / ".git"
+    known = Path(git("rev-parse", "--git-common-dir")).resolve() / "worktrees"
+    home = known / Path(pointer.read_text(encoding="utf-8").strip()).name if pointer.is_file() else known
+    if not (home / "HEAD").is_file():
+        raise InserterError(f"{copy} is no working copy of this repository", "Move it away, or delete it with what is in it")
+    for file, text in ((pointer, f"gitdir: {home}\n"), (home / "gitdir", f"{pointer.resolve()}\n")):
+        if file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+
+
 def remove(name: str) -> None:
+    _claim(HOME / name)
     git("worktree", "remove", "--force", str(HOME / name))
 
 
@@ -98,6 +115,8 @@ def _share(folder: Path, params: dict[str, Any]) -> None:
     JUDGE.mkdir(parents=True, exist_ok=True)
     for path in (JUDGE, *_local(params)):
         link = folder / path
+        if link.is_symlink():  # of a checkout that was moved or copied it leads elsewhere
+            link.unlink()
         if not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path.resolve())
