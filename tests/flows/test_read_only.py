@@ -122,6 +122,17 @@ def test_the_command_is_called_by_its_path_where_path_knows_no_dvc(workspace, tm
     assert done.returncode == 0 and "everything is up to date" in done.stderr
 
 
+def test_a_folder_may_have_a_blank_and_a_per_cent_sign_in_its_name(workspace, tiny_model, tmp_path):
+    odd = tmp_path / "a b%20c %s"
+    shutil.copytree(workspace, odd)
+    shutil.copytree(tiny_model, odd / "m %41")
+    assert "inserter@champion: version 1" in inserter(odd, "status").stdout
+    assert "100.00 %" in inserter(odd, "score", "closed", "answers.jsonl", "--details", "v %d.jsonl").stdout
+    assert (odd / "v %d.jsonl").stat().st_size
+    said = inserter(odd, "ask", str(odd / "click.flac"), "--model", "m %41")
+    assert said.returncode == 0 and said.stdout == inserter(workspace, "ask", "click.flac").stdout != ""
+
+
 @needs_mounts
 @pytest.mark.parametrize(("command", "what"), [("run", "workspace cannot be written"), ("promote", "mlflow.db cannot be written")])
 def test_what_has_to_write_says_so_in_one_line(workspace, command, what):
