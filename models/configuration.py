@@ -5,8 +5,9 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 AUDIO_BOS, AUDIO, AUDIO_EOS = "<|audio_bos|>", "<|audio|>", "<|audio_eos|>"
-SPAN = AUDIO_BOS + AUDIO + AUDIO_EOS  # nothing stands between these three, and no newline comes after
 SPEECH_TOKENS = [AUDIO_BOS, AUDIO, AUDIO_EOS]
+# How a clip stands among text: the placeholder that its positions replace, alone or between two tokens of its own, as in the paper.
+SPANS = {"none": [AUDIO], "tokens": SPEECH_TOKENS}
 
 
 class InserterConfig(PreTrainedConfig):

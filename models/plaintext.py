@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from models.configuration import SPAN
+from models.configuration import SPEECH_TOKENS
 
 # Where a text stands while the template is rendered: a template that changes what it is given changes this, and is refused.
 HOLE = 'hOle<{}>&"'
@@ -25,12 +25,13 @@ Turn = Mapping[str, Any]  # {"role": str, "content": [text, or None for a clip]}
 class PlainText:
     """Encodes text, and chats that hold text, with the tokenizer of an LM (transformers, with a backend of `tokenizers`)."""
 
-    def __init__(self, tokenizer: Any) -> None:
-        """Raises ValueError for a tokenizer of another kind: what it does with control tokens is not known."""
+    def __init__(self, tokenizer: Any, span: Sequence[str] = SPEECH_TOKENS) -> None:
+        """span: the control tokens that stand for a clip. Raises ValueError for a tokenizer of another kind: what it does with
+        control tokens is not known."""
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
             raise ValueError(f"{type(tokenizer).__name__} is a tokenizer that is not made of a tokenizer.json")
-        self.tokenizer = tokenizer
+        self.tokenizer, self.span = tokenizer, "".join(span)
         self._twin, self._names, unknown = _twin(backend)
         self._control = self._names.keys() - {unknown}  # a letter that the vocabulary lacks is the unknown token by right
 
@@ -71,7 +72,7 @@ class PlainText:
         def hole(part: str | None) -> str:
             core = (part or "").strip()
             if part is None or not core:
-                return SPAN if part is None else part
+                return self.span if part is None else part
             texts.append(core)
             before, after = part.split(core, 1)
             return before + HOLE.format(len(texts) - 1) + after

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoProcessor, AutoTokenizer, BatchEncoding, BatchFeature, ProcessorMixin, WhisperFeatureExtractor
 
-from models.configuration import AUDIO, SPEECH_TOKENS, InserterConfig
+from models.configuration import AUDIO, SPANS, SPEECH_TOKENS, InserterConfig
 from models.plaintext import PlainText
 
 SAMPLE_RATE = 16_000
@@ -21,25 +21,31 @@ class InserterProcessor(ProcessorMixin):
     """`processor(text, audio)`: each speech span of the texts takes one clip of `audio`, in order.
 
     A text is a string, all of it to be read, or ids that `encode` and `chat` made: a string never has a control token in it.
+    delimiters: what stands around a clip (`SPANS`). A processor that was saved without the key has the paper's tokens.
     """
 
-    def __init__(self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None) -> None:
+    def __init__(
+        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, delimiters: str = "tokens"
+    ) -> None:
+        if delimiters not in SPANS:
+            raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
+        self.delimiters = delimiters
 
     @classmethod
-    def from_parts(cls, lm: str, encoder: str) -> "InserterProcessor":
+    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens") -> "InserterProcessor":
         """From an LM's tokenizer and a Whisper model's feature extractor; the three speech tokens are added."""
         tokenizer = AutoTokenizer.from_pretrained(lm)
         tokenizer.add_special_tokens({"additional_special_tokens": SPEECH_TOKENS}, replace_extra_special_tokens=False)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         extractor = WhisperFeatureExtractor.from_pretrained(encoder)
-        return cls(extractor, tokenizer, chat_template=tokenizer.chat_template)
+        return cls(extractor, tokenizer, chat_template=tokenizer.chat_template, delimiters=delimiters)
 
     @cached_property
     def plain(self) -> PlainText:
         """What every text from outside goes through."""
-        return PlainText(self.tokenizer)
+        return PlainText(self.tokenizer, SPANS[self.delimiters])
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text from outside; what spells a control token in it is spelled by ordinary tokens."""
@@ -51,8 +57,8 @@ class InserterProcessor(ProcessorMixin):
 
     @property
     def span_ids(self) -> list[int]:
-        """What stands for one clip: its beginning, the place that speech takes, its end."""
-        return self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)
+        """What stands for one clip: the place that speech takes, between its delimiters where there are any."""
+        return self.tokenizer.convert_tokens_to_ids(SPANS[self.delimiters])
 
     @property
     def tokens(self) -> list[str]:

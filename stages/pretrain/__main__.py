@@ -23,7 +23,7 @@ def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(params: Params) -> dict[str, Any]:
-    p, adapter = params.pretrain, params.warmup.adapter
+    p, adapter, delimiters = params.pretrain, params.warmup.adapter, params.model.delimiters
     join()
     clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
@@ -33,13 +33,16 @@ def main(params: Params) -> dict[str, Any]:
     with main_first():
         work = WorkFolder(
             "pretrain",
-            {"pretrain": p.model_dump(), "adapter": adapter.model_dump(), "assets": params.assets.model_dump()},
+            {
+                "pretrain": p.model_dump(), "adapter": adapter.model_dump(), "model": params.model.model_dump(),
+                "assets": params.assets.model_dump(),
+            },
             [
                 DATA / "warmup", DATA / "interleave", DATA / "verify" / "clean.parquet",
                 *code("models", "stages.pretrain", "stages.common.training"),
             ],
         )  # fmt: skip
-    model, processor = warmed_up(*new_model(params.assets, adapter, p.seed), DATA / "warmup")
+    model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, delimiters), DATA / "warmup")
     clips = clips_for(model, processor, clean, DATA / "synthesize", p)
     before = text_loss(model, processor, heldout, clips, p.precision)
     lengths = heard_lengths(model, clean)

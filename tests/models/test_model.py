@@ -1,6 +1,7 @@
 """The speech LLM: what is spliced, packed, saved and generated is what the LM alone would see."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from models.generation import Prompt, generate_answers
 WAVE = np.sin(np.arange(24_000) / 9).astype(np.float32) * 0.1
 
 
-def build(tiny_lm, tiny_encoder, adapter):
+def build(tiny_lm, tiny_encoder, adapter, delimiters="tokens"):
     torch.manual_seed(0)
-    processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
+    processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder), delimiters)
     model = InserterForConditionalGeneration.from_parts(
         str(tiny_lm), str(tiny_encoder), processor.tokens, adapter=adapter, adapter_hidden_size=32,
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
@@ -31,9 +32,9 @@ def say_again(processor):
     return [*processor.encode("say "), *processor.span_ids, *processor.encode(" again and again")]
 
 
-@pytest.fixture(params=["soft_token", "pooling"])
+@pytest.fixture(params=[("soft_token", "none"), ("pooling", "tokens")], ids=" ".join)
 def parts(request, tiny_lm, tiny_encoder):
-    return build(tiny_lm, tiny_encoder, request.param)
+    return build(tiny_lm, tiny_encoder, *request.param)
 
 
 def test_encoder_equals_whisper_on_a_full_window(parts, tiny_encoder):
@@ -122,7 +123,8 @@ def test_loss_agrees_with_the_padded_forward(parts):
 def test_heard_and_read_prompts_differ_only_where_the_speech_stands(parts):
     _, processor = parts
     heard, read = (processor.tokenizer.decode(processor.chat(parts)) for parts in ([None], ["Name a fruit."]))
-    assert heard.replace("<|audio_bos|><|audio|><|audio_eos|>", "Name a fruit.") == read
+    span = {"none": "<|audio|>", "tokens": "<|audio_bos|><|audio|><|audio_eos|>"}[processor.delimiters]
+    assert heard.replace(span, "Name a fruit.") == read
     assert read == "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\n"
     by_parts = processor.apply_chat_template(
         [{"role": "user", "content": [{"type": "audio"}]}], add_generation_prompt=True
@@ -146,6 +148,29 @@ def test_a_conversation_is_rendered_for_people_and_tokenized_for_the_model(parts
     batch = processor.apply_chat_template(turns, tokenize=True, return_tensors="pt")
     assert batch["input_ids"].tolist() == [ids] and batch["attention_mask"].shape == (1, len(ids))
     assert processor(ids, [WAVE])["input_ids"].tolist() == [ids]
+
+
+def test_delimiters_are_saved_and_others_are_refused(parts, tmp_path):
+    """A processor of before there was a choice has the paper's tokens."""
+    _, processor = parts
+    processor.save_pretrained(tmp_path)
+    assert InserterProcessor.from_pretrained(tmp_path).chat([None]) == processor.chat([None])
+    settings = json.loads((tmp_path / "processor_config.json").read_text())
+    assert settings.pop("delimiters") == processor.delimiters
+    (tmp_path / "processor_config.json").write_text(json.dumps(settings))
+    assert InserterProcessor.from_pretrained(tmp_path).delimiters == "tokens"
+    with pytest.raises(ValueError, match="choose none or tokens"):
+        InserterProcessor(processor.feature_extractor, processor.tokenizer, delimiters="quotes")
+
+
+def test_without_delimiters_nothing_but_the_clip_stands_between_the_words(parts):
+    """What was heard stands as if it had been read; the paper's tokens are two positions more."""
+    model, processor = parts
+    ids = torch.tensor(say_again(processor))
+    speech = torch.ones(3, model.config.text_config.hidden_size)
+    spliced, source = model.splice(ids, model.get_input_embeddings()(ids), [speech])
+    words = len(processor.encode("say ")) + len(processor.encode(" again and again"))
+    assert len(spliced) == len(source) == words + 3 + {"none": 0, "tokens": 2}[processor.delimiters]
 
 
 def test_a_processor_that_has_encoded_is_saved_as_any_other(parts, tmp_path):

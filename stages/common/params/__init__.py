@@ -5,12 +5,12 @@ from stages.common.params.scoring import Benchmark, BenchmarkItems, BenchmarkVoi
 from stages.common.params.section import Section
 from stages.common.params.speech import Augmentation, Interleave, Mixture, SecondOpinion, Synthesize, Verify, Voice
 from stages.common.params.text import Corpus, CorpusGate, NearDuplicates, Segment, SentenceSpans, Source, WordSpans
-from stages.common.params.training import Adapter, Optimizer, Pretrain, Sft, Trainable, Warmup
+from stages.common.params.training import Adapter, Model, Optimizer, Pretrain, Sft, Trainable, Warmup
 from stages.common.params.whole import Assets, Params, checked, laid_over, load, read
 
 __all__ = [
     "Adapter", "Assets", "Augmentation", "Benchmark", "BenchmarkItems", "BenchmarkVoices", "Check", "Corpus", "CorpusGate",
-    "Evaluate", "EvaluateItems", "Interleave", "MinRows", "Mixture", "NearDuplicates", "Optimizer", "Params", "Pretrain",
+    "Evaluate", "EvaluateItems", "Interleave", "MinRows", "Mixture", "Model", "NearDuplicates", "Optimizer", "Params", "Pretrain",
     "Register", "SecondOpinion", "Section", "Segment", "SentenceSpans", "Sft", "Source", "Synthesize", "Trainable", "Variants",
     "Verify", "Voice", "Warmup", "WordSpans", "checked", "laid_over", "load", "read",
 ]  # fmt: skip

@@ -21,6 +21,12 @@ class Adapter(Section):
     top: Annotated[int, Field(ge=1, le=64)]  # tokens that a soft token is a mixture of
 
 
+class Model(Section):
+    """delimiters: what stands around a clip's positions: `none`, or `tokens`, <|audio_bos|> and <|audio_eos|> as in the paper."""
+
+    delimiters: Literal["none", "tokens"]
+
+
 class Trainable(Section):
     """What learns in a phase. lm: full, lora or frozen. encoder: then clips are encoded anew in every step, not once."""
 

@@ -14,7 +14,7 @@ from stages.common.params.scoring import Benchmark, Evaluate, Register
 from stages.common.params.section import Section
 from stages.common.params.speech import Interleave, Synthesize, Verify
 from stages.common.params.text import Corpus, Segment
-from stages.common.params.training import Pretrain, Sft, Warmup
+from stages.common.params.training import Model, Pretrain, Sft, Warmup
 from stages.common.yaml_files import read_yaml
 
 
@@ -40,6 +40,7 @@ class Params(Section):
     synthesize: Synthesize
     verify: Verify
     interleave: Interleave
+    model: Model
     warmup: Warmup
     pretrain: Pretrain
     sft: Sft

@@ -20,7 +20,6 @@ from stages.common.training.states import Clips, Sounds, batch
 from stages.common.training.trainable import parts_of
 
 NOTHING: Mapping[str, int] = {}
-SPEECH_TAIL = 2  # <|audio_bos|> and <|audio_eos|>
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def example(
             ids += processor.span_ids
             labels += [IGNORE] * len(processor.span_ids)
             clips.append(part["utt_id"])
-            positions += SPEECH_TAIL
+            positions += len(processor.span_ids) - 1
         else:
             ids += text
             labels += text if part["loss"] else [IGNORE] * len(text)

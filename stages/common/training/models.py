@@ -24,10 +24,13 @@ def _placed(model: Any) -> InserterForConditionalGeneration:
     return model.to(torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else "cpu")
 
 
-def new_model(assets: Assets, adapter: Adapter, seed: int) -> Pair:
-    """From the configured LM and encoder, its adapter from the seed. Raises InserterError for an LM that cannot be trained here."""
+def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens") -> Pair:
+    """From the configured LM and encoder, its adapter from the seed. Raises InserterError for an LM that cannot be trained here.
+
+    delimiters: what stands around a clip; only who puts clips among text has to say.
+    """
     lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
-    processor = InserterProcessor.from_parts(lm, encoder)
+    processor = InserterProcessor.from_parts(lm, encoder, delimiters)
     if not processor.tokenizer.chat_template:
         remedy = "Choose its instruct version, or put a chat_template.jinja beside it"
         raise InserterError(f"{assets.lm} has no chat template", remedy)
