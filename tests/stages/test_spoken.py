@@ -90,9 +90,22 @@ def test_other_languages_keep_their_words_and_read_numbers_where_they_can() -> N
 LETTERS = " .,;:?!'-"
 
 
-@pytest.mark.parametrize("written", ["owed $4,310.007.52 in all", "some 25,000,40 men", "it costs €3.500", "2.750 € a day"])
-def test_english_refuses_a_number_that_would_be_a_guess(written: str) -> None:
-    with pytest.raises(CannotRead, match="a form of number"):
+UNREAD = {
+    "a form of number": [
+        "owed $4,310.007.52 in all", "some 25,000,40 men", "it costs €3.500", "2.750 € a day", "at 0x7f3a", "MAC 3C:22:FB:0A:91:7E",
+        "ping 2001:db8::7", "the colour #3a5f0b", "due 2025-W07", "QX$400", "€ 2,4 Mio.",
+    ],
+    "a date or a version": ["on 07.11.19"],
+    "an abbreviation": [
+        "2 c. rice", "the 4th ed. of it", "see Ex. 9", "Rom. 5:3", "4 Rbs. scored", "trans. A. Poe", "s. 12 of the Act",
+        "1 pt. cream",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "why"), [(written, why) for why, all_ in UNREAD.items() for written in all_])
+def test_english_refuses_what_would_be_a_guess(written: str, why: str) -> None:
+    with pytest.raises(CannotRead, match=why):
         spoken_form(written, "en")
 
 

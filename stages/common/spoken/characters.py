@@ -8,7 +8,15 @@ import regex
 from stages.common.spoken.refusal import CannotRead
 
 URL = r"(?:https?://|www\.)[^\s\"'<>)]*[A-Za-z0-9/]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-SITE = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|gov|edu|info|io)\b(?:/[\w./-]*\w)?"  # without www
+SITE = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|gov|edu|info|io)\b(?:/[\w./?=&%~-]*\w)?"  # without www
+# A file or a domain in a text: endings that are no English word, since a blank may be missing behind a stop ("late.It rained").
+_KINDS = (
+    "txt pdf docx? xlsx? pptx? html? css jsx? tsx? json ya?ml toml xml csv tsv md py ipynb rb rs php java cpp sh bat exe dll ini "
+    "cfg conf log sql zip tar gz iso jpe?g png gif svg webp mp[34] wav flac avi mkv NET com COM org ORG net gov edu io uk de fr es "
+    "nl ru jp cn au ca eu ch se dk fi pl br ai app dev"
+)
+_ENDING = "|".join(_KINDS.split())
+FILE = rf"(?<![\w.])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:{_ENDING})\b(?![.][A-Za-z]|\()(?:/[\w./?=&%~-]*\w)?"
 
 _TYPOGRAPHY = str.maketrans(
     {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "“": '"', "”": '"', "«": '"', "»": '"', "⁄": "/", "∶": ":"}
@@ -41,11 +49,11 @@ _NARROW = r"(?![、。，！？：；．｡､])\p{Terminal_Punctuation}"  # wid
 _SPOKEN = regex.compile(
     r"[\p{L}\p{M}\p{Nd}\p{Terminal_Punctuation}'\-·་՚-՟\u200c\u200d--[\p{Me}\p{Variation_Selector}ـ፡]]", regex.V1
 )
-_BLANK = regex.compile(r"[\s/_\\፡]|\p{Dash}")
+_BLANK = regex.compile(r"[\s/_\\፡|¦¡¿•‣⁃※⁂・]|\p{Dash}")  # nothing said, but words end there
 # Nobody says a word for these: emoji with what joins and colours them, ornaments, bullets, quotation marks, marks of markup.
 _SILENT = regex.compile(
     r"[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}"
-    r"\p{C}\p{Me}\p{Quotation_Mark}[\p{So}&&[\u2500-\u27bf\U0001f000-\U0001faff]]*~|^`´¨¡¿•‣⁃※⁂・ـ--[♭♮♯➕➖➗✖]]",
+    r"\p{C}\p{Me}\p{Quotation_Mark}[\p{So}&&[\u2500-\u27bf\U0001f000-\U0001faff]]*~^`´¨ـ--[♭♮♯➕➖➗✖]]",
     regex.V1,
 )
 _BRACKET = regex.compile(r"(?!\p{Quotation_Mark})[\p{Ps}\p{Pe}]")

@@ -3,6 +3,7 @@
 import re
 
 from stages.common.spoken.numbers import digits, name, number, words, year
+from stages.common.spoken.refusal import CannotRead
 from stages.common.spoken.words import CURRENCY, NAMED, SOFTWARE, STATES, STREETS, Rules, any_of
 
 
@@ -19,13 +20,15 @@ def _points(match: re.Match) -> str:
     if len(parts) == 4 and not section and all(int(part) < 256 for part in parts):
         read = " dot ".join(digits(part) if len(part) == 3 else number(part) for part in parts)
         return read + {None: "", ":": f" colon {digits(port or '')}", "/": f" slash {number(port or '0')}"}[match["sign"]]
+    if re.fullmatch(r"(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d\d", match["parts"]) and not section:
+        raise CannotRead("cannot_read: a date or a version")
     if len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]):
         return ",".join(parts)
     return " point ".join(map(number, parts)) + (f"{match['sign']}{port}" if port else "")
 
 
 def _in_groups(match: re.Match) -> str:
-    return ", ".join(digits(part) for part in re.findall(r"^\+?1[-. ]?\(?\d{3}|\d+", match[0]))
+    return ", ".join(digits(part) for part in re.findall(r"^\(?\+?1\)?[-. ]?\(?\d{3}|\d+", match[0]))
 
 
 def _chain(match: re.Match) -> str:
@@ -50,9 +53,11 @@ def _section(match: re.Match) -> str:
 
 
 _TELEPHONE = (
-    r"(?<![\w-])(?:(?:\+?1[-. ]?)?\(\d{3}\)[\s-]?|(?:\+?1[-. ])?\d{3}[-. ])\d{3}[-. ]\d{4}(?![\d-])"  # North American
+    # North American
+    r"(?<![\w-])(?:\(\+1\)\s?\d{3}[-. ]|(?:\+?1[-. ]?)?\(\d{3}\)[\s-]?|(?:\+?1[-. ])?\d{3}[-. ])\d{3}[-. ]\d{4}(?![\d-])"
     r"|(?<![\d-])\d{3}-\d{4}(?![\d-])"
-    r"|\+\d{1,3}(?:[ -]\(?\d{1,5}\)?){2,5}(?!\d)"  # +44 20 7946 0958
+    r"|\+\d{1,3}\s?\(0\)\s?\d{2,5}(?:[ -]\d{2,8}){1,4}(?!\d)|\+\d{1,3}(?:[ -]\(?\d{1,8}\)?){2,5}(?!\d)"  # +44 20 7946 0958
+    r"|(?<![\w-])\d{5}-\d{4}(?![\w-])"
     r"|(?<![\w.,-])0\d{2,4}[ -]\d{3,4}(?:[ -]?\d{3,4})?(?![\d-])"
     r"|\(0\d{2,4}\)\s?\d{3,4}[ -]\d{3,4}(?![\d-])|\b\d{4}(?: \d{4}){3}\b"  # a card
     r"|(?<=\b[Cc]all )(?:911|999|112)\b|(?<=\b[Dd]ial )\d+"

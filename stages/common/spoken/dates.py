@@ -138,6 +138,7 @@ RULES: Rules = [
 NAMES: Rules = [
     (rf"\b(?P<first>{_WEEKDAYS})\b\.?\s?-\s?(?P<last>{_WEEKDAYS})\b", _weekdays),
     (rf"\b(?P<first>{any_of(WEEKDAYS)})\b(?:\.?(?=,?\s+(?:{_MONTHS}|\d))|\.(?=,))(?P<last>)", _weekdays),
+    (r"\b(?P<first>Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun)\.(?=\s+(?:and|or|to|through|at|from)\b)(?P<last>)", _weekdays),
     (rf"\b(?P<month>{_MONTHS})(?P<year>)-(?P<later>{_MONTHS})(?!\w)", _months),
     (r"\b(?P<month>Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?!\w)", lambda m: ending(m, month(m))),
 ]  # fmt: skip

@@ -115,6 +115,7 @@ def power(match: re.Match) -> str:
 
 RULES: Rules = [
     (r"(?<=[\w)])\^\(?(?P<exponent>-?\d{1,4})\)?", power),
+    (r"(?<=[\w)])\^(?=[A-Za-z]\b)", " to the "),
     (r"(?<=\d)[eE]\+?(?P<exponent>-?\d{1,3})\b",
      lambda m: " times ten" + power(m)),
     (r"(?<![\d/.,])(?P<first>(?:1[1-9]|20)\d\d)/(?P<last>(?:\d\d){1,2})(?![\d/])", season),

@@ -74,7 +74,7 @@ _PLACE = re.compile(
 )
 _KILO = re.compile(
     r"\s(?:races?|runs?|walks?|courses?|distances?|fun|swim|row|TVs?|videos?|resolution|monitors?|displays?|screens?|UHD|footage|"
-    r"cameras?|Ultra|content|streaming|projectors?|Blu-ray)\b"
+    r"cameras?|Ultra|content|streaming|projectors?|Blu-ray|filings?|forms?)\b|/"
 )
 _RAN = re.compile(
     r"\b(?:[Rr]an|[Rr]un(?:ning|s)?|walk(?:ed|ing)?|finish(?:ed)?|annual|charity|local|entered|won)\s"
@@ -86,7 +86,9 @@ def _size(match: re.Match) -> str:
     """10k, 1.5m, 3B after a number that is no money; the letter stays where it is no size."""
     letter, before, at = match["letter"], match.string[: match.start()], match.end()
     counted = bool(_COUNTED.match(match.string, at) or re.match(r"(?:\sof\sthem|-(?:strong|plus))\b", match.string[at:]))
-    if letter in "kK":
+    if re.search(r"[A-Za-z]\d*-$", before):
+        is_size = False  # i7-8700K
+    elif letter in "kK":
         distance = _KILO.match(match.string, at) and not ("." in match["number"] or match["number"].endswith("000"))
         is_size = not (distance or (_RAN.search(before) and not counted))
     elif letter == "m":
@@ -109,12 +111,12 @@ def _powered(name: str, power: str | None) -> str:
 
 
 def _unit(match: re.Match) -> str:
-    """km after a number, in the singular after 1; m^2, mg/dL."""
+    """km after a number, in the singular after 1 and in "a 5-km run"; m^2, mg/dL."""
     name, power, per = UNITS[match["unit"]], match["power"], match["per"]
     before = match.string[max(match.start() - 20, 0) : match.start()]
     if re.search(r"[A-Za-z]-?\d+$", before):
         return match[0]
-    if re.search(r"(?<![\d.,/])1$", before):
+    if match[0].startswith("-") or re.search(r"(?<![\d.,/])1$", before):
         name = _one(name)
     name = _powered(name, power)
     if per:
@@ -124,13 +126,13 @@ def _unit(match: re.Match) -> str:
 
 _CODES = [code for code in CURRENCY if code[0].isalpha()]
 _SIGN = rf"(?P<sign>(?<![A-Za-z])(?:{any_of(_CODES)})|{any_of(code for code in CURRENCY if not code[0].isalpha())})"
-_WORD = r"[\s-](?P<{0}scale>hundred|thousand|million|billion|trillion|lakh|crore)\b"
-_LETTER = r"\s?(?P<{0}letter>(?:(?<=\s)(?:mn|mln|bn|bln|tn|trn|m|M)|(?<=\d)(?:mn|mln|bn|bln|tn|trn|MM|mm|[kKmMbBtT])))\b"
+_WORD = r"[\s-](?P<{0}scale>hundred|thousand|million|billion|trillion|lakh crore|lakh|crore)\b"
+_LETTER = r"\s?(?P<{0}letter>(?:(?<=\s)(?:mn|mln|bn|bln|tn|trn|[mMbB])|(?<=\d)(?:mn|mln|bn|bln|tn|trn|MM|mm|[kKmMbBtT])))\b"
 _SCALE = f"(?:{_WORD}|{_LETTER})?"
 _DECIMAL = r"(?<![\d.,])(\d+),(\d{1,2})(?![\d,])"
 
 RULES: Rules = [
-    (rf"(?<=€)(\d+),(\d\d)(?![\d,])|(?<=[$£€])(\d+),(\d)(?=\s?(?:[mk]|mn|bn|million|billion)\b)|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
+    (rf"(?:(?<=€)|(?<=€\s))(\d+),(\d{{1,2}})(?![\d,])|(?<=[$£€])(\d+),(\d)(?=\s?(?:[mk]|mn|bn|million|billion)\b)|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
      lambda m: ".".join(filter(None, m.groups()))),
     (rf"(?<![\w)-])-(?={_SIGN}\s?\d)", "minus "),
     (rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}"
@@ -139,7 +141,9 @@ RULES: Rules = [
      r"(?:/(?P<per>[a-z]+)\b)?", _money),
     (r"(?<![\w.,])1\s?¢", "one cent"),
     (rf"(?P<number>{NUMBER})x(?=\d)", r"\g<number> by "),
-    (r"(?<=[\da-z])\sx\s(?=\d)", " by "),
+    (r"(?<=\d)\sx\s(?=10\^)", " times "),
+    (r"(?<=[\da-z\"'])\sx\s(?=\d)", " by "),
+    (r"(?<![\d.,])(\d{1,3}(?:\.\d+)?)\s?bps\b", r"\1 basis points"),
     (r"\bsq(?:\.\s?|-)(?=(?:ft|mi|km|m)\b)", "sq "),
     (r"(?<=\d)\s?(L|l|kWh|g)/(?=100\s?km\b)", r" \1 per "),
     (r"(?<=\d)(?P<letter>[kKmMB]|bn|mn|tn)-(?=\d[\d.,]*(?P=letter)\b)", r"\g<letter> to "),
@@ -156,5 +160,6 @@ RULES: Rules = [
     (r"(?<=\d)\s?(km|cm|mm|m|ft)([23])\b", r" \1^\2"),
     (rf"(?:(?<=\d)[\s-]?|(?:(?<=hundred)|(?<=thousand)|(?<=illion))\s)(?P<unit>{any_of(UNITS)})"
      rf"(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)(?:\.(?=\s+[a-z]))?", _unit),
-    (rf"(?P<number>{NUMBER})(?:[x×](?!\w)|X(?=\s(?:faster|slower|more|less|larger|smaller|better|the|as)\b))", r"\g<number> times"),
+    (rf"(?P<number>{NUMBER})(?:[x×](?!\w|\s?[-+=^²³*])|X(?=\s(?:faster|slower|more|less|larger|smaller|better|the|as)\b))",
+     r"\g<number> times"),
 ]  # fmt: skip

@@ -104,7 +104,7 @@ RULES: Rules = [
      rf"(?P<numerals>[IVX]+(?:(?:{_BETWEEN})[IVX]+)*)\b", _monarch),
     (rf"\b(?P<before>(?:(?:{any_of(MONARCHS)})\s(?:[A-Z]\.?\s)?|[A-Z]\.\s){_NAME},?)\s"
      r"(?P<numerals>II|III|IV|VI{1,3})\b", _bearer),
-    (r"\b(?P<numerals>[VX]|[IVX]{2,})(?=\s(?:century|centuries|Corps|Airborne|Olympiad|Legion|[Dd]ynasty|Amendment|edition)\b)",
+    (r"\b(?P<numerals>[VX]|[IVX]{2,})(?=\s(?:century|centuries|Corps|Airborne|Olympiad|Legion|[Dd]ynasty|Amendment|edition|(?:(?:Winter|Summer)\s)?(?:Para|O)lympics?)\b)",
      lambda m: words(value, "ordinal") if (value := roman(m["numerals"])) else m[0]),
     (r"\b(?P<numerals>I{1,3})(?=\s(?:Kings|Chronicles|Corinthians|Thessalonians|Maccabees)\b)",
      lambda m: words(roman(m["numerals"]), "ordinal").capitalize()),

@@ -38,6 +38,7 @@ CURRENCY = {  # sign, or code before or after an amount: one, many, one hundredt
     "₱": ("peso", "pesos", "centavo", "centavos"), "₵": ("cedi", "cedis", "pesewa", "pesewas"),
     "₸": ("tenge", "tenge", "tiyn", "tiyn"), "₡": ("colon", "colones", "centimo", "centimos"),
     "₿": ("bitcoin", "bitcoins", "hundredth", "hundredths"), "R$": ("real", "reais", "centavo", "centavos"),
+    "MX$": ("Mexican peso", "Mexican pesos", "centavo", "centavos"),
     **{f"{letters}$": (f"{name} dollar", f"{name} dollars", *_CENT) for letters, name in _DOLLARS.items()},
     "$A": ("Australian dollar", "Australian dollars", *_CENT), "$NZ": ("New Zealand dollar", "New Zealand dollars", *_CENT),
     "USD": ("U S dollar", "U S dollars", *_CENT), "AUD": ("Australian dollar", "Australian dollars", *_CENT),
@@ -70,9 +71,12 @@ UNITS = {
     "L": "liters", "l": "liters", "dL": "deciliters", "ml": "milliliters", "mL": "milliliters", "cc": "cubic centimeters",
     "lb": "pounds", "lbs": "pounds", "oz": "ounces", "gal": "gallons", "tsp": "teaspoons", "tbsp": "tablespoons",
     "ft": "feet", "in.": "inches", "yd": "yards", "yds": "yards", "mi": "miles", "ha": "hectares",
+    "qt": "quarts", "qts": "quarts",
+    "kbit/s": "kilobits per second", "Mbit/s": "megabits per second", "Gbit/s": "gigabits per second",
     "sq ft": "square feet", "sq km": "square kilometers", "sq mi": "square miles", "sq m": "square meters",
     "cu ft": "cubic feet", "fl oz": "fluid ounces",
-    "hr": "hours", "hrs": "hours", "h": "hours", "min": "minutes", "mins": "minutes", "sec": "seconds", "secs": "seconds",
+    "yr": "years", "yrs": "years", "hr": "hours", "hrs": "hours", "h": "hours",
+    "min": "minutes", "mins": "minutes", "sec": "seconds", "secs": "seconds",
     "ms": "milliseconds", "μs": "microseconds", "ns": "nanoseconds",
     "W": "watts", "kW": "kilowatts", "MW": "megawatts", "GW": "gigawatts", "kWh": "kilowatt hours", "MWh": "megawatt hours",
     "GWh": "gigawatt hours", "TWh": "terawatt hours", "V": "volts", "kV": "kilovolts", "mA": "milliamps",
@@ -90,7 +94,7 @@ UNITS = {
 # After a stroke: $5/mo, 12 mg/dL. Units are here in the singular as well.
 PER = {
     "s": "second", "mo": "month", "yr": "year", "wk": "week", "d": "day", "t": "ton", "bbl": "barrel", "sqft": "square foot",
-    "in": "inch",
+    "in": "inch", **{name: name for name in ("day", "week", "month", "year", "hour", "minute", "person")},
 }  # fmt: skip
 
 # What a new sentence often begins with: "on Elm St. It was", "of George V. The king".
@@ -107,19 +111,27 @@ TITLES = {
     "Adm": "Admiral", "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Hon": "Honorable",
     "Rev": "Reverend", "Pres": "President", "Mt": "Mount", "Dept": "Department", "vs": "versus",
     "e.g": "for example", "i.e": "that is", "viz": "namely", "cf": "compare", "approx": "approximately",
+    "Drs": "Doctors", "Sens": "Senators", "Reps": "Representatives", "Gens": "Generals", "Profs": "Professors", "Cpl": "Corporal",
+    "Pvt": "Private", "Cmdr": "Commander", "Supt": "Superintendent", "Amb": "Ambassador", "Atty": "Attorney", "Ft": "Fort",
+    "Univ": "University", "dept": "department", "incl": "including", "excl": "excluding", "eds": "editors",
 }  # fmt: skip
 
 # Before a number.
 PAGES = {
     "p": "page", "pp": "pages", "Fig": "Figure", "fig": "figure", "Vol": "Volume", "vol": "volume", "Ch": "Chapter",
     "Sec": "Section", "sec": "section", "Art": "Article", "Nos": "numbers", "nos": "numbers", "No": "number", "no": "number",
-    "Chs": "Chapters", "chs": "chapters", "Figs": "Figures", "figs": "figures", "Vols": "Volumes", "vols": "volumes",
+    "ch": "chapter", "para": "paragraph", "paras": "paragraphs", "Para": "Paragraph", "Op": "Opus",
+    "Eq": "Equation", "eq": "equation",
+    "Eqs": "Equations", "Bldg": "Building", "Ste": "Suite", "Apt": "Apartment", "Rm": "Room", "Rte": "Route", "Hwy": "Highway",
+    "Tel": "Telephone", "tel": "telephone", "Ext": "Extension", "ext": "extension", "avg": "average", "max": "maximum",
+    "Pt": "Part", "Chs": "Chapters", "chs": "chapters", "Figs": "Figures", "figs": "figures", "Vols": "Volumes", "vols": "volumes",
 }  # fmt: skip
 
 # These may end a sentence: the stop stays when what follows looks like a new one.
 ENDINGS = {
     "etc": "et cetera", "Inc": "Incorporated", "Co": "Company", "Corp": "Corporation", "Ltd": "Limited",
-    "Jr": "Junior", "Sr": "Senior", "Bros": "Brothers", "Ave": "Avenue", "Blvd": "Boulevard",
+    "Jr": "Junior", "Sr": "Senior", "Bros": "Brothers", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
+    "Pkwy": "Parkway", "Assn": "Association", "Mfg": "Manufacturing", "Hts": "Heights",
     "inst": "instant", "ult": "ultimo", "Ph.D": "P H D",
 }  # fmt: skip
 
