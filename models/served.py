@@ -19,6 +19,8 @@ AUDIO_DIR = "INSERTER_SERVE_AUDIO_DIR"
 SHOWN = 60  # characters of a value in a message
 SHORT = 255  # characters; what is no longer may have been meant as a path
 LONGEST_PATH = 4_096
+# How sound files begin
+FILES = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 _DATA_URI = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -41,6 +43,8 @@ def read_record(record: Mapping[Any, Any]) -> Question:
     audio, text = (None if _missing(record.get(name)) else record[name] for name in ("audio", "text"))
     if text is not None and not isinstance(text, str):
         raise BadRecord(f"text must be a string, and is of type {type(text).__name__}")
+    if text is not None and not _writable(text):
+        raise BadRecord("text has half a surrogate pair in it; give whole characters")
     if audio is None:
         if not text or not text.strip():
             raise BadRecord("neither audio nor text is there; give `audio` (base64, bytes or samples) or `text`")
@@ -63,7 +67,16 @@ def read_audio(value: Any) -> Sound:
         return read(bytes(value))
     if isinstance(value, str | Path):
         return _from_text(str(value))
+    if _is_file(value):
+        return read(bytes(value))
     return from_numbers(value)
+
+
+def _is_file(value: Any) -> bool:
+    """Whether a list of numbers is the bytes of a file, as JavaScript gives them, and not its samples."""
+    if not isinstance(value, list) or not all(type(one) is int and 0 <= one <= 255 for one in value):
+        return False
+    return bytes(value[:4]).startswith(FILES)
 
 
 def _from_text(value: str) -> Sound:
@@ -94,6 +107,7 @@ def _named_file(value: str) -> Path | None:
 
 def _unpacked(value: str) -> bytes:
     """The bytes that are written in base64: with line breaks, of either alphabet, without padding, or in a data URI."""
+    value = value.strip()
     uri = _DATA_URI.match(value)
     packed = value[uri.end() :] if uri else value
     if uri and not uri[1].lower().endswith(";base64"):
@@ -109,6 +123,14 @@ def _remedy() -> str:
     folder = os.environ.get(AUDIO_DIR)
     where = f"in the folder that {AUDIO_DIR} names" if folder else f"once the server is started with {AUDIO_DIR}=FOLDER"
     return f"Give base64 of the file; a path is read {where}"
+
+
+def _writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing(value: Any) -> bool:

@@ -81,7 +81,8 @@ def _parquet(file: Path) -> Iterator[Raw]:
             done = 0
             try:
                 for batch in parquet.iter_batches(batch_size=ROWS, row_groups=[group], columns=columns):
-                    for row in batch.to_pylist():
+                    for found in recordfiles.rows_of(batch):
+                        row = found if isinstance(found, dict) else Bad("unreadable Parquet", found)
                         yield Raw(first + done, row, Embedded(file, sound, group, done) if sound else None)
                         done += 1
             except (pa.ArrowException, OSError) as error:

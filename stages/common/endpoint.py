@@ -47,7 +47,9 @@ def check_key(key: str, variable: str) -> str:
 
 
 def error_of(body: Any) -> dict[str, Any]:
-    """The `error` object of a body; servers also send a string, or the fields by themselves."""
+    """The `error` object of a body; servers also send a string, the fields by themselves, or any of it in a list of one."""
+    if isinstance(body, list) and len(body) == 1:
+        return error_of(body[0])
     error = body.get("error", body) if isinstance(body, dict) else None
     return error if isinstance(error, dict) else {"message": error}
 

@@ -174,3 +174,21 @@ def test_the_saved_model_stands_alone_without_pickles_or_hosts(saved):
     assert not [line for line in requirements if "+" in line or "//" in line]
     example = json.loads((saved / "serving_input_example.json").read_text())
     assert set(example["dataframe_split"]["columns"]) == {"audio", "text"}
+
+
+def test_the_bytes_of_a_file_as_a_list_of_numbers_are_a_file():
+    data = wav(WAVE)
+    assert np.array_equal(decode_audio(list(data)), decode_audio(data))
+    assert len(decode_audio([82, 73, 300, 70])) == 4, "samples, since no byte is 300"
+
+
+def test_a_data_uri_may_have_blanks_around_it():
+    data = wav(WAVE)
+    packed = base64.b64encode(data).decode()
+    assert np.array_equal(decode_audio(f" data:audio/wav;base64, {packed}\n"), decode_audio(data))
+
+
+def test_text_that_cannot_be_encoded_costs_its_record_alone(loaded):
+    texts = pd.DataFrame({"text": pd.Series(["half \udcff", "whole"], dtype=object)})
+    rows = loaded.unwrap_python_model().predict(None, texts, SHORT)
+    assert [error and "surrogate" in error for error in rows["error"]] == [True, None]

@@ -12,6 +12,9 @@ NTH = "length_constraints:nth_paragraph_first_word"
 DIFFERENT = [
     *[(NTH, PARAGRAPHS, f"First this.{end}{end}Then that.", False, True) for end in ("\r\n", "\r", "\u2028", "\x85")],
     (NTH, PARAGRAPHS, "First this.\n \t\nThen that.", False, True),
+    ("startend:end_checker", {"end_phrase": "Any other questions?"}, "Done. Any other\nquestions?", False, True),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}, "हिन्दी शब्द", False, True),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}, "كِتَابٌ جَمِيل", False, True),
     ("startend:end_checker", {"end_phrase": "?!"}, "All is well.", True, False),
     ("startend:end_checker", {"end_phrase": "？！"}, "天黑了。", True, False),
     ("startend:end_checker", {"end_phrase": "***"}, "The end", True, False),

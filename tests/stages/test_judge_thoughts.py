@@ -254,3 +254,34 @@ def test_records_with_one_id_and_of_another_task_are_kept_apart() -> None:
         judged, usage = judge(records, "open", settings(server))
     assert [row["id"] for row in judged] == ["same", "same", "r3", "r4"] and len(server.requests) == 3
     assert usage.reasons == {"a record of task closed": 1}
+
+
+@pytest.mark.parametrize("body", [
+    {"error": {"code": 400, "message": "Only one completion choice is allowed", "type": "invalid_request_error"}},
+    [{"error": {"code": 400, "message": "Multiple candidates is not enabled for this model", "status": "INVALID_ARGUMENT"}}],
+])  # fmt: skip
+def test_a_server_that_gives_one_completion_and_does_not_name_n_is_asked_one_by_one(body: Any) -> None:
+    def one_alone(request: Request) -> None:
+        more = request.body.get("n", 1) > 1
+        request.send(400, json.dumps(body).encode()) if more else answer({"content": OPEN})(request)
+
+    with JudgeServer() as server:
+        server.usual = one_alone
+        (judged,), usage = judge([record()], "open", settings(server))
+    assert judged["pred_score"] == [OPEN] * 4
+    assert usage.changes == ["one completion a request"]
+
+
+def test_what_a_list_of_errors_says_is_told() -> None:
+    with JudgeServer() as server:
+        server.usual = lambda request: request.send(400, b'[{"error": {"message": "the key has expired"}}]')
+        (judged,), _ = judge([record()], "open", settings(server, tries=1))
+    assert "the key has expired" in judged["judge_error"]
+
+
+def test_a_failure_in_a_completions_place_is_asked_again_and_not_paid() -> None:
+    failed = {"index": 0, "message": {"content": ""}, "finish_reason": "error", "error": {"code": 502, "message": "provider"}}
+    with JudgeServer(lambda request: request.send(200, json.dumps({"choices": [failed]}).encode())) as server:
+        server.usual = every(OPEN)
+        (judged,), usage = judge([record()], "open", settings(server))
+    assert (judged["pred_score"], usage.retries, usage.completions) == ([OPEN] * 4, 1, 4)

@@ -196,7 +196,7 @@ def test_damaged_files_are_told_in_one_line_and_half_good_ones_keep_their_record
     assert not Path("details.jsonl").exists()
     Path("half.jsonl").write_bytes(b'[1]\n{"key": 1\n\n' + json.dumps(answers()[0]).encode())
     assert closed.score_file("half.jsonl")["dropped"] == {"malformed record": 1, "not JSON": 1}
-    with pytest.raises(InserterError, match="not written as a sheet"):
+    with pytest.raises(InserterError, match="not written in this form"):
         closed.score_file("a.parquet", details="details.csv")
 
 
@@ -208,3 +208,59 @@ def test_sound_inside_a_table_is_left_out_and_dates_become_text() -> None:
     pa.parquet.write_table(table, "a.parquet")
     ((number, raw),) = raw_records("a.parquet")
     assert (number, value(raw)) == (1, {"id": 1, "audio": {"path": "a.wav"}, "day": "1970-01-01", "map": {"a": 1}})
+
+
+def test_one_bad_row_costs_the_others_nothing() -> None:
+    good = json.dumps(answers()[0])
+    Path("array.json").write_text(f"[{good}, null, 7]")
+    assert closed.score_file("array.json")["dropped"] == {"malformed record": 2}
+    pd.DataFrame(nested_as_text(answers())).to_csv("a.csv", index=False)
+    rows = Path("a.csv").read_bytes()
+    Path("a.csv").write_bytes(rows + b"4,only two cells\n" + rows.splitlines()[1].replace(b"milk", b"caf\xe9") + b"\n")
+    result = closed.score_file("a.csv")
+    assert (result["n_prompts"], result["dropped"]) == (3, {"malformed record": 2})
+    assert [example["error"][-32:-1].split("'")[-1] for example in result["dropped_examples"]] == [
+        "2 cells below 5 names", "its text is not UTF-8",
+    ]  # fmt: skip
+
+
+def not_utf8(*texts: bytes) -> pa.Array:
+    """Text as writers that do not look at it leave it in Parquet."""
+    return pa.Array.from_buffers(pa.string(), len(texts), pa.array(texts, pa.binary()).buffers())
+
+
+def test_text_that_is_not_utf8_costs_its_row_of_parquet_alone() -> None:
+    table = pa.table({"instruction_id_list": [["punctuation:no_comma"]] * 3, "kwargs": ["[{}]"] * 3})
+    pa.parquet.write_table(table.append_column("response", not_utf8(b"Bread", b"caf\xe9", b"a, b")), "a.parquet")
+    result = closed.score_file("a.parquet")
+    assert (result["n_prompts"], result["strict-prompt"], result["dropped"]) == (2, 0.5, {"malformed record": 1})
+
+
+def test_other_ways_to_write_the_same_records_are_read() -> None:
+    frame = pd.DataFrame(nested_as_text(answers()))
+    frame.to_csv("excel-in-europe.csv", sep=";", index=False)
+    frame.to_csv("unicode-text.csv", sep="\t", index=False, encoding="utf-16")
+    frame.to_csv("packed.csv.gz", index=False)
+    lines = "\n".join(map(json.dumps, answers()))
+    Path("powershell.jsonl").write_bytes(lines.encode("utf-16"))
+    Path("jq.json").write_text("\n".join(json.dumps(answer, indent=2) for answer in answers()))
+    for path in sorted(Path().glob("*.*")):
+        assert shares(path) == EXPECTED, path
+
+
+def test_a_file_that_is_none_of_records_is_told_by_its_kind() -> None:
+    frame = pd.DataFrame(answers())
+    frame.to_feather("a.feather")
+    frame.to_json("a.jsonl.bz2", orient="records", lines=True)
+    Path("cut.json").write_text(json.dumps(answers(), indent=1)[:-9])
+    Path("comma.json").write_text("[" + ",\n".join(map(json.dumps, answers())) + ",]")
+    Path("empty.json").write_text("[]")
+    for name, told in (
+        ("a.feather", "an Arrow file"), ("a.jsonl.bz2", "a bzip2 file"), ("cut.json", "array cannot be read"),
+        ("comma.json", "array cannot be read"), ("empty.json", "has no records"),
+    ):  # fmt: skip
+        with pytest.raises(InserterError, match=told):
+            closed.score_file(name)
+    for name in ("b.feather", "b.csv.gz", "b.xlsx"):
+        with pytest.raises(InserterError, match="not written in this form"):
+            write_records(name, answers())

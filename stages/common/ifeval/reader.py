@@ -18,7 +18,9 @@ UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad]")  # zero-width space, word join
 SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 BLANK_LINE = re.compile(r"(?<=\n)[ \t]+(?=\n)")
 RULE = re.compile(r"^[ \t]*(?:[*-][ \t]*){3,}$", re.MULTILINE)  # a line across the page
-WORD = re.compile(r"\w*[^\W_]\w*")
+# `\w` has no vowel signs, of Hindi for one, and would part words there
+SIGNS = "".join(sign for sign in map(chr, range(0x300, 0x3100)) if unicodedata.category(sign) in ("Mn", "Mc")) + "\u200c\u200d"
+WORD = re.compile(rf"[\w{SIGNS}]*[^\W_][\w{SIGNS}]*")
 FENCE = re.compile(r"(?:```+|~~~+)[ \t]*[\w+-]*[ \t]*\n?(.*?)\n?[ \t]*(?:```+|~~~+)?", re.DOTALL)
 TITLE = re.compile(r"(?:＜＜|«)([^\n]+?)(?:＞＞|»)")
 QUOTES = {'"': '"”', "“": '"”', "„": "“”", "«": "»", "»": "«", "＂": "＂"}
@@ -45,7 +47,7 @@ def repeat_prompt(response: str, prompt_to_repeat: str) -> bool:
 def end_checker(response: str, end_phrase: str) -> bool:
     """As the published rule; a phrase of punctuation alone has to be there itself, also before a closing quotation mark."""
     if any(character.isalnum() for character in end_phrase):
-        return content.end_checker(response, end_phrase)
+        return content.end_checker(" ".join(response.split()), " ".join(end_phrase.split()))
     text, phrase = folded(response), folded(end_phrase)
     return text.endswith(phrase) or text.rstrip("*_\"'»」』 ").endswith(phrase)
 
@@ -73,7 +75,7 @@ def _only_symbols(piece: str) -> bool:
 
 
 def number_words(response: str, num_words: float, relation: Relation) -> bool:
-    """As the published rule, but a run of _ is no word."""
+    """As the published rule, but a run of _ is no word, and a vowel sign parts none."""
     if has_han(response):
         return structure.number_words(response, num_words, relation)
     return relation(len(WORD.findall(response)), num_words)

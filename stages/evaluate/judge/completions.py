@@ -42,7 +42,7 @@ def body_of(text: str) -> Any:
 def completions(body: Any, n: int) -> Completions | None:
     """The first `n` completions of a body; None where it has none."""
     choices = body.get("choices") if isinstance(body, dict) else None
-    if not isinstance(choices, list) or not choices:
+    if not isinstance(choices, list) or not choices or any(map(_failed, choices)):
         return None
     usage = body["usage"] if isinstance(body.get("usage"), dict) else {}
     return Completions(
@@ -50,6 +50,11 @@ def completions(body: Any, n: int) -> Completions | None:
         _whole(usage.get("prompt_tokens", usage.get("input_tokens"))),
         _whole(usage.get("completion_tokens", usage.get("output_tokens"))),
     )
+
+
+def _failed(choice: Any) -> bool:
+    """Whether a gateway tells in a completion's place that the server behind it failed."""
+    return isinstance(choice, dict) and (bool(choice.get("error")) or choice.get("finish_reason") == "error")
 
 
 def _reply(choice: Any) -> Reply:

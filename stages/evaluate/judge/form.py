@@ -15,6 +15,11 @@ TOO_LONG = re.compile(
     r"context[ _](?:length|window|limit|size)|too long|(?:input|prompt)\b.{0,40}\b(?:length|exceeds?|tokens)|reduce the length",
     re.IGNORECASE | re.DOTALL,
 )
+# "Only one completion choice is allowed" (llama.cpp), "Multiple candidates is not enabled" (Gemini): n without its name
+ONE_ALONE = re.compile(
+    r"\b(?:multiple|only (?:one|1|a single)|more than (?:one|1))\s+(?:completions?|choices?|candidates?|generations?|responses?)\b",
+    re.IGNORECASE,
+)
 NEAR = 25  # characters from one name to another that is refused with it ("`temperature` and `top_p` cannot both be given")
 
 
@@ -46,6 +51,8 @@ class Form:
         name = _named(error, text, sent)
         if name == self.length and TOO_LONG.search(text):
             return None
+        if name is None and self.asked(n) > 1 and ONE_ALONE.search(text):
+            name = "n"
         if name is None:
             wants_stream = not self.stream and re.search(r"\bstream(?:ing)?\b", text)
             return replace(self, stream=True) if wants_stream else None
