@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from models.sound import NoSound, Sound, from_numbers, read
+from models.sound.streams import is_file
 
 AUDIO_DIR = "INSERTER_SERVE_AUDIO_DIR"
 SHOWN = 60  # characters of a value in a message
 SHORT = 255  # characters; what is no longer may have been meant as a path
 LONGEST_PATH = 4_096
 # How sound files begin
-FILES = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 _DATA_URI = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -76,7 +76,7 @@ def _is_file(value: Any) -> bool:
     """Whether a list of numbers is the bytes of a file, as JavaScript gives them, and not its samples."""
     if not isinstance(value, list) or not all(type(one) is int and 0 <= one <= 255 for one in value):
         return False
-    return bytes(value[:4]).startswith(FILES)
+    return is_file(bytes(value[:8]))
 
 
 def _from_text(value: str) -> Sound:

@@ -17,6 +17,12 @@ _ID3V1 = 128
 _NIST = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -i (\d+)", re.MULTILINE)
 
 
+def is_file(head: bytes) -> bool:
+    """Return whether the first 8 bytes are those of a kind of file that `streams` knows."""
+    marks = (*chunks.FORMS, b"OggS", b".snd", b"dns.", b"NIST_1A", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+    return head.startswith(marks)
+
+
 def streams(data: bytes) -> list[io.BytesIO]:
     """The sounds in `data`, one after the other, as files. Raises NoSound when it ends before its header says."""
     start = mpeg.after_id3(data)

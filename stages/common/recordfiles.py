@@ -151,7 +151,7 @@ def _opened(path: Path, head: bytes) -> BinaryIO:
 
 
 def _csv(path: Path, head: bytes) -> Iterator[Raw]:
-    """Cells are parted by the sign that the first line has most of. A row that cannot be read is told in its place."""
+    """Split cells at the separator that the first line has most of. Yield the reason in place of a row that cannot be read."""
     encoding = _wide(head) or "utf-8-sig"
     with _opened(path, head) as file, io.TextIOWrapper(file, encoding, "surrogateescape", newline="") as text:
         csv.field_size_limit(2**31 - 1)
@@ -188,7 +188,7 @@ def _parquet(path: Path) -> Iterator[Raw]:
 
 
 def rows_of(batch: pa.RecordBatch) -> list[Any]:
-    """The rows as dicts. One with text that is not UTF-8, which Parquet lets through, is told as such in its place."""
+    """Return the rows as dicts, and NOT_UTF8 in place of a row whose text is not UTF-8. Parquet does not check it."""
     try:
         return batch.to_pylist(maps_as_pydicts="lossy")
     except UnicodeDecodeError:

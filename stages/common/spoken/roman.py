@@ -93,7 +93,7 @@ def _plain(match: re.Match) -> str:
 
 
 _NAME = r"[A-Z][\w'-]*[a-z]"
-_SMALL = r"(?!X+\b)X{0,3}(?:IX|IV|V?I{0,3})"  # up to 39; XX and XXX are sizes and kisses as well
+_SMALL = r"(?!X+\b)X{0,3}(?:IX|IV|V?I{0,3})"  # up to 39; a row of X alone is a size or kisses
 RULES: Rules = [
     (r"\bWW\s?(?=II?\b)", "World War "),
     (rf"\b(?P<before>(?i:{any_of(_SINGLES)})(?:e?s|S)?)\s+(?P<numerals>{_LIST})", _numbered),
