@@ -213,6 +213,7 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
     params["assets"].update(lm=str(lm), encoder=str(encoder))
     params["pretrain"].update(steps=40, batch_positions=150, precision="fp32", checkpoint_steps=3, gap_steps=40)
     params["pretrain"]["optimizer"].update(adapter_lr=2.0e-4, lm_lr=2.0e-5)  # of the golden curve, whatever the default's are
+    params["model"]["delimiters"] = "tokens"  # as well
     params["warmup"].update(lr=1.0e-2, steps=30, batch_seconds=8, negatives=50, precision="fp32", checkpoint_steps=4)
     params["warmup"]["adapter"].update(hidden_size=32, **(adapter or {}))
     folder.mkdir(parents=True)
