@@ -36,6 +36,9 @@ REFUSED = [
     ("es", "hay 300 mujeres"), ("es", "de 21 chicas"), ("es", "el 3.º piso"), ("es", "más de 1500 obras"), ("pt", "são 2 casas"),
     ("it", "1 casa"), ("sv", "21 hus"), ("tr", "Bölüm 12. Sonra"), ("ko", "사람 5명"), ("ja", "電話は03-1234-5678"),
     ("ru", "из 5 городов"), ("ar", "٠٫٠٥"), ("bn", "০.০৫"), ("hi", "12,34,567"), ("am", "1234567"), ("el", "10 €"), ("xx", "99"),
+    ("de", "nach 3–6 Wochen"), ("de", "etwa 2^8 Mal"), ("de", "4 x 6 cm"), ("fr", "Charles V mourut"), ("es", "Alfonso X reinó"),
+    ("es", "en la av. Colón"), ("pt", "R$ 7 mi"), ("pt", "R$ 3 bi"), ("ru", "Павел I умер"), ("ru", "г. Казань"), ("ru", "ул. Мира"),
+    ("pl", "ul. Polna"), ("ar", "د. سامي"), ("hi", "डॉ. मेहता"), ("tr", "3–6 gün"), ("ja", "5〜8人"), ("fr", "3*4"),
     ("pl", "90°"), ("zh", "从5→6"), ("zh", "见§5"), ("zh", "共∞个"), ("th", "5 คน"), ("uk", "∞"),
 ]  # fmt: skip
 

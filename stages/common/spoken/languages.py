@@ -18,7 +18,7 @@ class Language:
 
     hundreds: of the years 1100 to 1999; cents: between the two parts of money, None where 5.50 is a decimal before money too;
     `*_said` have the names of the pattern's groups. suffix: what follows an apostrophe belongs to the word (2020'de).
-    ordinal_stop: 3. may be the third.
+    amended: of a number with its name. ordinal_stop: 3. may be the third.
     """
 
     decimal: str
@@ -32,6 +32,7 @@ class Language:
     gendered: str | None = None
     year_after: str | None = None
     masculine: tuple[tuple[str, str], ...] = ()
+    amended: tuple[tuple[str, str], ...] = ()
     million: bool = False
     singular_below_two: bool = False
     hundreds: str | None = None

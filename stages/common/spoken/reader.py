@@ -14,7 +14,7 @@ from stages.common.spoken.languages import LIMIT, cardinal, languages, ordinal
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 _JOINED = rf"(?!{_UNSPACED})\w"  # a letter or digit that would make one word with the number
 _START = rf"(?<![\d.,:/'\-]|{_JOINED}|\d )"
-_UNIT = r"(?:[kKMGTmcµ]?(?:m|g|l|L|W|Wh|V|Hz|B|J|Pa)|ha|[kK]?cal|min|h|bar|dB|t)[²³]?"
+_UNIT = r"(?:[kKMGTmcµ]?(?:m|g|l|L|W|Wh|V|Hz|B|J|Pa)|ha|[kK]?cal|min|h|bar|dB|t|mi|bi|mln|mld|M[dnio]{1,2}|Mrd)[²³]?"
 _END = rf"(?![.,:/'\-]\d|\.?[ºª]|-\p{{L}}|'\p{{L}}|{_JOINED}| ?{_UNIT}(?!\w)|²|³)"
 
 
@@ -103,6 +103,8 @@ class Reader:
         if sign == "%" and not name:
             said = f"{r.percent} {said}" if r.percent_first else f"{said}{r.blank}{r.percent}"
         said = f"{r.minus}{r.blank}{said}" if match["minus"] else said
+        for pattern, amended in r.amended:
+            said = regex.sub(pattern, amended, said)
         return f"{r.blank}{said}{match['suffix'] or ''}{r.blank}"
 
     def _readable(self, match: regex.Match, whole: str, signs: list[str]) -> bool:
