@@ -25,7 +25,10 @@ FLAGS = """
     allowfullscreen async autofocus autoplay checked compact controls default defer disabled formnovalidate hidden inert ismap
     itemscope loop multiple muted nomodule noshade novalidate nowrap open playsinline readonly required reversed selected
 """
-HIDDEN = "script style template head svg"  # what stands in them is not shown as text
+HIDDEN = "script style template head svg annotation annotation-xml"  # what stands in them is not shown as text
+WITHIN_A_LINE = (  # a browser shows nothing in their place and does not break the line
+    "script", "style", "template", "svg", "annotation", "annotation-xml",
+)
 # What a start or an end of each stands for in the text.
 STANDS_FOR = {
     **dict.fromkeys(INLINE.split(), ""), **dict.fromkeys(CELLS.split(), " "), **dict.fromkeys(BLOCKS.split(), "\n\n"), "br": "\n",
@@ -36,6 +39,14 @@ _ATTRIBUTE = rf"""\s+(?:[^\s"'<>/=]+\s*=\s*{_VALUE}|(?:{"|".join(FLAGS.split())}
 _TAG = re.compile(rf"(?<!<)<(?P<end>/?)(?P<name>[a-z][a-z0-9:-]*)(?P<has>(?:{_ATTRIBUTE}){{0,50}}+)\s*(?P<void>/?)>(?!>)", re.I)
 _DECLARATION = re.compile(r"<!(?:doctype|\[(?:if|endif))\b[^<>]*>|<\?xml\b[^<>]*\?>", re.I)
 _POWER = re.compile(r"<sup>\s*([-+−]?\d{1,3})\s*</sup>", re.I)
+_LEAF = r"\s*+<m(?:[ino]|text)>\s*+([^<>]{1,40}?)\s*+</m(?:[ino]|text)>\s*+"  # possessive: a long run of blanks takes linear time
+_FORMULAS = [
+    (re.compile(r"</?m(?:row|style)\b[^<>]*>", re.I), ""),
+    (re.compile(rf"<mfrac>{_LEAF}{_LEAF}</mfrac>", re.I), r"<mn>\1/\2</mn>"),
+    (re.compile(rf"<msup>{_LEAF}{_LEAF}</msup>", re.I), r"<mi>\1<sup>\2</sup></mi>"),
+    (re.compile(rf"<msub>{_LEAF}{_LEAF}</msub>", re.I), r"<mi>\1\2</mi>"),
+    (re.compile(rf"<msqrt>{_LEAF}</msqrt>", re.I), r"<mi>√\1</mi>"),
+]
 _POWERS = str.maketrans("0123456789-+−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁻")
 
 _LEGACY = [name for name in html5 if not name.endswith(";")]  # those that HTML knows without a semicolon
@@ -53,15 +64,27 @@ def without_markup(text: str) -> str:
     """
     if "<" not in text:
         return text
-    text = _between(text, "<!--", "-->", " ")
+    text = _between(_between(text, "<!--", "-->", " "), "<?php", "?>", " ")
     lowered = text.lower()
     for name in HIDDEN.split():
         if f"</{name}" in lowered:
             text = _hidden(text, name)
     text = _DECLARATION.sub(" ", text.replace("<![CDATA[", "").replace("]]>", "") if "<![CDATA[" in text else text)
+    if "<m" in text:
+        text = _formulas(text)
     text = _POWER.sub(lambda match: match[1].translate(_POWERS), text)
     ended = set(re.findall(r"</([a-z][a-z0-9:-]*)\s*>", text.lower()))
     return _TAG.sub(lambda match: _instead(match, ended), text)
+
+
+def _formulas(text: str) -> str:
+    """Write fractions, powers, indices and roots of MathML as a/b, x², x2 and √x, the innermost first.
+
+    Without their tags they would be two numbers side by side.
+    """
+    for pattern, new in _FORMULAS * 2:
+        text = pattern.sub(new, text)
+    return text
 
 
 def decoded(text: str) -> str:
@@ -98,7 +121,7 @@ def _hidden(text: str, name: str) -> str:
         end = ends.search(text, begin.end())
         if end is None:
             break
-        kept += [text[at : begin.start()], "\n\n"]
+        kept += [text[at : begin.start()], " " if name in WITHIN_A_LINE else "\n\n"]
         at = end.end()
     return "".join([*kept, text[at:]])
 

@@ -60,6 +60,10 @@ def test_a_sign_is_no_tag_and_what_is_not_closed_swallows_nothing(text: str) -> 
         ("It is <!-- not <b>this</b>\n\nat all --> seen <?xml version='1.0'?> here.", "It is seen here."),
         ("A 10<sup>5</sup> m<sup>2</sup> lake of H<sub>2</sub>O.", "A 10⁵ m² lake of H2O."),
         ('The <o:p>Office</o:p> <my-tag/> and <ref name="n">note</ref> end.', "The Office and note end."),
+        ("It told<script>x()</script> us and <style>.a{}</style>them.", "It told us and them."),
+        ("A <?php if ($a > 1) { echo '<p>'; } ?> word.", "A word."),
+        ("Of <math><mfrac><mn>3</mn><mn>4</mn></mfrac><msup><mi>y</mi><mn>3</mn></msup></math> there.", "Of 3/4 y³ there."),
+        ("Is <math><semantics><msqrt><mn>7</mn></msqrt><annotation>\\\\sqrt 7</annotation></semantics></math> so.", "Is √7 so."),
         ("<![CDATA[It is raw,]]> he said <input disabled> then.", "It is raw, he said then."),
     ],
 )
