@@ -16,7 +16,7 @@ from stages.common.training.heldout import continuation, text_loss
 from stages.common.training.models import saved_model
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
-from stages.evaluate import responses, transcripts
+from stages.evaluate import recordings, responses, transcripts
 from stages.evaluate import select as selection
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
 from stages.evaluate.scores import closed_table, comparisons
@@ -39,16 +39,18 @@ def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
 def main(params: Params) -> dict[str, Any]:
     p = params.evaluate
     judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())  # before the answers are made
+    people = recordings.find(p)  # so is a folder that is not there
     everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
     items = selection.select(everything, p.items, p.languages)
     if not any(item["task"] == "closed" for item in items):
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
-    changes_no_answer = {"forms", "judge_model", "judge_sampling"}
+    changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
     makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in (asr, responses, selection, transcripts))]
     work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *makers])
     model, processor = saved_model(MODEL)
     measured = hearing(params, model, processor)
+    of_people = recordings.measure(params, model, processor, people, work)
     rows = judge_rows(responses.respond(params, model, processor, items, work), judge)
     closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
@@ -63,6 +65,7 @@ def main(params: Params) -> dict[str, Any]:
         **measured,
         "precision": p.precision,
         "speechinstructbench": scores,
+        "recordings": of_people,
         "closed_by_voice": by_voice(closed, seen_voices(params)),
         "comparisons": comparisons(closed),
         "items": {"answered": len(items), "of": len(everything)},

@@ -73,7 +73,8 @@ class JudgeSampling(Section):
 class Evaluate(Section):
     """forms: `heard` and `read` by the trained model; `lm`: the LM before training reads the clean text; `cascade`: our ASR
     (assets.asr), then that LM. batch_size: answers at a time. judge_model: an OpenAI-compatible model that judges the open and
-    adjustment answers (docs/JUDGE.md); null: they are not judged."""
+    adjustment answers (docs/JUDGE.md); null: they are not judged. recordings: a folder or file of people's speech with transcripts,
+    whose word errors are reported apart (docs/BENCHMARK.md); null: none."""
 
     items: EvaluateItems
     languages: Annotated[tuple[str, ...], Distinct]
@@ -83,6 +84,7 @@ class Evaluate(Section):
     precision: Precision
     judge_model: str | None
     judge_sampling: JudgeSampling
+    recordings: str | None
 
 
 class Register(Section):

@@ -1,0 +1,226 @@
+"""Find recordings of people and what was said in them: a folder or a file, in the forms that free corpora have.
+
+Nothing is decoded here. Read are LibriSpeech's `*.trans.txt`, Sphinx's `transcription` with `fileids`, tables of records (JSON
+Lines, CSV, TSV, Parquet, with or without a header) and `NAME.txt` beside the audio.
+"""
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stages.common import recordfiles
+from stages.common.errors import InserterError
+from stages.common.structures import instructions
+from stages.evaluate import people_files
+from stages.evaluate.people_files import AUDIO, TEXT, Embedded, Refused
+
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".caf", ".sph")
+TABLES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # all but the last also as .gz and .zst
+LANGUAGE = ("language", "lang", "locale")
+FORMS = "Give a folder of audio with transcripts, or a JSON Lines, CSV, TSV or Parquet file"
+_NOISE = re.compile(r"</?(?:s|sil)>|\+\+\w+\+\+|\[[A-Z_ ]+\]|<(?:unk|noise)>|(?<=\w)\(\d\)", re.I)  # read(2) is a pronunciation
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One clip. language: ISO 639-1. instruction_id_list and kwargs: IFEval's checks of an answer to it, where there are any."""
+
+    id: str
+    sound: Path | Embedded
+    text: str
+    language: str
+    instruction_id_list: list[str] = field(default_factory=list)
+    kwargs: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Found:
+    """recordings: those that have audio and a transcript. refused: {"id", "reason", "detail"} of the others."""
+
+    recordings: list[Recording] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+
+
+def find(path: str, language: str) -> Found:
+    """Find the recordings below the folder `path`, or those that the file `path` names.
+
+    language: of what does not name its own. Raises InserterError where `path` is not there or has no recording.
+    """
+    root = Path(path).expanduser()
+    if not root.exists():
+        raise InserterError(f"evaluate.recordings: {root} is not there", FORMS)
+    return _Search(root, language).run()
+
+
+class _Search:
+    """The files of one folder. Each audio file is taken once, by the first form that names it."""
+
+    def __init__(self, root: Path, language: str) -> None:
+        self.alone = root.is_file()
+        self.root, self.language = (root.parent if self.alone else root), language
+        self.named = [root] if self.alone else self.files
+        self.found = Found()
+        self.taken: set[Path | Embedded] = set()
+        self.named_by_records: set[Path] = set()  # whether or not the record could be used
+
+    @cached_property
+    def files(self) -> list[Path]:
+        everything = sorted(path for path in self.root.rglob("*") if path.is_file())
+        return [path for path in everything if not any(part.startswith(".") for part in path.relative_to(self.root).parts)]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Path]]:
+        """Audio files by their name, and by their name without its ending."""
+        names: dict[str, list[Path]] = {}
+        for path in self.files:
+            if path.suffix.lower() in SOUNDS:
+                for name in (path.name, path.stem):
+                    names.setdefault(name, []).append(path)
+        return names
+
+    def run(self) -> Found:
+        for file in self.named:
+            if file.name.endswith(".trans.txt"):
+                self._lines(file, people_files.librispeech(file))
+            elif file.name == "transcription" or file.suffix == ".transcription":
+                self._lines(file, people_files.sphinx(file))
+            elif re.sub(r"\.(?:gz|zst)$", "", file.name.lower()).endswith(TABLES):  # not .tar.gz
+                self._table(file)
+            elif self.alone:
+                raise InserterError(f"evaluate.recordings: {file} is of no form that is read", FORMS)
+        if not self.alone:
+            self._beside()
+        if not self.found.recordings and not self.found.refused:
+            raise InserterError(f"evaluate.recordings: {self.root} has no audio with transcripts", FORMS)
+        return self.found
+
+    def _lines(self, file: Path, lines: Iterable[tuple[str, str]]) -> None:
+        try:
+            for name, text in lines:
+                self._add(name, {"audio": name, "text": text}, file)
+        except (OSError, ValueError) as error:
+            self._refuse(self._relative(file), Refused("unreadable file", str(error)))
+
+    def _table(self, file: Path) -> None:
+        """In a folder, a table that names no audio is no transcript and is passed over."""
+        records: list[tuple[int, Any]]
+        try:
+            column = people_files.sound_column(file)
+            if people_files.headless(file):
+                records = [(number, self._guessed(cells, file)) for number, cells in people_files.plain_rows(file)]
+            else:
+                records = [(number, people_files.value_of(raw)) for number, raw in recordfiles.raw_records(file)]
+        except (InserterError, OSError, ValueError, csv.Error, pa.ArrowException) as error:
+            if self.alone:
+                raise InserterError(f"evaluate.recordings: {error}", FORMS) from error
+            self._refuse(self._relative(file), Refused("unreadable file", str(error)))
+            return
+        if not self.alone and not column and not any(_names_audio(value) for _, value in records):
+            return
+        for number, value in records:
+            self._add(f"{self._relative(file)}:{number}", value, file, Embedded(file, column, number - 1) if column else None)
+
+    def _guessed(self, cells: list[str], file: Path) -> dict[str, str]:
+        """A row without a header: the first cell that names an audio file, and the text in the next one."""
+        for cell, after in pairwise(cells):
+            if cell and self._file(cell, file.parent):
+                return {"audio": cell, "text": after}
+        return {}
+
+    def _beside(self) -> None:
+        for path in self.files:
+            if path.suffix.lower() in SOUNDS and path.resolve() not in self.named_by_records:
+                text = path.with_suffix(".txt")
+                try:
+                    said = text.read_text(encoding="utf-8-sig") if text.is_file() else ""
+                except (OSError, ValueError) as error:
+                    self._refuse(self._relative(path), Refused("no transcript", f"{text.name}: {error}"))
+                    continue
+                self._add(self._relative(path), {"audio": path.name, "text": said}, path)
+
+    def _add(self, name: str, value: Any, file: Path, embedded: Embedded | None = None) -> None:
+        try:
+            one = self._recording(name, value, file, embedded)
+            key = one.sound.resolve() if isinstance(one.sound, Path) else one.sound
+            if key in self.taken:
+                raise Refused("duplicate", f"{name} names audio that another record has")
+        except Refused as refused:
+            self._refuse(name, refused)
+            return
+        self.taken.add(key)
+        self.found.recordings.append(one)
+
+    def _recording(self, name: str, value: Any, file: Path, embedded: Embedded | None) -> Recording:
+        if not isinstance(value, dict):
+            raise Refused("unreadable record", value if isinstance(value, str) else "the record is not an object")
+        value = {key.lower(): found for key, found in value.items() if isinstance(key, str)}
+        audio = _audio_name(value)
+        sound = embedded or (self._file(audio, file.parent) if audio else None)
+        if sound is None:
+            raise Refused("missing audio", audio or "the record names none")
+        if isinstance(sound, Path):
+            name = self._relative(sound)
+            self.named_by_records.add(sound.resolve())
+        if value.get("offset") not in (None, "", 0, "0", 0.0):
+            raise Refused("part of a file", "the record has an offset: cut the audio")
+        text = _clean(next((value[key] for key in TEXT if isinstance(value.get(key), str) and value[key].strip()), ""))
+        if not text:
+            raise Refused("no transcript", name)
+        ids, kwargs = instructions(value)
+        checks = (ids, kwargs) if isinstance(ids, list) and ids and isinstance(kwargs, list) else ([], [])
+        return Recording(name, sound, text, _language(value) or self.language, *checks)
+
+    def _file(self, audio: str, folder: Path) -> Path | None:
+        """At its path from the record's folder or from the root, else the only one of its name below the root."""
+        for base in (folder, self.root, folder / "clips", folder / "audio", folder / "wavs"):
+            for ending in ("", *SOUNDS):
+                if _is_file(path := base / (audio + ending)) and path.suffix.lower() in SOUNDS:
+                    return path
+        same = self.by_name.get(Path(audio.replace("\\", "/")).name, [])
+        return same[0] if len(same) == 1 else None
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    def _refuse(self, name: str, refused: Refused) -> None:
+        self.found.refused.append({"id": name, "reason": refused.reason, "detail": refused.detail})
+
+
+def _names_audio(value: Any) -> bool:
+    return isinstance(value, dict) and any(key.lower() in AUDIO for key in value if isinstance(key, str))
+
+
+def _audio_name(value: dict[str, Any]) -> str | None:
+    """Also of a struct with a path, as `datasets` writes it."""
+    for key in AUDIO:
+        found = value.get(key)
+        found = found.get("path") if isinstance(found, dict) else found
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+    return None
+
+
+def _language(value: dict[str, Any]) -> str | None:
+    said = next((value[key] for key in LANGUAGE if isinstance(value.get(key), str)), "")
+    code = re.split("[-_]", said.strip().lower())[0]
+    return {"cn": "zh"}.get(code, code) if re.fullmatch("[a-z]{2,3}", code) else None
+
+
+def _clean(text: str) -> str:
+    """Without marks of noise and of sentences. Capitals alone, as in LibriSpeech, would be read as letters."""
+    text = " ".join(_NOISE.sub(" ", text).split())
+    return text.lower() if text.isupper() else text
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a null byte in it
+        return False

@@ -1,0 +1,120 @@
+"""Files that say what was said in recordings, line by line, and the Parquet files that hold the audio too."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.common import recordfiles
+
+AUDIO = ("audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "file", "wav")  # the first that is there
+TEXT = ("transcript", "transcription", "sentence", "normalized_text", "text", "raw_transcription")
+_SPHINX = re.compile(r"(?P<text>.*)\((?P<name>[^()\s]+)\)\s*")
+
+
+class Refused(Exception):
+    """A record that cannot be used. reason: the class it is counted under. detail: what exactly is wrong."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The bytes of a clip in a Parquet file. row: from 0, in the whole file."""
+
+    file: Path
+    column: str
+    row: int
+
+    def read(self) -> bytes:
+        """Raise Refused where the row has no bytes."""
+        ends = list(accumulate(_group_sizes(self.file)))
+        group = next(number for number, end in enumerate(ends) if self.row < end)
+        start = ends[group - 1] if group else 0
+        data = _group(self.file, self.column, group)[self.row - start].as_py()
+        if not data:
+            raise Refused("missing audio", f"row {self.row + 1} of {self.file.name} has no bytes")
+        return data
+
+
+def librispeech(file: Path) -> Iterator[tuple[str, str]]:
+    """(audio's name, text) of lines `NAME TEXT`."""
+    for line in file.read_text(encoding="utf-8-sig").splitlines():
+        if line.strip():
+            name, _, text = line.strip().partition(" ")
+            yield name, text
+
+
+def sphinx(file: Path) -> Iterator[tuple[str, str]]:
+    """(audio's name, text) of lines `<s> TEXT </s> (NAME)`; a name of `fileids` without a line has no text."""
+    ids = file.with_name(file.name.replace("transcription", "fileids"))
+    names = ids.read_text(encoding="utf-8-sig").split() if ids.is_file() else []
+    paths = {name.rpartition("/")[2]: name for name in names}
+    for line in file.read_text(encoding="utf-8-sig").splitlines():
+        if match := _SPHINX.fullmatch(line):
+            yield paths.pop(match["name"], match["name"]), match["text"]
+    yield from ((path, "") for path in paths.values())
+
+
+def headless(file: Path) -> bool:
+    """Whether the first line of a CSV or TSV file is a record: none of its cells is a name that is known."""
+    if file.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        cells = re.split(r"[,;\t|]", lines.readline().strip().lower())
+    return not {*AUDIO, *TEXT} & {cell.strip('" ') for cell in cells}
+
+
+def plain_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """LJSpeech parts cells by a bar, FLEURS by a tab; both have no quotes."""
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        first = lines.readline()
+        lines.seek(0)
+        separator = max("\t|,;", key=first.count)
+        quoted = separator in ",;"
+        rows = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+        yield from enumerate(filter(None, rows), 1)
+
+
+def value_of(raw: Any) -> Any:
+    try:
+        return recordfiles.value(raw)
+    except ValueError as error:
+        return f"not JSON: {error}"
+
+
+def sound_column(file: Path) -> str | None:
+    """The column of a Parquet file that has the bytes of audio: `audio.bytes`, as `datasets` writes it, or `audio`."""
+    if file.suffix.lower() != ".parquet":
+        return None
+    schema = pq.read_schema(file)
+    for column in schema:
+        if column.name.lower() in AUDIO:
+            parts = [column] if not pa.types.is_struct(column.type) else list(column.type)
+            for part in parts:
+                if pa.types.is_binary(part.type) or pa.types.is_large_binary(part.type):
+                    return column.name if part is column else f"{column.name}.{part.name}"
+    return None
+
+
+@lru_cache(maxsize=8)
+def _group_sizes(file: Path) -> list[int]:
+    about = pq.read_metadata(file)
+    return [about.row_group(number).num_rows for number in range(about.num_row_groups)]
+
+
+@lru_cache(maxsize=1)
+def _group(file: Path, column: str, number: int) -> Any:
+    """One row group's bytes: as much of the file as is in memory at a time."""
+    with pq.ParquetFile(file) as parquet:
+        found = parquet.read_row_group(number, columns=[column]).column(0).combine_chunks()
+    return found.field(0) if pa.types.is_struct(found.type) else found

@@ -1,0 +1,264 @@
+"""Recordings of people (`evaluate.recordings`): the word errors of what the model hears, beside those of the recogniser.
+
+They are kept apart from synthetic voices. A clip that cannot be used is refused with a reason, and counted.
+"""
+
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from models.sound import SAMPLE_RATE, NoSound
+from models.sound import read as read_sound
+from stages.common.asr import Transcriber, cut
+from stages.common.assets import asr_folder
+from stages.common.errors import InserterError
+from stages.common.executor import ordered_map
+from stages.common.files import fingerprint, read_json, write_json, write_jsonl
+from stages.common.params import Evaluate, Params
+from stages.common.runner import say
+from stages.common.statistics import share_interval
+from stages.common.training.answers import Question, answer_all
+from stages.common.training.models import for_answers
+from stages.common.verification.words import compare, words
+from stages.common.work import WorkFolder, code
+from stages.evaluate import people, people_files
+from stages.evaluate.closed import score_record
+from stages.evaluate.people import Found, Recording
+from stages.evaluate.people_files import Refused
+from stages.evaluate.scores import closed_table
+
+BLOCK = 32  # clips a file of half-done work
+Row = dict[str, Any]
+
+
+class Task(NamedTuple):
+    """Clips of one language, and where what the recogniser wrote of them goes."""
+
+    path: Path
+    recordings: list[Recording]
+    asr: Path
+
+
+def find(settings: Evaluate) -> Found | None:
+    """Find what `evaluate.recordings` names; None where it is null. What names no language is of the first of
+    `evaluate.languages`."""
+    if settings.recordings is None:
+        return None
+    language = settings.languages[0] if settings.languages else "en"
+    return people.find(settings.recordings, {"cn": "zh"}.get(language, language))
+
+
+def measure(params: Params, model: Any, processor: Any, found: Found | None, work: WorkFolder) -> dict[str, Any] | None:
+    """Return the key `recordings` of reports/evaluate.json; each clip's row is left in `work/out`, to be published.
+
+    clips + refused = found. word_errors: errors over words of the transcripts, with 95 % intervals by clip; `heard` is None for an
+    adapter that spells nothing, `difference` is heard - asr on the same clips. answers: only of records with instructions.
+    """
+    if found is None:
+        return None
+    rows, refused = _written(found.recordings, params, work)
+    refused = [*found.refused, *refused]
+    _hear(params, model, processor, rows, work)
+    answers = _answers(params, model, processor, [row for row in rows if row["instruction_id_list"]], work)
+    languages = sorted({row["language"] for row in rows})
+    result = {
+        "path": params.evaluate.recordings,
+        "found": len(rows) + len(refused),
+        "refused": dict(sorted(Counter(row["reason"] for row in refused).items())),
+        **_table(rows),
+        "languages": {lang: _table([row for row in rows if row["language"] == lang]) for lang in languages},
+        "answers": closed_table(answers) if answers else None,
+    }
+    write_jsonl(work / "out" / "recordings.jsonl", ({k: v for k, v in row.items() if k != "recording"} for row in rows))
+    write_jsonl(work / "out" / "recordings_refused.jsonl", refused)
+    say(_told(result))
+    return result
+
+
+def wave_of(recording: Recording) -> np.ndarray:
+    """Read the clip: (samples,) float32 at 16 kHz. Raises Refused."""
+    source = recording.sound
+    try:
+        wave = read_sound(source if isinstance(source, Path) else source.read()).wave
+    except NoSound as error:
+        raise Refused(error.reason, f"{recording.id} {error.detail}") from error
+    except (OSError, ValueError) as error:  # of a Parquet file that is damaged
+        raise Refused("undecodable", f"{recording.id}: {error}") from error
+    if not wave.any():
+        raise Refused("silent", recording.id)
+    return wave
+
+
+def _written(recordings: list[Recording], params: Params, work: WorkFolder) -> tuple[list[Row], list[Row]]:
+    """(a row per clip with what the recogniser wrote, the clips that cannot be used); finished blocks are not heard again."""
+    asr = asr_folder(params.assets.asr)
+    tasks = [Task(work / "recordings" / f"asr-{_key(block)}.json", block, asr) for block in _blocks(recordings)]
+    rows: list[Row] = []
+    refused: list[Row] = []
+    with tqdm(total=len(recordings), desc="recordings", unit="clip") as bar:
+        for task, found in zip(tasks, ordered_map(_transcribe, tasks), strict=True):
+            for recording, one in zip(task.recordings, found, strict=True):
+                if "reason" in one:
+                    refused.append({"id": recording.id, **one})
+                else:
+                    rows.append(_row(recording, one))
+            bar.update(len(found))
+    return rows, refused
+
+
+def _row(recording: Recording, one: Row) -> Row:
+    reference = words(recording.text, recording.language)
+    return {
+        "id": recording.id, "language": recording.language, "seconds": one["seconds"], "transcript": recording.text,
+        "heard": None, "asr": one["asr"], "words": len(reference), "heard_errors": None,
+        "asr_errors": _errors(recording, one["asr"]),
+        "instruction_id_list": recording.instruction_id_list, "kwargs": recording.kwargs, "recording": recording,
+    }  # fmt: skip
+
+
+def _errors(recording: Recording, heard: str) -> int:
+    """Word errors; of Chinese and Japanese, errors of characters."""
+    reference = words(recording.text, recording.language)
+    return round(compare(reference, words(heard, recording.language)).wer * len(reference))
+
+
+def _blocks(recordings: list[Recording]) -> list[list[Recording]]:
+    languages: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        languages.setdefault(recording.language, []).append(recording)
+    return [group[at : at + BLOCK] for group in languages.values() for at in range(0, len(group), BLOCK)]
+
+
+def _key(block: list[Recording]) -> str:
+    """Audio is not hashed: a file counts as changed when its size or its time has."""
+    stamps = []
+    for recording in block:
+        file = recording.sound if isinstance(recording.sound, Path) else recording.sound.file
+        about = file.stat()
+        stamps.append([recording.id, str(recording.sound), recording.text, recording.language, about.st_size, about.st_mtime_ns])
+    return fingerprint(stamps, files=[Path(__file__), Path(people.__file__), Path(people_files.__file__), *code("models.sound")])
+
+
+@lru_cache(maxsize=2)
+def _transcriber(folder: Path, language: str) -> Transcriber:
+    return Transcriber(folder, language)
+
+
+def _transcribe(task: Task) -> list[Row]:
+    """Per clip {"asr", "seconds"}, or {"reason", "detail"}."""
+    if task.path.exists():
+        return read_json(task.path)
+    found = [_one(recording, task.asr) for recording in task.recordings]
+    write_json(task.path, found)
+    return found
+
+
+def _one(recording: Recording, asr: Path) -> Row:
+    try:
+        if not words(recording.text, recording.language):
+            raise Refused("no transcript", f"{recording.id} has no word in {recording.text!r}")
+        wave = wave_of(recording)
+        try:
+            transcriber = _transcriber(asr, recording.language)
+        except InserterError as error:
+            raise Refused("language", str(error)) from error
+    except Refused as refused:
+        return {"reason": refused.reason, "detail": refused.detail}
+    said = " ".join(text.strip() for text in transcriber.transcribe(cut(wave)))
+    return {"asr": said, "seconds": len(wave) / SAMPLE_RATE}
+
+
+def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> None:
+    """Fill in `heard` and `heard_errors`, where the adapter spells."""
+    if not hasattr(model.adapter, "spell"):
+        return
+    model.eval()
+    by_id = {row["id"]: row for row in rows}
+    with tqdm(total=len(rows), desc="recordings heard", unit="clip") as bar:
+        for block in _blocks([row["recording"] for row in rows]):
+            path = work / "recordings" / f"heard-{_key(block)}.json"
+            if not path.exists():
+                write_json(path, [_spelled(params, model, processor, recording) for recording in block])
+            for recording, text in zip(block, read_json(path), strict=True):
+                by_id[recording.id].update(heard=text, heard_errors=_errors(recording, text))
+            bar.update(len(block))
+
+
+def _states(params: Params, model: Any, processor: Any, recording: Recording) -> torch.Tensor:
+    """What the adapter takes of a clip (n, width), its windows one after the other."""
+    given = processor.features([wave_of(recording)])
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
+        states, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
+    return torch.cat([window[:n] for window, n in zip(states, lengths.tolist(), strict=True)]).float()
+
+
+def _spelled(params: Params, model: Any, processor: Any, recording: Recording) -> str:
+    states = _states(params, model, processor, recording)
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
+        (tokens,) = model.adapter.spell(states[None], torch.tensor([len(states)], device=states.device), model.table)
+    return str(processor.tokenizer.decode(tokens)).strip()
+
+
+def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> list[Row]:
+    """A row per clip and form (`heard`; `read`: the model reads the transcript) with the verdicts on the answer."""
+    p = params.evaluate
+    if not rows:
+        return []
+    forms = {"heard": [_question(params, model, processor, row) for row in rows],
+             "read": [Question(row["id"], len(row["transcript"]), text=row["transcript"]) for row in rows]}
+    scored = []
+    for form, questions in forms.items():
+        name = f"answers recordings {form}"
+        net = for_answers(model, p.precision)
+        answers = answer_all(net, processor, questions, work, name, p.max_new_tokens, p.batch_size, p.precision)
+        for row in rows:
+            answer = {name: row[name] for name in ("instruction_id_list", "kwargs")} | {
+                "id": row["id"], "key": row["id"], "lang": row["language"], "variant": "recordings", "form": form,
+                "prompt": row["transcript"], "response": answers[row["id"]],
+            }  # fmt: skip
+            verdict = score_record(answer)
+            scored.append(answer | {name: verdict.get(name) for name in ("strict", "loose", "error")})
+            row[f"{form}_answer"] = answers[row["id"]]
+    return scored
+
+
+def _question(params: Params, model: Any, processor: Any, row: Row) -> Question:
+    return Question(row["id"], row["seconds"] * 16, states=lambda: _states(params, model, processor, row["recording"]))
+
+
+def _table(rows: list[Row]) -> dict[str, Any]:
+    """clips, hours, words and word errors of `rows`."""
+    names = {form: f"{form}_errors" for form in ("heard", "asr")}
+    errors = {form: np.array([row[name] for row in rows if row[name] is not None]) for form, name in names.items()}
+    asked = np.array([row["words"] for row in rows], dtype=float)
+    both = len(rows) > 0 and len(errors["heard"]) == len(rows)
+    return {
+        "clips": len(rows),
+        "hours": sum(row["seconds"] for row in rows) / 3600,
+        "words": int(asked.sum()),
+        "word_errors": {
+            "heard": _cell(errors["heard"], asked, "heard") if both else None,
+            "asr": _cell(errors["asr"], asked, "asr") if rows else None,
+            "difference": _cell(errors["heard"] - errors["asr"], asked, "difference") if both else None,
+        },
+    }
+
+
+def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, Any]:
+    """share: errors over words, which may exceed 1."""
+    interval = share_interval(errors, asked, "recordings", name)
+    return {"errors": int(errors.sum()), "share": float(errors.sum() / asked.sum()), "interval": interval}
+
+
+def _told(result: dict[str, Any]) -> str:
+    shares = {form: f"{100 * cell['share']:.1f} %" if cell else "not known" for form, cell in result["word_errors"].items()}
+    refused = sum(result["refused"].values())
+    return (
+        f"evaluate: {result['clips']} recordings of people ({result['hours']:.2f} h, {refused} refused): word errors of what the "
+        f"model hears {shares['heard']}, of the recogniser {shares['asr']}"
+    )
