@@ -22,6 +22,7 @@ from stages.evaluate import people_files
 from stages.evaluate.people_files import AUDIO, TEXT, Embedded, Refused
 
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".caf", ".sph")
+NOT_READ = (".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".raw", ".pcm")  # audio all the same: refused as undecodable
 TABLES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # all but the last also as .gz and .zst
 LANGUAGE = ("language", "lang", "locale")
 FORMS = "Give a folder of audio with transcripts, or a JSON Lines, CSV, TSV or Parquet file"
@@ -80,14 +81,23 @@ class _Search:
         """Audio files by their name, and by their name without its ending."""
         names: dict[str, list[Path]] = {}
         for path in self.files:
-            if path.suffix.lower() in SOUNDS:
+            if path.suffix.lower() in (*SOUNDS, *NOT_READ):
                 for name in (path.name, path.stem):
                     names.setdefault(name, []).append(path)
         return names
 
+    @cached_property
+    def texts(self) -> dict[str, list[Path]]:
+        """Files `.txt` by their name without its ending."""
+        names: dict[str, list[Path]] = {}
+        for path in self.files:
+            if path.suffix.lower() == ".txt":
+                names.setdefault(path.stem, []).append(path)
+        return names
+
     def run(self) -> Found:
         for file in self.named:
-            if file.name.endswith(".trans.txt"):
+            if file.name.endswith(".trans.txt") or self._lists_names(file):
                 self._lines(file, people_files.librispeech(file))
             elif file.name == "transcription" or file.suffix == ".transcription":
                 self._lines(file, people_files.sphinx(file))
@@ -100,6 +110,17 @@ class _Search:
         if not self.found.recordings and not self.found.refused:
             raise InserterError(f"evaluate.recordings: {self.root} has no audio with transcripts", FORMS)
         return self.found
+
+    def _lists_names(self, file: Path) -> bool:
+        """Whether each line of a text is the name of an audio file and what is said in it, as the first line tells."""
+        if file.suffix.lower() not in ("", ".txt") or file.stem in self.by_name:
+            return False
+        try:
+            with file.open(encoding="utf-8-sig") as lines:
+                name, text = people_files.split_line(lines.readline())
+        except (OSError, ValueError):
+            return False
+        return bool(name and text and self._file(name, file.parent))
 
     def _lines(self, file: Path, lines: Iterable[tuple[str, str]]) -> None:
         try:
@@ -136,12 +157,12 @@ class _Search:
 
     def _beside(self) -> None:
         for path in self.files:
-            if path.suffix.lower() in SOUNDS and path.resolve() not in self.named_by_records:
-                text = path.with_suffix(".txt")
+            if path.suffix.lower() in (*SOUNDS, *NOT_READ) and path.resolve() not in self.named_by_records:
+                same = [path.with_suffix(".txt")] if path.with_suffix(".txt").is_file() else self.texts.get(path.stem, [])
                 try:
-                    said = text.read_text(encoding="utf-8-sig") if text.is_file() else ""
+                    said = same[0].read_text(encoding="utf-8-sig") if len(same) == 1 else ""
                 except (OSError, ValueError) as error:
-                    self._refuse(self._relative(path), Refused("no transcript", f"{text.name}: {error}"))
+                    self._refuse(self._relative(path), Refused("no transcript", f"{same[0].name}: {error}"))
                     continue
                 self._add(self._relative(path), {"audio": path.name, "text": said}, path)
 
@@ -180,8 +201,8 @@ class _Search:
     def _file(self, audio: str, folder: Path) -> Path | None:
         """At its path from the record's folder or from the root, else the only one of its name below the root."""
         for base in (folder, self.root, folder / "clips", folder / "audio", folder / "wavs"):
-            for ending in ("", *SOUNDS):
-                if _is_file(path := base / (audio + ending)) and path.suffix.lower() in SOUNDS:
+            for ending in ("", *SOUNDS, *NOT_READ):
+                if _is_file(path := base / (audio + ending)) and path.suffix.lower() in (*SOUNDS, *NOT_READ):
                     return path
         same = self.by_name.get(Path(audio.replace("\\", "/")).name, [])
         return same[0] if len(same) == 1 else None

@@ -46,12 +46,17 @@ class Embedded:
         return data
 
 
+def split_line(line: str) -> tuple[str, str]:
+    """(audio's name, text) of a line `NAME TEXT`, parted by a blank, a tab or a bar."""
+    name, _, text = re.sub(r"[\s|]+", " ", line.strip(), count=1).partition(" ")
+    return name, text
+
+
 def librispeech(file: Path) -> Iterator[tuple[str, str]]:
-    """(audio's name, text) of lines `NAME TEXT`."""
+    """(audio's name, text) of each line that is not blank."""
     for line in file.read_text(encoding="utf-8-sig").splitlines():
         if line.strip():
-            name, _, text = line.strip().partition(" ")
-            yield name, text
+            yield split_line(line)
 
 
 def sphinx(file: Path) -> Iterator[tuple[str, str]]:

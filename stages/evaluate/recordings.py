@@ -32,7 +32,9 @@ from stages.evaluate.people import Found, Recording
 from stages.evaluate.people_files import Refused
 from stages.evaluate.scores import closed_table
 
-BLOCK = 32  # clips a file of half-done work
+BLOCK = 32  # clips per file of half-done work
+WINDOWS = 4  # of 30 s that are encoded at a time: an hour at once would take gigabytes
+FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}  # transcripts keep them, recognisers drop them
 Row = dict[str, Any]
 
 
@@ -112,7 +114,7 @@ def _written(recordings: list[Recording], params: Params, work: WorkFolder) -> t
 
 
 def _row(recording: Recording, one: Row) -> Row:
-    reference = words(recording.text, recording.language)
+    reference = spoken_words(recording.text, recording.language)
     return {
         "id": recording.id, "language": recording.language, "seconds": one["seconds"], "transcript": recording.text,
         "heard": None, "asr": one["asr"], "words": len(reference), "heard_errors": None,
@@ -122,9 +124,14 @@ def _row(recording: Recording, one: Row) -> Row:
 
 
 def _errors(recording: Recording, heard: str) -> int:
-    """Word errors; of Chinese and Japanese, errors of characters."""
-    reference = words(recording.text, recording.language)
-    return round(compare(reference, words(heard, recording.language)).wer * len(reference))
+    """Count word errors; in Chinese and Japanese, errors of characters."""
+    reference = spoken_words(recording.text, recording.language)
+    return round(compare(reference, spoken_words(heard, recording.language)).wer * len(reference))
+
+
+def spoken_words(text: str, language: str) -> list[str]:
+    """Words as they are compared, without fillers."""
+    return [word for word in words(text, language) if word not in FILLERS.get(language, ())]
 
 
 def _blocks(recordings: list[Recording]) -> list[list[Recording]]:
@@ -160,7 +167,7 @@ def _transcribe(task: Task) -> list[Row]:
 
 def _one(recording: Recording, asr: Path) -> Row:
     try:
-        if not words(recording.text, recording.language):
+        if not spoken_words(recording.text, recording.language):
             raise Refused("no transcript", f"{recording.id} has no word in {recording.text!r}")
         wave = wave_of(recording)
         try:
@@ -192,9 +199,13 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
 def _states(params: Params, model: Any, processor: Any, recording: Recording) -> torch.Tensor:
     """What the adapter takes of a clip (n, width), its windows one after the other."""
     given = processor.features([wave_of(recording)])
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
-        states, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
-    return torch.cat([window[:n] for window, n in zip(states, lengths.tolist(), strict=True)]).float()
+    windows: list[torch.Tensor] = []
+    for at in range(0, len(given["feature_lengths"]), WINDOWS):
+        part = [given[name][at : at + WINDOWS].to(model.device) for name in ("input_features", "feature_lengths")]
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
+            states, lengths = model.encode(*part)
+        windows += [window[:n].float() for window, n in zip(states, lengths.tolist(), strict=True)]
+    return torch.cat(windows)
 
 
 def _spelled(params: Params, model: Any, processor: Any, recording: Recording) -> str:

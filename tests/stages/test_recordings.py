@@ -29,10 +29,6 @@ def sound(path: Path, wave: np.ndarray | None = None) -> Path:
     return path
 
 
-def texts(path: Path) -> dict[str, str]:
-    return {one.id: one.text for one in people.find(str(path), "en").recordings}
-
-
 def librispeech(root: Path) -> None:
     sound(root / "84" / "1" / "84-1-0.flac"), sound(root / "84" / "1" / "84-1-1.flac")
     (root / "84" / "1" / "84-1.trans.txt").write_text("84-1-0 MISTER REED IS HERE\n84-1-1 SO IS SHE\n")
@@ -48,6 +44,18 @@ def beside(root: Path) -> None:
     for name, text in (("one", "Mister Reed is here.\n"), ("two", "So is she.")):
         sound(root / f"{name}.wav").with_suffix(".txt").write_text(text)
     (root / "README.txt").write_text("Recorded at home.")
+
+
+def texts_elsewhere(root: Path) -> None:
+    for name, text in (("one", "Mister Reed is here.\n"), ("two", "So is she.")):
+        sound(root / "wav" / f"{name}.wav")
+        (root / "txt").mkdir(exist_ok=True)
+        (root / "txt" / f"{name}.txt").write_text(text)
+
+
+def one_text(root: Path) -> None:
+    sound(root / "wav" / "one.wav"), sound(root / "wav" / "two.wav")
+    (root / "transcripts.txt").write_text("one\tMister Reed is here.\ntwo\tSo is she.\n")
 
 
 def json_lines(root: Path) -> None:
@@ -86,7 +94,7 @@ def parquet(root: Path) -> None:
     pq.write_table(table, root / "test-00000.parquet", row_group_size=1)
 
 
-FORMS = [librispeech, sphinx, beside, json_lines, common_voice, fleurs, lj_speech, parquet]
+FORMS = [librispeech, sphinx, beside, texts_elsewhere, one_text, json_lines, common_voice, fleurs, lj_speech, parquet]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -178,6 +186,17 @@ def test_word_errors_are_counted_and_what_cannot_be_decoded_is_counted_too(measu
     monkeypatch.setattr(recordings, "_one", never)
     monkeypatch.setattr(recordings, "_spelled", never)
     assert measured(folder)[0] == report
+
+
+def test_fillers_are_no_words_and_a_long_clip_is_heard_in_windows(measured, tmp_path):
+    assert recordings.spoken_words("Um, yes. It's, uh, $5.", "en") == ["yes", "its", "five", "dollars"]
+    folder = tmp_path / "people"
+    sound(folder / "long.wav", np.random.default_rng(0).normal(0, 0.02, 16_000 * 75).astype(np.float32))
+    (folder / "long.txt").write_text("A long noise.")
+    (folder / "sound.m4a").write_bytes(b"none")
+    (folder / "sound.txt").write_text("It is in a form that is not read.")
+    report, (row,) = measured(folder)
+    assert row["seconds"] == 75 and row["heard"] and report["refused"] == {"undecodable": 1}
 
 
 def test_instructions_are_heard_and_answered(measured, tmp_path):
