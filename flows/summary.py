@@ -142,7 +142,7 @@ def _losses(found: dict[str, Any]) -> str:
 
 def _benchmark() -> Iterator[RenderableType]:
     scores = report(REPORTS / "evaluate.json").get("speechinstructbench") or {}
-    for (task, language), header, lines in scoretable.grid(scores):
+    for (task, language), header, lines in scoretable.grid(scores, digits=0):
         followed = "corrections followed" if task == "adjustment" else "instructions followed"
         table = Table(box=None, padding=(0, 0, 0, 1))
         for name in header:

@@ -6,8 +6,9 @@ from typing import Any
 FORMS = {  # in the order of the table
     "heard": "the model hears",
     "read": "the model reads the same words",
-    "cascade": "our ASR, then the LM before training",
+    "cascade": "the recogniser writes, the model reads its transcript",
     "lm": "the LM before training reads the clean text",
+    "asr_lm": "the recogniser writes, the LM before training reads its transcript",
     "chance": "the answers to what was heard, each checked against other items",
 }
 MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
@@ -39,24 +40,24 @@ def _figures(task: str, cell: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
+def percent(share: float | None, digits: int = 1) -> str:
+    return "" if share is None else f"{100 * share:.{digits}f}"
 
 
-def shown(row: dict[str, Any] | None) -> str:
-    """`46.1 (40.2–52.0)`, in per cent; `not judged`; or nothing for a form that was not asked."""
+def shown(row: dict[str, Any] | None, digits: int = 1) -> str:
+    """`46.1 (40.2–52.0)`, in per cent; `not judged`; or nothing for a form not asked. digits: of the interval's ends."""
     if row is None:
         return ""
     if row["share"] is None:
         return "not judged" if row["task"] != "closed" else "not scored"
-    interval = "" if row["low"] is None else f" ({percent(row['low'])}–{percent(row['high'])})"
+    interval = "" if row["low"] is None else f" ({percent(row['low'], digits)}–{percent(row['high'], digits)})"
     return percent(row["share"]) + interval
 
 
-def grid(scores: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
+def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
     """((task, language), header, lines) of each table: a line a variant, a column a form that some line has, and items.
 
-    Closed-ended first; of a task English first.
+    Closed-ended first; of a task English first. digits: of the intervals' ends.
     """
     table: dict[tuple[str, str], dict[str, dict[str, dict]]] = {}
     for row in rows(scores):
@@ -66,7 +67,8 @@ def grid(scores: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[str], l
         lines = []
         for variant in sorted(variants, key=lambda v: (v != "standard", v)):
             cells = variants[variant]
-            lines.append([variant, *(shown(cells.get(form)) for form in forms), str(max(c["n"] or 0 for c in cells.values()))])
+            count = max(cell["n"] or 0 for cell in cells.values())
+            lines.append([variant, *(shown(cells.get(form), digits) for form in forms), str(count)])
         yield name, ["variant", *forms, "items"], lines
 
 

@@ -1,4 +1,4 @@
-"""What each form of listening answers to the benchmark's items: heard, read, the LM before training, the cascade."""
+"""What each form answers to the benchmark's items: the trained model and the LM before training, by ear or in writing."""
 
 import hashlib
 import json
@@ -20,44 +20,53 @@ Item = dict[str, Any]
 Answers = dict[str, str]  # by what was put to the model: "text TEXT" or "clip DIGEST"
 
 
+CASCADES = ("cascade", "asr_lm")  # forms that read a transcript of the recogniser
+
+
 class Respondent:
-    """A model that answers each distinct text and sound once, however many items and variants share it."""
+    """Asks one model. Each distinct text and sound is answered once, however many items, variants and forms share it."""
 
-    def __init__(self, params: Params, work: WorkFolder) -> None:
-        self.params, self.work = params, work
+    def __init__(
+        self, params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, work: WorkFolder
+    ) -> None:
+        self.params, self.processor, self.work = params, processor, work
+        self.model = for_answers(model, params.evaluate.precision)
+        self.known: Answers = {}
 
-    def __call__(
-        self, name: str, model: InserterForConditionalGeneration, processor: InserterProcessor, questions: dict[str, Question]
-    ) -> Answers:
-        """{key: answer} of `questions`, kept in the folder `answers NAME` batch by batch."""
+    def __call__(self, name: str, questions: dict[str, Question]) -> Answers:
+        """{key: answer} of `questions`. Only what was not asked before is answered, and kept in `answers NAME` by batch."""
         p = self.params.evaluate
-        distinct = list({question.id: question for question in questions.values()}.values())
-        answers = answer_all(
-            for_answers(model, p.precision), processor, distinct, self.work, f"answers {name}",
+        new = {question.id: question for question in questions.values() if question.id not in self.known}
+        self.known |= answer_all(
+            self.model, self.processor, list(new.values()), self.work, f"answers {name}",
             p.max_new_tokens, p.batch_size, p.precision,
         )  # fmt: skip
-        return {key: answers[question.id] for key, question in questions.items()}
+        return {key: self.known[question.id] for key, question in questions.items()}
 
 
 def respond(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item], work: WorkFolder
 ) -> list[dict[str, Any]]:
-    """A row an item and form (data/evaluate/responses.jsonl). An item without audio is not heard, nor by the cascade."""
-    forms, ask = params.evaluate.forms, Respondent(params, work)
+    """A row per item and form (data/evaluate/responses.jsonl). An item without audio has no row for a form that hears it."""
+    forms = params.evaluate.forms
     spoken = [item for item in items if item["shard"]]
+    texts = transcripts(spoken, asr_folder(params.assets.asr), work) if set(CASCADES) & set(forms) else {}
+    # a clip of which nothing was understood is still put to the model: as an empty turn
+    understood = {item["item_id"]: _text(texts[item["item_id"]] or " ") for item in spoken} if texts else {}
     answers: dict[str, Answers] = {}
+    trained = Respondent(params, model, processor, work)
     if "heard" in forms:
-        answers["heard"] = ask("heard", model, processor, _sounds(params, model, processor, spoken))
+        answers["heard"] = trained("heard", _sounds(params, model, processor, spoken))
     if "read" in forms:
-        answers["read"] = ask("read", model, processor, {i["item_id"]: _text(i["prompt"]) for i in items})
-    texts = transcripts(spoken, asr_folder(params.assets.asr), work) if "cascade" in forms else {}
-    if {"lm", "cascade"} & set(forms):
-        untrained = new_model(params.assets, params.warmup.adapter, 0)
+        answers["read"] = trained("read", {item["item_id"]: _text(item["prompt"]) for item in items})
+    if "cascade" in forms:
+        answers["cascade"] = trained("cascade", understood)
+    if {"lm", "asr_lm"} & set(forms):
+        untrained = Respondent(params, *new_model(params.assets, params.warmup.adapter, 0), work)
         if "lm" in forms:
-            answers["lm"] = ask("lm", *untrained, {i["item_id"]: _text(i["clean_prompt"]) for i in items})
-        if "cascade" in forms:
-            # what was not understood at all is still put to the LM: an empty turn
-            answers["cascade"] = ask("cascade", *untrained, {i["item_id"]: _text(texts[i["item_id"]] or " ") for i in spoken})
+            answers["lm"] = untrained("lm", {item["item_id"]: _text(item["clean_prompt"]) for item in items})
+        if "asr_lm" in forms:
+            answers["asr_lm"] = untrained("asr_lm", understood)
     return [
         _row(item, form, answers[form][item["item_id"]], texts.get(item["item_id"]))
         for item in items for form in forms if item["item_id"] in answers[form]
@@ -93,7 +102,7 @@ def _row(item: Item, form: str, response: str, transcript: str | None) -> dict[s
         "clean_prompt": item["clean_prompt"], "instruction_id_list": item["instruction_id_list"],
         "kwargs": json.loads(item["kwargs"]), "questions": item["questions"] or [],
         "voice": item["voice"] if item["shard"] else None,
-        "transcript": transcript if form in ("heard", "cascade") else None, "response": response, "judged": None,
+        "transcript": transcript if form in ("heard", *CASCADES) else None, "response": response, "judged": None,
     }  # fmt: skip
     verdict = score_record(row) if item["task"] == "closed" else {}
     return {**row, **{name: verdict.get(name) for name in ("strict", "loose", "error")}}

@@ -14,6 +14,7 @@ Row = dict[str, Any]
 Measure = Callable[[Row], tuple[float, int]]  # of a row: what was followed, of how many
 SCORES = ("strict", "loose", "mean")
 LEVELS = ("prompt", "instruction")
+ALL = "all"  # the variant of a comparison over all variants together
 PAIRED = "mean-instruction"  # the figure that the published table prints
 
 
@@ -92,29 +93,44 @@ def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
 
 
 def comparisons(rows: list[Row]) -> list[dict[str, Any]]:
-    """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin."""
+    """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin.
+
+    Hearing is also set against each form over all variants together (variant ALL), where it was heard in more than one. The unit
+    that is resampled is the prompt: its variants are no independent answers.
+    """
     cells = {(lang, variant, form): group for (lang, variant, form), group in _groups(rows)}
+    heard_in = {(lang, variant) for lang, variant, form in cells if form == "heard"}
+    languages = [lang for lang, _ in heard_in]
+    for lang in sorted(lang for lang in set(languages) if languages.count(lang) > 1):
+        for _, variant, form in [cell for cell in cells if cell[0] == lang and (lang, cell[1]) in heard_in]:
+            cells.setdefault((lang, ALL, form), []).extend(cells[lang, variant, form])
     pairs = []
     for lang, variant, form in cells:
         if form != "heard" and (lang, variant, "heard") in cells:
             pairs.append(((lang, variant, "heard"), (lang, variant, form)))
-        if form == "heard" and variant != "standard" and (lang, "standard", "heard") in cells:
+        if form == "heard" and variant not in ("standard", ALL) and (lang, "standard", "heard") in cells:
             pairs.append(((lang, variant, "heard"), (lang, "standard", "heard")))
     return [found for a, b in pairs if (found := _compare(a, cells[a], b, cells[b]))]
 
 
 def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[str, Any] | None:
     of = measure(*PAIRED.split("-"))
-    sides = [{row["key"]: of(row) for row in side if row["strict"] is not None} for side in (a_rows, b_rows)]
-    keys = sorted(key for key in sides[0].keys() & sides[1].keys() if sides[0][key][1] == sides[1][key][1])
-    if not keys:
+    sides = [
+        {(row["key"], row["variant"] if a[1] == ALL else ""): of(row) for row in side if row["strict"] is not None}
+        for side in (a_rows, b_rows)
+    ]  # fmt: skip
+    by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    for pair in sorted(sides[0].keys() & sides[1].keys()):
+        (followed, count), (other, other_count) = sides[0][pair], sides[1][pair]
+        if count == other_count:
+            by_prompt[pair[0]] += (followed - other, count)
+    if not by_prompt:
         return None
-    differences = np.array([sides[0][key][0] - sides[1][key][0] for key in keys])
-    asked = np.array([sides[0][key][1] for key in keys], dtype=float)
+    differences, asked = np.array([by_prompt[key] for key in sorted(by_prompt)]).T
     name = " ".join((*a, *b))
     return {
         "task": "closed", "lang": a[0], "metric": PAIRED, "a": {"variant": a[1], "form": a[2]},
         "b": {"variant": b[1], "form": b[2]}, "difference": float(differences.sum() / asked.sum()),
         "interval": share_interval(differences, asked, name),
-        "p_value": sign_flip_p(differences, "two-sided", "comparison", name), "n_prompts": len(keys),
+        "p_value": sign_flip_p(differences, "two-sided", "comparison", name), "n_prompts": len(by_prompt),
     }  # fmt: skip

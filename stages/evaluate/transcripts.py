@@ -1,4 +1,4 @@
-"""What our ASR understood of the benchmark's clips: the first half of the cascade."""
+"""What the recogniser (assets.asr) understands of the benchmark's clips: the first half of `cascade` and `asr_lm`."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -7,6 +7,7 @@ from stages.common.params import Params, Voice
 from stages.evaluate.scores import Row, closed_table
 
 Seen = Callable[[str], bool]
+HEARD_OR_READ = ("heard", "cascade", "asr_lm", "read")
 
 
 def seen_voices(params: Params) -> Seen:
@@ -28,7 +29,7 @@ def _speaker(voice: Voice) -> tuple[str | None, ...]:
 def by_voice(rows: list[Row], seen: Seen) -> dict[str, Any]:
     """{lang: {"seen": {variant: {form: cell}}, "unseen": {...}}}: `closed_table` of the items that have audio, in the forms that
     hear it and in `read`, by whether their voice was seen. A kind that a language has no items of is None."""
-    spoken = [row for row in rows if row["voice"] and row["form"] in ("heard", "cascade", "read")]
+    spoken = [row for row in rows if row["voice"] and row["form"] in HEARD_OR_READ]
     kinds = {"seen": True, "unseen": False}
     tables = {kind: closed_table([row for row in spoken if seen(row["voice"]) is is_seen]) for kind, is_seen in kinds.items()}
     return {lang: {kind: tables[kind].get(lang) for kind in kinds} for lang in sorted({row["lang"] for row in spoken})}

@@ -28,7 +28,7 @@ PLOTS = REPORTS / "plots"
 def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: Inputs) -> None:
     """The parent run: every parameter, the scores, the gates, the verdicts, and the files that say how it was made."""
     log_params(client, run_id, params.model_dump(mode="json", by_alias=True))
-    log_metrics(client, run_id, dict(flatten(inputs.reports["evaluate"])))
+    log_metrics(client, run_id, dict(flatten(named_comparisons(inputs.reports["evaluate"]))))
     client.log_artifact(run_id, str(RESPONSES_FILE), RESPONSES.partition("/")[0])
     if scores := score_table(inputs.reports["evaluate"].get("speechinstructbench", {})):
         client.log_table(run_id, scores, "benchmark.json")
@@ -58,7 +58,7 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Par
             tags["dvc.stage_hash"] = stage_hash(inputs.lock[name])
         run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
         log_params(client, run_id, sections.get(name, {}))
-        log_metrics(client, run_id, dict(flatten(report)), end)
+        log_metrics(client, run_id, dict(flatten(named_comparisons(report))), end)
         client.log_artifact(run_id, str(REPORTS / f"{name}.json"))
         log_system(client, run_id, system, start)
         for path in curves(PLOTS, name):
@@ -128,6 +128,21 @@ def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list]:
     rows = rows or [{"gate": name, "passed": passed(report)} for name, report in gates.items()]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return {key: [_cell(row.get(key)) for row in rows] for key in columns}
+
+
+def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
+    """`report` with its list `comparisons` by name, such as `en.all.heard-cascade`: each with difference, low, high and p_value."""
+    if not isinstance(report.get("comparisons"), list):
+        return report
+    named: dict[str, Any] = {}
+    for pair in report["comparisons"]:
+        of_variants = pair["a"]["form"] == pair["b"]["form"]
+        variant = f"{pair['a']['variant']}-{pair['b']['variant']}" if of_variants else pair["a"]["variant"]
+        form = pair["a"]["form"] if of_variants else f"{pair['a']['form']}-{pair['b']['form']}"
+        low, high = pair["interval"] or (None, None)
+        figures = {"difference": pair["difference"], "low": low, "high": high, "p_value": pair["p_value"]}
+        named[f"{pair['lang']}.{variant}.{form}"] = figures
+    return report | {"comparisons": named}
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from stages.report.words import LANGUAGES, TASKS
 # Okabe and Ito's colours, which a colour-blind reader tells apart; the markers differ too, for print.
 STYLE = {
     "heard": ("#0072B2", "o"), "read": ("#D55E00", "D"), "cascade": ("#009E73", "s"), "lm": ("#6B7280", "^"),
-    "chance": ("#9CA3AF", "v"),
+    "asr_lm": ("#CC79A7", "P"), "chance": ("#9CA3AF", "v"),
 }  # fmt: skip
 FOLLOWED = {"closed": "instructions followed", "open": "questions met", "adjustment": "corrections followed"}
 SPREAD = 0.16  # between the forms of a variant, in variants

@@ -7,14 +7,16 @@ from stages.report.words import FORMS, VARIANTS
 
 Pair = dict[str, Any]
 LEVEL = 0.05
+ALL = "all"  # the variant of a comparison over all variants together
 HEARD_WITH = {
     "background": "With background noise", "accent": "In another accent",
     "paralinguistics": "At another pace, pitch or loudness", "disfluency": "With slips of the tongue",
 }  # fmt: skip
 AGAINST = {
     "read": "reading the same words",
-    "cascade": "the cascade (our ASR, then the LM before training)",
+    "cascade": "the cascade (the recogniser, then the same trained model, which reads the transcript)",
     "lm": "the LM before training, which reads the clean text",
+    "asr_lm": "the recogniser, then the LM before training",
 }
 
 
@@ -43,7 +45,7 @@ def _of_variants(pair: Pair) -> bool:
 def _place(pair: Pair) -> tuple:
     form, variant = pair["b"]["form"], pair["a"]["variant"]
     order = -1 if _of_variants(pair) else list(FORMS).index(form) if form in FORMS else len(FORMS)
-    return pair["lang"] != "en", pair["lang"], order, variant != "standard", variant
+    return pair["lang"] != "en", pair["lang"], order, variant != ALL, variant != "standard", variant
 
 
 def _heading(pair: Pair) -> str:
@@ -58,5 +60,5 @@ def _in_words(pair: Pair) -> Pair:
     says = (
         f"{100 * abs(difference):.1f} points {'less' if difference < 0 else 'more'}" if difference else "no difference"
     )
-    name = (HEARD_WITH if _of_variants(pair) else VARIANTS).get(variant, variant)
+    name = (HEARD_WITH if _of_variants(pair) else {**VARIANTS, ALL: "All variants together"}).get(variant, variant)
     return {**pair, "name": name, "says": says, "settled": settled}

@@ -8,6 +8,7 @@ FORMS = {
     "read": "read",
     "cascade": "cascade",
     "lm": "LM",
+    "asr_lm": "ASR + LM",
     "chance": "chance",
 }  # as column heads; in the order of the table
 TASKS = {"closed": "Closed-ended", "open": "Open-ended", "adjustment": "Adjustment"}

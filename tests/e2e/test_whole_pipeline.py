@@ -153,12 +153,12 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     variants = reports["evaluate"]["speechinstructbench"]["closed"]["en"]
     assert {"standard", "background", "paralinguistics", "disfluency"} <= set(variants)
     for variant in variants.values():
-        for form in ("heard", "read", "cascade", "lm"):
+        for form in ("heard", "read", "cascade", "lm", "asr_lm"):
             assert set(variant[form]["mean"]) == {"prompt", "instruction"} and variant[form]["n_prompts"] == 25
             assert len(variant[form]["interval"]["mean"]["instruction"]) == 2
     assert all(read_json(path)["passed"] for path in workspace.glob("data/gates/*.json"))
     rows = list(read_jsonl(workspace / "data/evaluate/responses.jsonl"))
-    assert len(rows) == reports["evaluate"]["responses"] == 4 * reports["evaluate"]["items"]["answered"]
+    assert len(rows) == reports["evaluate"]["responses"] == 5 * reports["evaluate"]["items"]["answered"]
 
 
 def test_nothing_is_trained_on_what_is_held_out(workspace):

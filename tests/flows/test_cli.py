@@ -215,7 +215,7 @@ def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkey
     text = summary()
     assert "0.610" in text and "heard own 3.100, heard other 3.400" in text
     row = next(line.split() for line in text.splitlines() if line.strip().startswith("standard"))
-    assert " ".join(row) == "standard 25.0 (20.0–31.0) not scored 75"
+    assert " ".join(row) == "standard 25.0 (20–31) not scored 75"
     assert "standard not judged 9" in " ".join(text.split())
     assert "inserter version 2 @challenger @champion" in text and "better" in text
 

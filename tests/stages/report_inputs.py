@@ -28,6 +28,7 @@ GOOD = {
     "read": 0.75,
     "lm": 0.8,
     "cascade": 0.65,
+    "asr_lm": 0.5,
     "standard": 0.6,
     "background": 0.35,
     "accent": 0.45,
@@ -113,7 +114,7 @@ def responses(rows: list[Row], judged: bool = False) -> list[Row]:
     """A line an item and form, with the verdicts of the real checks."""
     found = []
     for item in rows:
-        forms = ("heard", "read", "cascade", "lm") if item["lang"] == "en" else ("read", "lm")
+        forms = ("heard", "read", "cascade", "lm", "asr_lm") if item["lang"] == "en" else ("read", "lm")
         for form in forms:
             row = {name: item[name] for name in COPIED}
             row |= {
@@ -123,7 +124,7 @@ def responses(rows: list[Row], judged: bool = False) -> list[Row]:
                 "judged": None,
             }
             row["transcript"] = (
-                item["prompt"].replace("note", "node").rstrip(".") if form in ("heard", "cascade") else None
+                item["prompt"].replace("note", "node").rstrip(".") if form in ("heard", "cascade", "asr_lm") else None
             )
             row["response"] = _answer(item, form)
             verdict = score_record(row) if item["task"] == "closed" else {}

@@ -137,6 +137,21 @@ def test_variants_are_compared_with_their_own_twins():
     assert same["difference"] == 0.0 and same["p_value"] == 1.0
 
 
+def test_over_all_variants_a_prompt_is_one_draw_however_often_it_was_heard():
+    """Half of 30 prompts lose by hearing, in each of two variants, against the cascade."""
+    forms = {"heard": 15, "cascade": 30}
+    rows = [scored(f"k{n}", v, form, n < good, 1) for form, good in forms.items() for n in range(30) for v in VARIANTS]
+    found = comparisons([*rows, scored("k0", "accent", "cascade", True, 1)])
+    pairs = {c["a"]["variant"]: c for c in found if c["b"]["form"] == "cascade"}
+    assert set(pairs) == {*VARIANTS, "all"}, "nothing is said of a variant that is not heard"
+    one, every = pairs["standard"], pairs["all"]
+    assert one["difference"] == every["difference"] == -0.5 and one["n_prompts"] == every["n_prompts"] == 30
+    widths = [pair["interval"][1] - pair["interval"][0] for pair in (one, every)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15), "no narrower for being said twice"
+    alone = [row for row in rows if row["variant"] == "standard"]
+    assert "all" not in {c["a"]["variant"] for c in comparisons(alone)}
+
+
 def test_the_paired_test_is_exact_for_few_items():
     assert sign_flip_p(np.array([1.0, 1.0, 1.0]), "two-sided", "x") == pytest.approx(0.25)
     assert sign_flip_p(np.zeros(5), "greater", "x") == 1.0
@@ -171,16 +186,40 @@ def asked(tmp_path, monkeypatch, tiny_lm, tiny_encoder, tiny_model):
 def test_each_form_answers_and_one_sound_is_heard_once(asked):
     rows = asked()
     forms = {row["id"]: row for row in rows}
-    assert len(rows) == 2 * 4 + 2, "the item without a clip is read, by both models, and not heard"
+    assert len(rows) == 2 * 5 + 2, "the item without a clip is read, by both models, and not heard"
     assert {row["form"] for row in rows if row["key"] == "c"} == {"read", "lm"}
     heard = [row for row in rows if row["form"] == "heard"]
     assert heard[0]["response"] == heard[1]["response"]
     kept = [read_json(path) for path in Path(".work/evaluate").glob("*/answers heard/*.json")]
     assert sum(map(len, kept)) == 1
-    assert "morning" in forms["closed-standard-en-a cascade"]["transcript"].lower()
+    for form in ("cascade", "asr_lm"):
+        assert "morning" in forms[f"closed-standard-en-a {form}"]["transcript"].lower()
     assert forms["closed-standard-en-a read"]["transcript"] is None
     assert forms["open-standard-en-c read"]["strict"] is None and forms["closed-standard-en-a read"]["strict"] in ([True], [False])
     json.dumps(rows)
+
+
+def test_the_trained_model_reads_the_transcript_in_the_cascade_and_the_one_before_training_in_asr_lm(asked, monkeypatch):
+    models, plain = {}, responses.Respondent.__call__
+
+    def noted(self, name, questions):
+        models[name] = (id(self.model), {question.text for question in questions.values()})
+        return plain(self, name, questions)
+
+    monkeypatch.setattr(responses.Respondent, "__call__", noted)
+    asked()
+    trained, untrained = models["heard"][0], models["lm"][0]
+    assert models["cascade"][0] == trained == models["read"][0] and models["asr_lm"][0] == untrained != trained
+    assert models["cascade"][1] == models["asr_lm"][1], "both read the same transcripts"
+
+
+def test_a_text_is_put_to_a_model_once_in_whatever_form(asked, monkeypatch):
+    heard_word_by_word = lambda items, *_: {item["item_id"]: item["prompt"] for item in items if item["shard"]}  # noqa: E731
+    monkeypatch.setattr(responses, "transcripts", heard_word_by_word)
+    rows = {row["id"]: row["response"] for row in asked()}
+    for name, like in (("cascade", "read"), ("asr_lm", "lm")):
+        assert rows[f"closed-standard-en-a {name}"] == rows[f"closed-standard-en-a {like}"]
+        assert not list(Path(".work/evaluate").glob(f"*/answers {name}/*.json"))
 
 
 def test_killed_and_run_again_nothing_is_answered_or_heard_twice(asked, monkeypatch):

@@ -49,7 +49,11 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     write_jsonl(root / "data/evaluate/responses.jsonl", responses)
     shares = {"prompt": 0.5, "instruction": 0.75}
     cell = {"mean": shares, "interval": {"mean": {"instruction": [0.6, 0.9]}}, "n_prompts": 3}
+    heard, cascade = ({"variant": "all", "form": form} for form in ("heard", "cascade"))
+    pair = {"lang": "en", "a": heard, "b": cascade, "difference": -0.1, "interval": [-0.2, 0.05], "p_value": 0.2, "n_prompts": 3}
+    noisy = {**pair, "b": {"variant": "standard", "form": "heard"}, "interval": None}
     scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": cell}}}}}
+    scores |= {"comparisons": [pair, noisy]}
     write_json(root / "reports/evaluate.json", scores)
     write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "words are no metric"})
     samples = [{"seconds": 2.0 * n, "rss_mb": 100.0 + n, "cpu_percent": 50.0} for n in range(3)]
@@ -105,6 +109,14 @@ def test_a_version_with_its_lineage_is_the_challenger(here):
     assert version.tags["data.data/pretrain"] == "0123456789abcdef0123456789abcdef.dir"
     assert {"dvc.pretrain", "dvc.gate.corpus"} <= set(version.tags) and "dvc.register" not in version.tags
     assert version.tags["git.commit"] == "unknown"  # there is no repository here
+
+
+def test_comparisons_have_names_and_intervals_in_the_run(here):
+    metrics = parents()[0].data.metrics
+    pair = {name: metrics[f"comparisons.en.all.heard-cascade.{name}"] for name in ("difference", "low", "high", "p_value")}
+    assert pair == {"difference": -0.1, "low": -0.2, "high": 0.05, "p_value": 0.2}
+    assert metrics["comparisons.en.all-standard.heard.difference"] == -0.1
+    assert "comparisons.en.all-standard.heard.low" not in metrics, "not measured"
 
 
 def test_every_stage_with_a_report_has_a_nested_run(here):

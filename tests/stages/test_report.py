@@ -21,7 +21,7 @@ from stages.report.items import audio_name, browsable
 from stages.report.text import markdown
 
 ROOT = Path(__file__).parents[2]
-FORMS = ("heard", "read", "cascade", "lm")
+FORMS = ("heard", "read", "cascade", "lm", "asr_lm")
 CHANCE = "chance"
 
 
@@ -230,5 +230,5 @@ def test_the_stage_runs_by_its_name(tmp_path):
         "items": 33,
         "audio": 32,
         "without_audio": 1,
-        "rows": 130,
+        "rows": 162,
     }

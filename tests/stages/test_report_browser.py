@@ -44,7 +44,7 @@ def test_the_whole_page_fits_and_can_be_read(open_page, url, size, scheme):
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     for place in (0, 1):  # hostile answers, then a background item
         page.locator(".item .head").nth(place).click()
-        assert page.locator(".item.open .matrix .mark").count() == 8  # two checks, four forms
+        assert page.locator(".item.open .matrix .mark").count() == 10  # two checks, five forms
         assert overflow(page) <= 0
         assert page.evaluate(CONTRAST) == []
 

@@ -71,14 +71,15 @@ class JudgeSampling(Section):
 
 
 class Evaluate(Section):
-    """forms: `heard` and `read` by the trained model; `lm`: the LM before training reads the clean text; `cascade`: our ASR
-    (assets.asr), then that LM. batch_size: answers at a time. judge_model: an OpenAI-compatible model that judges the open and
-    adjustment answers (docs/JUDGE.md); null: they are not judged. recordings: a folder or file of people's speech with transcripts,
-    whose word errors are reported apart (docs/BENCHMARK.md); null: none."""
+    """forms: `heard`, `read` and `cascade` by the trained model, which reads the recogniser's (assets.asr) transcript in `cascade`;
+    `lm`: the LM before training reads the clean text; `asr_lm`: that LM reads the transcript. batch_size: answers at a time.
+    judge_model: an OpenAI-compatible model that judges open and adjustment answers (docs/JUDGE.md); null: they are not judged.
+    recordings: a folder or file of people's speech with transcripts, whose word errors are reported apart (docs/BENCHMARK.md);
+    null: none."""
 
     items: EvaluateItems
     languages: Annotated[tuple[str, ...], Distinct]
-    forms: Annotated[tuple[Literal["heard", "read", "lm", "cascade"], ...], Distinct]
+    forms: Annotated[tuple[Literal["heard", "read", "cascade", "lm", "asr_lm"], ...], Distinct]
     max_new_tokens: Positive
     batch_size: Positive
     precision: Precision

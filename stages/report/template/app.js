@@ -142,7 +142,7 @@
   function understood(item) {
     if (item.transcript === null) return null;
     const block = words("What our ASR understood", item, ...(item.transcript.trim() ? compared(item) : ["(nothing)"]));
-    block.append(quiet("The cascade reads this; the model that hears gets the audio itself. Marked: unlike the prompt."));
+    block.append(quiet("Both forms with a recogniser read this; the model that hears gets the audio itself. Marked: unlike the prompt."));
     return block;
   }
 
