@@ -68,6 +68,13 @@ SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=N)
 # None) or read (context), what follows it, and the other document whose context is the honest baseline.
 HELDOUT = _schema(doc_id=S, utt_id=S, unseen_utt_id=S, context=S, continuation=S, other_doc_id=S)
 
+# data/evaluate/losses.parquet: what the continuation of a held-out document costs after each context. voice: "seen" or "unseen", of
+# who speaks the context; what is read or absent stands under "seen" alone. context: heard_own, heard_other, cascade_own,
+# cascade_other, read_own, read_other, absent, or KL. loss: summed over the tokens, in nats; of KL the divergence of the next-token
+# distributions after the heard context from those after the read one. content: a hash of the texts, the same in any run.
+LOSSES = _schema(doc_id=S, content=S, voice=S, context=S, loss=F, tokens=N)
+KL = "kl_read_heard"
+
 # data/sft/pairs.parquet: an instruction, its spoken clip, and the LM's own answer that passes the checks (ids and kwargs as JSON).
 # data/sft/clips: their clips (clips.parquet, UTTERANCES), and those whose prompts make no pair (quarantine.parquet, VERIFIED).
 PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.list_(S), kwargs=S, response=S)

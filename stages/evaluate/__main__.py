@@ -7,33 +7,21 @@ from tabulate import tabulate
 
 from stages.common import asr, scoretable
 from stages.common.errors import InserterError
-from stages.common.files import read_table, write_jsonl
+from stages.common.files import read_table, write_jsonl, write_table
 from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.runner import run_stage, say
-from stages.common.tables import HELDOUT, ITEMS, VERIFIED
-from stages.common.training.heldout import continuation, text_loss
+from stages.common.tables import ITEMS, LOSSES
 from stages.common.training.models import saved_model
-from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder, code
 from stages.evaluate import recordings, responses, transcripts
 from stages.evaluate import select as selection
+from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
 from stages.evaluate.scores import closed_table, comparisons
 from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
-HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
-
-
-def hearing(params: Params, model: Any, processor: Any) -> dict[str, Any]:
-    """Held-out loss after five contexts, the gap that hearing closes, in voices seen and unseen, and the loss of text alone."""
-    precision = params.evaluate.precision
-    heldout = read_table(HELDOUT_FILE, HELDOUT)
-    clips = [row for row in read_table(DATA / "verify" / "clean.parquet", VERIFIED) if row["split"] == "heldout"]
-    states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
-    measured = continuation(model, processor, heldout, states, precision)
-    return {**measured, "text_nll": text_loss(model, processor, heldout, states, precision)}
 
 
 def main(params: Params) -> dict[str, Any]:
@@ -47,13 +35,14 @@ def main(params: Params) -> dict[str, Any]:
     changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
     makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in (asr, responses, selection, transcripts))]
-    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, *makers])
+    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *makers])
     model, processor = saved_model(MODEL)
-    measured = hearing(params, model, processor)
+    measured, by_document = hearing(params, model, processor, work)
     of_people = recordings.measure(params, model, processor, people, work)
     rows = judge_rows(responses.respond(params, model, processor, items, work), judge)
     closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
+    write_table(work / "out" / "losses.parquet", by_document, LOSSES)
     for task in SCORERS:
         write_jsonl(work / "out" / f"{task}.jsonl", records(rows, task))
     work.publish("out", DATA / "evaluate")

@@ -1,4 +1,4 @@
-"""What the recogniser (assets.asr) understands of the benchmark's clips: the first half of `cascade` and `asr_lm`."""
+"""What the recogniser (assets.asr) understands of clips: the first half of `cascade` and `asr_lm`."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -19,19 +19,26 @@ class Task(NamedTuple):
     items: list[dict[str, Any]]
     asr: Path
     language: str
+    shards: Path
 
 
-def transcripts(items: list[dict[str, Any]], asr: Path, work: WorkFolder, workers: int = 0) -> dict[str, str]:
-    """{item_id: text} of the items that are spoken. Each clip is heard by itself; finished batches are not heard again."""
+def transcripts(
+    items: list[dict[str, Any]], asr: Path, work: WorkFolder, shards: Path = DATA / "benchmark", name: str = "transcripts",
+    workers: int = 0,
+) -> dict[str, str]:  # fmt: skip
+    """{item_id: text} of the items (item_id, lang, shard, offset, size) that are spoken, whose clips are in the folder `shards`.
+
+    Each clip is heard by itself. Finished batches are kept in the folder `name`, and not heard again.
+    """
     ordered = sorted((item for item in items if item["shard"]), key=lambda item: (item["lang"], item["item_id"]))
     tasks = []
     for lang in sorted({item["lang"] for item in ordered}):
         mine = [item for item in ordered if item["lang"] == lang]
         for start in range(0, len(mine), 4 * BATCH):
-            path = work / "transcripts" / f"{lang}-{start:06d}.json"
-            tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, {"cn": "zh"}.get(lang, lang)))
+            path = work / name / f"{lang}-{start:06d}.json"
+            tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, {"cn": "zh"}.get(lang, lang), shards))
     texts: dict[str, str] = {}
-    with tqdm(total=len(ordered), desc="transcripts", unit="clip") as bar:
+    with tqdm(total=len(ordered), desc=name, unit="clip") as bar:
         for found in ordered_map(_transcribe, tasks, workers):
             texts |= found
             bar.update(len(found))
@@ -46,7 +53,7 @@ def _transcriber(folder: Path, language: str) -> Transcriber:
 def _transcribe(task: Task) -> dict[str, str]:
     if task.path.exists():
         return read_json(task.path)
-    pieces = [cut(read_clip(DATA / "benchmark", item)) for item in task.items]
+    pieces = [cut(read_clip(task.shards, item)) for item in task.items]
     heard = iter(_transcriber(task.asr, task.language).transcribe([window for windows in pieces for window in windows]))
     said = [" ".join(next(heard).strip() for _ in windows) for windows in pieces]
     texts = {item["item_id"]: text for item, text in zip(task.items, said, strict=True)}

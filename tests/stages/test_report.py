@@ -115,6 +115,12 @@ def test_the_table_has_shares_intervals_and_n(published):
     assert text.index("Closed-ended, English") < text.index("Closed-ended, Chinese") < text.index("Open-ended, English")
 
 
+def test_the_gap_stands_beside_that_of_the_cascade(published):
+    _, reports, _ = published
+    text = " ".join(page(reports).text.split())
+    assert "0.41 of the gap" in text and "closes 0.58 ; heard less cascade -0.170 (95 % -0.230 to -0.110)" in text
+
+
 def test_what_was_not_judged_has_no_number_and_says_how_to_judge(published):
     _, reports, _ = published
     text = page(reports).text

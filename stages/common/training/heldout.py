@@ -1,7 +1,8 @@
-"""Does the model hear? Loss of held-out continuations after a context that was heard, read, another's, or absent."""
+"""Does the model hear? Loss of held-out continuations after a context that was heard, read, transcribed, another's, or absent."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,28 @@ from stages.common.training.states import Clips
 
 HEARD = ("heard_own", "heard_other")
 CONTEXTS = (*HEARD, "read_own", "read_other", "absent")
+CASCADE = ("cascade_own", "cascade_other")  # what the recogniser writes of the clip stands where the clip would
 SEEN_CLIP, UNSEEN_CLIP = "utt_id", "unseen_utt_id"  # the columns of HELDOUT that name a context's clips
 BATCH_POSITIONS = 1500
 CLIPS = 16  # heard at a time
-Measured = dict[str, list[tuple[float, int]]]  # by context, (summed loss, tokens) of each document
+KL_ROWS = 64  # of 49 k logits in fp32: 12.6 MB
+Pairs = list[tuple[float, int]]  # (summed loss, tokens) of each document
+Measured = dict[str, Pairs]  # by context
+Transcripts = Mapping[str, str]  # by clip
 
 
 def context_example(
-    processor: InserterProcessor, row: dict[str, Any], context: str, others: dict[str, dict], clip: str = SEEN_CLIP
-) -> Example:
-    """The continuation of `row` after one of the five contexts; the same tokens are learnt in each. clip: which one is heard."""
+    processor: InserterProcessor, row: dict[str, Any], context: str, others: dict[str, dict], clip: str = SEEN_CLIP,
+    transcripts: Transcripts | None = None,
+) -> Example:  # fmt: skip
+    """The continuation of `row` after one context; the same tokens are learnt in each. clip: which one is heard or transcribed."""
     source = others[row["other_doc_id"]] if context.endswith("other") else row
     after = {"text": row["continuation"], "utt_id": None, "loss": True}
     if context == "absent":
         return example(processor, [after])
     spoken = source[clip] if context.startswith("heard") else None
-    return example(processor, [{"text": source["context"], "utt_id": spoken, "loss": False}, after])
+    text = (transcripts or {})[source[clip]] if context in CASCADE else source["context"]
+    return example(processor, [{"text": text, "utt_id": spoken, "loss": False}, after])
 
 
 def losses(
@@ -77,67 +84,178 @@ def _hear_all(
     return heard
 
 
-def mean(pairs: list[tuple[float, int]]) -> float:
+def divergences(
+    model: InserterForConditionalGeneration,
+    pairs: list[tuple[Example, Example]],
+    clips: Clips,
+    precision: str,
+    heard: Mapping[str, Tensor] | None = None,
+) -> Pairs:
+    """(summed KL in nats, tokens) of each pair (p, q): KL(p || q) of the next-token distributions at the tokens learnt in both.
+
+    Both of a pair stand in one row, and the vocabulary is summed some rows of logits at a time.
+    """
+    model.eval()
+    result = [(0.0, 0)] * len(pairs)
+    by_length = sorted(range(len(pairs)), key=lambda i: pairs[i][1].positions)
+    kept: list[Tensor] = []
+    hook = model.language_model.register_forward_hook(lambda _module, _args, out: kept.append(out.logits[0].clone()))
+    try:
+        for group in tqdm(grouped([q for _, q in pairs], by_length, BATCH_POSITIONS // 4), desc="held out: KL", unit="batch"):
+            chosen = [side for i in group for side in pairs[i]]
+            with _measuring(model, precision):
+                known = hear(model, clips_of(chosen), clips) if heard is None else heard
+                _, owner = model.packed_losses(to_sequences(model, chosen, known))
+            logits = kept.pop()
+            for number, i in enumerate(group):
+                result[i] = _divergence(logits[owner == 2 * number], logits[owner == 2 * number + 1])
+    finally:
+        hook.remove()
+    return result
+
+
+def _divergence(p: Tensor, q: Tensor) -> tuple[float, int]:
+    """(summed KL(p || q), tokens) of logits (tokens, vocabulary)."""
+    total = 0.0
+    for one, other in zip(p.split(KL_ROWS), q.split(KL_ROWS), strict=True):
+        known, guessed = one.float().log_softmax(-1), other.float().log_softmax(-1)
+        total += float((known.exp() * (known - guessed)).sum(dtype=torch.float64))
+    return total, len(p)
+
+
+def mean(pairs: Pairs) -> float:
     """Loss a token over all examples, in nats."""
     return sum(loss for loss, _ in pairs) / max(1, sum(count for _, count in pairs))
 
 
-def gap_closed(loss: dict[str, float]) -> float | None:
+def gap_closed(loss: dict[str, float], how: str = "heard") -> float | None:
     """(L_heard(other) - L_heard(own)) / (L_read(other) - L_read(own)): 1 when hearing helps as much as reading, 0 when deaf.
+
+    how: "heard", or "cascade" for what reading a transcript helps.
 
     Another document's context is the baseline on purpose: against an absent one a model that uses nothing of what it heard
     reads 23-33 %, since any context of the right kind helps. None when reading does not help: then there is no gap.
     """
     gap = loss["read_other"] - loss["read_own"]
-    return (loss["heard_other"] - loss["heard_own"]) / gap if gap > 0 else None
+    return (loss[f"{how}_other"] - loss[f"{how}_own"]) / gap if gap > 0 else None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What was measured. documents, seen: every document. both: the places of those that an unseen voice has too; unseen: of them.
+
+    kl: by voice, KL(read || heard) by document; empty where it was not asked for.
+    """
+
+    documents: list[dict[str, Any]]
+    seen: Measured
+    both: list[int]
+    unseen: Measured | None
+    kl: dict[str, Pairs]
 
 
 def continuation(
     model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> dict[str, Any]:
+    """`figures` of `measure`, without the cascade."""
+    return figures(measure(model, processor, rows, clips, precision))
+
+
+def figures(found: HeldOut) -> dict[str, Any]:
     """{"continuation": mean loss by context, "gap_closed", "gap_closed_interval", "documents", "voices"} over the held-out rows.
+
+    With transcripts also "cascade": its gap; "heard_minus_cascade": the paired difference of the gaps with its interval; and
+    "kl_read_heard": nats per token.
 
     voices: {"seen": {the same of the voices that training heard}, "unseen": {... of the others}}, both over the documents that have
     their own context and the other one's in both; what was read is the same. "unseen" is None where there is no such document.
     """
+    same = {context: [pairs[i] for i in found.both] for context, pairs in found.seen.items()} if found.both else found.seen
+    kl = found.kl.get("seen")
+    same_kl = [kl[i] for i in found.both] if kl and found.both else kl
+    unseen = _figures(same | found.unseen, found.kl.get("unseen")) if found.unseen else None
+    return {**_figures(found.seen, kl), "voices": {"seen": _figures(same, same_kl), "unseen": unseen}}
+
+
+def measure(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str,
+    transcripts: Transcripts | None = None,
+) -> HeldOut:  # fmt: skip
+    """Losses by document and context. transcripts: of every clip of `rows`; with them the cascade and KL are measured too."""
     others = {row["doc_id"]: row for row in rows}
     heard = _hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), clips, precision)
+    cascade = CASCADE if transcripts is not None else ()
 
-    def measure(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
+    def after(row: dict, context: str, clip: str) -> Example:
+        return context_example(processor, row, context, others, clip, transcripts)
+
+    def of(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
         return {
             context: losses(
-                model, [context_example(processor, row, context, others, clip) for row in chosen], clips, precision,
+                model, [after(row, context, clip) for row in chosen], clips, precision,
                 f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}", heard,
             )
             for context in contexts
         }  # fmt: skip
 
-    seen = measure(CONTEXTS, rows, SEEN_CLIP)
+    seen = of((*CONTEXTS, *cascade), rows, SEEN_CLIP)
     both = [i for i, row in enumerate(rows) if row[UNSEEN_CLIP] and others[row["other_doc_id"]][UNSEEN_CLIP]]
-    same = {context: [pairs[i] for i in both] for context, pairs in seen.items()} if both else seen
-    unseen = same | measure(HEARD, [rows[i] for i in both], UNSEEN_CLIP) if both else None
-    voices = {"seen": _figures(same), "unseen": _figures(unseen) if unseen else None}
-    return {**_figures(seen), "voices": voices}
+    in_both = [rows[i] for i in both]
+    unseen = of((*HEARD, *cascade), in_both, UNSEEN_CLIP) if both else None
+    voices = {"seen": (rows, SEEN_CLIP), "unseen": (in_both, UNSEEN_CLIP)} if cascade else {}
+    kl = {
+        name: divergences(
+            model, [(after(row, "read_own", clip), after(row, "heard_own", clip)) for row in chosen], clips, precision, heard
+        )
+        for name, (chosen, clip) in voices.items() if chosen
+    }  # fmt: skip
+    return HeldOut(rows, seen, both, unseen, kl)
 
 
-def _figures(measured: Measured) -> dict[str, Any]:
+def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, Any]:
     means = {context: mean(pairs) for context, pairs in measured.items()}
     closed = gap_closed(means)
+    beside: dict[str, Any] = {"kl_read_heard": mean(kl)} if kl else {}
+    if CASCADE[0] in measured:
+        cascade = gap_closed(means, "cascade")
+        beside["cascade"] = {
+            "gap_closed": cascade, "gap_closed_interval": None if cascade is None else _gap_interval(measured, "cascade")
+        }  # fmt: skip
+        beside["heard_minus_cascade"] = _behind(measured, closed, cascade)
     return {
         "continuation": means,
         "gap_closed": closed,
         "gap_closed_interval": None if closed is None else _gap_interval(measured),
         "documents": len(measured["absent"]),
+        **beside,
     }
 
 
-def _gap_interval(measured: Measured) -> list[float] | None:
-    """95 %, by resampling documents. A document has as many tokens in every context, so that sums of losses stand for means."""
-    total = {context: np.array([loss for loss, _ in pairs]) for context, pairs in measured.items()}
-    gains = [total[f"{how}_other"] - total[f"{how}_own"] for how in ("heard", "read")]
+def gains(measured: Measured, how: str) -> np.ndarray:
+    """(documents,): what the document's own context helps more than another's. A document has as many tokens in every context,
+    so that sums of losses stand for means."""
+    other, own = (np.array([loss for loss, _ in measured[f"{how}_{whose}"]]) for whose in ("other", "own"))
+    return other - own
+
+
+def share_of_reading(gained: np.ndarray, read: np.ndarray, name: str) -> list[float] | None:
+    """95 % interval of sum(gained) / sum(read), by resampling documents."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = share_interval(gains[0], gains[1], "gap closed")
+        found = share_interval(gained, read, name)
     return found if found and np.isfinite(found).all() else None
+
+
+def _gap_interval(measured: Measured, how: str = "heard") -> list[float] | None:
+    return share_of_reading(gains(measured, how), gains(measured, "read"), "gap closed")
+
+
+def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, Any]:
+    """{"difference", "low", "high"} of the gap closed by hearing less that closed by the cascade, over the same documents."""
+    if heard is None or cascade is None:
+        return {"difference": None, "low": None, "high": None}
+    interval = share_of_reading(gains(measured, "heard") - gains(measured, "cascade"), gains(measured, "read"), "heard - cascade")
+    low, high = interval or (None, None)
+    return {"difference": heard - cascade, "low": low, "high": high}
 
 
 def text_loss(

@@ -1,0 +1,51 @@
+"""The model on held-out contexts beside its own cascade: the recogniser's transcript, read by the same model."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from stages.common.assets import asr_folder
+from stages.common.files import read_table
+from stages.common.params import Params
+from stages.common.paths import DATA
+from stages.common.tables import HELDOUT, KL, VERIFIED
+from stages.common.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
+from stages.common.training.states import encode_clips
+from stages.common.work import WorkFolder
+from stages.evaluate.transcripts import transcripts
+
+HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
+CLEAN_FILE = DATA / "verify" / "clean.parquet"
+Row = dict[str, Any]
+
+
+def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[Row, list[Row]]:
+    """What the report says of held-out contexts (`figures`, and the loss of text alone), and the rows of LOSSES."""
+    precision = params.evaluate.precision
+    heldout = read_table(HELDOUT_FILE, HELDOUT)
+    clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
+    states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
+    used = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
+    items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
+    written = transcripts(items, asr_folder(params.assets.asr), work, DATA / "synthesize", "transcripts of contexts")
+    found = measure(model, processor, heldout, states, precision, written)
+    return {**figures(found), "text_nll": text_loss(model, processor, heldout, states, precision)}, list(loss_rows(found))
+
+
+def loss_rows(found: HeldOut) -> Iterator[Row]:
+    """Rows of LOSSES."""
+    contexts = {row["doc_id"]: row["context"] for row in found.documents}
+    contents = [
+        hashlib.blake2b(
+            "\x1f".join((row["context"], row["continuation"], contexts[row["other_doc_id"]])).encode(), digest_size=8
+        ).hexdigest()
+        for row in found.documents
+    ]  # fmt: skip
+    every = range(len(found.documents))
+    voices: list[tuple[str, Any, dict[str, Pairs]]] = [("seen", every, found.seen), ("unseen", found.both, found.unseen or {})]
+    for voice, places, measured in voices:
+        kl = {KL: found.kl[voice]} if voice in found.kl else {}
+        for context, pairs in {**measured, **kl}.items():
+            for place, (loss, tokens) in zip(places, pairs, strict=True):
+                of = {"doc_id": found.documents[place]["doc_id"], "content": contents[place]}
+                yield {**of, "voice": voice, "context": context, "loss": loss, "tokens": tokens}
