@@ -15,6 +15,7 @@ from stages.common.files import read_json
 from stages.common.paths import GATES, REPORTS, SYSTEM
 
 WIDTH = 100
+UNTOLD = "not told apart"  # the 95 % interval holds 0
 
 
 def report(path: Path) -> dict[str, Any]:
@@ -49,9 +50,45 @@ def summary(color: bool = False, width: int = WIDTH) -> str:
     """The summary as text, `width` columns wide. color: with ANSI styles."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
-    parts = [part for section in (_speech, _training, _benchmark, _gates, _registry, _times) for part in section()]
+    parts = [part for section in (_company, _speech, _training, _benchmark, _gates, _registry, _times) for part in section()]
     console.print(Group(*parts, *_next()) if parts else Text("nothing has run yet: `inserter run`"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
+
+
+def verdict(found: dict[str, Any]) -> str | None:
+    """One sentence: does the model hear better or worse than its own cascade? found: reports/evaluate.json. None: not measured."""
+    beside = scoretable.company(found)
+    shown = {"gap": ("gap closed", 1, 3, ""), "instructions": ("instructions followed", 100, 1, " points")}
+    parts, told = [], set()
+    for key, (name, factor, digits, unit) in shown.items():
+        if pair := beside[key]:
+            told.add(_told(pair))
+            difference = f"{factor * pair['difference']:+.{digits}f}{unit}{_range(pair, factor, digits)}"
+            parts.append(f"{name} {difference}, {_told(pair)}")
+    if not parts:
+        return None
+    if {"better", "worse"} <= told:
+        start = "The two figures disagree whether the model hears better or worse than its own cascade"
+    elif told == {UNTOLD}:
+        start = "The model and its own cascade are not told apart"
+    else:
+        start = f"The model hears {min(told - {UNTOLD})} than its own cascade"
+    return f"{start}: {'; '.join(parts)}."
+
+
+def _told(pair: dict[str, Any]) -> str:
+    if pair["low"] is None or pair["low"] <= 0 <= pair["high"]:
+        return UNTOLD
+    return "better" if pair["difference"] > 0 else "worse"
+
+
+def _range(pair: dict[str, Any], factor: int, digits: int) -> str:
+    return "" if pair["low"] is None else f" (95 % {factor * pair['low']:+.{digits}f} to {factor * pair['high']:+.{digits}f})"
+
+
+def _company() -> Iterator[RenderableType]:
+    if line := verdict(report(REPORTS / "evaluate.json")):
+        yield from (Text(line, style="bold"), Text(""))
 
 
 def _facts(title: str, facts: list[tuple[str, str]]) -> Iterator[RenderableType]:
@@ -122,12 +159,16 @@ def _training() -> Iterator[RenderableType]:
     if isinstance(error, float):
         facts.insert(0, ("warm-up: token error on held-out clips", f"{error:.3f}"))
     losses = found["evaluate"].get("continuation") or {}
-    names = ("heard_own", "heard_other", "read_own", "read_other", "absent")
+    names = ("heard_own", "heard_other", "cascade_own", "cascade_other", "read_own", "read_other", "absent")
     shown = [f"{name.replace('_', ' ')} {losses[name]:.3f}" for name in names if isinstance(losses.get(name), float)]
     if shown:
         facts.append(("held-out loss after a context", ", ".join(shown)))
     if isinstance(found["evaluate"].get("gap_closed"), float):
         facts.append(("gap closed (0 deaf, 1 hears as it reads)", f"{found['evaluate']['gap_closed']:.3f}"))
+    if isinstance(_within(found["evaluate"], "cascade", "gap_closed"), float):
+        facts.append(("gap closed by its own cascade", f"{found['evaluate']['cascade']['gap_closed']:.3f}"))
+    if isinstance(found["evaluate"].get("kl_read_heard"), float):
+        facts.append(("KL(read || heard) of the next token, nats", f"{found['evaluate']['kl_read_heard']:.3f}"))
     unseen = _within(found["evaluate"], "voices", "unseen")
     if isinstance(_within(unseen, "gap_closed"), float):
         seen = _number(_within(found["evaluate"], "voices", "seen", "gap_closed"))

@@ -220,6 +220,30 @@ def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkey
     assert "inserter version 2 @challenger @champion" in text and "better" in text
 
 
+def beside_cascade(gap: tuple, points: tuple) -> dict:
+    heard, cascade = ({"variant": "standard", "form": form} for form in ("heard", "cascade"))
+    pair = {"lang": "en", "a": heard, "b": cascade, "difference": points[0], "interval": list(points[1:]), "p_value": 0.5}
+    return {
+        "heard_minus_cascade": dict(zip(("difference", "low", "high"), gap, strict=True)), "comparisons": [pair],
+        "speechinstructbench": {"closed": {"en": {"standard": {}}}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("gap", "points", "said"), [
+    ((0.1, 0.05, 0.15), (0.1, 0.02, 0.2), "The model hears better than its own cascade: "),
+    ((-0.1, -0.2, -0.05), (-0.1, -0.2, -0.02), "The model hears worse than its own cascade: "),
+    ((-0.1, -0.2, 0.05), (0.1, -0.02, 0.2), "The model and its own cascade are not told apart: "),
+    ((-0.1, -0.2, -0.05), (-0.1, -0.2, 0.02), "The model hears worse than its own cascade: "),
+    ((-0.1, -0.2, -0.05), (0.1, 0.02, 0.2), "The two figures disagree"),
+])  # fmt: skip
+def test_the_summary_begins_with_how_the_model_hears_beside_its_cascade(gap, points, said, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_json("reports/evaluate.json", beside_cascade(gap, points))
+    first = " ".join(summary().split("\n\n")[0].split())
+    assert first.startswith(said)
+    assert f"gap closed {gap[0]:+.3f} (95 % {gap[1]:+.3f} to {gap[2]:+.3f})" in first and f"{100 * points[0]:+.1f} points" in first
+
+
 def _spoken(folder: Path) -> dict[str, bytes]:
     """A workspace with one clip in data/synthesize, its original, and one that could not be spoken: {name: FLAC}."""
     waves = {"d-000": 0.5, "d-000-original": 0.1}
