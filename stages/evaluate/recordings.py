@@ -61,7 +61,10 @@ def measure(params: Params, model: Any, processor: Any, found: Found | None, wor
     clips + refused = found. word_errors: errors over words of the transcripts, with 95 % intervals by clip; `heard` is None for an
     adapter that spells nothing, `difference` is heard - asr on the same clips. answers: only of records with instructions.
     """
+    tables = work / "out" / "recordings.jsonl", work / "out" / "recordings_refused.jsonl"
     if found is None:
+        for table in tables:  # of an earlier attempt that had the key
+            table.unlink(missing_ok=True)
         return None
     rows, refused = _written(found.recordings, params, work)
     refused = [*found.refused, *refused]
@@ -76,8 +79,8 @@ def measure(params: Params, model: Any, processor: Any, found: Found | None, wor
         "languages": {lang: _table([row for row in rows if row["language"] == lang]) for lang in languages},
         "answers": closed_table(answers) if answers else None,
     }
-    write_jsonl(work / "out" / "recordings.jsonl", ({k: v for k, v in row.items() if k != "recording"} for row in rows))
-    write_jsonl(work / "out" / "recordings_refused.jsonl", refused)
+    write_jsonl(tables[0], ({k: v for k, v in row.items() if k != "recording"} for row in rows))
+    write_jsonl(tables[1], refused)
     say(_told(result))
     return result
 

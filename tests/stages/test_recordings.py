@@ -210,8 +210,12 @@ def test_instructions_are_heard_and_answered(measured, tmp_path):
     assert row["heard_answer"] is not None and row["read_answer"] is not None
 
 
-def test_without_the_key_nothing_is_measured(measured):
+def test_without_the_key_nothing_is_measured_and_no_earlier_table_is_left(measured, tmp_path):
+    (tmp_path / "people").mkdir()
+    lj_speech(tmp_path / "people")
+    assert measured(tmp_path / "people")[0]["clips"] == 2 and list(tmp_path.glob(".work/evaluate/*/out/*"))
     assert measured(Path(), recordings=None) == (None, [])
+    assert not list(tmp_path.glob(".work/evaluate/*/out/*"))
 
 
 def test_an_adapter_that_spells_nothing_has_no_word_errors(measured, tmp_path, monkeypatch):
