@@ -130,7 +130,7 @@ class _Search:
             self._refuse(self._relative(file), Refused("unreadable file", str(error)))
 
     def _table(self, file: Path) -> None:
-        """In a folder, a table that names no audio is no transcript and is passed over."""
+        """In a folder, a table that names no audio is no transcript and is passed over, unless a row of it cannot be read."""
         records: list[tuple[int, Any]]
         try:
             column = people_files.sound_column(file)
@@ -143,7 +143,7 @@ class _Search:
                 raise InserterError(f"evaluate.recordings: {error}", FORMS) from error
             self._refuse(self._relative(file), Refused("unreadable file", str(error)))
             return
-        if not self.alone and not column and not any(_names_audio(value) for _, value in records):
+        if not self.alone and not column and not any(isinstance(value, str) or _names_audio(value) for _, value in records):
             return
         for number, value in records:
             self._add(f"{self._relative(file)}:{number}", value, file, Embedded(file, column, number - 1) if column else None)

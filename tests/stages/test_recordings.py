@@ -122,13 +122,14 @@ def test_what_cannot_be_used_is_refused_with_a_reason(tmp_path):
     ]  # fmt: skip
     sound(tmp_path / "good.wav"), sound(tmp_path / "mute.wav"), sound(tmp_path / "untold.wav")
     (tmp_path / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "[1]\n{bad\n")
+    (tmp_path / "torn.csv").write_bytes(b"path,text\n\xff\xfe,\xff\n")
     (tmp_path / "test-clean.tar.gz").write_bytes(b"\x1f\x8b not a table")
     (tmp_path / "dataset_info.json").write_text('{"version": 1}')
     found = people.find(str(tmp_path), "en")
     assert [one.id for one in found.recordings] == ["good.wav"]
     reasons = [row["reason"] for row in found.refused]
     assert sorted(reasons) == sorted(
-        ["missing audio"] * 2 + ["no transcript"] * 2 + ["duplicate", "part of a file"] + ["unreadable record"] * 2
+        ["missing audio"] * 2 + ["no transcript"] * 2 + ["duplicate", "part of a file"] + ["unreadable record"] * 3
     )
 
 
