@@ -1,4 +1,4 @@
-"""`challenger` becomes `champion`: the first one when it passes, a later one when it is better on paired items."""
+"""`challenger` becomes `champion`: the first one when it keeps every rule, a later one when it is better on paired items."""
 
 import json
 from collections import defaultdict
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 LOG = "promotion.jsonl"  # artifact of the version's run: a line a decision
+
+BESIDE = "heard_minus_cascade.instructions"
+FIGURES = ("gap_closed", "follow.heard", "follow.chance", f"{BESIDE}.difference", f"{BESIDE}.low", f"{BESIDE}.high")
+AGAIN = "have heard, cascade and four prompts or more in `evaluate`, then `dvc repro -f evaluate register`"
 
 PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
 Verdicts = dict[str, tuple[str, list[bool]]]  # item_id -> (key, strict verdict of each instruction)
@@ -66,21 +70,63 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
 
 
 def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", register: Register) -> Decision:
-    gates = {name.removeprefix("gate."): value for name, value in candidate.tags.items() if name.startswith("gate.")}
-    failed = sorted(name for name, value in gates.items() if value != "passed")
-    if failed or not gates:
-        reason = f"gates not passed: {', '.join(failed)}" if failed else "no gate report was registered with it"
-        return Decision(REFUSED, reason, {})
     if champion is None:
-        if candidate.tags["gap_closed"] == "None":
-            return Decision(REFUSED, "no champion yet, and reading its own context did not help it: no gap to measure", {})
-        gap = float(candidate.tags["gap_closed"])
-        enough = gap >= register.min_gap_closed
-        reason = f"no champion yet: all gates passed, gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"
-        return Decision(PROMOTED if enough else REFUSED, reason, {"gap_closed": gap})
+        return first(candidate.tags, register)
+    if failed := _gates(candidate.tags)[0]:
+        return Decision(REFUSED, failed, {})
     if candidate.tags["items"] != champion.tags["items"]:
         return _other_items(int(champion.version))
     return compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, int(champion.version))
+
+
+def first(tags: dict[str, str], register: Register) -> Decision:
+    """Decide on a version where there is no champion, by its tags. The reason names every rule that it failed."""
+    rules = [_gates(tags), _enough_gap(tags, register), _above_chance(tags), _beside_cascade(tags, register)]
+    figures = {name: value for name in FIGURES if (value := _figure(tags, name)) is not None}
+    if failed := [failed for failed, _ in rules if failed]:
+        return Decision(REFUSED, f"no champion yet, and {'; '.join(failed)}", figures)
+    return Decision(PROMOTED, f"no champion yet: {'; '.join(passed for _, passed in rules)}", figures)
+
+
+def _figure(tags: dict[str, str], name: str) -> float | None:
+    value = tags.get(name, "None")
+    return None if value == "None" else float(value)
+
+
+def _gates(tags: dict[str, str]) -> tuple[str, str]:
+    """(why the rule failed or "", what is said where it is kept), as of each rule below."""
+    gates = {name.removeprefix("gate."): value for name, value in tags.items() if name.startswith("gate.")}
+    failed = sorted(name for name, value in gates.items() if value != "passed")
+    if not gates:
+        return "no gate report was registered with it", ""
+    return f"gates not passed: {', '.join(failed)}" if failed else "", "all gates passed"
+
+
+def _enough_gap(tags: dict[str, str], register: Register) -> tuple[str, str]:
+    gap = _figure(tags, "gap_closed")
+    if gap is None:
+        return "reading its own context did not help it: no gap to measure", ""
+    text = f"gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"
+    return ("" if gap >= register.min_gap_closed else text), text
+
+
+def _above_chance(tags: dict[str, str]) -> tuple[str, str]:
+    heard, chance = _figure(tags, "follow.heard"), _figure(tags, "follow.chance")
+    if heard is None or chance is None:
+        return f"instructions heard and by chance are not on record: {AGAIN}", ""
+    text = f"follows {heard:.1%} of what it hears, chance {chance:.1%}"
+    return ("" if heard > chance else f"{text}: not above chance"), text
+
+
+def _beside_cascade(tags: dict[str, str], register: Register) -> tuple[str, str]:
+    """It fails where the whole interval lies below what is allowed; without an interval the difference stands for it."""
+    behind = _figure(tags, f"{BESIDE}.difference")
+    if behind is None:
+        return f"instructions heard against its own cascade are not on record: {AGAIN}", ""
+    low, high = _figure(tags, f"{BESIDE}.low"), _figure(tags, f"{BESIDE}.high")
+    between = "" if low is None or high is None else f" (95 % {100 * low:+.1f} to {100 * high:+.1f})"
+    text = f"heard less cascade {100 * behind:+.1f} points{between}, at most {register.max_behind_cascade:g} behind"
+    return (text if 100 * (behind if high is None else high) < -register.max_behind_cascade else ""), text
 
 
 def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> Decision:

@@ -8,6 +8,7 @@ from importlib.util import find_spec  # importing `models` itself takes seconds
 from pathlib import Path
 from typing import Any
 
+from stages.common import scoretable
 from stages.common.errors import InserterError
 from stages.common.files import fingerprint, read_json, read_table
 from stages.common.paths import DATA, GATES, REPORTS, SYSTEM
@@ -16,6 +17,7 @@ from stages.common.yaml_files import read_yaml
 
 MODEL = DATA / "sft" / "model"
 RESPONSES_FILE = DATA / "evaluate" / "responses.jsonl"
+LOSSES_FILE = DATA / "evaluate" / "losses.parquet"
 BENCHMARK = DATA / "benchmark"
 LOCK = Path("dvc.lock")
 PARAMS = Path("params.yaml")
@@ -73,6 +75,7 @@ def lineage(inputs: Inputs) -> dict[str, str]:
         "fingerprint": inputs.fingerprint,
         "items": inputs.items,
         "gap_closed": repr(inputs.gap_closed),
+        **_company(inputs.reports["evaluate"]),
         "git.commit": inputs.commit,
         "git.dirty": inputs.dirty,
         "dvc.lock": stage_hash(inputs.lock) if inputs.lock else "unknown",
@@ -83,6 +86,16 @@ def lineage(inputs: Inputs) -> dict[str, str]:
     tags.update({f"gate.{name}": "passed" if passed(report) else "failed" for name, report in inputs.gates.items()})
     # "@" and the like stand in DVC's names but not in MLflow's
     return {"".join(c if c.isalnum() or c in "_-./ " else "." for c in key): value for key, value in tags.items()}
+
+
+def _company(report: dict[str, Any]) -> dict[str, str]:
+    """How the model stands beside its cascade and chance, by name: shares 0 to 1, "None" where nothing was measured."""
+    beside = scoretable.company(report)
+    found = {f"follow.{form}": beside[form] for form in ("heard", "read", "cascade", "chance")}
+    found["gap_closed.cascade"] = (report.get("cascade") or {}).get("gap_closed")
+    for name in ("gap", "instructions"):
+        found |= {f"heard_minus_cascade.{name}.{end}": value for end, value in (beside[name] or {}).items()}
+    return {name: repr(value) for name, value in found.items()}
 
 
 def passed(report: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stages.common import scoretable
 from stages.common.params import Params
 from stages.common.paths import GATES, REPORTS, SYSTEM
-from stages.register.inputs import LOCK, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
+from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
 from stages.register.tracking import RESPONSES
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: In
     """The parent run: every parameter, the scores, the gates, the verdicts, and the files that say how it was made."""
     log_params(client, run_id, params.model_dump(mode="json", by_alias=True))
     log_metrics(client, run_id, dict(flatten(named_comparisons(inputs.reports["evaluate"]))))
-    client.log_artifact(run_id, str(RESPONSES_FILE), RESPONSES.partition("/")[0])
+    for path in (RESPONSES_FILE, LOSSES_FILE, REPORTS / "evaluate.json"):  # what `inserter compare` reads
+        if path.exists():
+            client.log_artifact(run_id, str(path), RESPONSES.partition("/")[0])
     if scores := score_table(inputs.reports["evaluate"].get("speechinstructbench", {})):
         client.log_table(run_id, scores, "benchmark.json")
     for path in (REPORTS / "benchmark.md", REPORTS / "benchmark.png"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from flows.promotion import compare, promote, promotion_flow
+from flows.promotion import compare, first, promote, promotion_flow
 from stages.common.errors import InserterError
 from stages.common.files import write_jsonl
 from stages.common.params import Params, load
@@ -15,6 +15,9 @@ from stages.register.tracking import RESPONSES, connect, experiment_id
 ROOT = Path(__file__).parents[2]
 KEYS, VARIANTS = 20, ("standard", "noise")
 PASSED = {"gate.corpus": "passed", "gate.verify": "passed", "items": "set-1", "gap_closed": "0.6"}
+BESIDE = "heard_minus_cascade.instructions"
+PASSED |= {"follow.heard": "0.3", "follow.chance": "0.2", f"{BESIDE}.difference": "-0.1"}
+PASSED |= {f"{BESIDE}.low": "-0.2", f"{BESIDE}.high": "-0.01"}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,45 @@ def test_a_failed_gate_refuses_before_anything_is_compared(params, tmp_path):
     add(params, tmp_path, good=20, **{"gate.verify": "failed"})
     result = promote(params)
     assert result["decision"] == "refused" and "verify" in result["reason"] and champion(params) is None
+
+
+def test_the_figures_of_the_first_decision_are_on_record(params, tmp_path):
+    add(params, tmp_path, good=10)
+    result = promote(params)
+    assert result["decision"] == "promoted" and result["follow.heard"] == 0.3 and result[f"{BESIDE}.high"] == -0.01
+    points = "-10.0 points (95 % -20.0 to -1.0)"
+    for said in ("all gates passed", "gap closed 0.600", "30.0% of what it hears, chance 20.0%", points):
+        assert said in tags(params, 1)["promotion.reason"]
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"follow.heard": "0.2"}, "not above chance"),
+    ({f"{BESIDE}.high": "-0.06"}, "heard less cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
+    ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard less cascade -10.0 points, at most 5 behind"),
+    ({"gap_closed": "None"}, "did not help it"),
+    ({"gap_closed": "nan"}, "gap closed nan"),
+])  # fmt: skip
+def test_each_rule_refuses_a_first_version_by_itself(params, tmp_path, given, said):
+    add(params, tmp_path, good=20, **given)
+    result = promote(params)
+    assert result["decision"] == "refused" and said in result["reason"] and "; " not in result["reason"]
+    assert champion(params) is None
+
+
+def test_every_rule_that_failed_is_the_reason(params, tmp_path):
+    failed = {"gate.verify": "failed", "gap_closed": "0.1", "follow.heard": "0.1", f"{BESIDE}.high": "-0.06"}
+    add(params, tmp_path, good=20, **failed)
+    reason = promote(params)["reason"]
+    for said in ("gates not passed: verify", "gap closed 0.100 against a minimum of 0.3", "not above chance", "5 behind"):
+        assert said in reason
+    assert tags(params, 1)["promotion.reason"] == reason
+
+
+def test_a_version_of_before_there_were_such_figures_is_refused_in_words():
+    old = {name: value for name, value in PASSED.items() if not name.startswith(("follow", BESIDE))}
+    decision = first(old, load(ROOT / "params.yaml").register_)
+    assert decision.decision == "refused" and decision.reason.count("not on record") == 2 and "dvc repro" in decision.reason
+    assert first({}, load(ROOT / "params.yaml").register_).reason.startswith("no champion yet, and no gate report")
 
 
 def test_a_deaf_first_version_is_refused(params, tmp_path):

@@ -53,7 +53,9 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     pair = {"lang": "en", "a": heard, "b": cascade, "difference": -0.1, "interval": [-0.2, 0.05], "p_value": 0.2, "n_prompts": 3}
     noisy = {**pair, "b": {"variant": "standard", "form": "heard"}, "interval": None}
     scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": cell}}}}}
-    scores |= {"comparisons": [pair, noisy]}
+    standard = {**pair, "a": heard | {"variant": "standard"}, "b": cascade | {"variant": "standard"}, "difference": -0.3}
+    scores |= {"comparisons": [pair, noisy, standard], "heard_minus_cascade": {"difference": -0.2, "low": -0.3, "high": -0.1}}
+    write_json(root / "data/evaluate/losses.parquet", "any bytes")
     write_json(root / "reports/evaluate.json", scores)
     write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "words are no metric"})
     samples = [{"seconds": 2.0 * n, "rss_mb": 100.0 + n, "cpu_percent": 50.0} for n in range(3)]
@@ -109,6 +111,15 @@ def test_a_version_with_its_lineage_is_the_challenger(here):
     assert version.tags["data.data/pretrain"] == "0123456789abcdef0123456789abcdef.dir"
     assert {"dvc.pretrain", "dvc.gate.corpus"} <= set(version.tags) and "dvc.register" not in version.tags
     assert version.tags["git.commit"] == "unknown"  # there is no repository here
+
+
+def test_what_the_model_does_beside_its_cascade_is_in_the_tags_and_the_files_beside_the_verdicts(here):
+    version = client().get_model_version("inserter", "1")
+    assert version.tags["follow.heard"] == "0.75" and version.tags["follow.chance"] == "None"
+    assert version.tags["heard_minus_cascade.instructions.difference"] == "-0.3"
+    assert version.tags["heard_minus_cascade.gap.high"] == "-0.1"
+    kept = {file.path for file in client().list_artifacts(version.run_id, "evaluate")}
+    assert kept == {"evaluate/responses.jsonl", "evaluate/losses.parquet", "evaluate/evaluate.json"}
 
 
 def test_comparisons_have_names_and_intervals_in_the_run(here):

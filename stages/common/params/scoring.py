@@ -89,12 +89,17 @@ class Evaluate(Section):
 
 
 class Register(Section):
-    """A version is registered as `challenger`. min_gap_closed is asked of the first champion; a later one must be better on
-    paired items with this confidence."""
+    """A version is registered as `challenger`. A later champion must be better on paired items with this confidence.
+
+    Asked of the first champion: min_gap_closed, the share of reading's benefit (1: hears as it reads); and max_behind_cascade, in
+    points of the instructions followed in clean speech. It fails only where the whole 95 % interval of heard less cascade lies
+    further below.
+    """
 
     experiment: str
     model: str
     tracking_uri: str
     min_gap_closed: float
+    max_behind_cascade: Annotated[float, Field(ge=0)]
     confidence: Share
     audio_samples: Annotated[int, Field(ge=0)]
