@@ -95,6 +95,22 @@ def promote(
     print(decision_line(decide(version)))
 
 
+@app.command("compare", epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json"))
+def compare_models(
+    a: Annotated[str, typer.Argument(metavar="A", help="A folder or file of results, a version (3, @champion), or a run id.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Compare two models over the documents and prompts that both were measured on, with paired 95 % intervals."""
+    quiet()
+    import json
+
+    from flows.compare import compare, table
+
+    found = compare(a, b)
+    print(json.dumps(found, ensure_ascii=False, indent=1) if as_json else table(found))
+
+
 @app.command(epilog=_epilog("inserter assets"))
 def assets() -> None:
     """Prepare the models and texts of params.yaml (find, verify, convert once), and show where they are."""

@@ -77,7 +77,7 @@ def test_help_and_score_import_nothing_heavy(answers: Path) -> None:
     assert imported("score", "closed", str(answers), "--json") == set()
 
 
-COMMANDS = ["run", "status", "score closed", "score open", "score adjustment", "ask", "promote", "assets"]
+COMMANDS = ["run", "status", "score closed", "score open", "score adjustment", "ask", "promote", "compare", "assets"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

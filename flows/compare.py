@@ -1,0 +1,196 @@
+"""`inserter compare`: two models over the documents and prompts that both were measured on, with paired intervals."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.common import seeds
+from stages.common.errors import InserterError
+from stages.common.files import read_jsonl, read_table
+from stages.common.params import load
+from stages.common.statistics import CONFIDENCE, RESAMPLES
+from stages.common.tables import KL, LOSSES
+
+LOSSES_NAME, RESPONSES_NAME = "losses.parquet", "responses.jsonl"
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+HEARS = ("heard", "cascade")
+VOICES = ("seen", "unseen")
+REMEDY = "Give a folder with data/evaluate, a losses.parquet or responses.jsonl, a version (3, @champion) or an MLflow run id"
+Row = dict[str, Any]
+Losses = dict[tuple[str, str, str], tuple[float, int]]  # (voice, context, content of the document): (summed loss, tokens)
+
+
+def compare(a: str, b: str) -> Row:
+    """{"a", "b", "rows"}: a row per figure with "figure", "voice", "unit", "a", "b", "difference" (a less b), "low", "high", "n".
+
+    low, high: the 95 % interval of the difference, by resampling what both share: documents, or prompts with their variants.
+    Raises InserterError when one cannot be found, or where both share nothing.
+    """
+    sides = [_read(name) for name in (a, b)]
+    losses, responses = zip(*sides, strict=True)
+    rows: list[Row] = []
+    if all(losses):
+        rows += [*_gaps(*losses), *_costs(*losses)]
+    if all(responses):
+        rows += _instructions(*responses)
+    if not rows:
+        raise InserterError(f"{a} and {b} share no document and no prompt", "Evaluate both on the same data")
+    return {"a": a, "b": b, "rows": rows}
+
+
+def table(found: Row) -> str:
+    """`compare` as text, losses in nats, shares in points."""
+    from tabulate import tabulate
+
+    lines = []
+    for row in found["rows"]:
+        factor, digits = (100, 1) if row["unit"] == "points" else (1, 3)
+        values = [f"{factor * row[side]:.{digits}f}" for side in ("a", "b")]
+        ends = "" if row["low"] is None else f" [{factor * row['low']:+.{digits}f}, {factor * row['high']:+.{digits}f}]"
+        difference = f"{factor * row['difference']:+.{digits}f}{ends}"
+        lines.append([row["figure"], row["voice"] or "", row["unit"], *values, difference, str(row["n"])])
+    header = ["figure", "voice", "unit", "A", "B", "A − B [95 %]", "shared"]
+    align = ["left"] * 3 + ["right"] * 4
+    shown = tabulate(lines, header, colalign=align, disable_numparse=True)
+    return f"A: {found['a']}\nB: {found['b']}\n\n{shown}"
+
+
+def _read(name: str) -> tuple[Losses, list[Row]]:
+    """Losses by document and scored answers of one side; empty where it has none."""
+    path = Path(name)
+    if path.is_file() and path.suffix == ".parquet":
+        return _losses(path), []
+    if path.is_file() and path.suffix == ".jsonl":
+        return {}, _answers(path)
+    folder = _folder(path) if path.exists() else _downloaded(name)
+    files = folder / LOSSES_NAME, folder / RESPONSES_NAME
+    if not any(file.exists() for file in files):
+        raise InserterError(f"{name} has neither {LOSSES_NAME} nor {RESPONSES_NAME}", REMEDY)
+    return _losses(files[0]) if files[0].exists() else {}, _answers(files[1]) if files[1].exists() else []
+
+
+def _folder(path: Path) -> Path:
+    """Where the results are: `path`, a workspace, or the folder of the workspace whose report it is."""
+    if path.is_file():  # reports/evaluate.json
+        return path.parent if (path.parent / LOSSES_NAME).exists() else path.resolve().parent.parent / "data" / "evaluate"
+    within = (path / "data" / "evaluate", path / "evaluate")
+    return next((folder for folder in within if folder.is_dir()), path)
+
+
+def _downloaded(name: str) -> Path:
+    """The folder of a run's artifacts. name: its id, or a version: 3, @champion, models:/NAME/3 or models:/NAME@champion."""
+    from mlflow.exceptions import MlflowException
+
+    from stages.register.place import database
+    from stages.register.tracking import RESPONSES, connect
+
+    register = load().register_
+    version = re.fullmatch(r"(?:models:/(?P<model>[^@/]+))?(?:(?:^|/)(?P<number>\d+)|@(?P<alias>[\w.-]+))", name)
+    if not version and not RUN_ID.fullmatch(name):
+        raise InserterError(f"{name} is no file, version or run", REMEDY)
+    local = database(register.tracking_uri)
+    if local and not local.exists():
+        raise InserterError(f"{name}: there is no registry {local}", REMEDY)
+    try:
+        client = connect(register)
+        run_id: str | None = name
+        if version:
+            model = version["model"] or register.model
+            found = (
+                client.get_model_version(model, version["number"]) if version["number"]
+                else client.get_model_version_by_alias(model, version["alias"])
+            )  # fmt: skip
+            run_id = found.run_id
+        return Path(client.download_artifacts(run_id or "", RESPONSES.partition("/")[0]))
+    except (MlflowException, OSError) as error:
+        raise InserterError(f"{name} cannot be read ({' '.join(str(error).split())[:200]})", REMEDY) from error
+
+
+def _losses(path: Path) -> Losses:
+    try:
+        rows = read_table(path, LOSSES)
+        return {(row["voice"], row["context"], row["content"]): (row["loss"], row["tokens"]) for row in rows}
+    except (OSError, ValueError, KeyError) as error:
+        raise InserterError(f"{path} has no losses by document ({error})", "Run `dvc repro -f evaluate`") from error
+
+
+def _answers(path: Path) -> list[Row]:
+    try:
+        rows = list(read_jsonl(path))
+        return [row for row in rows if row["task"] == "closed" and row.get("strict") is not None]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InserterError(f"{path} has no scored answers ({error})", "Run `dvc repro -f evaluate`") from error
+
+
+def _shared(one: Losses, other: Losses, wanted: Iterable[tuple[str, str]]) -> list[str]:
+    """The documents that both have, in each (voice, context) wanted."""
+    sets = [{content for v, c, content in side if (v, c) == place} for side in (one, other) for place in wanted]
+    return sorted(set.intersection(*sets))
+
+
+def _gaps(one: Losses, other: Losses) -> Iterator[Row]:
+    """The gap that hearing and the cascade close, by voice; what is read is the same in both voices."""
+    for how in HEARS:
+        for voice in VOICES:
+            names = [(voice, f"{how}_other"), (voice, f"{how}_own"), ("seen", "read_other"), ("seen", "read_own")]
+            shared = _shared(one, other, names)
+            values = np.array([[side[v, c, doc][0] for side in (one, other) for v, c in names] for doc in shared])
+            if len(shared):
+                gains = values[:, 0::2] - values[:, 1::2]  # of one: how, read; of the other: how, read
+                if (gains.sum(0)[[1, 3]] > 0).all():
+                    yield _row(f"gap closed, {how}", voice, "", gains)
+
+
+def _costs(one: Losses, other: Losses) -> Iterator[Row]:
+    """Loss per token after the own context, and KL, of documents that both cut into as many tokens."""
+    places = [(voice, f"{how}_own") for how in HEARS for voice in VOICES] + [("seen", "read_own"), ("seen", "absent")]
+    for voice, context in [*places, *((voice, KL) for voice in VOICES)]:
+        found = [
+            (*one[voice, context, doc], *other[voice, context, doc]) for doc in _shared(one, other, [(voice, context)])
+            if one[voice, context, doc][1] == other[voice, context, doc][1]
+        ]  # fmt: skip
+        if found:
+            name = "KL(read || heard)" if context == KL else f"loss, {context.replace('_', ' ')}"
+            yield _row(name, None if context in ("read_own", "absent") else voice, "nats", np.array(found, dtype=float))
+
+
+def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
+    """Instructions followed (mean of strict and loose) by form, over the answers that both have; the unit is the prompt."""
+    from stages.evaluate.scores import PAIRED, measure
+
+    of = measure(*PAIRED.split("-"))
+    sides = [{(r["form"], r["lang"], r["key"], r["variant"]): r for r in side} for side in (one, other)]
+    by_form: dict[str, dict[tuple[str, str], np.ndarray]] = defaultdict(lambda: defaultdict(lambda: np.zeros(4)))
+    for name in sorted(sides[0].keys() & sides[1].keys()):
+        rows = [side[name] for side in sides]
+        if rows[0]["prompt"] == rows[1]["prompt"] and rows[0]["instruction_id_list"] == rows[1]["instruction_id_list"]:
+            by_form[name[0]][name[1], name[2]] += (*of(rows[0]), *of(rows[1]))
+    for form in sorted(by_form, key=lambda form: (form != "heard", form)):
+        yield _row(f"instructions followed, {form}", None, "points", np.array(list(by_form[form].values())))
+
+
+def _row(figure: str, voice: str | None, unit: str, counts: np.ndarray) -> Row:
+    """counts: (shared, 4), the numerator and the denominator of one side's share, then of the other's."""
+    share: Callable[[np.ndarray], np.ndarray] = lambda sums: sums[..., 0::2] / sums[..., 1::2]  # noqa: E731
+    a, b = share(counts.sum(0)).tolist()
+    low, high = _interval(counts, share, figure, voice or "")
+    return {
+        "figure": figure, "voice": voice, "unit": unit, "a": a, "b": b, "difference": a - b, "low": low, "high": high,
+        "n": len(counts),
+    }  # fmt: skip
+
+
+def _interval(counts: np.ndarray, share: Callable[[np.ndarray], np.ndarray], *names: str) -> tuple[float | None, float | None]:
+    """95 %, percentile bootstrap of the difference of two shares over the same rows. None for fewer than two."""
+    if len(counts) < 2:
+        return None, None
+    rng = seeds.np_rng(0, "compare", *names)
+    sums = np.array([counts[rng.integers(0, len(counts), len(counts))].sum(0) for _ in range(RESAMPLES)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = share(sums)
+    low, high = np.quantile(shares[:, 0] - shares[:, 1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return (float(low), float(high)) if np.isfinite([low, high]).all() else (None, None)
