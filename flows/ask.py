@@ -22,17 +22,21 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
     for note in sound.notes:
         say(f"{path}: {note}")
     params = load()
-    from transformers.utils.logging import disable_progress_bar
-
     from models.generation import Prompt, generate_answers
 
-    disable_progress_bar()  # the answer alone
-
-    where = model or default_model(params.register_)
-    net, processor = _from_registry(where, params.register_) if where.startswith("models:/") else _from_folder(where)
+    net, processor = loaded(model, params.register_)
     settings = params.evaluate
     question = Prompt(text=text, audio=sound.wave)
     return generate_answers(net, processor, [question], settings.max_new_tokens, precision=settings.precision)[0]
+
+
+def loaded(model: str | None, register: Register) -> tuple[Any, Any]:
+    """(model, processor) of a folder or a version of the registry; None: see `default_model`."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # the answer alone
+    where = model or default_model(register)
+    return _from_registry(where, register) if where.startswith("models:/") else _from_folder(where)
 
 
 def default_model(register: Register) -> str:

@@ -63,6 +63,35 @@ def ask(
     print(answer(audio, text, model))
 
 
+@app.command(epilog=_epilog("inserter hear question.wav", "inserter hear *.wav --asr", "inserter hear talk.wav --json"))
+def hear(
+    audio: Annotated[list[Path], typer.Argument(metavar="FILE...", help="wav, flac, ogg or mp3, any rate.")],
+    asr: Annotated[bool, typer.Option("--asr", help="Beside it what the recogniser of params.yaml writes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with times and positions.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model."),
+    ] = None,
+) -> None:
+    """Print what the model hears, as text, a line a file."""
+    quiet()
+    import json
+
+    from flows.hear import hear as listen
+
+    failed = False
+    for row in listen(audio, model, asr):
+        failed |= "error" in row
+        if as_json:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        elif "error" in row:
+            print(f"inserter: {row['error']}", file=sys.stderr)
+        else:
+            texts = [row["heard"], *([row["asr"]] if asr else [])]
+            print("\t".join([row["file"], *(" ".join(text.split()) for text in texts)]), flush=True)
+    raise typer.Exit(failed)
+
+
 @app.command(epilog=_epilog("inserter clip sotu-00012-003 > clip.flac", "inserter clip sotu-00012-003 --original --out voice.flac"))
 def clip(
     utterance: Annotated[str, typer.Argument(metavar="ID", help="utt_id of any table, or item_id of the benchmark.")],

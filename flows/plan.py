@@ -41,9 +41,11 @@ def plan(params: Params, processes: int = 1) -> Plan:
     model = shapes(params)
     p, adapter = params.pretrain, params.warmup.adapter
     parts = {"lm": model.language_model, "encoder": model.encoder, "adapter": model.adapter}
+    if adapter.kind == "decoder":
+        parts["decoder of the recogniser"] = model.ear
     parameters = {name: sum(q.numel() for q in part.parameters()) for name, part in parts.items()}
     learns = {"lm": p.trainable.lm == "full", "encoder": p.trainable.encoder, "adapter": p.trainable.adapter}
-    trained = sum(parameters[name] for name in parts if learns[name])
+    trained = sum(parameters[name] for name, learnt in learns.items() if learnt)
     if p.trainable.lm == "lora":
         trained += _lora(model.language_model)
     share = speech_share(params)
@@ -73,7 +75,7 @@ def speech_share(params: Params) -> float:
     s = params.segment
     spans = s.word_level * s.word.share + (1 - s.word_level) * s.sentence.share
     words = params.interleave.mixture.interleaved * spans + params.interleave.mixture.speech_tasks * 0.5
-    if params.warmup.adapter.kind == "soft_token":
+    if params.warmup.adapter.kind != "pooling":
         return words  # a position a token, as text has
     rate = ENCODER_FRAMES / params.warmup.adapter.stride / SPOKEN_TOKENS
     return words * rate / (words * rate + 1 - words)

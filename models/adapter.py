@@ -1,4 +1,4 @@
-"""From encoder frames to positions of the LM. Two adapters behind one interface: `forward` gives a tensor a clip."""
+"""From what is known of a clip to positions of the LM. Three adapters behind one interface: `forward` gives a tensor a clip."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.ear import split_rows
 from models.spelling import spelling_vectors
 
 FRAMES = 512
@@ -168,9 +169,17 @@ class SoftTokenAdapter(nn.Module):
     @torch.no_grad()
     def spell(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[int]]:
         """Greedy token ids for each clip: what the adapter alone heard."""
+        return [[token for token, _ in clip] for clip in self.spell_placed(states, lengths, embeddings)]
+
+    @torch.no_grad()
+    def spell_placed(self, states: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[tuple[int, int]]]:
+        """`spell`, each token with the encoder frame that it begins at."""
         hidden, directions = self.hidden(states, lengths), self.directions(embeddings)
         keep, tokens = self.kept(hidden, stacked_lengths(lengths, self.stride), directions)
-        return [row.tolist() for row in tokens[:, 0].split(keep.sum(dim=1).tolist())]
+        frames = (keep.nonzero()[:, 1] * self.stride).tolist()
+        pairs = list(zip(tokens[:, 0].tolist(), frames, strict=True))
+        ends = keep.sum(dim=1).cumsum(0).tolist()
+        return [pairs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def ctc_loss(
         self, states: Tensor, lengths: Tensor, targets: list[list[int]], embeddings: Tensor, negatives: Tensor
@@ -191,6 +200,35 @@ class SoftTokenAdapter(nn.Module):
             blank=len(vocabulary), reduction="sum", zero_infinity=True,
         )  # fmt: skip
         return loss / sizes.sum().clamp(min=1)
+
+
+class DecoderAdapter(nn.Module):
+    """The embedding of each token that the recogniser wrote, and a linear map of the state that wrote it, which begins at 0.
+
+    So before any training the LM receives what a cascade of the recogniser and the LM would; what is learnt is the rest of what
+    the decoder knew: its doubt, its second choices, how it was said.
+    """
+
+    def __init__(self, decoder_width: int, lm_width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(decoder_width, elementwise_affine=False)
+        self.scale = decoder_width**-0.5  # states of length 1: at their own length Adam's first steps drown the embeddings
+        # A parameter of the adapter itself: transformers initialises no module of our own that has none but its children's.
+        self.residual = nn.Parameter(torch.zeros(lm_width, decoder_width))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        self.residual.zero_()
+
+    def forward(self, rows: Tensor, lengths: Tensor, embeddings: Tensor) -> list[Tensor]:
+        """Rows of `models.ear.as_rows` (clips, n, decoder width + 2) with `lengths` (clips,) -> for each clip (n, LM width)."""
+        states, tokens = split_rows(rows)
+        positions = F.embedding(tokens, embeddings) + F.linear(self.scale * self.norm(states), self.residual).to(embeddings.dtype)
+        return [row[:n] for row, n in zip(positions, lengths.tolist(), strict=True)]
+
+    def spell(self, rows: Tensor, lengths: Tensor, embeddings: Tensor) -> list[list[int]]:
+        """The token ids of each clip: what was heard."""
+        return [row[:n].tolist() for row, n in zip(split_rows(rows)[1], lengths.tolist(), strict=True)]
 
 
 def stack(states: Tensor, lengths: Tensor, stride: int) -> Tensor:

@@ -13,7 +13,8 @@ SPANS = {"none": [AUDIO], "tokens": SPEECH_TOKENS}
 class InserterConfig(PreTrainedConfig):
     """A Whisper-family encoder, an adapter and any causal LM.
 
-    adapter: `pooling` (frames stacked and projected, the paper's) or `soft_token` (CTC over the LM's vocabulary).
+    adapter: `pooling` (frames stacked and projected, the paper's), `soft_token` (CTC over the LM's vocabulary) or `decoder` (what
+    Whisper's decoder writes, and its states). recogniser: what that decoder is told (`models.ear.recogniser_settings`).
     adapter_stride: encoder frames (50 a second) that become one adapter frame. adapter_layers: convolution blocks
     of width adapter_hidden_size before the CTC head. adapter_spelling: the width of the tokens' letters there (0: none).
     adapter_top: the tokens that a soft token is a mixture of.
@@ -34,6 +35,7 @@ class InserterConfig(PreTrainedConfig):
         adapter_layers: int = 2,
         adapter_spelling: int = 256,
         adapter_top: int = 4,
+        recogniser: dict[str, Any] | None = None,
         audio_token_id: int | None = None,
         document_start_id: int | None = None,
         **kwargs: Any,
@@ -46,6 +48,7 @@ class InserterConfig(PreTrainedConfig):
         self.adapter_layers = adapter_layers
         self.adapter_spelling = adapter_spelling
         self.adapter_top = adapter_top
+        self.recogniser = recogniser
         self.audio_token_id = audio_token_id
         self.document_start_id = document_start_id
         kwargs.setdefault("tie_word_embeddings", False)  # the LM ties its own

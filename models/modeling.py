@@ -4,14 +4,17 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from models.adapter import PoolingAdapter, SoftTokenAdapter
+from models.adapter import DecoderAdapter, PoolingAdapter, SoftTokenAdapter
 from models.attention import PACKED
 from models.configuration import InserterConfig
+from models.ear import ID_COLUMNS, Ear, Read, as_rows
 from models.encoder import SpeechEncoder, encoded_lengths
 from models.loss import cross_entropy
+from models.processor import InserterProcessor
 from models.room import check_room
 
 IGNORE = -100
@@ -42,8 +45,11 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 width, lm_width, config.text_config.vocab_size, config.adapter_stride, config.adapter_hidden_size,
                 config.adapter_layers, config.adapter_spelling, config.adapter_top,
             )  # fmt: skip
+        elif config.adapter == "decoder":
+            self.ear = Ear(config.audio_config, config.recogniser)
+            self.adapter = DecoderAdapter(width, lm_width)
         else:
-            raise ValueError(f"adapter {config.adapter!r}: choose pooling or soft_token")
+            raise ValueError(f"adapter {config.adapter!r}: choose pooling, soft_token or decoder")
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         if self.language_model.config._attn_implementation == "sdpa":
             self.language_model.set_attn_implementation(PACKED)
@@ -51,7 +57,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, SoftTokenAdapter):  # after its parts
+        if isinstance(module, SoftTokenAdapter | DecoderAdapter):  # after its parts
             module.reset_parameters()
 
     @classmethod
@@ -67,6 +73,8 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         model = cls(InserterConfig(text_config=language_model.config, audio_config=whisper.config, **config))
         model.language_model.load_state_dict(language_model.state_dict())
         model.encoder.load_state_dict(whisper.get_encoder().state_dict())
+        if model.config.adapter == "decoder":
+            model.ear.decoder.load_state_dict(whisper.get_decoder().state_dict())
         if isinstance(model.adapter, SoftTokenAdapter):
             model.adapter.learn_letters(tokens)
         model.generation_config = language_model.generation_config
@@ -84,9 +92,32 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """The LM's token embeddings (vocabulary, width)."""
         return cast(nn.Embedding, self.get_input_embeddings()).weight
 
+    @classmethod
+    def from_pretrained(cls, name: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """As everywhere in transformers; a recogniser's words are read with the tokenizers that are saved beside the model."""
+        found = super().from_pretrained(name, *args, **kwargs)
+        model = found[0] if isinstance(found, tuple) else found
+        if model.config.adapter == "decoder":
+            model.attach(InserterProcessor.from_pretrained(name))
+        return found
+
+    def attach(self, processor: InserterProcessor) -> None:
+        """How what the recogniser writes is read: the adapter `decoder` needs its processor before it hears audio."""
+        self.read: Read = processor.read
+
+    @property
+    def state_width(self) -> int:
+        """The width of what `encode` gives."""
+        return self.config.audio_config.d_model + (ID_COLUMNS if self.config.adapter == "decoder" else 0)
+
     def encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mel features (clips, mels, frames) -> encoder states (clips, frames / 2, width) and their lengths."""
-        return self.encoder(input_features, feature_lengths), encoded_lengths(feature_lengths)
+        """Log-mel features (clips, mels, frames) -> what the adapter takes (clips, n, state_width) and its lengths (clips,): the
+        encoder's states, frames / 2 of them, or what the recogniser wrote of them, a row a token."""
+        if self.config.adapter != "decoder":
+            return self.encoder(input_features, feature_lengths), encoded_lengths(feature_lengths)
+        written = self.ear.hear(self.encoder, input_features, feature_lengths)
+        rows = [as_rows(tokens, by, self.read) for tokens, by in written]
+        return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows], device=input_features.device)
 
     def hear(self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None) -> list[Tensor]:
         """The LM positions of each clip. A clip longer than the encoder's window comes as `clip_windows[i]` rows."""

@@ -39,6 +39,11 @@ class PlainText:
         """The ids of `text`, as the tokenizer gives them for a text without control tokens; none is added before or after."""
         return self._encode(text, [])
 
+    def encode_placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """`encode`, and the characters of `text` that each token stands for, from and to."""
+        encoding = self._twin.encode(_whole(text), add_special_tokens=False)
+        return self._checked(encoding.ids, text, []), encoding.offsets
+
     def chat(self, turns: Sequence[Turn], **template: Any) -> list[int]:
         """The ids of `turns` in the LM's chat template: control tokens are those of the template and of the clips alone.
 
@@ -59,8 +64,9 @@ class PlainText:
 
     def _encode(self, text: str, control: list[int]) -> list[int]:
         """The ids of a text of the twin's, in which exactly `control` stand by name."""
-        whole = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no letter
-        ids = self._twin.encode(whole, add_special_tokens=False).ids
+        return self._checked(self._twin.encode(_whole(text), add_special_tokens=False).ids, text, control)
+
+    def _checked(self, ids: list[int], text: str, control: list[int]) -> list[int]:
         if [number for number in ids if number in self._control] != control:
             raise ValueError(f"the LM's tokenizer makes control tokens of ordinary text: {text[:80]!r}")
         return ids
@@ -83,6 +89,11 @@ class PlainText:
         if lost:
             raise ValueError(f"the LM's chat template loses or changes the text {texts[min(lost)][:80]!r} (chat_template.jinja)")
         return rendered, texts
+
+
+def _whole(text: str) -> str:
+    """Half of a surrogate pair is no letter: each is a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _filled(holed: str, texts: list[str]) -> str:

@@ -1,19 +1,26 @@
 """Text and audio to the model's inputs: tokenizer with the speech tokens, log-mel features, chat template."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoProcessor, AutoTokenizer, BatchEncoding, BatchFeature, ProcessorMixin, WhisperFeatureExtractor
+from transformers.utils import cached_file
 
 from models.configuration import AUDIO, SPANS, SPEECH_TOKENS, InserterConfig
+from models.ear import Written, text_of
 from models.plaintext import PlainText
+from models.sound import SAMPLE_RATE
+from models.windows import cut
 
-SAMPLE_RATE = 16_000
 TAIL_SECONDS = 0.5  # silence after a clip: Whisper's last frames need somewhere to end
+RECOGNISER = "recogniser.json"  # the tokenizer of the decoder that hears, beside the LM's
 PLAIN = {"enable_thinking": False}  # what templates that begin with a chain of thought know, and others do not look at
 
 
@@ -31,16 +38,50 @@ class InserterProcessor(ProcessorMixin):
             raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
         self.delimiters = delimiters
+        self.recogniser: Tokenizer | None = None  # of the adapter `decoder`
 
     @classmethod
-    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens") -> "InserterProcessor":
-        """From an LM's tokenizer and a Whisper model's feature extractor; the three speech tokens are added."""
+    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens", recogniser: bool = False) -> "InserterProcessor":
+        """From an LM's tokenizer and a Whisper model's feature extractor; the three speech tokens are added.
+
+        recogniser: whether Whisper's decoder hears (the adapter `decoder`), so that its tokens have to be read.
+        """
         tokenizer = AutoTokenizer.from_pretrained(lm)
         tokenizer.add_special_tokens({"additional_special_tokens": SPEECH_TOKENS}, replace_extra_special_tokens=False)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         extractor = WhisperFeatureExtractor.from_pretrained(encoder)
-        return cls(extractor, tokenizer, chat_template=tokenizer.chat_template, delimiters=delimiters)
+        processor = cls(extractor, tokenizer, chat_template=tokenizer.chat_template, delimiters=delimiters)
+        if recogniser:
+            processor.recogniser = AutoTokenizer.from_pretrained(encoder).backend_tokenizer
+        return processor
+
+    @classmethod
+    def from_pretrained(cls, name: Any, *args: Any, **kwargs: Any) -> "InserterProcessor":  # type: ignore[override]
+        processor = super().from_pretrained(name, *args, **kwargs)
+        where = {key: kwargs[key] for key in ("cache_dir", "revision", "subfolder", "token", "local_files_only") if key in kwargs}
+        file = cached_file(name, RECOGNISER, _raise_exceptions_for_missing_entries=False, **where)
+        processor.recogniser = Tokenizer.from_file(file) if file else None
+        return processor
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        if self.recogniser is not None:
+            Path(save_directory).mkdir(parents=True, exist_ok=True)
+            self.recogniser.save(str(Path(save_directory) / RECOGNISER))
+        return super().save_pretrained(save_directory, *args, **kwargs)
+
+    def read(self, written: Written) -> tuple[list[int], list[list[int]]]:
+        """What the recogniser wrote in the LM's tokens, as it stands after a blank, and for each the places in `written` that it
+        comes from: see `models.ear.Read`."""
+        assert self.recogniser is not None
+        text, owner = text_of(self.recogniser, written)
+        said = text.strip()
+        if not said:
+            return [], []
+        start = text.index(said)
+        by = [owner[start], *owner[start : start + len(said)]]
+        ids, spans = self.plain.encode_placed(" " + said)
+        return ids, [sorted(set().union(*by[first : max(end, first + 1)])) for first, end in spans]
 
     @cached_property
     def plain(self) -> PlainText:
@@ -77,21 +118,14 @@ class InserterProcessor(ProcessorMixin):
     def features(self, waves: list[np.ndarray]) -> dict[str, Any]:
         """Clips of 16 kHz float32 -> input_features (rows, mels, frames), feature_lengths (rows,), clip_windows.
 
-        Each clip is computed alone, so a batch does not change it; a clip longer than 30 s becomes several rows.
+        Each clip is computed alone, so a batch does not change it; one longer than 30 s becomes several rows, cut where it pauses.
         """
-        window = self.feature_extractor.n_samples
-        rows: list[Tensor] = []
-        windows: list[int] = []
-        for wave in waves:
-            wave = np.concatenate([wave, np.zeros(int(TAIL_SECONDS * SAMPLE_RATE), np.float32)])
-            pieces = [wave[i : i + window] for i in range(0, len(wave), window)]
-            rows += [self._mel(piece) for piece in pieces]
-            windows.append(len(pieces))
+        tail = int(TAIL_SECONDS * SAMPLE_RATE)
+        pieces = [cut(wave, self.feature_extractor.n_samples - tail) for wave in waves]
+        rows = [self._mel(np.pad(piece, (0, tail))) for clip in pieces for piece in clip]
         lengths = torch.tensor([row.shape[-1] for row in rows])
-        features = torch.zeros(len(rows), rows[0].shape[0], int(lengths.max()))
-        for i, row in enumerate(rows):
-            features[i, :, : row.shape[-1]] = row
-        return {"input_features": features, "feature_lengths": lengths, "clip_windows": windows}
+        features = torch.stack([F.pad(row, (0, int(lengths.max()) - row.shape[-1])) for row in rows])
+        return {"input_features": features, "feature_lengths": lengths, "clip_windows": [len(clip) for clip in pieces]}
 
     def _mel(self, wave: np.ndarray) -> Tensor:
         """(mels, frames), at 100 frames a second."""

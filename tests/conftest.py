@@ -1,5 +1,6 @@
 """Tiny models in hub format, made once a session: the real classes with random weights."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from transformers import WhisperForConditionalGeneration as Whisper
 
 from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.assets import encoder_folder
 from stages.common.quiet import quiet
 
 quiet()
@@ -16,6 +18,7 @@ CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 TEXT = [
     "The quick brown fox jumps over the lazy dog while the harbor sleeps.",
     "Write a short story about a lighthouse keeper, and do not use any commas in it.",
@@ -55,8 +58,10 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Whisper of one layer and width 32."""
+    """A Whisper of one layer and width 32, with the tokenizer and the settings of a real one: its decoder writes nonsense."""
     import torch
+
+    real = encoder_folder("embedded:whisper-tiny.en")
 
     folder = tmp_path_factory.mktemp("tiny-whisper")
     torch.manual_seed(0)
@@ -65,7 +70,13 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decoder_attention_heads=2, decoder_ffn_dim=64, num_mel_bins=80, pad_token_id=0, bos_token_id=1, eos_token_id=2,
         decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
     )  # fmt: skip
-    Whisper(config).save_pretrained(folder)
+    encoder = Whisper(config).get_encoder().state_dict()  # the golden curve is of these weights
+    config.update({key: getattr(WhisperConfig.from_pretrained(real), key) for key in ("vocab_size", *TOKENS)})
+    whisper = Whisper(config)
+    whisper.get_encoder().load_state_dict(encoder)
+    whisper.save_pretrained(folder)
+    for name in ("generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(real / name, folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
     return folder
 

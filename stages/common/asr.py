@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.audio import SAMPLE_RATE
+from models.sound import SAMPLE_RATE
+from models.windows import cut
 from stages.common.errors import InserterError
 
-WINDOW = 30 * SAMPLE_RATE  # Whisper's encoder always works on 30 s
 BATCH = 8  # windows decoded at once; they are encoded one by one, which is no slower and takes an eighth of the memory
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
-SEARCH = 10 * SAMPLE_RATE  # how far back from 30 s a pause is looked for
 # What a window's text may have: fast English has 7 tokens a second, Chinese up to 9. A decoder that loops is stopped there.
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 24
 
@@ -80,14 +79,3 @@ def keep_freed_memory() -> None:
     if mallopt:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
-
-
-def cut(wave: np.ndarray) -> list[np.ndarray]:
-    """`wave` in pieces of at most 30 s, cut at the quietest 0.1 s of the last 10 s of each."""
-    pieces, frame = [], SAMPLE_RATE // 10
-    while len(wave) > WINDOW:
-        tail = np.square(wave[WINDOW - SEARCH : WINDOW]).reshape(-1, frame).mean(axis=1)
-        end = WINDOW - SEARCH + int(np.argmin(tail)) * frame + frame // 2
-        pieces.append(wave[:end])
-        wave = wave[end:]
-    return [*pieces, wave]

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from models.sound import SAMPLE_RATE, NoSound
 from models.sound import read as read_sound
-from stages.common.asr import Transcriber, cut
+from models.windows import cut
+from stages.common.asr import Transcriber
 from stages.common.assets import asr_folder
 from stages.common.errors import InserterError
 from stages.common.executor import ordered_map

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from stages.common.asr import BATCH, Transcriber, cut
+from models.windows import cut
+from stages.common.asr import BATCH, Transcriber
 from stages.common.audio import read_clip
 from stages.common.executor import ordered_map
 from stages.common.files import read_json, write_json

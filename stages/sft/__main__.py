@@ -10,7 +10,7 @@ from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.seeds import rng
 from stages.common.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED
-from stages.common.training.batches import Example, chat_example, example, heard_lengths, packed_phase
+from stages.common.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
 from stages.common.training.heldout import losses, mean
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import for_answers, made_whole, new_model, save_model, saved_model
@@ -118,14 +118,15 @@ def main(params: Params) -> dict[str, Any]:
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
     prompt_clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
     model, processor = saved_model(DATA / "pretrain" / "model")
-    clips: Any = clips_for(model, processor, corpus_clips, DATA / "synthesize", p)
-    clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p))
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
     kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
-    before = pair_loss(params, model, processor, kept_out, clips)
     lengths = heard_lengths(model, corpus_clips + prompt_clips)
     chat = chat_examples(params, processor, taught, lengths)
     examples = chat + replayed(params, processor, chat, lengths)
+    needed = {*clips_needed(examples, p), *(pair["utt_id"] for pair in kept_out)}
+    clips: Any = clips_for(model, processor, corpus_clips, DATA / "synthesize", p, needed)
+    clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p, needed))
+    before = pair_loss(params, model, processor, kept_out, clips)
     outcome = train(model, packed_phase("sft", p, model, examples, clips), work)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:

@@ -53,12 +53,16 @@ def main(params: Params) -> dict[str, Any]:
         work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *makers])
     model, processor = new_model(params.assets, w.adapter, w.seed)
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
-    if w.adapter.kind == "soft_token":
+    if w.adapter.kind == "decoder":  # it spells before it has learnt anything
+        clips = [row for row in clips if row["split"] == "heldout"]
+    if w.adapter.kind != "pooling":
         states = encode_clips(model, processor, clips, DATA / "synthesize", w.precision)
+    if w.adapter.kind == "soft_token":
         cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
         if w.steps:
             outcome, learnt = learn(w, model, processor, states, taught, work)
             model.adapter.load_state_dict(learnt)
+    if w.adapter.kind != "pooling":
         contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
         error = token_error(model, processor, states, contexts) if rank() == 0 and contexts else None
     if rank() > 0:

@@ -12,7 +12,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
 from models import InserterForConditionalGeneration, InserterProcessor
-from models.adapter import SoftTokenAdapter
+from models.adapter import DecoderAdapter, SoftTokenAdapter
 from stages.common.params import Warmup
 from stages.common.seeds import np_rng, rng
 from stages.common.training.loop import Phase
@@ -100,7 +100,7 @@ def token_error(
     """Edits a written token when the adapter alone spells held-out clips (0: perfect)."""
     model.eval()
     wanted = targets(processor, rows)
-    edits, adapter = 0, cast(SoftTokenAdapter, model.adapter)
+    edits, adapter = 0, cast(SoftTokenAdapter | DecoderAdapter, model.adapter)
     for start in range(0, len(rows), 16):
         group = [row["utt_id"] for row in rows[start : start + 16]]
         heard = adapter.spell(*batch([states[u] for u in group], model.device), model.table)

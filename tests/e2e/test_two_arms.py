@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Path, tiny_encode
         params[section].update(values)
     params["assets"].update(lm=str(tiny_lm), encoder=str(tiny_encoder))
     params["warmup"].update(steps=6, batch_seconds=20, negatives=50, precision="fp32")
-    params["warmup"]["adapter"].update(hidden_size=32)
+    params["warmup"]["adapter"].update(kind="soft_token", hidden_size=32)
     params["pretrain"].update(steps=30, batch_positions=100, gap_steps=15)
     params["verify"]["second_opinion"] = None
     params["benchmark"]["variants"]["accents"] = []

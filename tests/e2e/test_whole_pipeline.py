@@ -52,8 +52,6 @@ def workspace(tmp_path_factory, tiny_lm, tiny_encoder) -> Path:
     for section, values in SMALL.items():
         params[section].update(values)
     params["assets"].update(lm=str(tiny_lm), encoder=str(tiny_encoder))
-    params["warmup"].update(steps=6, batch_seconds=20, negatives=50)
-    params["warmup"]["adapter"].update(hidden_size=32)
     params["benchmark"]["variants"]["accents"] = params["benchmark"]["variants"]["accents"][-1:]
     return project(tmp_path_factory.mktemp("e2e") / "project", params)
 

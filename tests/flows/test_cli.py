@@ -167,6 +167,27 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     assert "inserter: 1.0 s of sound and 'never never" in long.stderr and "room for 2,048 together. Give" in long.stderr
 
 
+def test_hear_prints_what_is_heard_a_line_a_file(
+    inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that cannot be read costs the others nothing, and the exit code says that there was one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    for name, samples in (("low.flac", 8_000), ("long.flac", 520_000)):
+        (tmp_path / name).write_bytes(audio.flac(0.1 * np.sin(np.arange(samples) / 10).astype(np.float32)))
+    model = ("--model", str(tiny_model))
+    plain = inserter("hear", "low.flac", "no.wav", "long.flac", *model)
+    assert plain.returncode == 1 and "no.wav is not there" in plain.stderr
+    told = [line.split("\t") for line in plain.stdout.strip("\n").split("\n")]
+    assert [row[0] for row in told] == ["low.flac", "long.flac"]
+    rows = [json.loads(line) for line in inserter("hear", "low.flac", "long.flac", "--json", *model).stdout.splitlines()]
+    assert [" ".join(row["heard"].split()) for row in rows] == [row[1] for row in told]
+    assert [row["seconds"] for row in rows] == [0.5, 32.5]
+    for row in rows:
+        starts = [word["start"] for word in row["words"]]
+        assert len(starts) == row["positions"] and starts == sorted(starts) and 0 <= starts[0] <= starts[-1] <= row["seconds"]
+
+
 def test_ask_takes_the_registered_champion(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def of_tiny(tiny_lm, tiny_encoder):
     params = load(ROOT / "params.yaml")
     assets = params.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
-    adapter = params.warmup.adapter.model_copy(update={"hidden_size": 32})
+    adapter = params.warmup.adapter.model_copy(update={"kind": "soft_token", "hidden_size": 32})
     return params.model_copy(update={"assets": assets, "warmup": params.warmup.model_copy(update={"adapter": adapter})})
 
 

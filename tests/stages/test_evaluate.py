@@ -173,7 +173,7 @@ def asked(tmp_path, monkeypatch, tiny_lm, tiny_encoder, tiny_model):
     write_table("data/benchmark/items.parquet", items, ITEMS)
     assets = params.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
     evaluate = params.evaluate.model_copy(update={"max_new_tokens": 4, "precision": "fp32"})
-    adapter = params.warmup.adapter.model_copy(update={"hidden_size": 32})
+    adapter = params.warmup.adapter.model_copy(update={"kind": "soft_token", "hidden_size": 32})
     warmup = params.warmup.model_copy(update={"adapter": adapter})
     params = params.model_copy(update={"assets": assets, "evaluate": evaluate, "warmup": warmup})
 

@@ -215,7 +215,7 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
     params["pretrain"]["optimizer"].update(adapter_lr=2.0e-4, lm_lr=2.0e-5)  # of the golden curve, whatever the default's are
     params["model"]["delimiters"] = "tokens"  # as well
     params["warmup"].update(lr=1.0e-2, steps=30, batch_seconds=8, negatives=50, precision="fp32", checkpoint_steps=4)
-    params["warmup"]["adapter"].update(hidden_size=32, **(adapter or {}))
+    params["warmup"]["adapter"].update({"kind": "soft_token", "hidden_size": 32, **(adapter or {})})
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     names = [f"u{i}" for i in range(12)]

@@ -10,7 +10,8 @@ from faults import list_shards
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.asr import WINDOW, Transcriber, cut
+from models.windows import WINDOW, cut
+from stages.common.asr import Transcriber
 from stages.common.assets import asr_folder
 from stages.common.audio import SAMPLE_RATE, flac, write_shard
 from stages.common.augment import NOISES, add_noise

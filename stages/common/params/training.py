@@ -11,9 +11,10 @@ Steps = Annotated[int, Field(ge=0)]
 
 class Adapter(Section):
     """kind `pooling`: stack of frames + projection (the paper's). `soft_token`: CTC over the LM's vocabulary, blanks and repeats
-    dropped, posterior-weighted token embeddings."""
+    dropped, posterior-weighted token embeddings. `decoder`: what Whisper's decoder writes, as embeddings of the LM's tokens, and a
+    linear map of the states that wrote it; it has no other key."""
 
-    kind: Literal["pooling", "soft_token"]
+    kind: Literal["pooling", "soft_token", "decoder"]
     stride: Positive
     hidden_size: Positive
     layers: Annotated[int, Field(ge=0)]

@@ -112,6 +112,13 @@ def clips_of(examples: Iterable[Example]) -> list[str]:
     return [clip for item in examples for clip in item.clips]
 
 
+def clips_needed(examples: list[Example], settings: Pretrain | Sft) -> set[str]:
+    """The clips of the examples that a phase with these settings trains on, and one for rows of text (`Packed._spare`)."""
+    steps = plan(examples, settings.steps, settings.batch_positions, settings.seed)
+    spare = next((e.clips[:1] for e in examples if e.clips), ())
+    return {*clips_of(examples[i] for step in steps for i in step), *clips_of(examples[:1]), *spare}
+
+
 def hear(model: InserterForConditionalGeneration, names: Iterable[str], clips: Clips) -> dict[str, Tensor]:
     """What the LM gets of each clip (positions, LM width), all of them heard in one pass."""
     distinct = list(dict.fromkeys(names))

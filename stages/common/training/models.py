@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from models import InserterForConditionalGeneration, InserterProcessor
+from models.ear import recogniser_settings
 from stages.common.assets import encoder_folder, lm_folder
 from stages.common.errors import InserterError
 from stages.common.params import Adapter, Assets, Trainable
@@ -30,7 +32,8 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
     delimiters: what stands around a clip; only who puts clips among text has to say.
     """
     lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
-    processor = InserterProcessor.from_parts(lm, encoder, delimiters)
+    heard = {"recogniser": _recogniser(assets.encoder, encoder)} if adapter.kind == "decoder" else {}
+    processor = InserterProcessor.from_parts(lm, encoder, delimiters, recogniser=bool(heard))
     if not processor.tokenizer.chat_template:
         remedy = "Choose its instruct version, or put a chat_template.jinja beside it"
         raise InserterError(f"{assets.lm} has no chat template", remedy)
@@ -40,13 +43,25 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
         raise InserterError(f"{assets.lm}: {error}", "Choose another LM, or give this one other files of these names") from error
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
-        lm, encoder, processor.tokens, **adapter_settings(adapter),
+        lm, encoder, processor.tokens, **adapter_settings(adapter), **heard,
         audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
     )  # fmt: skip
     if getattr(model.language_model, "_is_stateful", False):
         remedy = "Choose an LM whose layers are all attention"
         raise InserterError(f"{assets.lm} keeps a state that packed sequences would hand on to each other", remedy)
+    if heard:
+        model.attach(processor)
     return _placed(model), processor
+
+
+def _recogniser(name: str, folder: str) -> dict[str, Any]:
+    """See `recogniser_settings`. Raises InserterError for an encoder without the tokenizer or the settings of its decoder."""
+    try:
+        AutoTokenizer.from_pretrained(folder)
+        return recogniser_settings(folder, "en")
+    except (OSError, ValueError, AttributeError) as error:
+        remedy = "Choose a whole Whisper, or set warmup.adapter.kind to soft_token"
+        raise InserterError(f"{name} cannot write what it hears ({' '.join(str(error).split())[:160]})", remedy) from error
 
 
 def adapter_settings(adapter: Adapter) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import models.ear
 import models.encoder
 import models.processor
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -25,12 +26,13 @@ from stages.common.training.processes import barrier, rank, world
 
 CHUNK = 256  # clips a file: the unit of resuming
 BATCH_SECONDS = 60.0
-ENCODED_BY = [models.encoder.__file__, models.processor.__file__]
+ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__file__]
 
 
 def encoder_digest(model: InserterForConditionalGeneration) -> str:
     digest = hashlib.sha256()
-    for name, value in sorted(model.encoder.state_dict().items()):
+    parts = model.encoder.state_dict() | (model.ear.state_dict() if model.config.adapter == "decoder" else {})
+    for name, value in sorted(parts.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().float().numpy().tobytes())
     return digest.hexdigest()[:16]
@@ -93,11 +95,16 @@ def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Ten
 
 def clips_for(
     model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict[str, Any]], shards: Path,
-    settings: Pretrain | Sft,
+    settings: Pretrain | Sft, needed: set[str],
 ) -> Clips:  # fmt: skip
-    """The clips of `rows` for a phase with these settings: encoded once, unless the encoder learns."""
+    """The clips of `rows` for a phase with these settings: encoded once, unless the encoder learns.
+
+    needed: the ids that the phase trains on or measures. Of a warm-up that hears all, all are there already.
+    """
     if settings.trainable.encoder:
         return Sounds(processor, rows, shards)
+    if model.config.adapter != "soft_token":
+        rows = [row for row in rows if row["utt_id"] in needed]
     return encode_clips(model, processor, rows, shards, settings.precision)
 
 
@@ -117,13 +124,14 @@ def encode_clips(
     for row in sorted(rows, key=lambda row: row["duration"]):  # like lengths share a batch
         splits.setdefault(row.get("split"), []).append(row)
     encoder = encoder_digest(model)
+    heard_with = "" if processor.recogniser is None else processor.tokenizer.backend_tokenizer.to_str()  # whose tokens are kept
     index: dict[str, tuple[str, int, int]] = {}
     with tqdm(total=sum(map(len, splits.values())), desc="encode", unit="clip", disable=rank() > 0) as bar:
         for table in splits.values():
             clips = [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table]
-            key = fingerprint(encoder, precision, clips, files=ENCODED_BY)
+            key = fingerprint(encoder, heard_with, precision, clips, files=ENCODED_BY)
             index |= _encode_split(model, processor, table, shards, key, precision, bar)
-    return States(states_home(), index, model.config.audio_config.d_model)
+    return States(states_home(), index, model.state_width)
 
 
 def _encode_split(

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from stages.common.errors import InserterError
 from stages.common.params import Optimizer, Trainable
 
 Parts = list[tuple[nn.Module, float]]
@@ -12,6 +13,8 @@ Parts = list[tuple[nn.Module, float]]
 
 def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
     """(part, its rate) for what is trained; everything else is frozen. lm `lora` wraps the LM (see `merge_lora`)."""
+    if trainable.encoder and model.config.adapter == "decoder":
+        raise InserterError("what a recogniser writes has no gradient", "Set trainable.encoder to false, or choose another adapter")
     model.requires_grad_(False)
     chosen: Parts = []
     if trainable.adapter:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.common.asr import BATCH, WINDOW, Transcriber
+from models.windows import WINDOW
+from stages.common.asr import BATCH, Transcriber
 from stages.common.verification.packing import join, pack
 from stages.common.verification.readings import at_risk, contradicted
 from stages.common.verification.words import compare, share_out, words

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.common.asr import WINDOW
+from models.windows import WINDOW
 from stages.common.audio import SAMPLE_RATE
 
 PAUSE = SAMPLE_RATE  # 1 s between clips

@@ -1,0 +1,70 @@
+"""`inserter hear`: what a model hears of audio files, as text. It is how one finds out why an answer is wrong."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flows.ask import loaded
+from models.encoder import ENCODER_FRAMES
+from models.processor import TAIL_SECONDS
+from stages.common import audio
+from stages.common.errors import InserterError
+from stages.common.params import load
+from stages.common.runner import say
+
+
+def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[dict[str, Any]]:
+    """A row a file: {"file", "seconds", "positions", "heard", "words", "asr"}, or {"file", "error"} where it cannot be read.
+
+    positions: what the LM gets of it. words: [{"text", "start"}], a token each; start in seconds, null where the adapter has no
+    times. asr: what `assets.asr` writes, null where it is not asked for. Raises InserterError for an adapter that spells nothing.
+    """
+    params = load()
+    net, processor = loaded(model, params.register_)
+    if not hasattr(net.adapter, "spell"):
+        raise InserterError("this model's adapter is `pooling`, which spells nothing", "Choose a model with another, or ask it")
+    net.eval()
+    recogniser = _recogniser(params.assets.asr) if asr else None
+    for path in paths:
+        try:
+            sound = audio.read_noted(path)
+        except InserterError as error:
+            yield {"file": str(path), "error": str(error)}
+            continue
+        for note in sound.notes:
+            say(f"{path}: {note}")
+        words = _words(net, processor, sound.wave)
+        yield {
+            "file": str(path),
+            "seconds": round(len(sound.wave) / audio.SAMPLE_RATE, 2),
+            "positions": len(words),
+            "heard": processor.tokenizer.decode([token for token, _ in words]).strip(),
+            "words": [{"text": processor.tokenizer.decode([token]), "start": start} for token, start in words],
+            "asr": recogniser.transcribe_alone(sound.wave).strip() if recogniser else None,
+        }
+
+
+def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float | None]]:
+    """The tokens that are heard, and when each begins, in seconds."""
+    given = processor.features([wave])
+    with torch.no_grad():
+        states = net.encode(given["input_features"], given["feature_lengths"])
+        if not hasattr(net.adapter, "spell_placed"):
+            return [(token, None) for window in net.adapter.spell(*states, net.table) for token in window]
+        windows = net.adapter.spell_placed(*states, net.table)
+    words: list[tuple[int, float | None]] = []
+    begins = 0.0
+    for window, frames in zip(windows, given["feature_lengths"].tolist(), strict=True):
+        lasts = frames / (2 * ENCODER_FRAMES) - TAIL_SECONDS
+        words += [(token, round(begins + min(frame / ENCODER_FRAMES, lasts), 2)) for token, frame in window]
+        begins += lasts
+    return words
+
+
+def _recogniser(name: str) -> Any:
+    from stages.common.asr import Transcriber
+    from stages.common.assets import asr_folder
+
+    return Transcriber(asr_folder(name), "en", threads=0)

@@ -1,0 +1,189 @@
+"""A Whisper's decoder as the ear of the speech LLM: what it writes of a clip, and the state that wrote each word.
+
+Its result is one tensor a clip, so that it is kept, batched and read as encoder states are: a row a token of the LM (n, width + 2),
+the mean of the decoder states (width) that wrote the token, and the token's id in two columns, each small enough for float16.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import GenerationConfig, WhisperConfig
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+from transformers.models.whisper.modeling_whisper import WhisperDecoder
+
+from models.encoder import ENCODER_FRAMES, SpeechEncoder, encoded_lengths
+
+ID_COLUMNS = 2
+ID_BASE = 2048  # whole numbers up to here are exact in float16
+# What a window's text may have: fast English has 7 tokens a second, Chinese up to 9. A decoder that loops is stopped there.
+TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 24
+AT_ONCE = 16  # clips: each takes 37 MB of the decoder's memory (Whisper base)
+LEVEL, LEVELS = 0.25, 32  # steps of silence in the units of the features, and of how many the states are kept
+LONGEST_LOOP, TIMES = 12, 4  # tokens that come so often one after the other are a loop
+SILENT, DOUBT = 0.6, -1.0  # nobody speaks: the decoder says so with this probability, and its text has less than this a token
+
+Written = list[int]  # the recogniser's tokens
+Read = Callable[[Written], tuple[list[int], list[list[int]]]]  # to the LM's tokens, and for each the places that it was written at
+
+
+class Ear(nn.Module):
+    """Greedy, a window of 30 s at a time: on shorter input Whisper's decoder loops (see `stages.common.asr`).
+
+    The encoder hears a clip's true length. The rest of the window is silence, whose states are computed once for each level of it:
+    45 clips of 3.7 s, half of them with noise, so had 0.023 word errors, and 0.021 with all of the window encoded (docs/LOG.md).
+    """
+
+    def __init__(self, config: WhisperConfig, recogniser: dict[str, Any] | None) -> None:
+        """recogniser: see `recogniser_settings`."""
+        super().__init__()
+        self.decoder = WhisperDecoder(config)
+        self.settings = recogniser or {}
+        self._silence: dict[tuple[Any, ...], Tensor] = {}
+
+    @torch.no_grad()
+    def hear(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, Tensor]]:
+        """What `write` gives for clips of log-mel features (clips, mels, frames) with `lengths` (clips,) real frames."""
+        states, counts = encoder(features, lengths), encoded_lengths(lengths).tolist()
+        found = []
+        for at in range(0, len(states), AT_ONCE):
+            windows = [
+                torch.cat([states[i, : counts[i]], self._silent(encoder, features[i, :, : int(lengths[i])])[counts[i] :]])
+                for i in range(at, min(at + AT_ONCE, len(states)))
+            ]
+            seconds = [count / ENCODER_FRAMES for count in counts[at : at + AT_ONCE]]
+            found += self.write(torch.stack(windows), seconds)
+        return found
+
+    def _silent(self, encoder: SpeechEncoder, clip: Tensor) -> Tensor:
+        """The states (frames, width) of a window of nothing. Its log-mel level is the clip's least, in steps of LEVEL: Whisper's
+        features have no value more than 8 decades below the clip's greatest."""
+        level = round(float(clip.min()) / LEVEL) * LEVEL
+        autocast = torch.is_autocast_enabled(clip.device.type)
+        key = (level, clip.device, autocast, encoder.conv1.weight.data_ptr())
+        if key not in self._silence:
+            if len(self._silence) >= LEVELS:
+                self._silence.clear()
+            frames = 2 * encoder.max_source_positions
+            whole = torch.full((1, len(clip), frames), level, dtype=clip.dtype, device=clip.device)
+            self._silence[key] = encoder(whole, torch.tensor([frames], device=clip.device))[0]
+        return self._silence[key]
+
+    @torch.no_grad()
+    def write(self, encoded: Tensor, seconds: list[float]) -> list[tuple[Written, Tensor]]:
+        """Encoder states of whole windows (clips, frames, width), of which so many seconds are the clip's -> for each its tokens
+        (n,) and the decoder states that wrote them (n, width), float32."""
+        s = self.settings
+        limits = [TOKENS_AT_LEAST + int(TOKENS_A_SECOND * second) for second in seconds]
+        limits = [min(limit, self.decoder.max_target_positions - len(s["prompt"])) for limit in limits]
+        ids = torch.tensor([s["prompt"]] * len(encoded), device=encoded.device)
+        states: list[Tensor] = []
+        tokens: list[Tensor] = []
+        chances: list[Tensor] = []
+        past, silent = None, torch.zeros(len(encoded))
+        ended = torch.zeros(len(encoded), dtype=torch.bool, device=encoded.device)
+        for step in range(max(limits)):
+            output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, past_key_values=past, use_cache=True)
+            past, hidden = output.past_key_values, output.last_hidden_state
+            if step == 0:
+                silent = self._logits(hidden[:, 0]).softmax(-1)[:, s["silence"]].cpu()
+            logits = self._logits(hidden[:, -1])
+            chance = logits.log_softmax(-1)
+            logits[:, s["suppress"] if step else s["suppress_first"]] = -torch.inf
+            logits[:, s["end"] + 1 :] = -torch.inf  # control tokens
+            ids = logits.argmax(-1)
+            ended |= ids == s["end"]
+            if bool(ended.all()):
+                break
+            states.append(hidden[:, -1].float())
+            tokens.append(ids.masked_fill(ended, s["end"]))
+            chances.append(chance.gather(1, ids[:, None])[:, 0].masked_fill(ended, 0.0))
+            ids = ids[:, None]
+        if not tokens:
+            return [([], encoded.new_zeros(0, encoded.shape[-1]).float()) for _ in seconds]
+        said, by, sure = torch.stack(tokens, 1).cpu(), torch.stack(states, 1), torch.stack(chances, 1).cpu()
+        found = []
+        for row, (limit, nobody) in enumerate(zip(limits, silent.tolist(), strict=True)):
+            written = [token for token in said[row].tolist()[:limit] if token != s["end"]]
+            mean = float(sure[row, : len(written)].sum()) / max(1, len(written))
+            if len(written) == limit:  # people who repeat themselves come to an end
+                written = without_loop(written)
+            if nobody > SILENT and mean < DOUBT:
+                written = []
+            found.append((written, by[row, : len(written)]))
+        return found
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.decoder.embed_tokens.weight).float()
+
+
+def without_loop(tokens: Written) -> Written:
+    """`tokens` up to the second time of what is said TIMES times and more at their end."""
+    for size in range(1, LONGEST_LOOP + 1):
+        unit = tokens[-size:]
+        times = 1
+        while len(unit) == size and tokens[-size * (times + 1) : -size * times] == unit:
+            times += 1
+        if times >= TIMES:
+            return without_loop(tokens[: len(tokens) - size * (times - 1)])
+    return tokens
+
+
+def recogniser_settings(encoder: str, language: str) -> dict[str, Any]:
+    """What a Whisper's decoder is told, from its generation configuration: the prompt of a window in `language` (ISO 639-1), and
+    which tokens end a text, say that nobody speaks, or are never written. Raises ValueError where it does not know the language."""
+    g: Any = GenerationConfig.from_pretrained(encoder)
+    prompt = [g.decoder_start_token_id]
+    if getattr(g, "is_multilingual", False):
+        if f"<|{language}|>" not in g.lang_to_id:
+            raise ValueError(f"the recogniser of {encoder} does not know the language {language!r}")
+        prompt += [g.lang_to_id[f"<|{language}|>"], g.task_to_id["transcribe"]]
+    elif language != "en":
+        raise ValueError(f"the recogniser of {encoder} knows English only, not {language!r}")
+    suppress = list(g.suppress_tokens or [])
+    return {
+        "prompt": [*prompt, g.no_timestamps_token_id],
+        "end": g.eos_token_id,
+        "silence": g.no_timestamps_token_id - 1,  # <|nospeech|>: in every Whisper the one before
+        "suppress": suppress,
+        "suppress_first": sorted({*suppress, *(g.begin_suppress_tokens or [])}),
+    }
+
+
+@cache
+def _bytes() -> dict[str, int]:
+    return {letter: number for number, letter in bytes_to_unicode().items()}
+
+
+def text_of(tokenizer: Tokenizer, written: Written) -> tuple[str, list[set[int]]]:
+    """The text of a Whisper's tokens, and for each character the places of the tokens that it is made of.
+
+    A byte that is no part of a character stands as half a surrogate pair."""
+    pieces = [bytes(_bytes()[letter] for letter in tokenizer.id_to_token(token) or "") for token in written]
+    owner = [place for place, piece in enumerate(pieces) for _ in piece]
+    text, at, places = b"".join(pieces).decode("utf-8", "surrogateescape"), 0, []
+    for character in text:
+        end = at + len(character.encode("utf-8", "surrogateescape"))
+        places.append(set(owner[at:end]))
+        at = end
+    return text, places
+
+
+def as_rows(written: Written, states: Tensor, read: Read) -> Tensor:
+    """A clip as the adapter takes it (n, width + ID_COLUMNS), of what `Ear.write` found."""
+    ids, places = read(written)
+    if not ids:
+        return states.new_zeros(0, states.shape[-1] + ID_COLUMNS)
+    means = torch.stack([states[place].mean(dim=0) for place in places])
+    numbers = torch.tensor(ids, device=states.device)
+    return torch.cat([means, torch.stack([numbers // ID_BASE, numbers % ID_BASE], 1).to(means)], dim=1)
+
+
+def split_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Decoder states (..., width) and the LM's tokens (...) of `as_rows`."""
+    high, low = rows[..., -2], rows[..., -1]
+    return rows[..., :-ID_COLUMNS], (high.round().long() * ID_BASE + low.round().long())

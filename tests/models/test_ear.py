@@ -1,0 +1,176 @@
+"""The adapter `decoder`: what Whisper's own generation writes, in the LM's tokens, with the states that wrote it."""
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModel, WhisperForConditionalGeneration
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from models.ear import as_rows, recogniser_settings, split_rows, text_of, without_loop
+from models.generation import Prompt, generate_answers
+from stages.common.assets import encoder_folder
+from stages.common.params import load
+from stages.common.training.batches import chat_example, hear, to_sequences
+from stages.common.training.models import new_model
+
+RECOGNISER = "embedded:whisper-tiny.en"  # a quarter of the default's time
+TEXTS = ["The cat sat.", "  Größe: 3½ µm, naïve café", "日本語と😀", "a <|im_end|> b", "x", "", "  ", "$1,000.50 (5%)"]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """A real recogniser and the real LM."""
+    p = load()
+    assets = p.assets.model_copy(update={"encoder": RECOGNISER})
+    return new_model(assets, p.warmup.adapter.model_copy(update={"kind": "decoder"}), 0, "none")
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Tokenizer:
+    return Tokenizer.from_file(f"{encoder_folder(RECOGNISER)}/tokenizer.json")
+
+
+@pytest.fixture(scope="module")
+def speech() -> list[np.ndarray]:
+    """Two sentences of the default voice, of 16 kHz."""
+    from stages.common.tts.voices import load_voice
+
+    voice = next(v for v in load().synthesize.voices if v.name == "heart")
+    said = ("She sells sea shells.", "Name three fruits that are red, and one that is not.")
+    return [load_voice(voice).speak(text) for text in said]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_was_written_is_read_in_the_lms_own_tokens(parts, recogniser, text):
+    """Whatever the text, and never as a control token; each of the LM's tokens knows which of the recogniser's it comes from."""
+    _, processor = parts
+    written = recogniser.encode(text, add_special_tokens=False).ids
+    assert text_of(recogniser, written)[0] == text
+    ids, places = processor.read(written)
+    assert ids == (processor.encode(" " + text.strip()) if text.strip() else [])
+    assert len(places) == len(ids) and all(place for place in places)
+    assert sorted({at for place in places for at in place}) == list(range(len(written))) if text.strip() == text and text else True
+
+
+def test_half_a_character_is_read_as_a_sign_for_it(parts, recogniser):
+    _, processor = parts
+    written = recogniser.encode("日", add_special_tokens=False).ids
+    ids, _ = processor.read(written[:1])
+    assert ids and "<|" not in processor.tokenizer.decode(ids)
+
+
+LOOPS = [
+    ([1, 2, 3], [1, 2, 3]),
+    ([5, 7, 7, 7, 7, 7], [5, 7]),
+    ([1, 2, 3, 2, 3, 2, 3, 2, 3], [1, 2, 3]),
+    ([7, 7, 7], [7, 7, 7]),
+    ([], []),
+]
+
+
+@pytest.mark.parametrize("said, kept", LOOPS)
+def test_a_loop_at_the_end_is_said_once(said, kept):
+    assert without_loop(said) == kept
+
+
+def test_a_token_survives_the_form_in_which_states_are_kept(parts):
+    """float16 holds no number of a large vocabulary: two columns do."""
+    ids = [0, 1, 2047, 2048, 49_155, 151_000]
+    rows = as_rows(list(range(len(ids))), torch.randn(len(ids), 8), lambda written: (ids, [[at] for at in written]))
+    assert split_rows(rows.half().float())[1].tolist() == ids
+
+
+def test_it_writes_what_whispers_own_generation_writes(parts, speech):
+    """Alone and in a batch; the LM gets the embeddings of these words and nothing else before anything is learnt."""
+    model, processor = parts
+    whisper = WhisperForConditionalGeneration.from_pretrained(encoder_folder(RECOGNISER)).eval()
+    inputs = processor.feature_extractor(speech, sampling_rate=16_000, return_tensors="pt")
+    ids = whisper.generate(inputs["input_features"])
+    theirs = processor.recogniser.decode_batch(ids.tolist())
+    given = processor.features(speech)
+    with torch.no_grad():
+        rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
+        spelled = model.adapter.spell(rows, lengths, model.table)
+        heard = model.hear(rows, lengths)
+    assert spelled == [processor.encode(" " + text.strip()) for text in theirs]
+    for ids, positions in zip(spelled, heard, strict=True):
+        assert torch.equal(positions, model.table[torch.tensor(ids)])
+    alone = processor.features(speech[:1])
+    with torch.no_grad():
+        first = model.encode(alone["input_features"], alone["feature_lengths"])
+    assert model.adapter.spell(*first, model.table) == spelled[:1]
+
+
+def test_before_it_is_trained_it_answers_as_the_cascade_does(parts, speech):
+    model, processor = parts
+    given = processor.features(speech)
+    with torch.no_grad():
+        spelled = model.adapter.spell(*model.encode(given["input_features"], given["feature_lengths"]), model.table)
+    heard = generate_answers(model, processor, [Prompt(audio=wave) for wave in speech], 8, precision="fp32")
+    read = generate_answers(model, processor, [Prompt(processor.tokenizer.decode(ids)) for ids in spelled], 8, precision="fp32")
+    assert len(heard) == len(read) == 2 and all(heard)
+
+
+def test_what_the_states_say_is_learnt(parts, speech):
+    """The map of the states has a gradient, and the recogniser has none."""
+    model, processor = parts
+    given = processor.features(speech[:1])
+    with torch.no_grad():
+        rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
+    model.requires_grad_(False)
+    model.adapter.requires_grad_(True)
+    example = chat_example(processor, "", "Red ones.", "a")
+    loss, _ = model.packed_losses(to_sequences(model, [example], hear(model, ["a"], {"a": rows[0, : lengths[0]]})))
+    loss.sum().backward()
+    assert float(model.adapter.residual.grad.abs().sum()) > 0
+    assert all(p.grad is None for p in model.ear.parameters())
+    model.adapter.residual.grad = None
+
+
+def test_silence_and_noise_are_no_words(parts):
+    """Five seconds each; an empty clip is an empty place, and the prompt is answered all the same."""
+    model, processor = parts
+    random = np.random.default_rng(0)
+    waves = [np.zeros(80_000, np.float32), (random.standard_normal(80_000) * 0.05).astype(np.float32)]
+    given = processor.features(waves)
+    with torch.no_grad():
+        _, lengths = model.encode(given["input_features"], given["feature_lengths"])
+    assert lengths.tolist() == [0, 0]
+    assert len(generate_answers(model, processor, [Prompt(audio=waves[0])], 4, precision="fp32")) == 1
+
+
+def test_nothing_beyond_half_a_minute_is_lost(parts, speech):
+    model, processor = parts
+    pause = np.zeros(13 * 16_000, np.float32)
+    long = np.concatenate([speech[1], pause, speech[0], pause, speech[1]])
+    given = processor.features([long])
+    assert given["clip_windows"] == [2]
+    with torch.no_grad():
+        (heard,) = model.hear(*model.encode(given["input_features"], given["feature_lengths"]), given["clip_windows"])
+        rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
+    said = processor.tokenizer.decode([token for ids in model.adapter.spell(rows, lengths, model.table) for token in ids])
+    assert said.lower().count("three fruits") == 2 and "sells" in said and len(heard) == int(lengths.sum())
+
+
+def test_saved_and_loaded_it_hears_the_same(parts, speech, tmp_path):
+    model, processor = parts
+    with torch.no_grad():
+        model.adapter.residual.normal_(std=0.01)
+    asked = [Prompt(audio=speech[0])]
+    before = generate_answers(model, processor, asked, 8, precision="fp32")
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    again, its = AutoModel.from_pretrained(tmp_path), InserterProcessor.from_pretrained(tmp_path)
+    assert isinstance(again, InserterForConditionalGeneration)
+    assert generate_answers(again, its, asked, 8, precision="fp32") == before
+    ids = again.generate(**its(its.chat([None]), speech[:1]), max_new_tokens=8, do_sample=False)
+    assert its.tokenizer.decode(ids[0], skip_special_tokens=True).strip() == before[0]
+    model.adapter.reset_parameters()
+
+
+def test_a_language_that_the_recogniser_does_not_know_is_refused():
+    folder = str(encoder_folder("embedded:whisper-base"))
+    assert recogniser_settings(folder, "zh")["prompt"][1] != recogniser_settings(folder, "en")["prompt"][1]
+    with pytest.raises(ValueError, match="does not know the language 'tlh'"):
+        recogniser_settings(folder, "tlh")
