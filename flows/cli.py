@@ -47,14 +47,17 @@ def status() -> None:
     show()
 
 
+ModelOption = Annotated[
+    str | None, typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model.")
+]
+AUDIO_FILE = "wav, flac, ogg or mp3, any rate."
+
+
 @app.command(epilog=_epilog("inserter ask question.wav", 'inserter ask talk.wav --text "Summarise what you heard."'))
 def ask(
-    audio: Annotated[Path, typer.Argument(metavar="AUDIO.wav", help="wav, flac, ogg or mp3, any rate.")],
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO.wav", help=AUDIO_FILE)],
     text: Annotated[str | None, typer.Option(help="What to say in writing after the audio.")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model."),
-    ] = None,
+    model: ModelOption = None,
 ) -> None:
     """Speak to the model: print its answer, alone."""
     quiet()
@@ -65,13 +68,10 @@ def ask(
 
 @app.command(epilog=_epilog("inserter hear question.wav", "inserter hear *.wav --asr", "inserter hear talk.wav --json"))
 def hear(
-    audio: Annotated[list[Path], typer.Argument(metavar="FILE...", help="wav, flac, ogg or mp3, any rate.")],
+    audio: Annotated[list[Path], typer.Argument(metavar="FILE...", help=AUDIO_FILE)],
     asr: Annotated[bool, typer.Option("--asr", help="Beside it what the recogniser of params.yaml writes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with times and positions.")] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model."),
-    ] = None,
+    model: ModelOption = None,
 ) -> None:
     """Print what the model hears, as text, a line a file."""
     quiet()

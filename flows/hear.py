@@ -1,4 +1,4 @@
-"""`inserter hear`: what a model hears of audio files, as text. It is how one finds out why an answer is wrong."""
+"""`inserter hear`: what a model hears of audio files, as text. It shows why an answer is wrong."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

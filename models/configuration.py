@@ -14,7 +14,7 @@ class InserterConfig(PreTrainedConfig):
     """A Whisper-family encoder, an adapter and any causal LM.
 
     adapter: `pooling` (frames stacked and projected, the paper's), `soft_token` (CTC over the LM's vocabulary) or `decoder` (what
-    Whisper's decoder writes, and its states). recogniser: what that decoder is told (`models.ear.recogniser_settings`).
+    Whisper's decoder writes, and its states). recogniser: the settings of that decoder (`models.ear.recogniser_settings`).
     adapter_stride: encoder frames (50 a second) that become one adapter frame. adapter_layers: convolution blocks
     of width adapter_hidden_size before the CTC head. adapter_spelling: the width of the tokens' letters there (0: none).
     adapter_top: the tokens that a soft token is a mixture of.

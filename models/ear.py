@@ -63,8 +63,7 @@ class Ear(nn.Module):
         """The states (frames, width) of a window of nothing. Its log-mel level is the clip's least, in steps of LEVEL: Whisper's
         features have no value more than 8 decades below the clip's greatest."""
         level = round(float(clip.min()) / LEVEL) * LEVEL
-        autocast = torch.is_autocast_enabled(clip.device.type)
-        key = (level, clip.device, autocast, encoder.conv1.weight.data_ptr())
+        key = (level, clip.device, torch.is_autocast_enabled(clip.device.type))
         if key not in self._silence:
             if len(self._silence) >= LEVELS:
                 self._silence.clear()
@@ -75,8 +74,8 @@ class Ear(nn.Module):
 
     @torch.no_grad()
     def write(self, encoded: Tensor, seconds: list[float]) -> list[tuple[Written, Tensor]]:
-        """Encoder states of whole windows (clips, frames, width), of which so many seconds are the clip's -> for each its tokens
-        (n,) and the decoder states that wrote them (n, width), float32."""
+        """Encoder states of whole windows (clips, frames, width) -> the tokens (n,) of each, and the decoder states that wrote
+        them (n, width), float32. seconds: how long each clip lasts in its window."""
         s = self.settings
         limits = [TOKENS_AT_LEAST + int(TOKENS_A_SECOND * second) for second in seconds]
         limits = [min(limit, self.decoder.max_target_positions - len(s["prompt"])) for limit in limits]
@@ -134,8 +133,8 @@ def without_loop(tokens: Written) -> Written:
 
 
 def recogniser_settings(encoder: str, language: str) -> dict[str, Any]:
-    """What a Whisper's decoder is told, from its generation configuration: the prompt of a window in `language` (ISO 639-1), and
-    which tokens end a text, say that nobody speaks, or are never written. Raises ValueError where it does not know the language."""
+    """The settings of a Whisper's decoder, from its generation configuration: the prompt for `language` (ISO 639-1), and the tokens
+    that end a text, mark silence, or are never written. Raises ValueError for a language that the model does not know."""
     g: Any = GenerationConfig.from_pretrained(encoder)
     prompt = [g.decoder_start_token_id]
     if getattr(g, "is_multilingual", False):

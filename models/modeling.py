@@ -18,6 +18,7 @@ from models.processor import InserterProcessor
 from models.room import check_room
 
 IGNORE = -100
+FRAMES_AT_ONCE = 12_000  # log-mel frames, two minutes: an hour of sound at once would take gigabytes
 Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), the LM positions of each clip
 
 
@@ -113,6 +114,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-mel features (clips, mels, frames) -> what the adapter takes (clips, n, state_width) and its lengths (clips,): the
         encoder's states, frames / 2 of them, or what the recogniser wrote of them, a row a token."""
+        clips = max(1, FRAMES_AT_ONCE // input_features.shape[-1])
+        parts = [self._encode(*part) for part in zip(input_features.split(clips), feature_lengths.split(clips), strict=True)]
+        if len(parts) == 1:
+            return parts[0]
+        longest = max(states.shape[1] for states, _ in parts)
+        states = torch.cat([nn.functional.pad(states, (0, 0, 0, longest - states.shape[1])) for states, _ in parts])
+        return states, torch.cat([lengths for _, lengths in parts])
+
+    def _encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
         if self.config.adapter != "decoder":
             return self.encoder(input_features, feature_lengths), encoded_lengths(feature_lengths)
         written = self.ear.hear(self.encoder, input_features, feature_lengths)

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from models.sound import NoSound, read
-from stages.benchmark.records import Bad
 from stages.benchmark.source import Embedded, why
 from stages.common.audio import SAMPLE_RATE, flac, write_shard
 from stages.common.executor import ordered_map
 from stages.common.files import read_json, write_json
+from stages.common.recordfiles import Refused
 from stages.common.work import WorkFolder
 
 SHARD_CLIPS = 128
@@ -86,36 +86,36 @@ def _flacs(sounds: Iterable[Sound], made: dict[str, Clip]) -> Iterator[tuple[str
     """(item_id, FLAC) of the clips that can be used, one at a time; `made` gets the duration, or what is wrong."""
     for sound, source in _sources(sounds):
         try:
-            if isinstance(source, Bad):
+            if isinstance(source, Refused):
                 raise source
             about, data = _clip(source, sound.name)
-        except Bad as bad:
+        except Refused as bad:
             made[sound.item_id] = {"reason": bad.reason, "detail": bad.detail}
             continue
         made[sound.item_id] = about
         yield sound.item_id, data
 
 
-def _sources(sounds: Iterable[Sound]) -> Iterator[tuple[Sound, Path | bytes | Bad]]:
+def _sources(sounds: Iterable[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
     """Each with its file or bytes. Of a Parquet file a row group is read once a shard, up to the last row asked for."""
     for chunk, group in itertools.groupby(sounds, Sound.chunk):
         if chunk is None:
-            yield from ((sound, sound.wav or Bad("missing wav", sound.name)) for sound in group)
+            yield from ((sound, sound.wav or Refused("missing wav", sound.name)) for sound in group)
         else:
             yield from _embedded(*chunk, list(group))
 
 
-def _embedded(file: Path, column: str, group: int, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Bad]]:
+def _embedded(file: Path, column: str, group: int, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
     wanted = {sound.embedded.row: sound for sound in sounds if sound.embedded}
     last = max(wanted)
     try:
         for row, data in enumerate(itertools.islice(_column(file, column, group), last + 1)):
             if row in wanted:
                 sound = wanted.pop(row)
-                yield sound, data or sound.wav or Bad("missing wav", f"{sound.name} has no audio")
+                yield sound, data or sound.wav or Refused("missing wav", f"{sound.name} has no audio")
     except (pa.ArrowException, OSError) as error:
         for sound in wanted.values():
-            yield sound, Bad("unreadable Parquet", f"{file.name}: {why(error)}")
+            yield sound, Refused("unreadable Parquet", f"{file.name}: {why(error)}")
 
 
 def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
@@ -126,11 +126,11 @@ def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
 
 
 def _clip(source: Path | bytes, name: str) -> tuple[dict[str, Any], bytes]:
-    """Its duration in seconds, what its owner should know, and FLAC at 16 kHz. Raises Bad."""
+    """Its duration in seconds, what its owner should know, and FLAC at 16 kHz. Raises Refused."""
     try:
         sound = read(source)
     except NoSound as error:
-        raise Bad(error.reason, f"{name} {error.detail}") from error
+        raise Refused(error.reason, f"{name} {error.detail}") from error
     if not sound.wave.any():
-        raise Bad("silent", name)
+        raise Refused("silent", name)
     return {"duration": len(sound.wave) / SAMPLE_RATE, **({"notes": list(sound.notes)} if sound.notes else {})}, flac(sound.wave)

@@ -11,11 +11,12 @@ from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
 from stages.benchmark.own import prompts
-from stages.benchmark.records import TASKS, VARIANTS, Bad, Kind, Record, has_samples, key_of, kind_of, prompt_of, record
+from stages.benchmark.records import TASKS, VARIANTS, Kind, Record, has_samples, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
 from stages.common.errors import InserterError
 from stages.common.files import endings
 from stages.common.params import Benchmark
+from stages.common.recordfiles import Refused
 from stages.common.runner import say
 from stages.common.work import WorkFolder, code
 
@@ -103,8 +104,8 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
                 one, sound = _usable(raw, kind, found, wavs, file.parent, place)
                 name = (one.task, one.variant, one.lang, one.key)
                 if name in seen:
-                    raise Bad("duplicate key", one.key)
-            except Bad as bad:
+                    raise Refused("duplicate key", one.key)
+            except Refused as bad:
                 found.refuse(place, bad.reason, bad.detail)
                 continue
             seen.add(name)
@@ -115,8 +116,8 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
 
 
 def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place: dict[str, Any]) -> tuple[Record, Sound]:
-    """The record and where its clip is; `place` and the prompts get what could be read. Raises Bad."""
-    if isinstance(raw.value, Bad):
+    """The record and where its clip is; `place` and the prompts get what could be read. Raises Refused."""
+    if isinstance(raw.value, Refused):
         raise raw.value
     place["key"] = key_of(raw.value)
     _keep_prompt(found, raw.value, kind)
@@ -124,7 +125,7 @@ def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place:
     place["item_id"] = one.item_id
     wav = _wav(wavs, one, folder, raw.embedded is None and not has_samples(raw.value))
     if wav is None and raw.embedded is None:
-        raise Bad("samples", "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file")
+        raise Refused("samples", "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file")
     return one, Sound(one.item_id, wav, raw.embedded)
 
 
@@ -132,7 +133,7 @@ def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:
     """The record's file. Not needed: a Parquet row mostly holds its audio, and the path is only what it was called."""
     try:
         return wavs.find(one.audio, folder)
-    except Bad:
+    except Refused:
         if needed:
             raise
         return None

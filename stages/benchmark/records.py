@@ -8,6 +8,7 @@ from typing import Any
 
 from stages.common.ifeval import CHECKS, Unscorable
 from stages.common.questions import split_questions
+from stages.common.recordfiles import Refused
 from stages.common.structures import instructions
 
 TASKS = ("closed", "open", "adjustment")
@@ -18,14 +19,6 @@ LANGUAGES = {
 FILLING = {"ended", "train", "test", "validation", "data", "default"}  # words of a file's name that say nothing here
 WORDS = {*TASKS, *VARIANTS, *LANGUAGES, *FILLING}
 KEY_LENGTH = 60  # a ustar member's name has at most 100 bytes, and the item's id is the name of its clip
-
-
-class Bad(Exception):
-    """A record that cannot be used. `reason`: the class it is counted under; `detail`: what exactly is wrong."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
 
 
 @dataclass(frozen=True)
@@ -93,19 +86,19 @@ def prompt_of(value: dict[str, Any]) -> str | None:
 
 
 def language(value: dict[str, Any], kind: Kind) -> str:
-    """`en` or `cn`: of the file, or of the record's `language`, which must agree. Raises Bad."""
+    """`en` or `cn`: of the file, or of the record's `language`, which must agree. Raises Refused."""
     said = value.get("language")
     if said is None:
         found = re.search(r"[_/-](en|cn)\.\w+$", audio_path(value) or "")
         lang = kind.lang or (found and found[1])
         if not lang:
-            raise Bad("wrong language", "neither the file nor the record names one")
+            raise Refused("wrong language", "neither the file nor the record names one")
         return lang
     lang = LANGUAGES.get(said.strip().lower().replace("_", "-")) if isinstance(said, str) else None
     if lang is None:
-        raise Bad("wrong language", repr(said))
+        raise Refused("wrong language", repr(said))
     if kind.lang not in (None, lang):
-        raise Bad("wrong language", f"{said} in a file of {kind.lang}")
+        raise Refused("wrong language", f"{said} in a file of {kind.lang}")
     return lang
 
 
@@ -125,16 +118,16 @@ def has_samples(value: dict[str, Any]) -> bool:
 
 
 def record(value: dict[str, Any], kind: Kind) -> Record:
-    """The item, its instructions checked as the scorer will read them. Raises Bad."""
+    """The item, its instructions checked as the scorer will read them. Raises Refused."""
     key, prompt = key_of(value), prompt_of(value)
     if key is None or prompt is None:
-        raise Bad("missing field", "key or id" if key is None else "prompt")
+        raise Refused("missing field", "key or id" if key is None else "prompt")
     lang = language(value, kind)
     notes = {"gender": value["gender"]} if value.get("gender") is not None else {}
     if kind.task != "closed":
         questions = split_questions(value.get("decomposed_questions")) if kind.task == "open" else []
         if kind.task == "open" and not questions:
-            raise Bad("no questions", "decomposed_questions has none")
+            raise Refused("no questions", "decomposed_questions has none")
         return Record(kind.task, "standard", lang, key, prompt, audio_path(value), questions=questions, notes=notes)
     variant = _variant(value, kind)
     ids, kwargs = _instructions(value)
@@ -146,7 +139,7 @@ def _variant(value: dict[str, Any], kind: Kind) -> str:
     named = re.search(rf"closed_({'|'.join(VARIANTS)})_", audio_path(value) or "")
     variant = kind.variant or value.get("variant") or (named and named[1])
     if variant not in VARIANTS:
-        raise Bad("unknown variant", repr(variant))
+        raise Refused("unknown variant", repr(variant))
     return variant
 
 
@@ -154,17 +147,17 @@ def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]
     """The ids and their arguments, without null ones: the scorer drops them, and Parquet gives every row every key."""
     ids, kwargs = instructions(value)
     if not isinstance(ids, list) or not ids:
-        raise Bad("missing field", "instruction_id_list")
+        raise Refused("missing field", "instruction_id_list")
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
-        raise Bad("wrong kwargs", f"not a list of {len(ids)}")
+        raise Refused("wrong kwargs", f"not a list of {len(ids)}")
     return ids, [_arguments(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 
 def _arguments(name: Any, given: Any) -> dict[str, Any]:
     if not isinstance(name, str) or name not in CHECKS:
-        raise Bad("unknown instruction", repr(name))
+        raise Refused("unknown instruction", repr(name))
     try:
         CHECKS[name].read(given)
     except Unscorable as error:
-        raise Bad("wrong kwargs", f"{name}: {error.detail} ({error.reason})") from error
+        raise Refused("wrong kwargs", f"{name}: {error.detail} ({error.reason})") from error
     return {key: argument for key, argument in (given or {}).items() if argument is not None}

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.benchmark.records import Bad
 from stages.common import recordfiles
 from stages.common.errors import InserterError
+from stages.common.recordfiles import Refused
 
 ROWS = 64  # records of a Parquet file at a time
 
@@ -33,10 +33,10 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Raw:
-    """One record as it stands in its file: number counts from 1; value is Bad when the record cannot be read at all."""
+    """One record as it stands in its file: number counts from 1; value is Refused when the record cannot be read at all."""
 
     number: int
-    value: dict[str, Any] | Bad
+    value: dict[str, Any] | Refused
     embedded: Embedded | None = None
 
 
@@ -60,18 +60,18 @@ def _json(file: Path) -> Iterator[Raw]:
                 found = recordfiles.value(raw)
                 json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text that can be written
             except (ValueError, RecursionError) as error:
-                yield Raw(number, Bad("not JSON", str(error)))
+                yield Raw(number, Refused("not JSON", str(error)))
                 continue
-            yield Raw(number, found if isinstance(found, dict) else Bad("not JSON", "the line is not an object"))
+            yield Raw(number, found if isinstance(found, dict) else Refused("not JSON", "the line is not an object"))
     except InserterError as error:  # the file itself: damaged, or without a record
-        yield Raw(1, Bad("unreadable file", str(error)))
+        yield Raw(1, Refused("unreadable file", str(error)))
 
 
 def _parquet(file: Path) -> Iterator[Raw]:
     try:
         parquet = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        yield Raw(1, Bad("unreadable Parquet", why(error)))
+        yield Raw(1, Refused("unreadable Parquet", why(error)))
         return
     with parquet:
         columns, sound = _columns(parquet.schema_arrow)
@@ -82,11 +82,11 @@ def _parquet(file: Path) -> Iterator[Raw]:
             try:
                 for batch in parquet.iter_batches(batch_size=ROWS, row_groups=[group], columns=columns):
                     for found in recordfiles.rows_of(batch):
-                        row = found if isinstance(found, dict) else Bad("unreadable Parquet", found)
+                        row = found if isinstance(found, dict) else Refused("unreadable Parquet", found)
                         yield Raw(first + done, row, Embedded(file, sound, group, done) if sound else None)
                         done += 1
             except (pa.ArrowException, OSError) as error:
-                bad = Bad("unreadable Parquet", why(error))
+                bad = Refused("unreadable Parquet", why(error))
                 yield from (Raw(first + row, bad) for row in range(done, size))
             first += size
 
@@ -130,12 +130,12 @@ class Wavs:
         return found
 
     def find(self, audio: str | None, beside: Path) -> Path:
-        """The file, inside the root. Raises Bad when it is not there, or when several may be meant.
+        """The file, inside the root. Raises Refused when it is not there, or when several may be meant.
 
         Links are followed: the hub's cache is made of links to files elsewhere.
         """
         if audio is None:
-            raise Bad("missing wav", "the record names no audio")
+            raise Refused("missing wav", "the record names no audio")
         name = PurePosixPath(audio.replace("\\", "/"))
         if not name.is_absolute() and ".." not in name.parts:
             for folder in (self.root, beside):
@@ -147,11 +147,11 @@ class Wavs:
         """Of the files of this name, the one that shares most of the path's end, then one below `beside`."""
         paths = self.by_name.get(name.name, [])
         if not paths:
-            raise Bad("missing wav", str(name))
+            raise Refused("missing wav", str(name))
         scores = [(_common_end(path, name), path.is_relative_to(beside)) for path in paths]
         best = [path for path, score in zip(paths, scores, strict=True) if score == max(scores)]
         if len(best) > 1:
-            raise Bad("ambiguous wav", f"{name}: {len(best)} files have this name")
+            raise Refused("ambiguous wav", f"{name}: {len(best)} files have this name")
         return best[0]
 
 

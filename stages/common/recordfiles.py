@@ -37,6 +37,14 @@ FORMS = "JSON Lines (also .gz or .zst), a JSON array, Parquet or CSV"
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, csv.Error)
 
 
+class Refused(Exception):
+    """A record that cannot be used. reason: the class it is counted under. detail: what exactly is wrong."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
 def raw_records(path: Path | str) -> Iterator[Raw]:
     """The records of a file, by what it holds and not by its name, as `value` takes them. Memory does not grow with JSON
     Lines and Parquet. Columns of bytes (sound) are left out. Raises InserterError when it cannot be read or has no records."""

@@ -12,7 +12,7 @@ from stages.common.tables import HELDOUT, KL, VERIFIED
 from stages.common.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
 from stages.common.training.states import encode_clips
 from stages.common.work import WorkFolder
-from stages.evaluate.transcripts import transcripts
+from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
 CLEAN_FILE = DATA / "verify" / "clean.parquet"
@@ -26,8 +26,11 @@ def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tup
     clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
     states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
     used = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
-    items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
-    written = transcripts(items, asr_folder(params.assets.asr), work, DATA / "synthesize", "transcripts of contexts")
+    if hears_words(model):
+        written = {name: own_words(processor, states[name]) for name in used if name}
+    else:
+        items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
+        written = transcripts(items, asr_folder(params.assets.asr), work, DATA / "synthesize", "transcripts of contexts")
     found = measure(model, processor, heldout, states, precision, written)
     return {**figures(found), "text_nll": text_loss(model, processor, heldout, states, precision)}, list(loss_rows(found))
 

@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from stages.common import recordfiles
 from stages.common.errors import InserterError
+from stages.common.recordfiles import Refused
 from stages.common.structures import instructions
 from stages.evaluate import people_files
-from stages.evaluate.people_files import AUDIO, TEXT, Embedded, Refused
+from stages.evaluate.people_files import AUDIO, TEXT, Embedded
 
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".caf", ".sph")
 NOT_READ = (".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".raw", ".pcm")  # audio all the same: refused as undecodable

@@ -13,18 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common import recordfiles
+from stages.common.recordfiles import Refused
 
 AUDIO = ("audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "file", "wav")  # the first that is there
 TEXT = ("transcript", "transcription", "sentence", "normalized_text", "text", "raw_transcription")
 _SPHINX = re.compile(r"(?P<text>.*)\((?P<name>[^()\s]+)\)\s*")
-
-
-class Refused(Exception):
-    """A record that cannot be used. reason: the class it is counted under. detail: what exactly is wrong."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
 
 
 @dataclass(frozen=True)

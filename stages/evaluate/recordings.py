@@ -21,6 +21,7 @@ from stages.common.errors import InserterError
 from stages.common.executor import ordered_map
 from stages.common.files import fingerprint, read_json, write_json, write_jsonl
 from stages.common.params import Evaluate, Params
+from stages.common.recordfiles import Refused
 from stages.common.runner import say
 from stages.common.statistics import share_interval
 from stages.common.training.answers import Question, answer_all
@@ -30,11 +31,9 @@ from stages.common.work import WorkFolder, code
 from stages.evaluate import people, people_files
 from stages.evaluate.closed import score_record
 from stages.evaluate.people import Found, Recording
-from stages.evaluate.people_files import Refused
 from stages.evaluate.scores import closed_table
 
 BLOCK = 32  # clips per file of half-done work
-WINDOWS = 4  # of 30 s that are encoded at a time: an hour at once would take gigabytes
 FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}  # transcripts keep them, recognisers drop them
 Row = dict[str, Any]
 
@@ -203,13 +202,10 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
 def _states(params: Params, model: Any, processor: Any, recording: Recording) -> torch.Tensor:
     """What the adapter takes of a clip (n, width), its windows one after the other."""
     given = processor.features([wave_of(recording)])
-    windows: list[torch.Tensor] = []
-    for at in range(0, len(given["feature_lengths"]), WINDOWS):
-        part = [given[name][at : at + WINDOWS].to(model.device) for name in ("input_features", "feature_lengths")]
-        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
-            states, lengths = model.encode(*part)
-        windows += [window[:n].float() for window, n in zip(states, lengths.tolist(), strict=True)]
-    return torch.cat(windows)
+    part = [given[name].to(model.device) for name in ("input_features", "feature_lengths")]
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
+        states, lengths = model.encode(*part)
+    return torch.cat([window[:n].float() for window, n in zip(states, lengths.tolist(), strict=True)])
 
 
 def _spelled(params: Params, model: Any, processor: Any, recording: Recording) -> str:

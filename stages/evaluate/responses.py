@@ -14,7 +14,7 @@ from stages.common.training.models import for_answers, new_model
 from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder
 from stages.evaluate.closed import score_record
-from stages.evaluate.transcripts import transcripts
+from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 Item = dict[str, Any]
 Answers = dict[str, str]  # by what was put to the model: "text TEXT" or "clip DIGEST"
@@ -50,13 +50,20 @@ def respond(
     """A row per item and form (data/evaluate/responses.jsonl). An item without audio has no row for a form that hears it."""
     forms = params.evaluate.forms
     spoken = [item for item in items if item["shard"]]
-    texts = transcripts(spoken, asr_folder(params.assets.asr), work) if set(CASCADES) & set(forms) else {}
+    transcribed = bool(set(CASCADES) & set(forms))
+    own = transcribed and hears_words(model)
+    sounds = _sounds(params, model, processor, spoken) if "heard" in forms or own else {}
+    texts: dict[str, str] = {}
+    if own:
+        texts = {name: own_words(processor, sound.states()) for name, sound in sounds.items() if sound.states}
+    elif transcribed:
+        texts = transcripts(spoken, asr_folder(params.assets.asr), work)
     # a clip of which nothing was understood is still put to the model: as an empty turn
     understood = {item["item_id"]: _text(texts[item["item_id"]] or " ") for item in spoken} if texts else {}
     answers: dict[str, Answers] = {}
     trained = Respondent(params, model, processor, work)
     if "heard" in forms:
-        answers["heard"] = trained("heard", _sounds(params, model, processor, spoken))
+        answers["heard"] = trained("heard", sounds)
     if "read" in forms:
         answers["read"] = trained("read", {item["item_id"]: _text(item["prompt"]) for item in items})
     if "cascade" in forms:

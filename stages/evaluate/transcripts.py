@@ -1,11 +1,17 @@
-"""What the recogniser (assets.asr) understands of clips: the first half of `cascade` and `asr_lm`."""
+"""What the recogniser writes of clips: the first half of `cascade` and `asr_lm`.
+
+The recogniser is the model's own where its adapter is `decoder`, else `assets.asr`.
+"""
 
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import Tensor
 from tqdm import tqdm
 
+from models import InserterForConditionalGeneration, InserterProcessor
+from models.ear import split_rows
 from models.windows import cut
 from stages.common.asr import BATCH, Transcriber
 from stages.common.audio import read_clip
@@ -13,6 +19,16 @@ from stages.common.executor import ordered_map
 from stages.common.files import read_json, write_json
 from stages.common.paths import DATA
 from stages.common.work import WorkFolder
+
+
+def hears_words(model: InserterForConditionalGeneration) -> bool:
+    """Return whether the model has a recogniser of its own, so that no other takes part in its cascade."""
+    return model.config.adapter == "decoder"
+
+
+def own_words(processor: InserterProcessor, rows: Tensor) -> str:
+    """Return what the model's own recogniser wrote. rows: of `models.ear.as_rows`."""
+    return str(processor.tokenizer.decode(split_rows(rows)[1].tolist())).strip()
 
 
 class Task(NamedTuple):

@@ -1,19 +1,26 @@
 """The adapter `decoder`: what Whisper's own generation writes, in the LM's tokens, with the states that wrote it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel, WhisperForConditionalGeneration
 
-from models import InserterForConditionalGeneration, InserterProcessor
+from models import InserterForConditionalGeneration, InserterProcessor, modeling
 from models.ear import as_rows, recogniser_settings, split_rows, text_of, without_loop
 from models.generation import Prompt, generate_answers
+from models.sound import read as read_sound
 from stages.common.assets import encoder_folder
 from stages.common.params import load
 from stages.common.training.batches import chat_example, hear, to_sequences
 from stages.common.training.models import new_model
+from stages.common.verification.words import compare, words
+from stages.evaluate.transcripts import hears_words, own_words
 
+LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 RECOGNISER = "embedded:whisper-tiny.en"  # a quarter of the default's time
 TEXTS = ["The cat sat.", "  Größe: 3½ µm, naïve café", "日本語と😀", "a <|im_end|> b", "x", "", "  ", "$1,000.50 (5%)"]
 
@@ -167,6 +174,44 @@ def test_saved_and_loaded_it_hears_the_same(parts, speech, tmp_path):
     ids = again.generate(**its(its.chat([None]), speech[:1]), max_new_tokens=8, do_sample=False)
     assert its.tokenizer.decode(ids[0], skip_special_tokens=True).strip() == before[0]
     model.adapter.reset_parameters()
+
+
+@pytest.mark.skipif(not LIBRIVOX.is_dir(), reason="Debian's pocketsphinx-testdata is not installed")
+def test_people_are_heard(parts):
+    """Five clips of an audiobook. One word of the transcripts is wrong, and this recogniser has 2 more of 71."""
+    model, processor = parts
+    texts = re.findall(r"<s> (.*) </s> \((.*)\)", (LIBRIVOX / "transcription").read_text())
+    given = processor.features([read_sound(LIBRIVOX / f"{name}.wav").wave for _, name in texts])
+    with torch.no_grad():
+        spelled = model.adapter.spell(*model.encode(given["input_features"], given["feature_lengths"]), model.table)
+    asked, errors = 0, 0.0
+    for (text, _), ids in zip(texts, spelled, strict=True):
+        reference = words(text, "en")
+        asked += len(reference)
+        errors += len(reference) * compare(reference, words(processor.tokenizer.decode(ids), "en")).wer
+    assert asked == 71 and errors <= 5
+
+
+def test_a_cascade_reads_the_words_that_the_model_hears(parts, speech):
+    model, processor = parts
+    given = processor.features(speech)
+    with torch.no_grad():
+        rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
+    texts = [own_words(processor, row[:n]) for row, n in zip(rows, lengths.tolist(), strict=True)]
+    assert hears_words(model) and texts[0].startswith("She sells")
+    assert [processor.encode(" " + text) for text in texts] == model.adapter.spell(rows, lengths, model.table)
+
+
+def test_an_hour_is_encoded_some_minutes_at_a_time(parts, speech, monkeypatch):
+    model, processor = parts
+    given = processor.features([*speech, speech[0]])
+    clips = given["input_features"], given["feature_lengths"]
+    with torch.no_grad():
+        rows, lengths = model.encode(*clips)
+        monkeypatch.setattr(modeling, "FRAMES_AT_ONCE", 1)
+        again, its = model.encode(*clips)
+    assert lengths.tolist() == its.tolist() and torch.allclose(rows, again, atol=1e-2)
+    assert split_rows(rows)[1].tolist() == split_rows(again)[1].tolist()
 
 
 def test_a_language_that_the_recogniser_does_not_know_is_refused():
