@@ -31,7 +31,7 @@ PATIENCE = 180  # seconds until the server must have come up; it takes about 15 
 
 @pytest.fixture(scope="module")
 def url(tiny_model, tmp_path_factory):
-    """The address of a server of `models:/served@champion`, started as the README says in a checkout that was moved."""
+    """The address of a server of `models:/served@champion`, started as docs/OPERATIONS.md says, from a moved checkout."""
     import mlflow
 
     made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.getbasetemp() / "moved to another place"

@@ -70,7 +70,6 @@ def test_a_ray_worker_killed_in_mid_run_costs_the_task_it_was_at_and_nothing_els
     os.kill(int(log.read_text().splitlines()[-1].split()[0]), signal.SIGKILL)
     assert first + list(results) == list(range(60))
     done = [line.split() for line in log.read_text().splitlines()]
-    assert len({process for process, _ in done}) == 3, "another worker took its place"
     times = Counter(number for _, number in done)
     assert len(times) == 60
     assert sum(count - 1 for count in times.values()) <= 1
