@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +76,19 @@ def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelV
         return Decision(REFUSED, failed, {})
     if candidate.tags["items"] != champion.tags["items"]:
         return _other_items(int(champion.version))
-    return compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, int(champion.version))
+    found = compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, int(champion.version))
+    return replace(found, figures=found.figures | _people(candidate.tags))
+
+
+def _people(tags: dict[str, str]) -> dict[str, float]:
+    """The figures of recordings of people: they are on record, and decide nothing."""
+    return {name: float(value) for name, value in tags.items() if name.startswith("recordings.")}
 
 
 def first(tags: dict[str, str], register: Register) -> Decision:
     """Decide on a version where there is no champion, by its tags. The reason names every rule that it failed."""
     rules = [_gates(tags), _enough_gap(tags, register), _above_chance(tags), _beside_cascade(tags, register)]
-    figures = {name: value for name in FIGURES if (value := _figure(tags, name)) is not None}
+    figures = {name: value for name in FIGURES if (value := _figure(tags, name)) is not None} | _people(tags)
     if failed := [failed for failed, _ in rules if failed]:
         return Decision(REFUSED, f"no champion yet, and {'; '.join(failed)}", figures)
     return Decision(PROMOTED, f"no champion yet: {'; '.join(passed for _, passed in rules)}", figures)

@@ -50,7 +50,8 @@ def summary(color: bool = False, width: int = WIDTH) -> str:
     """The summary as text, `width` columns wide. color: with ANSI styles."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
-    parts = [part for section in (_company, _speech, _training, _benchmark, _gates, _registry, _times) for part in section()]
+    sections = (_company, _speech, _training, _benchmark, _people, _gates, _registry, _times)
+    parts = [part for section in sections for part in section()]
     console.print(Group(*parts, *_next()) if parts else Text("nothing has run yet: `inserter run`"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
@@ -192,6 +193,11 @@ def _benchmark() -> Iterator[RenderableType]:
             table.add_row(*line)
         title = f"SpeechInstructBench style, {task}, {language}: {followed}, % (95 % interval)"
         yield from (Text(title, style="bold"), table, Text(""))
+
+
+def _people() -> Iterator[RenderableType]:
+    if found := scoretable.people(report(REPORTS / "evaluate.json")):
+        yield from _facts("Recordings of people", scoretable.people_lines(found))
 
 
 def _gates() -> Iterator[RenderableType]:

@@ -92,6 +92,54 @@ def company(report: dict[str, Any]) -> dict[str, Any]:
     return {"gap": gap if gap and gap["difference"] is not None else None, "instructions": instructions, **shares}
 
 
+PEOPLE = {
+    "heard": "word errors of what the model hears",
+    "asr": "word errors of the recogniser",
+    "difference": "the model less the recogniser",
+}
+
+
+def people(report: dict[str, Any]) -> dict[str, Any] | None:
+    """What reports/evaluate.json says of recordings of people; None where none were measured.
+
+    clips, hours, refused: counts. errors: {name of PEOPLE: {"share", "low", "high"}} of those measured, 0 to 1.
+    follow: {language: {form: the same}} of the instructions followed, where the recordings have instructions.
+    """
+    found = report.get("recordings")
+    if not found or not found.get("clips"):
+        return None
+    cells = {name: (found.get("word_errors") or {}).get(name) for name in PEOPLE}
+    errors = {name: _ends(cell["share"], cell.get("interval")) for name, cell in cells.items() if cell}
+    follow: dict[str, Any] = {}
+    for row in rows({"closed": found.get("answers") or {}}):
+        if row["share"] is not None:
+            follow.setdefault(row["lang"], {})[row["form"]] = {name: row[name] for name in ("share", "low", "high")}
+    refused = sum((found.get("refused") or {}).values())
+    return {"clips": found["clips"], "hours": found["hours"], "refused": refused, "errors": errors, "follow": follow}
+
+
+def _ends(share: float, interval: list[float] | None) -> dict[str, Any]:
+    low, high = interval or (None, None)
+    return {"share": share, "low": low, "high": high}
+
+
+def people_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) of each figure of `people`, in per cent with 95 % intervals."""
+    lines = [("clips", f"{found['clips']:,} ({found['hours']:.2f} h); {found['refused']:,} refused")]
+    for name, cell in found["errors"].items():
+        paired = name == "difference"
+        lines.append((PEOPLE[name], _spread(cell, "+" if paired else "", " points" if paired else " %")))
+    for lang, forms in found["follow"].items():
+        shown = ", ".join(f"{form} {_spread(cell, '', ' %')}" for form, cell in forms.items())
+        lines.append((f"instructions followed, {lang}", shown))
+    return lines
+
+
+def _spread(cell: dict[str, Any], sign: str, unit: str) -> str:
+    shares = [None if cell[name] is None else format(100 * cell[name], f"{sign}.1f") for name in ("share", "low", "high")]
+    return f"{shares[0]}{unit}" + ("" if shares[1] is None else f" (95 % {shares[1]} to {shares[2]})")
+
+
 def place(task: str, lang: str) -> tuple[int, bool, str]:
     """The order of the tables."""
     return list(MAIN).index(task) if task in MAIN else len(MAIN), lang != "en", lang

@@ -95,6 +95,10 @@ def _company(report: dict[str, Any]) -> dict[str, str]:
     found["gap_closed.cascade"] = (report.get("cascade") or {}).get("gap_closed")
     for name in ("gap", "instructions"):
         found |= {f"heard_minus_cascade.{name}.{end}": value for end, value in (beside[name] or {}).items()}
+    if people := scoretable.people(report):
+        found |= {f"recordings.word_errors.{name}": cell["share"] for name, cell in people["errors"].items()}
+        for lang, forms in people["follow"].items():
+            found |= {f"recordings.follow.{lang}.{form}": cell["share"] for form, cell in forms.items()}
     return {name: repr(value) for name, value in found.items()}
 
 

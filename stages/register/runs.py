@@ -148,9 +148,14 @@ def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`section.key` and `list.0.key` for everything below; a list of plain values stays one value."""
+    """`section.key` and `list.0.key` for everything below; a list of plain values stays one value.
+
+    An `interval` of two numbers becomes `low` and `high`, which MLflow can show.
+    """
     if isinstance(value, dict):
         pairs = list(value.items())
+        if isinstance(ends := value.get("interval"), list) and len(ends) == 2:
+            pairs = [pair for pair in pairs if pair[0] != "interval"] + [("low", ends[0]), ("high", ends[1])]
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         pairs = list(enumerate(value))
     else:

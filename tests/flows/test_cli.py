@@ -241,6 +241,23 @@ def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkey
     assert "inserter version 2 @challenger @champion" in text and "better" in text
 
 
+def test_the_summary_shows_recordings_of_people_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = {"errors": 3, "share": 0.12, "interval": [0.05, 0.2]}
+    answers = {"en": {"recordings": {"heard": {"mean": {"instruction": 0.25, "prompt": 0.2}, "n_prompts": 9}}}}
+    found = {
+        "clips": 9, "hours": 0.5, "refused": {"silent": 2}, "answers": answers,
+        "word_errors": {"heard": cell, "asr": {**cell, "share": 0.1}, "difference": {**cell, "share": 0.02, "interval": None}},
+    }  # fmt: skip
+    write_json("reports/evaluate.json", {"recordings": found})
+    text = " ".join(summary().split())
+    assert "Recordings of people clips 9 (0.50 h); 2 refused" in text
+    assert "what the model hears 12.0 % (95 % 5.0 to 20.0)" in text and "the recogniser 10.0 %" in text
+    assert "the model less the recogniser +2.0 points" in text and "instructions followed, en heard 25.0 %" in text
+    write_json("reports/evaluate.json", {"recordings": None})
+    assert "people" not in summary()
+
+
 def beside_cascade(gap: tuple, points: tuple) -> dict:
     heard, cascade = ({"variant": "standard", "form": form} for form in ("heard", "cascade"))
     pair = {"lang": "en", "a": heard, "b": cascade, "difference": points[0], "interval": list(points[1:]), "p_value": 0.5}

@@ -79,9 +79,10 @@ def test_the_first_that_passes_is_champion_and_stays_so(params, tmp_path):
 def test_a_better_one_takes_the_alias_and_the_figures_are_on_record(params, tmp_path):
     add(params, tmp_path, good=8)
     promote(params)
-    add(params, tmp_path, good=16)
+    add(params, tmp_path, good=16, **{"recordings.word_errors.heard": "0.12"})
     result = promotion_flow.fn(2, _file(params, tmp_path))
     assert (result["decision"], result["against"], champion(params)) == ("promoted", 1, 2)
+    assert result["recordings.word_errors.heard"] == 0.12, "on record, whatever decides"
     # 8 of 20 keys gained, none lost: of 2^20 sign flips those with all eight up are 2^-8
     assert result["p_value"] == pytest.approx(2**-8, abs=0.003)
     assert (result["rate"], result["champion_rate"]) == (0.9, 0.7) and (result["items"], result["clips"]) == (20, 40)

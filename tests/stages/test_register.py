@@ -55,6 +55,8 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": cell}}}}}
     standard = {**pair, "a": heard | {"variant": "standard"}, "b": cascade | {"variant": "standard"}, "difference": -0.3}
     scores |= {"comparisons": [pair, noisy, standard], "heard_minus_cascade": {"difference": -0.2, "low": -0.3, "high": -0.1}}
+    errors = {"heard": {"errors": 3, "share": 0.12, "interval": [0.05, 0.2]}, "asr": None, "difference": None}
+    scores["recordings"] = {"clips": 9, "hours": 0.5, "refused": {}, "word_errors": errors, "answers": None}
     write_json(root / "data/evaluate/losses.parquet", "any bytes")
     write_json(root / "reports/evaluate.json", scores)
     write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "words are no metric"})
@@ -128,6 +130,14 @@ def test_comparisons_have_names_and_intervals_in_the_run(here):
     assert pair == {"difference": -0.1, "low": -0.2, "high": 0.05, "p_value": 0.2}
     assert metrics["comparisons.en.all-standard.heard.difference"] == -0.1
     assert "comparisons.en.all-standard.heard.low" not in metrics, "not measured"
+
+
+def test_recordings_of_people_are_metrics_with_intervals_and_tags(here):
+    metrics = parents()[0].data.metrics
+    found = {name: metrics[f"recordings.word_errors.heard.{name}"] for name in ("share", "low", "high")}
+    assert found == {"share": 0.12, "low": 0.05, "high": 0.2}
+    tags = client().get_model_version("inserter", "1").tags
+    assert tags["recordings.word_errors.heard"] == "0.12" and "recordings.word_errors.asr" not in tags, "not measured"
 
 
 def test_every_stage_with_a_report_has_a_nested_run(here):

@@ -121,6 +121,20 @@ def test_the_gap_stands_beside_that_of_the_cascade(published):
     assert "0.41 of the gap" in text and "closes 0.58 ; heard less cascade -0.170 (95 % -0.230 to -0.110)" in text
 
 
+def test_recordings_of_people_stand_in_the_page_and_the_markdown_where_they_were_measured(tmp_path):
+    data, reports = made.write(tmp_path, spoken=False)
+    build(data, reports)
+    assert "Recordings of people" not in page(reports).text
+    found = read_json(reports / "evaluate.json")
+    cell = {"errors": 3, "share": 0.12, "interval": [0.05, 0.2]}
+    errors = {"heard": cell, "asr": {**cell, "share": 0.1}, "difference": None}
+    found["recordings"] = {"clips": 9, "hours": 0.5, "refused": {}, "word_errors": errors, "answers": None}
+    write_json(reports / "evaluate.json", found)
+    build(data, reports)
+    for text in (page(reports).text, (reports / "benchmark.md").read_text(encoding="utf-8")):
+        assert "12.0 % (95 % 5.0 to 20.0)" in text and "10.0 %" in text and "points less the recogniser" not in text
+
+
 def test_what_was_not_judged_has_no_number_and_says_how_to_judge(published):
     _, reports, _ = published
     text = page(reports).text
