@@ -50,7 +50,7 @@ def summary(color: bool = False, width: int = WIDTH) -> str:
     """The summary as text, `width` columns wide. color: with ANSI styles."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
-    sections = (_company, _speech, _training, _benchmark, _people, _gates, _registry, _times)
+    sections = (_company, _speech, _training, _benchmark, _likelihood, _people, _gates, _registry, _times)
     parts = [part for section in sections for part in section()]
     console.print(Group(*parts, *_next()) if parts else Text("nothing has run yet: `inserter run`"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
@@ -193,6 +193,18 @@ def _benchmark() -> Iterator[RenderableType]:
             table.add_row(*line)
         title = f"SpeechInstructBench style, {task}, {language}: {followed}, % (95 % interval)"
         yield from (Text(title, style="bold"), table, Text(""))
+
+
+def _likelihood() -> Iterator[RenderableType]:
+    if found := scoretable.likelihood(report(REPORTS / "evaluate.json")):
+        header, lines, forgotten = found
+        table = Table(box=None, padding=(0, 0, 0, 1))
+        for name in header:
+            table.add_column(name, justify="left" if name == "measure" else "right")
+        for line in lines:
+            table.add_row(*line)
+        title = "By likelihood, without generation (95 % interval)"
+        yield from (Text(title, style="bold"), table, Text(forgotten), Text(""))
 
 
 def _people() -> Iterator[RenderableType]:

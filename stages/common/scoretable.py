@@ -92,6 +92,45 @@ def company(report: dict[str, Any]) -> dict[str, Any]:
     return {"gap": gap if gap and gap["difference"] is not None else None, "instructions": instructions, **shares}
 
 
+LIKELIHOOD = {  # a part of the report: its name, its count, chance
+    "topic_cloze": ("topic cloze, % right", "documents", "50"),
+    "instruction_gap": ("instruction gap closed, % of reading", "prompts", "0"),
+    "minimal_pairs": ("minimal pairs, % right", "pairs", "50"),
+}
+
+
+def likelihood(report: dict[str, Any]) -> tuple[list[str], list[list[str]], str] | None:
+    """Return header, lines and a sentence on forgetting, of the key `likelihood`; None where it was not measured."""
+    found = report.get("likelihood")
+    if not found:
+        return None
+    forms = [form for form in ("heard", "cascade", "read") if form in found["topic_cloze"]]
+    pairs = [f"heard_minus_{form}" for form in forms if form != "heard"]
+    header = ["measure", *forms, *(pair.replace("_minus_", " - ") for pair in pairs), "chance", "n"]
+    lines = []
+    for part, (name, count, chance) in LIKELIHOOD.items():
+        cells = [_within(found[part].get(form), "share", "") for form in forms]
+        cells += [_within(found[part].get(pair), "difference", "+") for pair in pairs]
+        lines.append([name, *cells, chance, str(found[part][count])])
+    lost = found["forgetting"]
+    if lost["kl"] is None:
+        return header, lines, "Forgetting was not measured: there is no held-out text."
+    between = "" if lost["low"] is None else f" (95 % {lost['low']:.3f} to {lost['high']:.3f})"
+    text = (
+        f"Forgetting, nats per token of held-out text: KL(base || model) {lost['kl']:.3f}{between};"
+        f" loss {lost['text_nll_base']:.3f} before training, {lost['text_nll_model']:.3f} after."
+    )
+    return header, lines, text
+
+
+def _within(cell: dict[str, Any] | None, name: str, sign: str) -> str:
+    """`61.2 (55.0 to 67.4)` in per cent; nothing where it was not measured."""
+    if not cell or cell[name] is None:
+        return ""
+    share, low, high = (None if cell[key] is None else format(100 * cell[key], f"{sign}.1f") for key in (name, "low", "high"))
+    return f"{share}" + ("" if low is None else f" ({low} to {high})")
+
+
 PEOPLE = {
     "heard": "word errors of what the model hears",
     "asr": "word errors of the recogniser",

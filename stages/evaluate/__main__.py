@@ -14,14 +14,15 @@ from stages.common.runner import run_stage, say
 from stages.common.tables import ITEMS, LOSSES
 from stages.common.training.models import saved_model
 from stages.common.work import WorkFolder, code
-from stages.evaluate import recordings, responses, transcripts
+from stages.evaluate import likelihood, recordings, responses, transcripts
 from stages.evaluate import select as selection
-from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
+from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing, heldout_clips
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
 from stages.evaluate.scores import closed_table, comparisons
 from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
+Row = dict[str, Any]
 
 
 def main(params: Params) -> dict[str, Any]:
@@ -34,13 +35,15 @@ def main(params: Params) -> dict[str, Any]:
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
     changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
-    makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in (asr, responses, selection, transcripts))]
+    modules = (asr, likelihood, responses, selection, transcripts)
+    makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in modules)]
     work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *makers])
     model, processor = saved_model(MODEL)
     measured, by_document = hearing(params, model, processor, work)
     of_people = recordings.measure(params, model, processor, people, work)
     rows = judge_rows(responses.respond(params, model, processor, items, work), judge)
     closed = [row for row in rows if row["task"] == "closed"]
+    likely = _likelihood(params, items, rows, by_document, work)
     write_jsonl(work / "out" / "responses.jsonl", rows)
     write_table(work / "out" / "losses.parquet", by_document, LOSSES)
     for task in SCORERS:
@@ -50,8 +53,11 @@ def main(params: Params) -> dict[str, Any]:
     for (task, lang), header, lines in scoretable.grid(scores):
         say(f"evaluate: {task}, {lang}, % with 95 % intervals")
         say(tabulate(lines, header))
+    if shown := scoretable.likelihood({"likelihood": likely}):
+        say(f"evaluate: by likelihood\n{tabulate(shown[1], shown[0])}\n{shown[2]}")
     return {
         **measured,
+        "likelihood": likely,
         "precision": p.precision,
         "speechinstructbench": scores,
         "recordings": of_people,
@@ -61,6 +67,15 @@ def main(params: Params) -> dict[str, Any]:
         "responses": len(rows),
         "not_scored": sum(row["strict"] is None for row in closed),
     }
+
+
+def _likelihood(params: Params, items: list[Row], rows: list[Row], by_document: list[Row], work: WorkFolder) -> Any:
+    """Measure on the model as it was saved: at bf16 the one that answered has other weights. All clips are encoded by now."""
+    model, processor = saved_model(MODEL)
+    digests, states = responses.clips_of_items(params, model, processor, [item for item in items if item["shard"]])
+    prompts = likelihood.prompts_of(processor, items, rows, digests, states, transcripts.hears_words(model))
+    documents, _, clips = heldout_clips(params, model, processor)
+    return likelihood.measure(params, model, processor, prompts, states, (documents, clips), by_document, work)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.tables import HELDOUT, KL, VERIFIED
 from stages.common.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
-from stages.common.training.states import encode_clips
+from stages.common.training.states import States, encode_clips
 from stages.common.work import WorkFolder
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
@@ -19,12 +19,17 @@ CLEAN_FILE = DATA / "verify" / "clean.parquet"
 Row = dict[str, Any]
 
 
+def heldout_clips(params: Params, model: Any, processor: Any) -> tuple[list[Row], list[Row], States]:
+    """The held-out rows, the rows of their split's clips, and the states of those."""
+    heldout = read_table(HELDOUT_FILE, HELDOUT)
+    clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
+    return heldout, clips, encode_clips(model, processor, clips, DATA / "synthesize", params.evaluate.precision)
+
+
 def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[Row, list[Row]]:
     """What the report says of held-out contexts (`figures`, and the loss of text alone), and the rows of LOSSES."""
     precision = params.evaluate.precision
-    heldout = read_table(HELDOUT_FILE, HELDOUT)
-    clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
-    states = encode_clips(model, processor, clips, DATA / "synthesize", precision)
+    heldout, clips, states = heldout_clips(params, model, processor)
     used = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
     if hears_words(model):
         written = {name: own_words(processor, states[name]) for name in used if name}

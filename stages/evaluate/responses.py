@@ -88,13 +88,21 @@ def _text(text: str) -> Question:
 def _sounds(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item]
 ) -> dict[str, Question]:
-    """A question a clip; clips of the same bytes are one. Each is encoded once, and that is kept for the next model too."""
+    """A question a clip."""
+    digests, states = clips_of_items(params, model, processor, items)
+    return {item["item_id"]: _sound(digests[item["item_id"]], item, states) for item in items}
+
+
+def clips_of_items(
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item]
+) -> tuple[dict[str, str], States]:
+    """{item_id: digest} and the states by digest. Clips of the same bytes are one. Each is encoded once, and that is kept for the
+    next model too."""
     digests = {
         item["item_id"]: hashlib.blake2b(read_clip_bytes(DATA / "benchmark", item), digest_size=8).hexdigest() for item in items
     }
     distinct = {digests[item["item_id"]]: item | {"utt_id": digests[item["item_id"]]} for item in items}
-    states = encode_clips(model, processor, distinct.values(), DATA / "benchmark", params.evaluate.precision)
-    return {item["item_id"]: _sound(digests[item["item_id"]], item, states) for item in items}
+    return digests, encode_clips(model, processor, distinct.values(), DATA / "benchmark", params.evaluate.precision)
 
 
 def _sound(digest: str, item: Item, states: States) -> Question:

@@ -31,6 +31,7 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
         .render(
             evaluation=evaluation,
             tables=sorted(tables(scores), key=lambda table: scoretable.place(table["task"], table["lang"])),
+            likely=scoretable.likelihood(evaluation),
             people=scoretable.people_lines(people) if (people := scoretable.people(evaluation)) else [],
             pairs=grouped(comparisons),
             scale=scale(comparisons),

@@ -26,6 +26,11 @@ def markdown(scores: dict[str, Any]) -> str:
         parts.append(f"{FOLLOWED.get(task, 'Followed, %')}; in brackets the 95 % interval (bootstrap over items).")
         align = ["left", *["right"] * (len(header) - 1)]
         parts.append(tabulate(lines, header, tablefmt="github", colalign=align, disable_numparse=True))
+    if likely := scoretable.likelihood(scores):
+        header, lines, forgotten = likely
+        align = ["left", *["right"] * (len(header) - 1)]
+        parts += ["## By likelihood", "No text is generated; in brackets the 95 % interval (bootstrap over documents or prompts)."]
+        parts += [tabulate(lines, header, tablefmt="github", colalign=align, disable_numparse=True), forgotten]
     if people := scoretable.people(scores):
         parts.append("## Recordings of people")
         parts.append("\n".join(f"- {name}: {value}" for name, value in scoretable.people_lines(people)))

@@ -71,7 +71,7 @@ def _measuring(model: InserterForConditionalGeneration, precision: str) -> Itera
         yield
 
 
-def _hear_all(
+def hear_all(
     model: InserterForConditionalGeneration, names: Iterable[str], clips: Clips, precision: str
 ) -> dict[str, Tensor]:
     """`hear`, some clips at a time: every clip is a context twice, its own document's and another's."""
@@ -111,6 +111,42 @@ def divergences(
                 result[i] = _divergence(logits[owner == 2 * number], logits[owner == 2 * number + 1])
     finally:
         hook.remove()
+    return result
+
+
+def forgetting(
+    base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], precision: str
+) -> dict[str, list[float]]:
+    """Return sums over the tokens of each text: "kl" of KL(base || model), "base" and "model" of the losses, and "tokens".
+
+    texts: examples without a clip. Raises ValueError where the vocabularies differ in size.
+    """
+    result: dict[str, list[float]] = {name: [0.0] * len(texts) for name in ("kl", "base", "model", "tokens")}
+    sides = {"base": base.eval(), "model": model.eval()}
+    kept: dict[str, Tensor] = {}
+    hooks = [
+        side.language_model.register_forward_hook(lambda _m, _a, out, name=name: kept.update({name: out.logits[0]}))
+        for name, side in sides.items()
+    ]
+    by_length = sorted(range(len(texts)), key=lambda i: texts[i].positions)
+    try:
+        for group in tqdm(grouped(texts, by_length, BATCH_POSITIONS // 4), desc="held out: forgetting", unit="batch"):
+            chosen = [texts[i] for i in group]
+            found = {}
+            for name, side in sides.items():
+                with _measuring(side, precision):
+                    found[name], owner = side.packed_losses(to_sequences(side, chosen, {}))
+            if kept["base"].shape != kept["model"].shape:
+                raise ValueError(f"vocabularies of {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens")
+            for number, i in enumerate(group):
+                mine = owner == number
+                result["kl"][i], result["tokens"][i] = _divergence(kept["base"][mine], kept["model"][mine])
+                for name in sides:
+                    result[name][i] = float(found[name][mine].double().sum())
+            kept.clear()
+    finally:
+        for hook in hooks:
+            hook.remove()
     return result
 
 
@@ -183,7 +219,7 @@ def measure(
 ) -> HeldOut:  # fmt: skip
     """Losses by document and context. transcripts: of every clip of `rows`; with them the cascade and KL are measured too."""
     others = {row["doc_id"]: row for row in rows}
-    heard = _hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), clips, precision)
+    heard = hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), clips, precision)
     cascade = CASCADE if transcripts is not None else ()
 
     def after(row: dict, context: str, clip: str) -> Example:

@@ -1,0 +1,343 @@
+"""Measure by likelihood, without generation: topic cloze, instruction gap, minimal pairs, and forgetting.
+
+Each measure compares losses of fixed texts. It has more power than answers that are checked, and it costs no decoding.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+
+from models import InserterForConditionalGeneration, InserterProcessor
+from stages.common.errors import InserterError
+from stages.common.files import fingerprint, read_json, write_json
+from stages.common.params import Params
+from stages.common.statistics import share_interval
+from stages.common.training.batches import Example, chat_example, example
+from stages.common.training.heldout import (
+    Measured,
+    Pairs,
+    Transcripts,
+    context_example,
+    forgetting,
+    gains,
+    gap_closed,
+    hear_all,
+    losses,
+    mean,
+    share_of_reading,
+)
+from stages.common.training.models import new_model
+from stages.common.training.states import Clips
+from stages.common.work import WorkFolder
+from stages.evaluate.closed import score_record
+from stages.evaluate.transcripts import hears_words, own_words
+
+ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")  # the order in which a passing answer is looked for
+Row = dict[str, Any]
+
+
+class Cell(TypedDict):
+    """One figure (0 to 1, or a gap closed) with its 95 % interval."""
+
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+class Pair(TypedDict):
+    """A paired difference of two forms with its 95 % interval."""
+
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+class Likelihood(TypedDict):
+    """The key `likelihood` of reports/evaluate.json. Each part holds a Cell per form, a Pair per comparison, and counts."""
+
+    topic_cloze: Row
+    instruction_gap: Row
+    minimal_pairs: Row
+    forgetting: Row
+
+
+class Prompt(NamedTuple):
+    """A closed-ended standard-variant prompt that has a clip, and what the model gets of it in each form."""
+
+    item: Row
+    clip: str
+    transcript: str | None
+    answers: tuple[str, ...]
+    """The distinct answers that pass all checks strictly, in the order of ANSWER_FORMS."""
+
+
+def measure(
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt],
+    clips: Clips, documents: tuple[list[Row], Clips], by_document: list[Row], work: WorkFolder,
+) -> Likelihood:  # fmt: skip
+    """Return all four measures. model: as it was saved, since `for_answers` changes weights at bf16.
+
+    documents: the held-out rows and their clips. by_document: rows of LOSSES, whose losses are not measured again.
+    """
+    precision = params.evaluate.precision
+    forms = ("heard", "read", "cascade") if hears_words(model) else ("heard", "read")
+    rows, states = documents
+    kept = _kept(work, "cloze", [row["doc_id"] for row in rows])
+    if kept is None:
+        kept = _keep(work, "cloze", [row["doc_id"] for row in rows], _others(model, processor, forms, rows, states, precision))
+    cloze = topic_cloze(forms, rows, by_document, kept)
+    trials = sorted(needed(prompts))
+    asked = [(prompts[place].item["item_id"], answer) for place, answer in trials]
+    found = _kept(work, "answers", asked)
+    if found is None:
+        found = _keep(work, "answers", asked, answer_losses(model, processor, forms, prompts, trials, clips, precision))
+    table = {form: dict(zip(trials, map(tuple, found[form]), strict=True)) for form in forms}
+    lost = _kept(work, "forgetting", [row["doc_id"] for row in rows])
+    if lost is None:
+        lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], _lost(params, model, processor, rows))
+    return {
+        "topic_cloze": cloze,
+        "instruction_gap": instruction_gap(forms, prompts, table),
+        "minimal_pairs": minimal_pairs(forms, prompts, table),
+        "forgetting": forgotten(lost),
+    }
+
+
+def _place(work: WorkFolder, name: str, asked: list[Any]) -> Any:
+    return work / "likelihood" / f"{name}-{fingerprint(asked)}.json"
+
+
+def _kept(work: WorkFolder, name: str, asked: list[Any]) -> Any:
+    path = _place(work, name, asked)
+    return read_json(path) if path.exists() else None
+
+
+def _keep(work: WorkFolder, name: str, asked: list[Any], value: Any) -> Any:
+    write_json(_place(work, name, asked), value)
+    return value
+
+
+def prompts_of(
+    processor: InserterProcessor, items: list[Row], responses: list[Row], digests: Mapping[str, str], clips: Clips, own: bool
+) -> list[Prompt]:
+    """Return the closed-ended standard-variant items that have a clip, by language and id, with their passing answers.
+
+    digests: {item_id: clip}. own: the model has a recogniser of its own, whose transcript the cascade reads.
+    """
+    passing: dict[str, dict[str, str]] = {}
+    for row in responses:
+        if row["strict"] and all(row["strict"]):
+            passing.setdefault(row["item_id"], {})[row["form"]] = row["response"]
+    chosen = [item for item in items if (item["task"], item["variant"]) == ("closed", "standard") and item["item_id"] in digests]
+    result = []
+    for item in sorted(chosen, key=lambda item: (item["lang"], item["item_id"])):
+        passed = passing.get(item["item_id"], {})
+        answers = dict.fromkeys(passed[form] for form in ANSWER_FORMS if form in passed)
+        clip = digests[item["item_id"]]
+        # a clip of which nothing was understood is read as in `responses`: as an empty turn
+        text = (own_words(processor, clips[clip]) or " ") if own else None
+        result.append(Prompt(item, clip, text, tuple(answers)))
+    return result
+
+
+def following(prompts: list[Prompt]) -> dict[int, int]:
+    """Return {place: place of the next prompt of its language}; the last one's is the first. A lone prompt has none."""
+    by_language: dict[str, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        by_language.setdefault(prompt.item["lang"], []).append(place)
+    groups = [group for group in by_language.values() if len(group) > 1]
+    return {place: group[(i + 1) % len(group)] for group in groups for i, place in enumerate(group)}
+
+
+def _passes(prompt: Prompt, answer: str) -> bool:
+    asked = {"instruction_id_list": prompt.item["instruction_id_list"], "kwargs": json.loads(prompt.item["kwargs"])}
+    strict = score_record({**asked, "response": answer})["strict"]
+    return bool(strict) and all(strict)
+
+
+def telling_pairs(prompts: list[Prompt]) -> tuple[list[tuple[int, str, int, str]], dict[str, int]]:
+    """Return (A, a, B, b) of each prompt and the next: a passes A and fails B, b passes B and fails A; and what is left out.
+
+    An answer is the first in the order of ANSWER_FORMS that does so. Two prompts are one pair, whichever comes first.
+    """
+    seen: set[frozenset[int]] = set()
+    pairs = []
+    left_out = {"without_answer": 0, "passes_both": 0}
+    for one, other in sorted(following(prompts).items()):
+        if frozenset((one, other)) in seen:
+            continue
+        seen.add(frozenset((one, other)))
+        if not prompts[one].answers or not prompts[other].answers:
+            left_out["without_answer"] += 1
+            continue
+        a = next((answer for answer in prompts[one].answers if not _passes(prompts[other], answer)), None)
+        b = next((answer for answer in prompts[other].answers if not _passes(prompts[one], answer)), None)
+        if a is None or b is None:
+            left_out["passes_both"] += 1
+        else:
+            pairs.append((one, a, other, b))
+    return pairs, left_out
+
+
+def needed(prompts: list[Prompt]) -> set[tuple[int, str]]:
+    """Return every (prompt, answer) whose loss the instruction gap or the minimal pairs need."""
+    trials = set()
+    for place, other in following(prompts).items():
+        for answer in prompts[place].answers[:1]:
+            trials |= {(place, answer), (other, answer)}
+    for one, a, other, b in telling_pairs(prompts)[0]:
+        trials |= {(one, a), (one, b), (other, a), (other, b)}
+    return trials
+
+
+def answer_losses(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, forms: tuple[str, ...], prompts: list[Prompt],
+    trials: list[tuple[int, str]], clips: Clips, precision: str,
+) -> dict[str, Pairs]:  # fmt: skip
+    """Return {form: (summed loss, tokens) of each trial}: the answer and its end, after the prompt as the user's turn."""
+    heard = hear_all(model, (prompts[place].clip for place, _ in trials), clips, precision)
+
+    def turn(form: str, place: int, answer: str) -> Example:
+        prompt = prompts[place]
+        text = prompt.transcript if form == "cascade" else prompt.item["prompt"]
+        return chat_example(processor, str(text), answer, prompt.clip if form == "heard" else None)
+
+    return {
+        form: losses(model, [turn(form, *trial) for trial in trials], clips, precision, f"likelihood: answers, {form}", heard)
+        for form in forms
+    }
+
+
+def _others(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, forms: tuple[str, ...], rows: list[Row], clips: Clips,
+    precision: str,
+) -> dict[str, Pairs]:  # fmt: skip
+    """Return {form: (summed loss, tokens)} of the other document's continuation after the own context."""
+    others = {row["doc_id"]: row for row in rows}
+    wrong = [{**row, "continuation": others[row["other_doc_id"]]["continuation"]} for row in rows]
+    written: Transcripts = {row["utt_id"]: own_words(processor, clips[row["utt_id"]]) for row in rows} if "cascade" in forms else {}
+    heard = hear_all(model, (row["utt_id"] for row in rows), clips, precision)
+    return {
+        form: losses(
+            model, [context_example(processor, row, f"{form}_own", others, transcripts=written) for row in wrong], clips,
+            precision, f"likelihood: cloze, {form}", heard,
+        )
+        for form in forms
+    }  # fmt: skip
+
+
+def topic_cloze(forms: tuple[str, ...], rows: list[Row], by_document: list[Row], others: dict[str, Any]) -> Row:
+    """Return the share of documents whose true continuation is likelier per token than another document's. Chance is 50 %."""
+    true = {(row["doc_id"], row["context"]): row["loss"] / row["tokens"] for row in by_document if row["voice"] == "seen"}
+    right = {}
+    for form in forms:
+        own = np.array([true[row["doc_id"], f"{form}_own"] for row in rows], dtype=float)
+        wrong = np.array([loss / max(1, tokens) for loss, tokens in others[form]], dtype=float)
+        right[form] = _likelier(own, wrong)
+    return {"documents": len(rows), **_shares(right, "topic cloze")}
+
+
+def _likelier(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return 1 where the loss `own` is lower, 0 where it is higher, 0.5 where both are equal."""
+    return (np.sign(other - own) + 1) / 2
+
+
+def _shares(right: dict[str, np.ndarray], name: str) -> Row:
+    result: Row = {form: _cell(one, name, form) for form, one in right.items()}
+    for other in ("cascade", "read"):
+        if other in right:
+            found = _cell(right["heard"] - right[other], name, f"heard - {other}")
+            result[f"heard_minus_{other}"] = Pair(difference=found["share"], low=found["low"], high=found["high"])
+    return result
+
+
+def _cell(values: np.ndarray, *names: str) -> Cell:
+    low, high = share_interval(values, np.ones(len(values)), *names) or (None, None)
+    return {"share": float(values.mean()) if len(values) else None, "low": low, "high": high}
+
+
+def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
+    """Return the gap closed over prompts: the passing answer after its own prompt against the next prompt."""
+    after = following(prompts)
+    chosen = [place for place in sorted(after) if prompts[place].answers]
+    measured: Measured = {}
+    for form in forms:
+        measured[f"{form}_own"] = [table[form][place, prompts[place].answers[0]] for place in chosen]
+        measured[f"{form}_other"] = [table[form][after[place], prompts[place].answers[0]] for place in chosen]
+    means = {context: mean(pairs) for context, pairs in measured.items()}
+    read = gains(measured, "read")
+    closed = {form: gap_closed(means, form) for form in forms if form != "read"}
+    result: Row = {
+        "prompts": len(chosen), "without_answer": sum(not prompt.answers for prompt in prompts),
+        "without_other": sum(bool(prompt.answers) for prompt in prompts) - len(chosen), "nats": means,
+    }  # fmt: skip
+    for form, gap in closed.items():
+        low, high = _of_reading(gap, gains(measured, form), read, f"instruction gap {form}")
+        result[form] = Cell(share=gap, low=low, high=high)
+    heard = closed["heard"]
+    if "cascade" in closed:
+        both = None if heard is None or closed["cascade"] is None else heard - closed["cascade"]
+        gained = gains(measured, "heard") - gains(measured, "cascade")
+        low, high = _of_reading(both, gained, read, "instruction gap heard - cascade")
+        result["heard_minus_cascade"] = Pair(difference=both, low=low, high=high)
+    behind = None if heard is None else heard - 1.0  # reading closes the gap by definition
+    low, high = _of_reading(behind, gains(measured, "heard") - read, read, "instruction gap heard - read")
+    result["heard_minus_read"] = Pair(difference=behind, low=low, high=high)
+    return result
+
+
+def _of_reading(value: float | None, gained: np.ndarray, read: np.ndarray, name: str) -> tuple[float | None, float | None]:
+    found = None if value is None else share_of_reading(gained, read, name)
+    return (found[0], found[1]) if found else (None, None)
+
+
+def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
+    """Return the share of choices in which the answer that passes the prompt is likelier per token than the other prompt's.
+
+    A pair is two choices, one per prompt. Each answer is right once and wrong once, so that a deaf model scores 50 %.
+    """
+    pairs, left_out = telling_pairs(prompts)
+
+    def loss(form: str, place: int, answer: str) -> float:
+        total, tokens = table[form][place, answer]
+        return total / max(1, tokens)
+
+    right = {}
+    for form in forms:
+        of = np.array(
+            [(loss(form, A, a), loss(form, A, b), loss(form, B, b), loss(form, B, a)) for A, a, B, b in pairs], dtype=float
+        ).reshape(-1, 4)
+        right[form] = (_likelier(of[:, 0], of[:, 1]) + _likelier(of[:, 2], of[:, 3])) / 2
+    return {"pairs": len(pairs), **left_out, **_shares(right, "minimal pairs")}
+
+
+def _lost(params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[Row]) -> Any:
+    base, before = new_model(params.assets, params.warmup.adapter, 0, processor.delimiters)
+    sizes = len(before.tokenizer), len(processor.tokenizer)
+    if sizes[0] != sizes[1]:
+        problem = f"the LM before training has {sizes[0]} tokens and the model has {sizes[1]}"
+        raise InserterError(problem, "Run `dvc repro`: the model was made with another assets.lm or warmup.adapter")
+    texts = [example(processor, [{"text": row["context"] + row["continuation"], "utt_id": None, "loss": True}]) for row in rows]
+    return forgetting(base, model, texts, params.evaluate.precision)
+
+
+def forgotten(lost: dict[str, Any]) -> Row:
+    """Return nats per token over the held-out text: KL(base || model), the loss of both, and the difference of the losses."""
+    tokens = np.array(lost["tokens"], dtype=float)
+
+    def per_token(name: str, values: list[float]) -> tuple[float | None, float | None, float | None]:
+        if not tokens.sum():
+            return None, None, None
+        found = np.array(values, dtype=float)
+        low, high = share_interval(found, tokens, f"forgetting {name}") or (None, None)
+        return float(found.sum() / tokens.sum()), low, high
+
+    kl, low, high = per_token("kl", lost["kl"])
+    more = per_token("loss", [after - before for before, after in zip(lost["base"], lost["model"], strict=True)])
+    return {
+        "documents": len(tokens), "tokens": int(tokens.sum()), "kl": kl, "low": low, "high": high,
+        "text_nll_base": per_token("base", lost["base"])[0], "text_nll_model": per_token("model", lost["model"])[0],
+        "model_minus_base": Pair(difference=more[0], low=more[1], high=more[2]),
+    }  # fmt: skip
