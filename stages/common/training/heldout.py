@@ -125,7 +125,7 @@ def forgetting(
     sides = {"base": base.eval(), "model": model.eval()}
     kept: dict[str, Tensor] = {}
     hooks = [
-        side.language_model.register_forward_hook(lambda _m, _a, out, name=name: kept.update({name: out.logits[0]}))
+        side.language_model.register_forward_hook(lambda _m, _a, out, name=name: kept.update({name: out.logits[0].clone()}))
         for name, side in sides.items()
     ]
     by_length = sorted(range(len(texts)), key=lambda i: texts[i].positions)
