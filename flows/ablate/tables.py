@@ -29,6 +29,10 @@ def _number(digits: int, factor: float = 1.0) -> Callable[[float], str]:
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how it is shown)
     "gap closed": ("gap_closed", _number(3)),
     "unseen voice": ("unseen_gap", _number(3)),
+    "its cascade": ("cascade_gap", _number(3)),
+    "heard − cascade": ("heard_minus_cascade", _number(3)),
+    "KL(read ‖ heard)": ("kl_read_heard", _number(3)),
+    "KL(base ‖ model)": ("kl_base_model", _number(3)),
     "heard, %": ("heard", _number(1, 100)),
     "read, %": ("read", _number(1, 100)),
     "heard, all variants, %": ("heard_all", _number(1, 100)),
@@ -41,6 +45,9 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
     "positions": ("positions", _number(0)),
     "hours": ("hours", _number(2)),
 }
+
+
+YOUNGER = {"cascade_gap", "heard_minus_cascade", "kl_read_heard", "kl_base_model"}  # no column where no row of a group has them
 
 
 def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAGE) -> None:
@@ -68,12 +75,14 @@ def _placed(text: str, group: str, section: str) -> str:
 def _section(rows: list[Row], group: str, arms: Arms) -> str:
     known = list(arms.groups[group].arms) if group in arms.groups else []
     rows = sorted(rows, key=lambda row: (known.index(row["arm"]) if row["arm"] in known else len(known), row["arm"], row["seed"]))
+    there = {field for row in rows for field, value in row.items() if value is not None}
+    columns = {heading: column for heading, column in COLUMNS.items() if column[0] in there or column[0] not in YOUNGER}
     lines, commands = [], []
     for arm, found in groupby(rows, key=lambda row: row["arm"]):
         mine = list(found)
-        lines.append([arm, ", ".join(str(row["seed"]) for row in mine), *(_cell(mine, *column) for column in COLUMNS.values())])
+        lines.append([arm, ", ".join(str(row["seed"]) for row in mine), *(_cell(mine, *column) for column in columns.values())])
         commands += [f"- `{row['command']}` at {row['commit'][:12]}" for row in mine]
-    table = tabulate(lines, ["arm", "seeds", *COLUMNS], tablefmt="github", disable_numparse=True)
+    table = tabulate(lines, ["arm", "seeds", *columns], tablefmt="github", disable_numparse=True)
     commits = {row["commit"] for row in rows}
     mixed = "\n\n**Of different commits:** what is said of several seeds or arms together mixes them." if len(commits) > 1 else ""
     about = f"{arms.groups[group].about}.\n\n" if group in arms.groups else ""
@@ -106,7 +115,7 @@ def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str
 
 def _cell(rows: list[Row], field: str, shown: Callable[[Any], str]) -> str:
     """A value with its interval; of two seeds both; from three on the mean and the range. `–`: not measured."""
-    values = [row[field] for row in rows if row[field] is not None]
+    values = [row[field] for row in rows if row.get(field) is not None]
     if not values:
         return "–"
     if len(values) >= FEW and min(values) < max(values):

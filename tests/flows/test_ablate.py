@@ -48,7 +48,8 @@ reports = {
     "sft": {},
     "evaluate": {
         "gap_closed": steps / 10 + seed / 1000, "gap_closed_interval": [0.0, 1.0], "text_nll": 5.0, "precision": "fp32",
-        "voices": {"seen": {}, "unseen": None},
+        "voices": {"seen": {}, "unseen": None}, "cascade": {"gap_closed": 0.9, "gap_closed_interval": [0.8, 1.0]},
+        "heard_minus_cascade": {"difference": -0.1, "low": -0.2, "high": 0.05}, "kl_read_heard": 0.03,
         "speechinstructbench": {"closed": {"en": {
             "standard": {
                 form: {"mean": {"instruction": share}, "interval": {"mean": {"instruction": [0.1, 0.4]}}}
@@ -90,6 +91,7 @@ FIELDS = {
     "heard_chance", "read_chance",
     "read", "read_interval", "read_all", "read_all_interval", "variants", "text_nll_drift", "unseen_gap",
     "transcript_nll", "token_error", "positions", "hours", "precision", "commit", "command", "key",
+    "cascade_gap", "cascade_gap_interval", "heard_minus_cascade", "heard_minus_cascade_interval", "kl_read_heard", "kl_base_model",
 }  # fmt: skip
 
 
@@ -174,6 +176,8 @@ def test_killed_after_the_first_arm_it_goes_on_with_the_second(project: Project)
     assert [row["arm"] for row in rows] == ["one", "two"] and all(set(row) == FIELDS for row in rows)
     two = rows[1]
     assert (two["gap_closed"], two["positions"], two["heard"], two["text_nll_drift"]) == (0.201, 2000, 0.2, 0.25)
+    beside = [two[name] for name in ("cascade_gap", "heard_minus_cascade", "heard_minus_cascade_interval", "kl_base_model")]
+    assert beside == [0.9, -0.1, [-0.2, 0.05], None]
     assert (two["heard_interval"], two["heard_all"], two["read_all"]) == ([0.1, 0.4], 0.75, 1.0), "mean of strict and loose"
     assert two["commit"] == project.git("rev-parse", "HEAD").strip()
     assert two["command"] == "inserter ablate main --arm two --seed 1 --arms arms.yaml", "of these arms"
@@ -251,6 +255,11 @@ def test_three_seeds_are_a_mean_and_a_range(tmp_path: Path) -> None:
     write_page(rows, [], read_arms(), tmp_path / "page.md")
     (line,) = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| asr")]
     assert "0.100 (-0.100 to 0.300)" in line and "1, 2, 3" in line and "–" in line
+    assert "cascade" not in (tmp_path / "page.md").read_text(), "older runs did not measure it"
+    found = {"cascade_gap": 0.93, "heard_minus_cascade": -0.014, "heard_minus_cascade_interval": [-0.026, -0.003]}
+    write_page([rows[0] | found], [], read_arms(), tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert "heard − cascade" in text and "-0.014 [-0.026, -0.003]" in text and "KL(base" not in text
 
 
 def test_arms_of_another_file_leave_the_tables_of_these_alone(tmp_path: Path) -> None:
