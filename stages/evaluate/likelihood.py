@@ -143,12 +143,15 @@ def prompts_of(
 
 
 def following(prompts: list[Prompt]) -> dict[int, int]:
-    """Return {place: place of the next prompt of its language}; the last one's is the first. A lone prompt has none."""
+    """Return {place: place of the prompt that it is set against}: half a round further in its language, which is of another type.
+
+    A lone prompt has none.
+    """
     by_language: dict[str, list[int]] = {}
     for place, prompt in enumerate(prompts):
         by_language.setdefault(prompt.item["lang"], []).append(place)
     groups = [group for group in by_language.values() if len(group) > 1]
-    return {place: group[(i + 1) % len(group)] for group in groups for i, place in enumerate(group)}
+    return {place: group[(i + len(group) // 2) % len(group)] for group in groups for i, place in enumerate(group)}
 
 
 def _passes(prompt: Prompt, answer: str) -> bool:
@@ -158,7 +161,7 @@ def _passes(prompt: Prompt, answer: str) -> bool:
 
 
 def telling_pairs(prompts: list[Prompt]) -> tuple[list[tuple[int, str, int, str]], dict[str, int]]:
-    """Return (A, a, B, b) of each prompt and the next: a passes A and fails B, b passes B and fails A; and what is left out.
+    """Return (A, a, B, b) of each prompt and the one set against it, and what is left out: a passes A alone, b passes B alone.
 
     An answer is the first in the order of ANSWER_FORMS that does so. Two prompts are one pair, whichever comes first.
     """
@@ -259,7 +262,7 @@ def _cell(values: np.ndarray, *names: str) -> Cell:
 
 
 def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
-    """Return the gap closed over prompts: the passing answer after its own prompt against the next prompt."""
+    """Return the gap closed over prompts: the passing answer after its own prompt against the other prompt."""
     after = following(prompts)
     chosen = [place for place in sorted(after) if prompts[place].answers]
     measured: Measured = {}
