@@ -29,7 +29,7 @@ from stages.common.training.heldout import (
     share_of_reading,
 )
 from stages.common.training.models import new_model
-from stages.common.training.states import Clips
+from stages.common.training.states import Clips, States
 from stages.common.work import WorkFolder
 from stages.evaluate.closed import score_record
 from stages.evaluate.transcripts import hears_words, own_words
@@ -75,7 +75,7 @@ class Prompt(NamedTuple):
 
 def measure(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt],
-    clips: Clips, documents: tuple[list[Row], Clips], by_document: list[Row], work: WorkFolder,
+    clips: Clips, documents: tuple[list[Row], States], by_document: list[Row], work: WorkFolder,
 ) -> Likelihood:  # fmt: skip
     """Return all four measures. model: as it was saved, since `for_answers` changes weights at bf16.
 
@@ -120,7 +120,7 @@ def _keep(work: WorkFolder, name: str, asked: list[Any], value: Any) -> Any:
 
 
 def prompts_of(
-    processor: InserterProcessor, items: list[Row], responses: list[Row], digests: Mapping[str, str], clips: Clips, own: bool
+    processor: InserterProcessor, items: list[Row], responses: list[Row], digests: Mapping[str, str], clips: States, own: bool
 ) -> list[Prompt]:
     """Return the closed-ended standard-variant items that have a clip, by language and id, with their passing answers.
 
@@ -214,7 +214,7 @@ def answer_losses(
 
 
 def _others(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, forms: tuple[str, ...], rows: list[Row], clips: Clips,
+    model: InserterForConditionalGeneration, processor: InserterProcessor, forms: tuple[str, ...], rows: list[Row], clips: States,
     precision: str,
 ) -> dict[str, Pairs]:  # fmt: skip
     """Return {form: (summed loss, tokens)} of the other document's continuation after the own context."""
