@@ -105,6 +105,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def attach(self, processor: InserterProcessor) -> None:
         """How what the recogniser writes is read: the adapter `decoder` needs its processor before it hears audio."""
         self.read: Read = processor.read
+        self.bare, self.begins = processor.openings
 
     @property
     def state_width(self) -> int:
@@ -129,12 +130,27 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         rows = [as_rows(tokens, by, self.read) for tokens, by in written]
         return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows], device=input_features.device)
 
-    def hear(self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None) -> list[Tensor]:
-        """The LM positions of each clip. A clip longer than the encoder's window comes as `clip_windows[i]` rows."""
-        rows = self.adapter(states, state_lengths, self.table)
+    def opens(self, before: int | None) -> bool:
+        """Return whether a clip after the token `before` opens a text: it is written there without a leading blank."""
+        return self.config.adapter == "decoder" and (before is None or bool(self.begins[before]))
+
+    def hear(
+        self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None, opening: list[bool] | None = None
+    ) -> list[Tensor]:
+        """The LM positions of each clip. A clip longer than the encoder's window comes as `clip_windows[i]` rows.
+
+        opening: see `opens`, of each clip; None: of no clip.
+        """
+        windows = [1] * len(states) if clip_windows is None else clip_windows
+        starts = [sum(windows[:i]) for i in range(len(windows))]
+        if opening is not None and any(opening):
+            first = torch.zeros(len(states), dtype=torch.bool, device=states.device)
+            first[starts] = torch.tensor(opening, device=states.device)
+            rows = self.adapter(states, state_lengths, self.table, first, self.bare.to(states.device))
+        else:
+            rows = self.adapter(states, state_lengths, self.table)
         if clip_windows is None:
             return rows
-        starts = [sum(clip_windows[:i]) for i in range(len(clip_windows))]
         return [torch.cat(rows[s : s + n]) for s, n in zip(starts, clip_windows, strict=True)]
 
     def splice(self, ids: Tensor, text: Tensor, speech: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -220,13 +236,20 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             mask[i, where] = 1
         return embeds, mask, sources
 
-    def _speech(self, given: dict[str, Any]) -> list[Tensor]:
+    def _speech(self, given: dict[str, Any], input_ids: Tensor, attention_mask: Tensor | None) -> list[Tensor]:
         """The clips' positions from `input_features` + `feature_lengths` or `states` + `state_lengths`, if there are any."""
         if given.get("states") is None:
             if given.get("input_features") is None:
                 return []
             given["states"], given["state_lengths"] = self.encode(given["input_features"], given["feature_lengths"])
-        return self.hear(given["states"], given["state_lengths"], given.get("clip_windows"))
+        rows = [ids if attention_mask is None else ids[attention_mask[i].bool()] for i, ids in enumerate(input_ids)]
+        opening = [opens for ids in rows for opens in self.openings(ids.tolist())]
+        return self.hear(given["states"], given["state_lengths"], given.get("clip_windows"), opening)
+
+    def openings(self, ids: list[int] | tuple[int, ...]) -> list[bool]:
+        """`opens` of each clip of a sequence, in order."""
+        places = [place for place, token in enumerate(ids) if token == self.config.audio_token_id]
+        return [self.opens(ids[place - 1] if place else None) for place in places]
 
     def forward(
         self,
@@ -249,7 +272,8 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             {
                 "input_features": input_features, "feature_lengths": feature_lengths,
                 "states": states, "state_lengths": state_lengths, "clip_windows": clip_windows,
-            }
+            },
+            input_ids, attention_mask,
         )  # fmt: skip
         embeds, mask, sources = self._inputs(input_ids, attention_mask, speech, "right")
         output = self.language_model(inputs_embeds=embeds, attention_mask=mask, use_cache=False, **kwargs)
@@ -271,7 +295,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Everything else goes to the LM's own `generate`. Raises TooLong for prompts that have no room with `max_new_tokens`.
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
-        speech = self._speech({name: kwargs.pop(name, None) for name in names})
+        speech = self._speech({name: kwargs.pop(name, None) for name in names}, input_ids, attention_mask)
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
         check_room(self.config, mask.sum(dim=1).tolist(), kwargs.get("max_new_tokens") or 0)
         self.language_model.generation_config = self.generation_config  # the LM's own is not saved with the model

@@ -106,6 +106,17 @@ class InserterProcessor(ProcessorMixin):
         """How each token of the vocabulary is written; one that is a part of a letter as the sign for what cannot be shown."""
         return self.tokenizer.batch_decode([[number] for number in range(len(self.tokenizer))])
 
+    @cached_property
+    def openings(self) -> tuple[Tensor, Tensor]:
+        """Two tensors (vocabulary,): for each token the one that is written the same without its leading blank, or itself; and
+        whether a text begins after it, which is so after a blank, a new line and a control token that stands around no clip."""
+        tokens = self.tokens
+        numbers = {text: number for number, text in reversed(list(enumerate(tokens)))}
+        bare = [numbers.get(text[1:], number) if text[:1] == " " and text[1:] else number for number, text in enumerate(tokens)]
+        control = {*self.tokenizer.all_special_ids} - {*self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)}
+        begins = [number in control or text[-1:].isspace() for number, text in enumerate(tokens)]
+        return torch.tensor(bare), torch.tensor(begins)
+
     @property
     def document_start_id(self) -> int:
         """`<|endoftext|>` where the tokenizer has it (it separates documents in pre-training), else BOS, else EOS."""

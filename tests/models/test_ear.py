@@ -15,7 +15,7 @@ from models.generation import Prompt, generate_answers
 from models.sound import read as read_sound
 from stages.common.assets import encoder_folder
 from stages.common.params import load
-from stages.common.training.batches import chat_example, hear, to_sequences
+from stages.common.training.batches import chat_example, example, hear, places_of, to_sequences
 from stages.common.training.models import new_model
 from stages.common.verification.words import compare, words
 from stages.evaluate.transcripts import hears_words, own_words
@@ -115,8 +115,37 @@ def test_before_it_is_trained_it_answers_as_the_cascade_does(parts, speech):
     with torch.no_grad():
         spelled = model.adapter.spell(*model.encode(given["input_features"], given["feature_lengths"]), model.table)
     heard = generate_answers(model, processor, [Prompt(audio=wave) for wave in speech], 8, precision="fp32")
-    read = generate_answers(model, processor, [Prompt(processor.tokenizer.decode(ids)) for ids in spelled], 8, precision="fp32")
-    assert len(heard) == len(read) == 2 and all(heard)
+    texts = [processor.tokenizer.decode(ids).strip() for ids in spelled]
+    read = generate_answers(model, processor, [Prompt(text) for text in texts], 8, precision="fp32")
+    assert heard == read and all(heard)
+
+
+def test_what_opens_a_text_is_heard_without_a_leading_blank_and_what_goes_on_with_one(parts, speech):
+    """So the LM sees what it would read: at the beginning of a document and of a turn, and in mid-sentence."""
+    model, processor = parts
+    given = processor.features(speech[:1])
+    with torch.no_grad():
+        rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
+    clips = {"a": rows[0, : lengths[0]]}
+    text, before, after = own_words(processor, clips["a"]), "She said:", " And so it is."
+
+    def parts_of(spoken: str, utt_id: str | None, *around: str) -> list[dict]:
+        pieces = [(piece, None, True) for piece in around[:-1]] + [(spoken, utt_id, False), (around[-1], None, True)]
+        return [dict(zip(("text", "utt_id", "loss"), piece, strict=True)) for piece in pieces]
+
+    heard = [
+        chat_example(processor, text, "Yes.", "a"), example(processor, parts_of(text, "a", after)),
+        example(processor, parts_of(text, "a", before, after)),
+    ]  # fmt: skip
+    read = [
+        chat_example(processor, text, "Yes.", None), example(processor, parts_of(text, None, after)),
+        example(processor, parts_of(" " + text, None, before, after)),
+    ]  # fmt: skip
+    with torch.no_grad():
+        one, _ = model.packed_losses(to_sequences(model, heard, hear(model, places_of(model, heard), clips)))
+        other, _ = model.packed_losses(to_sequences(model, read, {}))
+    assert torch.allclose(one, other, atol=1e-4)
+    assert [opens for _, opens in places_of(model, heard)] == [True, True, False]
 
 
 def test_what_the_states_say_is_learnt(parts, speech):
@@ -127,8 +156,9 @@ def test_what_the_states_say_is_learnt(parts, speech):
         rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
     model.requires_grad_(False)
     model.adapter.requires_grad_(True)
-    example = chat_example(processor, "", "Red ones.", "a")
-    loss, _ = model.packed_losses(to_sequences(model, [example], hear(model, ["a"], {"a": rows[0, : lengths[0]]})))
+    asked = chat_example(processor, "", "Red ones.", "a")
+    heard = hear(model, places_of(model, [asked]), {"a": rows[0, : lengths[0]]})
+    loss, _ = model.packed_losses(to_sequences(model, [asked], heard))
     loss.sum().backward()
     assert float(model.adapter.residual.grad.abs().sum()) > 0
     assert all(p.grad is None for p in model.ear.parameters())

@@ -20,7 +20,7 @@ from stages.common.errors import InserterError
 from stages.common.files import read_json, write_table
 from stages.common.params import Optimizer, Trainable
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import Packed, example, hear, plan, to_sequences
+from stages.common.training.batches import Packed, example, hear, places_of, plan, to_sequences
 from stages.common.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
 from stages.common.training.loop import Phase, train
 from stages.common.training.states import batch
@@ -201,7 +201,7 @@ def test_what_is_frozen_stays_and_lora_is_merged_away(tiny_model, tmp_path, monk
 def test_speech_that_is_heard_has_a_gradient_into_the_adapter(model):
     net, processor = model
     item = example(processor, [{"text": "a dog", "utt_id": "u0", "loss": False}, PART])
-    losses, _ = net.packed_losses(to_sequences(net, [item], hear(net, item.clips, states_of(["u0"]))))
+    losses, _ = net.packed_losses(to_sequences(net, [item], hear(net, places_of(net, [item]), states_of(["u0"]))))
     losses.sum().backward()
     assert net.adapter(*batch([states_of(["u0"])["u0"]], "cpu"), net.table)[0].shape[0] > 0
     assert net.adapter.query.weight.grad.abs().sum() > 0

@@ -20,6 +20,7 @@ from stages.common.training.states import Clips, Sounds, batch
 from stages.common.training.trainable import parts_of
 
 NOTHING: Mapping[str, int] = {}
+Place = tuple[str, bool]  # a clip, and whether a text begins with it, since the adapter `decoder` then hears no leading blank
 
 
 @dataclass(frozen=True)
@@ -119,27 +120,35 @@ def clips_needed(examples: list[Example], settings: Pretrain | Sft) -> set[str]:
     return {*clips_of(examples[i] for step in steps for i in step), *clips_of(examples[:1]), *spare}
 
 
-def hear(model: InserterForConditionalGeneration, names: Iterable[str], clips: Clips) -> dict[str, Tensor]:
-    """What the LM gets of each clip (positions, LM width), all of them heard in one pass."""
-    distinct = list(dict.fromkeys(names))
+def places_of(model: InserterForConditionalGeneration, examples: Iterable[Example]) -> list[Place]:
+    return [place for item in examples for place in zip(item.clips, model.openings(item.ids), strict=True)]
+
+
+def hear(model: InserterForConditionalGeneration, places: Iterable[Place], clips: Clips) -> dict[Place, Tensor]:
+    """What the LM gets of each clip in its place (positions, LM width), all of them heard in one pass."""
+    distinct = list(dict.fromkeys(places))
     if not distinct:
         return {}
+    names, opening = [name for name, _ in distinct], [opens for _, opens in distinct]
     if isinstance(clips, Sounds):
-        heard = model.hear(*clips.encoded(model, distinct))
+        heard = model.hear(*clips.encoded(model, names), opening)
     else:
-        heard = model.hear(*batch([clips[name] for name in distinct], model.device))
+        heard = model.hear(*batch([clips[name] for name in names], model.device), opening=opening)
     return dict(zip(distinct, heard, strict=True))
 
 
 def to_sequences(
-    model: InserterForConditionalGeneration, examples: list[Example], heard: Mapping[str, Tensor]
+    model: InserterForConditionalGeneration, examples: list[Example], heard: Mapping[Place, Tensor]
 ) -> list[Sequence]:
-    """What `model.packed_losses` takes. heard: every clip of the examples."""
+    """What `model.packed_losses` takes. heard: every clip of the examples in its place."""
     device = model.device
     return [
-        (torch.tensor(item.ids, device=device), torch.tensor(item.labels, device=device), [heard[clip] for clip in item.clips])
+        (
+            torch.tensor(item.ids, device=device), torch.tensor(item.labels, device=device),
+            [heard[place] for place in places_of(model, [item])],
+        )
         for item in examples
-    ]
+    ]  # fmt: skip
 
 
 def grouped(examples: list[Example], chosen: list[int], positions: int) -> list[list[int]]:
@@ -180,20 +189,20 @@ class Packed:
     def loss(self, piece: list[int]) -> tuple[Tensor, int]:
         """Of an empty piece 0, with a gradient of zeros."""
         chosen = [self.examples[i] for i in piece] or self.examples[:1]
-        names = clips_of(chosen)
-        heard = hear(self.model, names or self._spare(), self.clips)
+        places = places_of(self.model, chosen)
+        heard = hear(self.model, places or self._spare(), self.clips)
         sequences = to_sequences(self.model, chosen, heard)
         losses, _ = self.model.packed_losses(sequences)
-        total = losses.sum() if names else losses.sum() + 0.0 * sum(clip.sum() for clip in heard.values())
+        total = losses.sum() if places else losses.sum() + 0.0 * sum(clip.sum() for clip in heard.values())
         if not piece:
             return 0.0 * total, 0
         return total, sum(len(ids) - len(speech) + sum(map(len, speech)) for ids, _, speech in sequences)
 
-    def _spare(self) -> list[str]:
+    def _spare(self) -> list[Place]:
         """A clip for a row of text: where weights are sharded, every process has to use the adapter or none does; and where only
         what hears learns, such a row would have no gradient at all."""
         needed = world() > 1 or not any(q.requires_grad for q in self.model.language_model.parameters())
-        return next((list(e.clips[:1]) for e in self.examples if e.clips), []) if needed else []
+        return next(([(e.clips[0], False)] for e in self.examples if e.clips), []) if needed else []
 
 
 def packed_phase(

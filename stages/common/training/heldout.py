@@ -13,7 +13,7 @@ from tqdm import tqdm
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common.sequences import transcript_parts
 from stages.common.statistics import share_interval
-from stages.common.training.batches import Example, clips_of, example, grouped, hear, to_sequences
+from stages.common.training.batches import Example, Place, example, grouped, hear, places_of, to_sequences
 from stages.common.training.states import Clips
 
 HEARD = ("heard_own", "heard_other")
@@ -48,7 +48,7 @@ def losses(
     clips: Clips,
     precision: str,
     description: str,
-    heard: Mapping[str, Tensor] | None = None,
+    heard: Mapping[Place, Tensor] | None = None,
 ) -> list[tuple[float, int]]:
     """(summed loss, tokens) of each example. heard: what the LM gets of their clips, where that is known already."""
     model.eval()
@@ -57,7 +57,7 @@ def losses(
     for group in tqdm(grouped(examples, by_length, BATCH_POSITIONS), desc=description, unit="batch"):
         chosen = [examples[i] for i in group]
         with _measuring(model, precision):
-            known = hear(model, clips_of(chosen), clips) if heard is None else heard
+            known = hear(model, places_of(model, chosen), clips) if heard is None else heard
             loss, owner = model.packed_losses(to_sequences(model, chosen, known))
         for number, i in enumerate(group):
             mine = loss[owner == number]
@@ -73,14 +73,15 @@ def _measuring(model: InserterForConditionalGeneration, precision: str) -> Itera
 
 def hear_all(
     model: InserterForConditionalGeneration, names: Iterable[str], clips: Clips, precision: str
-) -> dict[str, Tensor]:
-    """`hear`, some clips at a time: every clip is a context twice, its own document's and another's."""
+) -> dict[Place, Tensor]:
+    """`hear` of clips that open a text, some at a time: each is a context twice, its own document's and another's."""
     ordered = sorted(set(names), key=lambda name: (len(clips[name]), name))
-    heard: dict[str, Tensor] = {}
+    heard: dict[Place, Tensor] = {}
     model.eval()
     for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
         with _measuring(model, precision):
-            heard |= hear(model, ordered[start : start + CLIPS], clips)
+            places = [(name, model.opens(None)) for name in ordered[start : start + CLIPS]]
+            heard |= hear(model, places, clips)
     return heard
 
 
@@ -89,7 +90,7 @@ def divergences(
     pairs: list[tuple[Example, Example]],
     clips: Clips,
     precision: str,
-    heard: Mapping[str, Tensor] | None = None,
+    heard: Mapping[Place, Tensor] | None = None,
 ) -> Pairs:
     """(summed KL in nats, tokens) of each pair (p, q): KL(p || q) of the next-token distributions at the tokens learnt in both.
 
@@ -104,7 +105,7 @@ def divergences(
         for group in tqdm(grouped([q for _, q in pairs], by_length, BATCH_POSITIONS // 4), desc="held out: KL", unit="batch"):
             chosen = [side for i in group for side in pairs[i]]
             with _measuring(model, precision):
-                known = hear(model, clips_of(chosen), clips) if heard is None else heard
+                known = hear(model, places_of(model, chosen), clips) if heard is None else heard
                 _, owner = model.packed_losses(to_sequences(model, chosen, known))
             logits = kept.pop()
             for number, i in enumerate(group):
