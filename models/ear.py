@@ -22,7 +22,7 @@ ID_COLUMNS = 2
 ID_BASE = 2048  # whole numbers up to here are exact in float16
 # What a window's text may have: fast English has 7 tokens a second, Chinese up to 9. A decoder that loops is stopped there.
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 24
-AT_ONCE = 16  # clips: each takes 37 MB of the decoder's memory (Whisper base)
+AT_ONCE = 16  # clips: the decoder's memory of each takes 37 MB (Whisper base)
 LEVEL, LEVELS = 0.25, 32  # steps of silence in the units of the features, and of how many the states are kept
 LONGEST_LOOP, TIMES = 12, 4  # tokens that come so often one after the other are a loop
 SILENT, DOUBT = 0.6, -1.0  # nobody speaks: the decoder says so with this probability, and its text has less than this a token
@@ -48,15 +48,15 @@ class Ear(nn.Module):
     @torch.no_grad()
     def hear(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, Tensor]]:
         """What `write` gives for clips of log-mel features (clips, mels, frames) with `lengths` (clips,) real frames."""
-        states, counts = encoder(features, lengths), encoded_lengths(lengths).tolist()
         found = []
-        for at in range(0, len(states), AT_ONCE):
+        for some, real in zip(features.split(AT_ONCE), lengths.split(AT_ONCE), strict=True):
+            clips = [clip[:, :frames] for clip, frames in zip(some, real.tolist(), strict=True)]
+            states, counts = encoder(some[..., : int(real.max())], real), encoded_lengths(real).tolist()
             windows = [
-                torch.cat([states[i, : counts[i]], self._silent(encoder, features[i, :, : int(lengths[i])])[counts[i] :]])
-                for i in range(at, min(at + AT_ONCE, len(states)))
+                torch.cat([own[:count], self._silent(encoder, clip)[count:]])
+                for own, count, clip in zip(states, counts, clips, strict=True)
             ]
-            seconds = [count / ENCODER_FRAMES for count in counts[at : at + AT_ONCE]]
-            found += self.write(torch.stack(windows), seconds)
+            found += self.write(torch.stack(windows), [count / ENCODER_FRAMES for count in counts])
         return found
 
     def _silent(self, encoder: SpeechEncoder, clip: Tensor) -> Tensor:

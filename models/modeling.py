@@ -115,20 +115,13 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-mel features (clips, mels, frames) -> what the adapter takes (clips, n, state_width) and its lengths (clips,): the
         encoder's states, frames / 2 of them, or what the recogniser wrote of them, a row a token."""
+        if self.config.adapter == "decoder":
+            written = self.ear.hear(self.encoder, input_features, feature_lengths)
+            rows = [as_rows(tokens, by, self.read) for tokens, by in written]
+            return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows], device=input_features.device)
         clips = max(1, FRAMES_AT_ONCE // input_features.shape[-1])
-        parts = [self._encode(*part) for part in zip(input_features.split(clips), feature_lengths.split(clips), strict=True)]
-        if len(parts) == 1:
-            return parts[0]
-        longest = max(states.shape[1] for states, _ in parts)
-        states = torch.cat([nn.functional.pad(states, (0, 0, 0, longest - states.shape[1])) for states, _ in parts])
-        return states, torch.cat([lengths for _, lengths in parts])
-
-    def _encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        if self.config.adapter != "decoder":
-            return self.encoder(input_features, feature_lengths), encoded_lengths(feature_lengths)
-        written = self.ear.hear(self.encoder, input_features, feature_lengths)
-        rows = [as_rows(tokens, by, self.read) for tokens, by in written]
-        return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows], device=input_features.device)
+        parts = zip(input_features.split(clips), feature_lengths.split(clips), strict=True)
+        return torch.cat([self.encoder(*part) for part in parts]), encoded_lengths(feature_lengths)
 
     def opens(self, before: int | None) -> bool:
         """Return whether a clip after the token `before` opens a text: it is written there without a leading blank."""
@@ -188,9 +181,26 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             "labels": torch.cat(labels)[None],
         }
 
-    def packed_losses(self, sequences: list[Sequence]) -> tuple[Tensor, Tensor]:
+    def packed_losses(
+        self, sequences: list[Sequence], read: list[Sequence] | None = None, share: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Cross-entropy (k,) of the k learnt tokens of sequences (ids, labels, speech) in one row, and the number (k,) of the
         sequence each belongs to.
+
+        read: those with speech, with text in its place; `share` of their loss is then KL(read || heard), and the rest the
+        cross-entropy. What is read has no gradient.
+        """
+        teacher = shares = None
+        if read:
+            with torch.no_grad():
+                teacher, _, _ = self._packed_logits(read)
+        logits, targets, owner = self._packed_logits(sequences)
+        if read:
+            shares = torch.tensor([share if speech else 0.0 for _, _, speech in sequences], device=logits.device)[owner]
+        return cross_entropy(logits, targets, teacher, shares), owner
+
+    def _packed_logits(self, sequences: list[Sequence]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (k, vocabulary) of the k learnt tokens, these tokens (k,), and the number (k,) of the sequence of each.
 
         The LM's head (a fifth of a small model's cost) is only computed where something is learnt.
         """
@@ -204,8 +214,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels = torch.where(first, IGNORE, labels)  # the first token of a sequence has nothing before it
         targets = (labels != IGNORE).nonzero().flatten()
         logits = self.language_model(**packed, use_cache=False, logits_to_keep=targets - 1).logits[0]
-        losses = cross_entropy(logits, labels[targets])
-        return losses, first.cumsum(0)[targets] - 1
+        return logits, labels[targets], first.cumsum(0)[targets] - 1
 
     def _inputs(
         self,

@@ -11,12 +11,12 @@ from stages.common.files import read_table, write_jsonl, write_table
 from stages.common.params import Params
 from stages.common.paths import DATA
 from stages.common.runner import run_stage, say
-from stages.common.tables import ITEMS, LOSSES
+from stages.common.tables import HELDOUT, ITEMS, LOSSES
 from stages.common.training.models import saved_model
 from stages.common.work import WorkFolder, code
 from stages.evaluate import likelihood, recordings, responses, transcripts
 from stages.evaluate import select as selection
-from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing, heldout_clips
+from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
 from stages.evaluate.scores import closed_table, comparisons
 from stages.evaluate.voices import by_voice, seen_voices
@@ -74,8 +74,8 @@ def _likelihood(params: Params, items: list[Row], rows: list[Row], by_document: 
     model, processor = saved_model(MODEL)
     digests, states = responses.clips_of_items(params, model, processor, [item for item in items if item["shard"]])
     prompts = likelihood.prompts_of(processor, items, rows, digests, states, transcripts.hears_words(model))
-    documents, _, clips = heldout_clips(params, model, processor)
-    return likelihood.measure(params, model, processor, prompts, states, (documents, clips), by_document, work)
+    documents = read_table(HELDOUT_FILE, HELDOUT)
+    return likelihood.measure(params, model, processor, prompts, states, documents, by_document, work)
 
 
 if __name__ == "__main__":

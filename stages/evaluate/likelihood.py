@@ -18,8 +18,6 @@ from stages.common.training.batches import Example, chat_example, example
 from stages.common.training.heldout import (
     Measured,
     Pairs,
-    Transcripts,
-    context_example,
     forgetting,
     gains,
     gap_closed,
@@ -75,19 +73,14 @@ class Prompt(NamedTuple):
 
 def measure(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt],
-    clips: Clips, documents: tuple[list[Row], States], by_document: list[Row], work: WorkFolder,
+    clips: Clips, rows: list[Row], by_document: list[Row], work: WorkFolder,
 ) -> Likelihood:  # fmt: skip
     """Return all four measures. model: as it was saved, since `for_answers` changes weights at bf16.
 
-    documents: the held-out rows and their clips. by_document: rows of LOSSES, whose losses are not measured again.
+    rows: the held-out documents. by_document: rows of LOSSES, whose losses are not measured again.
     """
     precision = params.evaluate.precision
     forms = ("heard", "read", "cascade") if hears_words(model) else ("heard", "read")
-    rows, states = documents
-    kept = _kept(work, "cloze", [row["doc_id"] for row in rows])
-    if kept is None:
-        kept = _keep(work, "cloze", [row["doc_id"] for row in rows], _others(model, processor, forms, rows, states, precision))
-    cloze = topic_cloze(forms, rows, by_document, kept)
     trials = sorted(needed(prompts))
     asked = [(prompts[place].item["item_id"], answer) for place, answer in trials]
     found = _kept(work, "answers", asked)
@@ -98,7 +91,7 @@ def measure(
     if lost is None:
         lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], _lost(params, model, processor, rows))
     return {
-        "topic_cloze": cloze,
+        "topic_cloze": topic_cloze(forms, by_document, {row["doc_id"]: row["other_doc_id"] for row in rows}),
         "instruction_gap": instruction_gap(forms, prompts, table),
         "minimal_pairs": minimal_pairs(forms, prompts, table),
         "forgetting": forgotten(lost),
@@ -213,33 +206,20 @@ def answer_losses(
     }
 
 
-def _others(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, forms: tuple[str, ...], rows: list[Row], clips: States,
-    precision: str,
-) -> dict[str, Pairs]:  # fmt: skip
-    """Return {form: (summed loss, tokens)} of the other document's continuation after the own context."""
-    others = {row["doc_id"]: row for row in rows}
-    wrong = [{**row, "continuation": others[row["other_doc_id"]]["continuation"]} for row in rows]
-    written: Transcripts = {row["utt_id"]: own_words(processor, clips[row["utt_id"]]) for row in rows} if "cascade" in forms else {}
-    heard = hear_all(model, (row["utt_id"] for row in rows), clips, precision)
-    return {
-        form: losses(
-            model, [context_example(processor, row, f"{form}_own", others, transcripts=written) for row in wrong], clips,
-            precision, f"likelihood: cloze, {form}", heard,
+def topic_cloze(forms: tuple[str, ...], by_document: list[Row], others: Mapping[str, str]) -> Row:
+    """Return the share of documents whose context makes their own continuation likelier per token than another's. Chance is 50 %.
+
+    others: {document: whose context was its other}. So each other context has both losses in `by_document` (rows of LOSSES).
+    """
+    loss = {(row["doc_id"], row["context"]): row["loss"] / max(1, row["tokens"]) for row in by_document if row["voice"] == "seen"}
+    right = {
+        form: _likelier(
+            np.array([loss[context, f"{form}_own"] for context in others.values()], dtype=float),
+            np.array([loss[name, f"{form}_other"] for name in others], dtype=float),
         )
         for form in forms
-    }  # fmt: skip
-
-
-def topic_cloze(forms: tuple[str, ...], rows: list[Row], by_document: list[Row], others: dict[str, Any]) -> Row:
-    """Return the share of documents whose true continuation is likelier per token than another document's. Chance is 50 %."""
-    true = {(row["doc_id"], row["context"]): row["loss"] / row["tokens"] for row in by_document if row["voice"] == "seen"}
-    right = {}
-    for form in forms:
-        own = np.array([true[row["doc_id"], f"{form}_own"] for row in rows], dtype=float)
-        wrong = np.array([loss / max(1, tokens) for loss, tokens in others[form]], dtype=float)
-        right[form] = _likelier(own, wrong)
-    return {"documents": len(rows), **_shares(right, "topic cloze")}
+    }
+    return {"documents": len(others), **_shares(right, "topic cloze")}
 
 
 def _likelier(own: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from stages.common.files import read_table
 from stages.common.params import Params
 from stages.common.paths import DATA, REPORTS
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import clips_needed, example, heard_lengths, packed_phase
+from stages.common.training.batches import as_read, clips_needed, example, heard_lengths, packed_phase
 from stages.common.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
 from stages.common.training.loop import train, write_curve
 from stages.common.training.models import made_whole, new_model, save_model, warmed_up
@@ -45,10 +45,11 @@ def main(params: Params) -> dict[str, Any]:
     model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, delimiters), DATA / "warmup")
     lengths = heard_lengths(model, clean)
     examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths) for row in sequences]
+    read = [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in sequences] if p.distill else []
     needed = {*clips_needed(examples, p), *(row["utt_id"] for row in clean if row["split"] == "heldout")}
     clips = clips_for(model, processor, clean, DATA / "synthesize", p, needed)
     before = text_loss(model, processor, heldout, clips, p.precision)
-    phase = packed_phase("pretrain", p, model, examples, clips)
+    phase = packed_phase("pretrain", p, model, examples, clips, read, p.distill)
     phase.watch_steps = p.gap_steps
     phase.watch = lambda: gap_row(continuation(model, processor, heldout, clips, p.precision))
     outcome = train(model, phase, work)

@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel, WhisperForConditionalGeneration
 
-from models import InserterForConditionalGeneration, InserterProcessor, modeling
+from models import InserterForConditionalGeneration, InserterProcessor, ear
 from models.ear import as_rows, recogniser_settings, split_rows, text_of, without_loop
 from models.generation import Prompt, generate_answers
 from models.sound import read as read_sound
@@ -232,13 +232,13 @@ def test_a_cascade_reads_the_words_that_the_model_hears(parts, speech):
     assert [processor.encode(" " + text) for text in texts] == model.adapter.spell(rows, lengths, model.table)
 
 
-def test_an_hour_is_encoded_some_minutes_at_a_time(parts, speech, monkeypatch):
+def test_clips_are_heard_some_at_a_time(parts, speech, monkeypatch):
     model, processor = parts
     given = processor.features([*speech, speech[0]])
     clips = given["input_features"], given["feature_lengths"]
     with torch.no_grad():
         rows, lengths = model.encode(*clips)
-        monkeypatch.setattr(modeling, "FRAMES_AT_ONCE", 1)
+        monkeypatch.setattr(ear, "AT_ONCE", 1)
         again, its = model.encode(*clips)
     assert lengths.tolist() == its.tolist() and torch.allclose(rows, again, atol=1e-2)
     assert split_rows(rows)[1].tolist() == split_rows(again)[1].tolist()

@@ -23,6 +23,28 @@ def test_loss_and_gradient_are_torchs(dtype, tolerance):
     assert (our_gradient - gradient).abs().max() <= tolerance * gradient.abs().max()
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 6e-3)])
+def test_a_share_of_the_loss_is_divergence_from_the_teacher(dtype, tolerance):
+    """Some tokens have no teacher, and stand between those that have one."""
+    torch.manual_seed(0)
+    logits, wanted = torch.randn(ROWS + 5, 30), torch.randn(ROWS + 5, 30)
+    targets, shares = torch.randint(0, 30, (len(logits),)), torch.rand(len(logits)) * (torch.rand(len(logits)) > 0.4)
+    results = []
+    for ours in (True, False):
+        given = logits.clone().requires_grad_()
+        if ours:
+            losses = cross_entropy((given * 2).to(dtype), targets, (wanted * 2).to(dtype)[shares > 0], shares)
+        else:
+            known, soft = ((z * 2).to(dtype).float().log_softmax(-1) for z in (given, wanted))
+            apart = torch.nn.functional.kl_div(known, soft, reduction="none", log_target=True).sum(-1)
+            losses = (1 - shares) * torch.nn.functional.nll_loss(known, targets, reduction="none") + shares * apart
+        losses.sum().backward()
+        results.append((losses.detach(), given.grad))
+    (ours, our_gradient), (reference, gradient) = results
+    assert torch.allclose(ours, reference, atol=1e-5)
+    assert (our_gradient - gradient).abs().max() <= tolerance * gradient.abs().max()
+
+
 def test_the_gradient_of_a_token_that_is_nearly_certain_is_not_rounded_away():
     logits = torch.tensor([[9.0, 0.0, 1.0]], dtype=torch.bfloat16)
     given = logits.clone().requires_grad_()

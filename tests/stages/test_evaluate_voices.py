@@ -112,8 +112,11 @@ def test_divergence_is_none_of_a_context_from_itself(model):
     read, other = ([heldout.context_example(model[1], r, c, others) for r in rows] for c in ("read_own", "read_other"))
     same = heldout.divergences(model[0], list(zip(read, read, strict=True)), clips(rows), "fp32")
     apart = heldout.divergences(model[0], list(zip(read, other, strict=True)), clips(rows), "fp32")
-    assert all(abs(kl) < 1e-6 and tokens == read[i].learnt for i, (kl, tokens) in enumerate(same))
-    assert all(kl > 1e-5 for kl, _ in apart), "the weights are random: little depends on the context"
+    assert all(abs(kl) < 1e-6 and tokens == read[i].learnt for i, (kl, tokens) in enumerate(same.kl))
+    assert all(kl > 1e-5 for kl, _ in apart.kl), "the weights are random: little depends on the context"
+    for side, examples in ((apart.first, read), (apart.second, other)):
+        alone = heldout.losses(model[0], examples, clips(rows), "fp32", "alone")
+        assert np.array(side) == pytest.approx(np.array(alone), rel=1e-5)
     p, q = torch.randn(2, 100, 50, generator=torch.Generator().manual_seed(0))
     whole = torch.nn.functional.kl_div(q.log_softmax(-1), p.log_softmax(-1), reduction="sum", log_target=True)
     assert heldout._divergence(p, q) == (pytest.approx(float(whole), rel=1e-5), 100)

@@ -9,7 +9,7 @@ import torch
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.common import scoretable
 from stages.common.training.batches import example
-from stages.common.training.heldout import context_example, forgetting, losses
+from stages.common.training.heldout import forgetting, losses
 from stages.evaluate import likelihood
 from stages.evaluate.likelihood import Prompt, following, instruction_gap, minimal_pairs, needed, telling_pairs
 from stages.register.runs import flatten
@@ -82,25 +82,20 @@ def test_a_deaf_model_gets_half_of_the_minimal_pairs(model):
     assert read != [losses_of for (place, _), losses_of in zip(trials, found["cascade"], strict=True) if place == 0]
 
 
-def test_the_cloze_sets_the_true_continuation_against_the_other_documents(model):
-    net, processor = model
-    rows = [
-        {"doc_id": d, "utt_id": d, "context": f"the {d} dog", "continuation": text, "other_doc_id": o}
-        for d, o, text in (("a", "b", " jumps over"), ("b", "a", " the quick brown fox jumps"))
-    ]
-    clips = {name: torch.zeros(40, 32) for name in "ab"}
-    others = likelihood._others(net, processor, ("heard", "read"), rows, clips, "fp32")
-    lookup = {row["doc_id"]: row for row in rows}
-    swapped = {**rows[0], "continuation": rows[1]["continuation"]}
-    (expected,) = losses(net, [context_example(processor, swapped, "read_own", lookup)], clips, "fp32", "swapped")
-    assert others["read"][0] == pytest.approx(expected, rel=1e-5)
+def test_the_cloze_sets_two_continuations_against_each_other_after_the_same_context():
+    """Each context has its own continuation, and one that is likelier after it than that, or less likely."""
+    others = {"a": "b", "b": "c", "c": "a"}  # by document, whose context is its other
+    own, other = {"b": 2.0, "c": 2.0, "a": 1.0}, {"a": 3.0, "b": 1.0, "c": 1.0}
+    per_token = {(name, which): loss for which, losses in (("own", own), ("other", other)) for name, loss in losses.items()}
     by_document = [
-        {"doc_id": name, "voice": "seen", "context": f"{form}_own", "loss": loss, "tokens": 2}
-        for form in ("heard", "read") for name, loss in (("a", 0.0), ("b", 1e6))
+        {"doc_id": name, "voice": voice, "context": f"{form}_{which}", "loss": tokens * loss, "tokens": tokens}
+        for form in ("heard", "read") for voice, tokens in (("unseen", 1), ("seen", len(form)))
+        for (name, which), loss in per_token.items() if voice == "seen" or (form, which) == ("heard", "own")
     ]  # fmt: skip
-    result = likelihood.topic_cloze(("heard", "read"), rows, by_document, others)
-    assert result["heard"]["share"] == result["read"]["share"] == 0.5 and result["documents"] == 2
-    assert "cascade" not in result and result["heard_minus_read"] == {"difference": 0.0, "low": 0.0, "high": 0.0}
+    result = likelihood.topic_cloze(("heard", "read"), by_document, others)
+    assert result["heard"]["share"] == result["read"]["share"] == 0.5, "one right, one wrong, one as likely"
+    assert result["documents"] == 3 and "cascade" not in result
+    assert result["heard_minus_read"] == {"difference": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_nothing_is_forgotten_by_the_same_model_and_something_by_another(model, tiny_model):

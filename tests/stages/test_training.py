@@ -20,7 +20,7 @@ from stages.common.errors import InserterError
 from stages.common.files import read_json, write_table
 from stages.common.params import Optimizer, Trainable
 from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import Packed, example, hear, places_of, plan, to_sequences
+from stages.common.training.batches import Packed, as_read, example, hear, places_of, plan, to_sequences
 from stages.common.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
 from stages.common.training.loop import Phase, train
 from stages.common.training.states import batch
@@ -205,6 +205,25 @@ def test_speech_that_is_heard_has_a_gradient_into_the_adapter(model):
     losses.sum().backward()
     assert net.adapter(*batch([states_of(["u0"])["u0"]], "cpu"), net.table)[0].shape[0] > 0
     assert net.adapter.query.weight.grad.abs().sum() > 0
+
+
+def test_what_is_distilled_of_a_clip_is_how_the_same_text_is_read(model):
+    """Where what is heard is as the text is read, nothing is left to learn; elsewhere something is. Text has its own loss."""
+    net, processor = model
+    processor.delimiters = "none"
+    parts = [{"text": "a dog", "utt_id": "u0", "loss": False}, PART]
+    spoken, read, text = example(processor, parts), example(processor, as_read(parts)), example(processor, [PART])
+    assert [t for t in spoken.labels if t >= 0] == [t for t in read.labels if t >= 0], "the same tokens are learnt"
+    task = Packed(net, [spoken, text], [[0, 1]], states_of(["u0"]), 100, [read, text], 1.0)
+    (deaf, _), (alone, _) = task.loss([0]), task.loss([1])
+    assert float(deaf) > 0 and float(task.loss([0, 1])[0]) == pytest.approx(float(deaf + alone), rel=1e-5)
+    assert float(alone) == pytest.approx(float(Packed(net, [text], [[0]], {}, 100).loss([0])[0]), rel=1e-6)
+    as_text = net.table[torch.tensor(processor.encode("a dog"))]
+    net.hear = lambda *_, **__: [as_text]
+    assert float(task.loss([0])[0]) == pytest.approx(0.0, abs=1e-4)
+    net.zero_grad()
+    task.loss([0])[0].backward()
+    assert all(p.grad is None or p.grad.abs().max() < 1e-4 for p in net.language_model.parameters())
 
 
 def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None) -> Path:

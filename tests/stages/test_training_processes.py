@@ -70,13 +70,13 @@ def test_two_processes_learn_what_one_learns(alone, tiny_lm, tiny_encoder, tmp_p
 
 @pytest.fixture(scope="module")
 def saving(tiny_lm, tiny_encoder, tmp_path_factory):
-    """Its encoder learns too, in rows of about 30 positions, with layers computed again; half of its sequences are text, and one
-    step of its warm-up has a single clip."""
+    """Its encoder learns too, in rows of about 30 positions, with layers computed again, and by distillation; half of its sequences
+    are text, and one step of its warm-up has a single clip."""
 
     def make(name: str) -> Path:
         folder = workspace(tmp_path_factory.mktemp(name) / "w", tiny_lm, tiny_encoder)
         params = yaml.safe_load((folder / "params.yaml").read_text())
-        params["pretrain"].update(steps=10, micro_positions=30, gradient_checkpointing=True)
+        params["pretrain"].update(steps=10, micro_positions=30, gradient_checkpointing=True, distill=0.5)
         params["pretrain"]["trainable"]["encoder"] = True
         params["warmup"].update(steps=8, batch_seconds=3.2)
         (folder / "params.yaml").write_text(yaml.safe_dump(params))

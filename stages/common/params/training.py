@@ -78,10 +78,12 @@ class Pretrain(Section):
     a time in each process (gradient accumulation), which memory goes by. gradient_checkpointing: layers are computed again in the
     backward pass instead of kept. checkpoint_steps: between two resume points, of which the last keep_checkpoints are kept.
     gap_steps: between two measurements of the gap on held-out contexts, in one process, and after the last; 0: `evaluate` alone
-    measures it."""
+    measures it. distill: share of the loss after speech that is KL(read || heard), of the LM as it is when it reads the same text;
+    the rest is the cross-entropy, and so is all of it where nothing is heard."""
 
     seed: Seed
     steps: Steps
+    distill: Share
     batch_positions: Positive
     micro_positions: Positive
     gradient_checkpointing: bool

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -70,6 +70,11 @@ def example(
         ids.append(processor.document_start_id)
         labels.append(processor.document_start_id)
     return Example(tuple(ids), tuple(labels), tuple(clips), positions)
+
+
+def as_read(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a sequence with text where speech stands."""
+    return [part | {"utt_id": None} for part in parts]
 
 
 def chat_example(
@@ -170,6 +175,8 @@ class Packed:
 
     steps: the examples of each (see `plan`); process `rank` of `world` takes every world-th of them. What a row takes beyond its
     sequences is small: rows of 200, 400, 800 and 1,600 trained 221, 241, 252 and 259 positions a second on two CPU cores.
+
+    read: the examples with text in place of speech; not empty where `distill` of the loss of what is heard is KL(read || heard).
     """
 
     model: InserterForConditionalGeneration
@@ -177,6 +184,8 @@ class Packed:
     steps: list[list[int]]
     clips: Clips
     micro_positions: int
+    read: list[Example] = field(default_factory=list)
+    distill: float = 0.0
 
     def pieces(self, step: int, rank: int, world: int) -> list[list[int]]:
         """Rows of this process, then empty ones where another has more."""
@@ -192,11 +201,18 @@ class Packed:
         places = places_of(self.model, chosen)
         heard = hear(self.model, places or self._spare(), self.clips)
         sequences = to_sequences(self.model, chosen, heard)
-        losses, _ = self.model.packed_losses(sequences)
+        losses, _ = self.model.packed_losses(sequences, self._as_read(piece), self.distill)
         total = losses.sum() if places else losses.sum() + 0.0 * sum(clip.sum() for clip in heard.values())
         if not piece:
             return 0.0 * total, 0
         return total, sum(len(ids) - len(speech) + sum(map(len, speech)) for ids, _, speech in sequences)
+
+    def _as_read(self, piece: list[int]) -> list[Sequence] | None:
+        """The piece's sequences with speech, as they are read. Over many processes the LM reads in each of them or in none."""
+        if not self.distill:
+            return None
+        taught = [i for i in piece if self.examples[i].clips] or ([0] if world() > 1 else [])
+        return to_sequences(self.model, [self.read[i] for i in taught], {})
 
     def _spare(self) -> list[Place]:
         """A clip for a row of text: where weights are sharded, every process has to use the adapter or none does; and where only
@@ -206,11 +222,13 @@ class Packed:
 
 
 def packed_phase(
-    name: str, settings: Pretrain | Sft, model: InserterForConditionalGeneration, examples: list[Example], clips: Clips
-) -> Phase:
-    """The phase that trains on `examples` as the stage's section of params.yaml says."""
+    name: str, settings: Pretrain | Sft, model: InserterForConditionalGeneration, examples: list[Example], clips: Clips,
+    read: Iterable[Example] = (), distill: float = 0.0,
+) -> Phase:  # fmt: skip
+    """The phase that trains on `examples` as the stage's section of params.yaml says. read, distill: see `Packed`."""
     s, o = settings, settings.optimizer
-    task = Packed(model, examples, plan(examples, s.steps, s.batch_positions, s.seed), clips, s.micro_positions)
+    steps = plan(examples, s.steps, s.batch_positions, s.seed)
+    task = Packed(model, examples, steps, clips, s.micro_positions, list(read), distill)
     torch.manual_seed(derive(s.seed, name))  # LoRA's matrices
     parts = parts_of(model, s.trainable, o)
     if s.gradient_checkpointing:

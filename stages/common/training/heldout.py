@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,14 @@ KL_ROWS = 64  # of 49 k logits in fp32: 12.6 MB
 Pairs = list[tuple[float, int]]  # (summed loss, tokens) of each document
 Measured = dict[str, Pairs]  # by context
 Transcripts = Mapping[str, str]  # by clip
+
+
+class Compared(NamedTuple):
+    """Of pairs of examples (p, q): KL(p || q), and the losses of each side."""
+
+    kl: Pairs
+    first: Pairs
+    second: Pairs
 
 
 def context_example(
@@ -91,13 +99,13 @@ def divergences(
     clips: Clips,
     precision: str,
     heard: Mapping[Place, Tensor] | None = None,
-) -> Pairs:
-    """(summed KL in nats, tokens) of each pair (p, q): KL(p || q) of the next-token distributions at the tokens learnt in both.
+) -> Compared:
+    """Sums in nats with their tokens, of each pair: KL of the next-token distributions at the tokens learnt in both, and losses.
 
     Both of a pair stand in one row, and the vocabulary is summed some rows of logits at a time.
     """
     model.eval()
-    result = [(0.0, 0)] * len(pairs)
+    result = Compared(*([(0.0, 0)] * len(pairs) for _ in Compared._fields))
     by_length = sorted(range(len(pairs)), key=lambda i: pairs[i][1].positions)
     kept: list[Tensor] = []
     hook = model.language_model.register_forward_hook(lambda _module, _args, out: kept.append(out.logits[0].clone()))
@@ -106,10 +114,12 @@ def divergences(
             chosen = [side for i in group for side in pairs[i]]
             with _measuring(model, precision):
                 known = hear(model, places_of(model, chosen), clips) if heard is None else heard
-                _, owner = model.packed_losses(to_sequences(model, chosen, known))
+                loss, owner = model.packed_losses(to_sequences(model, chosen, known))
             logits = kept.pop()
             for number, i in enumerate(group):
-                result[i] = _divergence(logits[owner == 2 * number], logits[owner == 2 * number + 1])
+                sides = owner == 2 * number, owner == 2 * number + 1
+                result.kl[i] = _divergence(*(logits[side] for side in sides))
+                result.first[i], result.second[i] = ((float(loss[side].double().sum()), int(side.sum())) for side in sides)
     finally:
         hook.remove()
     return result
@@ -235,18 +245,25 @@ def measure(
             for context in contexts
         }  # fmt: skip
 
-    seen = of((*CONTEXTS, *cascade), rows, SEEN_CLIP)
     both = [i for i, row in enumerate(rows) if row[UNSEEN_CLIP] and others[row["other_doc_id"]][UNSEEN_CLIP]]
     in_both = [rows[i] for i in both]
-    unseen = of((*HEARD, *cascade), in_both, UNSEEN_CLIP) if both else None
     voices = {"seen": (rows, SEEN_CLIP), "unseen": (in_both, UNSEEN_CLIP)} if cascade else {}
-    kl = {
+    compared = {
         name: divergences(
             model, [(after(row, "read_own", clip), after(row, "heard_own", clip)) for row in chosen], clips, precision, heard
         )
         for name, (chosen, clip) in voices.items() if chosen
     }  # fmt: skip
-    return HeldOut(rows, seen, both, unseen, kl)
+    known: dict[str, Measured] = {"seen": {}, "unseen": {}}  # what the divergences say of the losses
+    if "seen" in compared:
+        known["seen"] = {"read_own": compared["seen"].first, "heard_own": compared["seen"].second}
+    if "unseen" in compared:
+        known["unseen"] = {"heard_own": compared["unseen"].second}
+    seen = of([c for c in (*CONTEXTS, *cascade) if c not in known["seen"]], rows, SEEN_CLIP) | known["seen"]
+    unseen = None
+    if both:
+        unseen = of([c for c in (*HEARD, *cascade) if c not in known["unseen"]], in_both, UNSEEN_CLIP) | known["unseen"]
+    return HeldOut(rows, seen, both, unseen, {name: found.kl for name, found in compared.items()})
 
 
 def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from stages.common.paths import states_home
 from stages.common.training.processes import barrier, rank, world
 
 CHUNK = 256  # clips a file: the unit of resuming
-BATCH_SECONDS = 60.0
+BATCH_SECONDS = 240.0
 ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__file__]
 
 
