@@ -220,16 +220,9 @@ class DecoderAdapter(nn.Module):
     def reset_parameters(self) -> None:
         self.residual.zero_()
 
-    def forward(
-        self, rows: Tensor, lengths: Tensor, embeddings: Tensor, opening: Tensor | None = None, bare: Tensor | None = None
-    ) -> list[Tensor]:
-        """Rows of `models.ear.as_rows` (clips, n, decoder width + 2) with `lengths` (clips,) -> for each clip (n, LM width).
-
-        opening (clips,): where a text begins with the clip, its first token stands as `bare` (vocabulary,) has it, without a blank.
-        """
+    def forward(self, rows: Tensor, lengths: Tensor, embeddings: Tensor) -> list[Tensor]:
+        """Rows of `models.ear.as_rows` (clips, n, decoder width + 2) with `lengths` (clips,) -> for each clip (n, LM width)."""
         states, tokens = split_rows(rows)
-        if opening is not None and bare is not None and tokens.shape[1]:
-            tokens[:, 0] = torch.where(opening, bare[tokens[:, 0]], tokens[:, 0])
         positions = F.embedding(tokens, embeddings) + F.linear(self.scale * self.norm(states), self.residual).to(embeddings.dtype)
         return [row[:n] for row, n in zip(positions, lengths.tolist(), strict=True)]
 

@@ -29,6 +29,7 @@ SILENT, DOUBT = 0.6, -1.0  # nobody speaks: the decoder says so with this probab
 
 Written = list[int]  # the recogniser's tokens
 Read = Callable[[Written], tuple[list[int], list[list[int]]]]  # to the LM's tokens, and for each the places that it was written at
+Opens = Callable[[list[int]], tuple[int, list[int]]]  # of a clip's tokens: how many of the first give way, and to which
 
 
 class Ear(nn.Module):
@@ -177,9 +178,23 @@ def as_rows(written: Written, states: Tensor, read: Read) -> Tensor:
     ids, places = read(written)
     if not ids:
         return states.new_zeros(0, states.shape[-1] + ID_COLUMNS)
-    means = torch.stack([states[place].mean(dim=0) for place in places])
-    numbers = torch.tensor(ids, device=states.device)
-    return torch.cat([means, torch.stack([numbers // ID_BASE, numbers % ID_BASE], 1).to(means)], dim=1)
+    return _rows(torch.stack([states[place].mean(dim=0) for place in places]), ids)
+
+
+def opened(rows: Tensor, opens: Opens) -> Tensor:
+    """Rows of a clip (n, width + ID_COLUMNS) as they stand where a text begins with it.
+
+    A token that is new there has the mean of the states of those that gave way.
+    """
+    states, tokens = split_rows(rows)
+    replaced, ids = opens(tokens.tolist())
+    mean = states[: max(1, replaced)].mean(dim=0, keepdim=True)
+    return torch.cat([_rows(mean.expand(len(ids), -1), ids), rows[replaced:]])
+
+
+def _rows(states: Tensor, ids: list[int]) -> Tensor:
+    numbers = torch.tensor(ids, dtype=torch.long, device=states.device)
+    return torch.cat([states, torch.stack([numbers // ID_BASE, numbers % ID_BASE], 1).to(states)], dim=1)
 
 
 def split_rows(rows: Tensor) -> tuple[Tensor, Tensor]:

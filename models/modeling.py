@@ -11,7 +11,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from models.adapter import DecoderAdapter, PoolingAdapter, SoftTokenAdapter
 from models.attention import PACKED
 from models.configuration import InserterConfig
-from models.ear import ID_COLUMNS, Ear, Read, as_rows
+from models.ear import ID_COLUMNS, Ear, Opens, Read, as_rows, opened
 from models.encoder import SpeechEncoder, encoded_lengths
 from models.loss import cross_entropy
 from models.processor import InserterProcessor
@@ -105,7 +105,8 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def attach(self, processor: InserterProcessor) -> None:
         """How what the recogniser writes is read: the adapter `decoder` needs its processor before it hears audio."""
         self.read: Read = processor.read
-        self.bare, self.begins = processor.openings
+        self.reopen: Opens = processor.opens
+        self.begins = processor.begins
 
     @property
     def state_width(self) -> int:
@@ -125,7 +126,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def opens(self, before: int | None) -> bool:
         """Return whether a clip after the token `before` opens a text: it is written there without a leading blank."""
-        return self.config.adapter == "decoder" and (before is None or bool(self.begins[before]))
+        return self.config.adapter == "decoder" and (before is None or self.begins[before])
 
     def hear(
         self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None, opening: list[bool] | None = None
@@ -137,11 +138,12 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         windows = [1] * len(states) if clip_windows is None else clip_windows
         starts = [sum(windows[:i]) for i in range(len(windows))]
         if opening is not None and any(opening):
-            first = torch.zeros(len(states), dtype=torch.bool, device=states.device)
-            first[starts] = torch.tensor(opening, device=states.device)
-            rows = self.adapter(states, state_lengths, self.table, first, self.bare.to(states.device))
-        else:
-            rows = self.adapter(states, state_lengths, self.table)
+            given = [row[:n] for row, n in zip(states, state_lengths.tolist(), strict=True)]
+            for start, opens in zip(starts, opening, strict=True):
+                if opens and len(given[start]):
+                    given[start] = opened(given[start], self.reopen)
+            states, state_lengths = pad_sequence(given, batch_first=True), state_lengths.new_tensor([len(row) for row in given])
+        rows = self.adapter(states, state_lengths, self.table)
         if clip_windows is None:
             return rows
         return [torch.cat(rows[s : s + n]) for s, n in zip(starts, clip_windows, strict=True)]

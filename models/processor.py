@@ -107,15 +107,18 @@ class InserterProcessor(ProcessorMixin):
         return self.tokenizer.batch_decode([[number] for number in range(len(self.tokenizer))])
 
     @cached_property
-    def openings(self) -> tuple[Tensor, Tensor]:
-        """Two tensors (vocabulary,): for each token the one that is written the same without its leading blank, or itself; and
-        whether a text begins after it, which is so after a blank, a new line and a control token that stands around no clip."""
-        tokens = self.tokens
-        numbers = {text: number for number, text in reversed(list(enumerate(tokens)))}
-        bare = [numbers.get(text[1:], number) if text[:1] == " " and text[1:] else number for number, text in enumerate(tokens)]
+    def begins(self) -> list[bool]:
+        """Whether a text begins after each token: after a blank, a new line, or a control token that stands around no clip."""
         control = {*self.tokenizer.all_special_ids} - {*self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)}
-        begins = [number in control or text[-1:].isspace() for number, text in enumerate(tokens)]
-        return torch.tensor(bare), torch.tensor(begins)
+        return [number in control or text[-1:].isspace() for number, text in enumerate(self.tokens)]
+
+    def opens(self, ids: list[int]) -> tuple[int, list[int]]:
+        """What `read` gave, where a text begins with it and it has no leading blank: see `models.ear.Opens`."""
+        bare = self.encode(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).strip())
+        same = 0
+        while same < min(len(ids), len(bare)) and ids[-1 - same] == bare[-1 - same]:
+            same += 1
+        return len(ids) - same, bare[: len(bare) - same]
 
     @property
     def document_start_id(self) -> int:

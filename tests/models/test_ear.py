@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModel, WhisperForConditionalGeneration
 
 from models import InserterForConditionalGeneration, InserterProcessor, ear
-from models.ear import as_rows, recogniser_settings, split_rows, text_of, without_loop
+from models.ear import as_rows, opened, recogniser_settings, split_rows, text_of, without_loop
 from models.generation import Prompt, generate_answers
 from models.sound import read as read_sound
 from stages.common.assets import encoder_folder
@@ -204,6 +204,17 @@ def test_saved_and_loaded_it_hears_the_same(parts, speech, tmp_path):
     ids = again.generate(**its(its.chat([None]), speech[:1]), max_new_tokens=8, do_sample=False)
     assert its.tokenizer.decode(ids[0], skip_special_tokens=True).strip() == before[0]
     model.adapter.reset_parameters()
+
+
+@pytest.mark.parametrize("text", ["Gentlemen of the Senate", "Maginot's line", "five. Five", "a", "“Yes,” she said", "3.5% of it"])
+def test_the_first_word_of_a_text_has_other_tokens_than_after_a_blank(parts, text):
+    _, processor = parts
+    after = processor.encode(" " + text)
+    rows = torch.cat([torch.rand(len(after), 4), torch.tensor([[i // 2048, i % 2048] for i in after]).float()], 1)
+    there = opened(rows, processor.opens)
+    assert split_rows(there)[1].tolist() == processor.encode(text)
+    states, kept = split_rows(there)[0], min(len(after), len(there)) - 3
+    assert kept <= 0 or torch.equal(states[-kept:], split_rows(rows)[0][-kept:])
 
 
 @pytest.mark.skipif(not LIBRIVOX.is_dir(), reason="Debian's pocketsphinx-testdata is not installed")

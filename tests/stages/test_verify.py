@@ -24,7 +24,7 @@ from stages.common.tts.shaping import change_pitch, change_rate
 from stages.common.verification.norms import Norms
 from stages.common.verification.packing import PAUSE, join, pack
 from stages.common.verification.signal import measure
-from stages.common.verification.words import compare, share_out, words
+from stages.common.verification.words import compare, share_out, share_text, words
 from stages.verify.stage import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,6 +270,21 @@ def test_words_heard_together_are_shared_out_to_their_clips():
     assert share_out([], ["a"]) == ([], [])
     # x and y may also be a prompt before the second clip: it is told so
     assert share_out(clips, ["a", "b", "x", "y", "c", "d", "e"]) == ([["a", "b", "x", "y"], ["c", "d"], ["e"]], [0, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "language", "pieces"),
+    [
+        ("He came in 1987. It cost $35 million.", [5, 6], "en", ["He came in 1987.", "It cost $35 million."]),
+        (" In 1987, he left", [0, 3, 2], "en", ["", "In 1987,", "he left"]),
+        ("3.5% of all. That is it.", [6, 0, 3], "en", ["3.5% of all.", "", "That is it."]),
+        ("他有5本书。我有6本。", [5, 4], "zh", ["他有5本书。", "我有6本。"]),
+        ("", [0, 0], "en", ["", ""]),
+        ("One clip", [2], "en", ["One clip"]),
+    ],
+)
+def test_the_text_of_several_clips_is_parted_where_their_words_are(text, counts, language, pieces):
+    assert share_text(text, counts, language) == pieces
 
 
 def tone(seconds: float, amplitude: float = 0.5) -> np.ndarray:

@@ -9,7 +9,7 @@ from models.windows import WINDOW
 from stages.common.asr import BATCH, Transcriber
 from stages.common.verification.packing import join, pack
 from stages.common.verification.readings import at_risk, contradicted
-from stages.common.verification.words import compare, share_out, words
+from stages.common.verification.words import compare, share_out, share_text, words
 
 # What makes a clip doubtful, besides its word errors. Looser than any sensible limit: no clip is refused that was not doubtful.
 EXTRA = 2  # words too many
@@ -62,9 +62,9 @@ def _hear_words(clips: Sequence[Clip], ears: Ears) -> None:
 
 
 def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
-    """Keep what a recogniser writes of each clip that may have a wrong reading; ask the second where the first contradicts."""
+    """Where what the first recogniser wrote in company contradicts, it hears the clip alone, and then the second does."""
     for clip in clips:
-        if at_risk(clip.row["written"], clip.row["spoken"], clip.row["language"]):
+        if contradicted(clip.row):
             clip.row["wrote"] = ears.first.transcribe_alone(clip.wave)
             if ears.second and contradicted(clip.row):
                 clip.row["second_wrote"] = ears.second.transcribe_alone(clip.wave)
@@ -79,8 +79,10 @@ def _in_company(clips: Sequence[Clip], ear: Transcriber, prefix: str, low: float
         texts = ear.transcribe([join([clip.wave for clip in window]) for window in batch])
         for window, text in zip(batch, texts, strict=True):
             shares, before = share_out([clip.words for clip in window], words(text, ear.language))
-            for clip, got, unclear in zip(window, shares, before, strict=True):
-                _note(clip, got, prefix)
+            at_stake = not prefix and any(map(_at_risk, window))
+            wrote = share_text(text, [len(share) for share in shares], ear.language) if at_stake else [""] * len(window)
+            for clip, got, unclear, written in zip(window, shares, before, wrote, strict=True):
+                _note(clip, got, prefix, written)
                 if unclear >= EXTRA:
                     doubtful.add(id(clip))
     for clip in clips:
@@ -95,10 +97,18 @@ def _doubtful(clip: Clip, prefix: str, low: float) -> bool:
 
 
 def _alone(clip: Clip, ear: Transcriber, prefix: str) -> None:
-    _note(clip, words(ear.transcribe_alone(clip.wave), ear.language), prefix)
+    text = ear.transcribe_alone(clip.wave)
+    _note(clip, words(text, ear.language), prefix, text)
 
 
-def _note(clip: Clip, got: list[str], prefix: str) -> None:
+def _at_risk(clip: Clip) -> bool:
+    return at_risk(clip.row["written"], clip.row["spoken"], clip.row["language"])
+
+
+def _note(clip: Clip, got: list[str], prefix: str, written: str) -> None:
+    """written: what the words `got` stand for, kept where the clip may have a wrong reading."""
     clip.row[f"{prefix}heard"] = " ".join(got)
+    if not prefix and _at_risk(clip):
+        clip.row["wrote"] = written
     for name, value in compare(clip.words, got)._asdict().items():
         clip.row[prefix + name] = value

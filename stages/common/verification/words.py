@@ -1,6 +1,8 @@
 """Words as they are compared: what was heard against what was to be said."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
@@ -111,3 +113,18 @@ def share_out(references: Sequence[Sequence[str]], heard: Sequence[str]) -> tupl
         if inserted and 0 < op.src_start < len(owners) and owners[op.src_start - 1] != owners[op.src_start]:
             before[owners[op.src_start]] += op.dest_end - op.dest_start
     return shares, before
+
+
+def share_text(text: str, counts: Sequence[int], language: str) -> list[str]:
+    """`text`, written of a recording of several clips, in a piece for each clip. counts: how many of its `words` each clip got.
+
+    A word of the text may be several `words` ("1987"); it goes to the clip that its first one went to.
+    """
+    places = [0, *(end for _, end in word_bounds(text))]
+
+    def spoken(place: int) -> int:
+        return len(words(text[:place], language))
+
+    found = [bisect_left(places, count, key=spoken) for count in accumulate(counts)]
+    ends = [places[min(at, len(places) - 1)] for at in found[:-1]]
+    return [text[start:end].strip() for start, end in pairwise([0, *ends, len(text)])]
