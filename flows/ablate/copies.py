@@ -29,7 +29,7 @@ FILES = ("path", "voice", "speaker")  # keys of which the value may be a file's 
 JUDGE = WORK / "judge"  # what a judge was paid for
 
 
-def git(*arguments: str) -> str:
+def git(*arguments: str, remedy: str = "Experiments are of a commit: `git init`, then commit the project") -> str:
     """What git prints. Its hooks are left out: DVC's own would check data out into every new copy."""
     command = ["git", "-c", f"core.hooksPath={os.devnull}", *arguments]
     try:
@@ -38,7 +38,6 @@ def git(*arguments: str) -> str:
         raise InserterError("git is not installed", "Install it (apt-get install git)") from error
     if done.returncode:
         reason = " ".join(done.stderr.split())[:200]
-        remedy = "Experiments are of a commit: `git init`, then commit the project"
         raise InserterError(f"git {arguments[0]} failed ({reason})", remedy)
     return done.stdout.strip()
 

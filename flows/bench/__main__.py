@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from flows.bench.against import answers, verify
 from flows.bench.compare import Entry
 from flows.bench.encode import encode_true_length
 from flows.bench.generate import generate
@@ -16,12 +17,14 @@ from stages.common.paths import REPORTS
 from stages.common.quiet import quiet
 
 ENTRIES: dict[str, Callable[[], Entry]] = {
+    "answers": answers,
     "encode_true_length": encode_true_length,
     "generate": generate,
     "score": score,
     "synthesize_loop": synthesize_loop,
     "synthesize_scaling": synthesize_scaling,
     "train_packed": train_packed,
+    "verify": verify,
     "verify_packed": verify_packed,
 }
 
@@ -45,7 +48,8 @@ def main() -> None:
 def _keep(found: Entry) -> None:
     memory = f", in {found['memory']:.2f} times its memory" if "memory" in found else ""
     ratio = f"{found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
-    print(f"{found['name']}: {ratio} x {found['against']}{memory}", flush=True)
+    equal = f", {found['equal']} of {found['of']} results equal" if "equal" in found else ""
+    print(f"{found['name']}: {ratio} x {found['against']}{memory}{equal}", flush=True)
     path = REPORTS / "bench.json"
     before = read_json(path) if path.is_file() else []
     write_json(path, [*(entry for entry in before if entry["name"] != found["name"]), found])

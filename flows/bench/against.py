@@ -1,0 +1,135 @@
+"""Entries `verify` and `answers`: this checkout, as it stands, against an earlier commit of the project on the same inputs.
+
+BENCH_AGAINST names the commit. Its files lie in a temporary folder meanwhile. Each side is a process of its own (`side.py`), which
+loads once and then works by turns with the other. Both use this checkout's environment and models: the ratio tells what the project's
+code changed, not what its packages did.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from flows.ablate.copies import git
+from flows.bench.compare import Entry, compare
+from stages.common.errors import InserterError
+from stages.common.params import load
+from stages.common.paths import DATA
+
+EARLIER = "b8c1b19"
+CLIPS = 96
+PROMPTS = 64
+PAIRS = 3
+SIDE = Path(__file__).with_name("side.py")
+REMEDY = "Run `git fetch --unshallow` where the history is cut short, or name another commit: BENCH_AGAINST=COMMIT"
+
+
+def verify() -> Entry:
+    """Clips a second that the stage `verify` measures: the first ones of data/synthesize that have audio.
+
+    A check that came later counts as time of this checkout. A result is what the recognisers heard of a clip.
+    """
+    from stages.common.verification.blocks import listeners_of
+
+    clips, listeners = DATA / "synthesize", listeners_of(load())
+    rows = _spoken(clips / "utterances.parquet")
+    folders = [folder and str(folder.resolve()) for folder in (listeners.first, listeners.second)]
+    inputs = {"rows": rows, "clips": str(clips.resolve()), "recognisers": folders, "band": listeners.band}
+    return _by_turns("verify", inputs, f"{len(rows)} clips")
+
+
+def answers() -> Entry:
+    """Answers a second as `evaluate` and `sft` make them: the LM before training reads prompts of the benchmark.
+
+    A model that was trained now need not load at an earlier commit. A result is an answer.
+    """
+    from stages.common.assets import asr_folder, encoder_folder, lm_folder
+    from stages.common.prompts import generate
+
+    params = load()
+    assets, e = params.assets, params.evaluate
+    folders = {"lm": lm_folder(assets.lm), "encoder": encoder_folder(assets.encoder), "asr": asr_folder(assets.asr)}
+    inputs = {
+        "assets": {name: str(folder.resolve()) for name, folder in folders.items()},
+        "prompts": [prompt.prompt for prompt in generate("benchmark", 1, per_type=3)[:PROMPTS]],
+        "max_new_tokens": e.max_new_tokens, "batch_size": e.batch_size, "precision": e.precision,
+    }  # fmt: skip
+    return _by_turns("answers", inputs, f"{PROMPTS} prompts")
+
+
+def _spoken(table: Path) -> list[dict[str, Any]]:
+    from stages.common.files import read_batches
+    from stages.common.tables import UTTERANCES
+
+    batches = read_batches(table, UTTERANCES) if table.is_file() else iter(())
+    rows = [row for row in next(batches, []) if row["error"] is None][:CLIPS]
+    if not rows:
+        raise InserterError(f"there are no clips in {table.parent}", "Run `make run` first")
+    return rows
+
+
+def _by_turns(work: str, inputs: dict[str, Any], what: str) -> Entry:
+    """The entry, with how many results of a round are equal: {..., "equal", "of"}."""
+    commit = os.environ.get("BENCH_AGAINST") or EARLIER
+    with tempfile.TemporaryDirectory(prefix="inserter-bench-") as folder:
+        path, earlier = Path(folder, "inputs.json"), Path(folder, "earlier")
+        name = _take(commit, earlier)
+        path.write_text(json.dumps(inputs), encoding="utf-8")
+        with _side("this checkout", Path.cwd(), work, path) as ours, _side(f"commit {name}", earlier, work, path) as theirs:
+            entry = compare(work, ours.round, theirs.round, f"commit {name} on the same {what}", PAIRS)
+        pairs = list(zip(ours.made, theirs.made, strict=True))
+    return {**entry, "equal": sum(a == b for a, b in pairs), "of": len(pairs)}
+
+
+def _take(commit: str, folder: Path) -> str:
+    """Write the files of `commit` into `folder`: its short name. An archive, since a worktree outlives a killed run."""
+    archive = folder.with_suffix(".tar")
+    git("archive", "--output", str(archive), commit, remedy=REMEDY)
+    with tarfile.open(archive) as files:
+        files.extractall(folder, filter="data")
+    archive.unlink()
+    return git("rev-parse", "--short", f"{commit}^{{commit}}")
+
+
+class _Side:
+    """A process that works in `folder`, with the code there; what it says goes to a file beside the inputs."""
+
+    def __init__(self, label: str, folder: Path, work: str, inputs: Path) -> None:
+        self.label = label
+        self.made: list[str | None] = []
+        self.log = inputs.with_name(f"{label}.log")
+        command = [sys.executable, "-P", str(SIDE), work, str(inputs)]
+        environment = os.environ | {"PYTHONPATH": str(folder)}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+
+    def round(self) -> None:
+        """Have it work once, and keep what it made. Raises InserterError with its last words when it has ended."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin and stdout
+        with suppress(BrokenPipeError):
+            os.write(stdin.fileno(), b"\n")
+        line = stdout.readline()
+        if not line:
+            said = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+            last = next((text for text in reversed(said) if text.strip()), "it said nothing")
+            raise InserterError(f"{self.label} cannot do this work ({last})", "Mend it, or name another commit: BENCH_AGAINST=COMMIT")
+        self.made = json.loads(line)
+
+
+@contextmanager
+def _side(label: str, folder: Path, work: str, inputs: Path) -> Iterator[_Side]:
+    side = _Side(label, folder, work, inputs)
+    with side.process:
+        try:
+            yield side
+        finally:
+            side.process.kill()

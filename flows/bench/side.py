@@ -1,0 +1,58 @@
+"""One side of a comparison with an earlier commit: `python -P side.py WORK INPUTS`, run in the folder of that side's code.
+
+It imports only names that the earlier commit has too. It loads once; then each line of standard input is a round of the work, and a
+line of JSON tells what the round made. INPUTS is a JSON file that both sides read.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+Round = Callable[[], list]
+
+
+def verify(inputs: dict[str, Any]) -> Round:
+    """A round measures all clips of `rows` with one thread, as a process of the stage does. It makes the words heard of each."""
+    from stages.common.asr import Transcriber
+    from stages.common.verification.hear import Ears
+    from stages.common.verification.measure import measure
+
+    first, second = inputs["recognisers"]
+
+    @cache
+    def ears(language: str) -> Ears:
+        other = Transcriber(Path(second), language) if second else None
+        return Ears(Transcriber(Path(first), language), other, inputs["band"])
+
+    return lambda: [row["heard"] for row in measure(inputs["rows"], Path(inputs["clips"]), ears)]
+
+
+def answers(inputs: dict[str, Any]) -> Round:
+    """A round answers all prompts, greedily. The LM reads them, so the adapter does nothing."""
+    from models.generation import Prompt, generate_answers
+    from stages.common.params import Assets, load
+    from stages.common.training.models import for_answers, new_model
+
+    model, processor = new_model(Assets(**inputs["assets"]), load().warmup.adapter, 0)
+    for_answers(model, inputs["precision"])
+    prompts = [Prompt(text=text) for text in inputs["prompts"]]
+    settings = {name: inputs[name] for name in ("max_new_tokens", "batch_size", "precision")}
+    return lambda: generate_answers(model, processor, prompts, **settings)
+
+
+WORKS = {"verify": verify, "answers": answers}
+
+
+def main() -> None:
+    told, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no result
+    work, inputs = sys.argv[1:]
+    work_once = WORKS[work](json.loads(Path(inputs).read_text(encoding="utf-8")))
+    for _ in sys.stdin:
+        print(json.dumps(work_once()), file=told, flush=True)
+
+
+if __name__ == "__main__":
+    main()
