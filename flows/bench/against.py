@@ -1,15 +1,15 @@
 """Entries `verify` and `answers`: this checkout, as it stands, against an earlier commit of the project on the same inputs.
 
 BENCH_AGAINST names the commit. Its files lie in a temporary folder meanwhile. Each side is a process of its own (`side.py`), which
-loads once and then works by turns with the other. Both use this checkout's environment and models: the ratio tells what the project's
-code changed, not what its packages did.
+loads once and then works by turns with the other. Both sides use the environment and the models of this checkout. So the ratio
+tells what changed in the project's code, not in its packages.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -89,11 +89,9 @@ def _by_turns(work: str, inputs: dict[str, Any], what: str) -> Entry:
 
 def _take(commit: str, folder: Path) -> str:
     """Write the files of `commit` into `folder`: its short name. An archive, since a worktree outlives a killed run."""
-    archive = folder.with_suffix(".tar")
+    archive = folder.with_suffix(".zip")
     git("archive", "--output", str(archive), commit, remedy=REMEDY)
-    with tarfile.open(archive) as files:
-        files.extractall(folder, filter="data")
-    archive.unlink()
+    shutil.unpack_archive(archive, folder)
     return git("rev-parse", "--short", f"{commit}^{{commit}}")
 
 
@@ -121,7 +119,8 @@ class _Side:
         if not line:
             said = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
             last = next((text for text in reversed(said) if text.strip()), "it said nothing")
-            raise InserterError(f"{self.label} cannot do this work ({last})", "Mend it, or name another commit: BENCH_AGAINST=COMMIT")
+            remedy = "Mend it, or name another commit: BENCH_AGAINST=COMMIT"
+            raise InserterError(f"{self.label} cannot do this work ({last[:300]})", remedy)
         self.made = json.loads(line)
 
 

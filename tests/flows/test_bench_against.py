@@ -1,0 +1,114 @@
+"""This checkout against an earlier commit: real processes, each with its own code, on inputs of a few words."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.ablate.copies import NOBODY
+from flows.bench import __main__ as bench
+from flows.bench import against
+from stages.common.audio import flac, write_shard
+from stages.common.files import read_json, write_table
+from stages.common.params import Voice
+from stages.common.tables import UTTERANCES
+from stages.common.tts import load_voice
+
+ROOT = Path(__file__).parents[2]
+TEXTS = ["Good morning to you all.", "The state of the Union is strong."]
+ANSWER = "text.strip() for text in"  # the end of models/generation.py
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_lm: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of one commit with this code and tiny models. What is temporary goes to a folder beside it."""
+    folder = tmp_path / "project"
+    for name in ("stages", "models"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["assets"] |= {"lm": str(tiny_lm), "encoder": str(tiny_encoder)}
+    params["evaluate"]["max_new_tokens"] = 8
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    for name, value in NOBODY.items():
+        monkeypatch.setenv(name, value)
+    subprocess.run("git init -q && git add -A && git commit -q -m first", shell=True, check=True, cwd=folder)
+    monkeypatch.chdir(folder)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("BENCH_AGAINST", "HEAD")
+    for name, value in {"CLIPS": len(TEXTS), "PROMPTS": 2, "PAIRS": 1}.items():
+        monkeypatch.setattr(against, name, value)
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", name])
+    bench.main()
+
+
+def nothing_left(project: Path) -> bool:
+    worktrees = subprocess.run(["git", "worktree", "list"], cwd=project, capture_output=True, text=True, check=True)
+    return not list((project.parent / "temporary").iterdir()) and worktrees.stdout.count("\n") == 1
+
+
+def speak(folder: Path) -> None:
+    """data/synthesize with a clip of each text, after one that could not be spoken."""
+    voice = load_voice(Voice(name="heart", engine="hibari", voice="heart"))
+    waves = {f"u{n}": voice.speak(text) for n, text in enumerate(TEXTS)}
+    index = write_shard(folder / "shard-00000.tar", {name: flac(wave) for name, wave in waves.items()}.items())
+    row = {"doc_id": "d", "split": "train", "language": "en", "engine": "hibari", "voice": "heart", "sample_rate": 16_000}
+    rows = [row | {"utt_id": "lost", "written": "日本語", "spoken": "日本語", "error": "the engine gave zero samples"}]
+    for (name, wave), text in zip(waves.items(), TEXTS, strict=True):
+        offset, size = index[name]
+        place = {"shard": "shard-00000.tar", "offset": offset, "size": size, "n_samples": len(wave), "duration": len(wave) / 16_000}
+        rows.append(row | {"utt_id": name, "written": text, "spoken": text} | place)
+    write_table(folder / "utterances.parquet", rows, UTTERANCES)
+
+
+def test_both_sides_hear_the_same_clips(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    speak(project / "data/synthesize")
+    run(monkeypatch, "verify")
+    (found,) = read_json("reports/bench.json")
+    assert 0 < found["low"] <= found["ratio"] <= found["high"]
+    assert (found["equal"], found["of"]) == (2, 2)
+    told = r"verify: [\d.]+ \([\d.]+ to [\d.]+\) x commit \w{7,} on the same 2 clips, 2 of 2 results equal\n"
+    assert re.fullmatch(told, capsys.readouterr().out)
+    assert nothing_left(project)
+
+
+def test_each_side_answers_with_its_own_code(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "answers")
+    (found,) = read_json("reports/bench.json")
+    assert (found["equal"], found["of"]) == (2, 2)
+    code = Path("models/generation.py")
+    assert ANSWER in code.read_text()
+    code.write_text(code.read_text().replace(ANSWER, ANSWER.replace("text.strip()", '"Now: " + text')))
+    run(monkeypatch, "answers")
+    (found,) = read_json("reports/bench.json")
+    assert (found["equal"], found["of"]) == (0, 2)
+    assert nothing_left(project)
+
+
+def test_a_commit_that_lacks_what_is_measured_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("models/generation.py").rename("models/renamed.py")
+    subprocess.run("git add -A && git commit -q -m second", shell=True, check=True)
+    Path("models/renamed.py").rename("models/generation.py")
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, "answers")
+    told = r"bench: answers: commit \w{7,} cannot do this work \(ModuleNotFoundError: .*models\.generation'\)\. Mend it, or name .*"
+    assert re.fullmatch(told, str(end.value.code))
+    assert nothing_left(project)
+
+
+def test_what_is_missing_is_a_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"^bench: verify: there are no clips in data/synthesize\. Run `make run` first$"):
+        run(monkeypatch, "verify")
+    monkeypatch.setenv("BENCH_AGAINST", "0123abc")
+    with pytest.raises(SystemExit, match=r"^bench: answers: git archive failed \(.*0123abc\)\. Run `git fetch --unshallow` .*$"):
+        run(monkeypatch, "answers")
+    assert nothing_left(project)
