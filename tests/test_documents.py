@@ -30,6 +30,7 @@ NOT_RUN = {  # command: why, or the test that runs it
     "make test": "it runs this",
     "make ui": "tests/flows/test_ui.py",
     "make bench": "tests/flows/test_bench.py",
+    'make bench ENTRY="verify answers" BENCH_AGAINST=HEAD~9': "tests/flows/test_bench_against.py",
     "make experiment": "tests/flows/test_ablate.py",
     ".venv/bin/inserter ask question.wav": "tests/flows/test_cli.py",
     '.venv/bin/inserter ask talk.wav --text "Summarise what you heard."': "tests/flows/test_cli.py",
