@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from models.decoding import decode
 from models.encoder import ENCODER_FRAMES
 from models.modeling import InserterForConditionalGeneration
 from models.processor import InserterProcessor
@@ -111,5 +112,6 @@ def _answer(
     on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
-        ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=processor.tokenizer.pad_token_id)
+        pad = processor.tokenizer.pad_token_id
+        ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=pad, custom_generate=decode)
     return [text.strip() for text in processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]
