@@ -4,9 +4,19 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
+from transformers import (
+    DynamicCache,
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteriaList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 from transformers.cache_utils import DynamicLayer
 
+BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)  # others may keep something of each row of the batch
 PROMPTS_AT_ONCE = 16  # prompts of like length; 96 at once padded 64 positions to 82 on average
 
 
@@ -69,11 +79,12 @@ def decode(
 ) -> Tensor:
     """Decode as `GenerationMixin._sample` does, greedily or by drawing. Pass it to `generate` as `custom_generate`.
 
-    It takes `inputs_embeds` and a left-padded `attention_mask`. Prompts are read in groups of like length. A row that has
+    transformers' own loop takes an LM whose cache forgets, and scores that are changed by more than temperature, top-k and top-p.
+    This one takes `inputs_embeds` and a left-padded `attention_mask`. Prompts are read in groups of like length. A row that has
     ended leaves the batch, and so does padding that no other row needs. Returns new ids (batch, n), padded at the right.
     """
     lm = cast(Any, model)
-    if not keeps_all(lm.config):
+    if not (keeps_all(lm.config) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
         return lm._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
     rows, logits, kwargs = _prefill(lm, input_ids, generation_config, stopping_criteria.max_length or 0, kwargs)
     ids = input_ids[rows]

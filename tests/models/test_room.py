@@ -26,7 +26,7 @@ def parts(tiny_lm, tiny_encoder):
 def positions(parts, prompt: Prompt) -> int:
     model, processor = parts
     inputs = processor(processor.chat([None, *([prompt.text] if prompt.text else [])]), [prompt.audio])
-    return model._inputs(inputs["input_ids"], None, model._speech(dict(inputs)), "left")[1].shape[1]
+    return model._inputs(inputs["input_ids"], None, model._speech(dict(inputs), inputs["input_ids"], None), "left")[1].shape[1]
 
 
 @pytest.fixture
