@@ -133,9 +133,9 @@ def test_a_first_version_above_chance_may_not_be_told_apart_from_it_and_the_reas
 
 
 @pytest.mark.parametrize(("given", "said"), [
-    ({"follow.heard": "0.2", f"{ABOVE}.low": "None"}, "chance 20.0 %: +0.0 points, not above chance"),
+    ({"follow.heard": "0.2", f"{ABOVE}.low": "None"}, "+0.0 points, not above chance"),
     ({"follow.heard": "0.1", f"{ABOVE}.difference": "-0.1", f"{ABOVE}.low": "-0.2", f"{ABOVE}.high": "0.0"},
-     "chance 20.0 %: -10.0 points (95 % -20.0 to +0.0), not above chance"),
+     "-10.0 points (95 % -20.0 to +0.0), not above chance"),
     ({f"{BESIDE}.high": "-0.06"}, "heard less cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
     ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard less cascade -10.0 points, at most 5 behind"),
     ({"gap_closed": "None"}, "did not help it"),
