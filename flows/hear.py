@@ -18,8 +18,8 @@ from stages.common.runner import say
 def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[dict[str, Any]]:
     """A row a file: {"file", "seconds", "positions", "heard", "words", "asr"}, or {"file", "error"} where it cannot be read.
 
-    positions: what the LM gets of it. words: [{"text", "start"}], a token each; start in seconds, null where the adapter has no
-    times. asr: what `assets.asr` writes, null where it is not asked for. Raises InserterError for an adapter that spells nothing.
+    positions: what the LM gets of it. words: [{"text", "start"}], a token each; start in seconds. asr: what `assets.asr` writes,
+    null where it is not asked for. Raises InserterError for an adapter that spells nothing.
     """
     params = load()
     net, processor = loaded(model, params.register_)
@@ -46,15 +46,12 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
         }
 
 
-def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float | None]]:
+def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float]]:
     """The tokens that are heard, and when each begins, in seconds."""
     given = processor.features([wave])
     with torch.no_grad():
-        states = net.encode(given["input_features"], given["feature_lengths"])
-        if not hasattr(net.adapter, "spell_placed"):
-            return [(token, None) for window in net.adapter.spell(*states, net.table) for token in window]
-        windows = net.adapter.spell_placed(*states, net.table)
-    words: list[tuple[int, float | None]] = []
+        windows = net.spell_placed(given["input_features"], given["feature_lengths"])
+    words: list[tuple[int, float]] = []
     begins = 0.0
     for window, frames in zip(windows, given["feature_lengths"].tolist(), strict=True):
         lasts = frames / (2 * ENCODER_FRAMES) - TAIL_SECONDS

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 LOG = "promotion.jsonl"  # artifact of the version's run: a line a decision
 
 BESIDE = "heard_minus_cascade.instructions"
-FIGURES = ("gap_closed", "follow.heard", "follow.chance", f"{BESIDE}.difference", f"{BESIDE}.low", f"{BESIDE}.high")
+ABOVE = "heard_minus_chance.instructions"
+DIFFERENCES = tuple(f"{name}.{end}" for name in (ABOVE, BESIDE) for end in ("difference", "low", "high"))
+FIGURES = ("gap_closed", "follow.heard", "follow.chance", *DIFFERENCES)
 AGAIN = "have heard, cascade and four prompts or more in `evaluate`, then `dvc repro -f evaluate register`"
 
 PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
@@ -117,11 +119,16 @@ def _enough_gap(tags: dict[str, str], register: Register) -> tuple[str, str]:
 
 
 def _above_chance(tags: dict[str, str]) -> tuple[str, str]:
+    """It fails where the difference is not above 0. Fifty prompts seldom tell a small model from chance: the text says whether they
+    do."""
     heard, chance = _figure(tags, "follow.heard"), _figure(tags, "follow.chance")
     if heard is None or chance is None:
         return f"instructions heard and by chance are not on record: {AGAIN}", ""
-    text = f"follows {heard:.1%} of what it hears, chance {chance:.1%}"
-    return ("" if heard > chance else f"{text}: not above chance"), text
+    points, low = _points(tags, ABOVE, heard - chance), _figure(tags, f"{ABOVE}.low")
+    text = f"follows {100 * heard:.1f} % of what it hears, chance {100 * chance:.1f} %: {points}"
+    if heard <= chance:
+        return f"{text}, not above chance", text
+    return "", text if low is None else f"{text}, {'told apart' if low > 0 else 'not told apart'}"
 
 
 def _beside_cascade(tags: dict[str, str], register: Register) -> tuple[str, str]:
@@ -129,10 +136,16 @@ def _beside_cascade(tags: dict[str, str], register: Register) -> tuple[str, str]
     behind = _figure(tags, f"{BESIDE}.difference")
     if behind is None:
         return f"instructions heard against its own cascade are not on record: {AGAIN}", ""
-    low, high = _figure(tags, f"{BESIDE}.low"), _figure(tags, f"{BESIDE}.high")
-    between = "" if low is None or high is None else f" (95 % {100 * low:+.1f} to {100 * high:+.1f})"
-    text = f"heard less cascade {100 * behind:+.1f} points{between}, at most {register.max_behind_cascade:g} behind"
+    high = _figure(tags, f"{BESIDE}.high")
+    text = f"heard less cascade {_points(tags, BESIDE, behind)}, at most {register.max_behind_cascade:g} behind"
     return (text if 100 * (behind if high is None else high) < -register.max_behind_cascade else ""), text
+
+
+def _points(tags: dict[str, str], name: str, difference: float) -> str:
+    """`+9.6 points (95 % -1.0 to +19.5)`, the interval where there is one."""
+    low, high = _figure(tags, f"{name}.low"), _figure(tags, f"{name}.high")
+    between = "" if low is None or high is None else f" (95 % {100 * low:+.1f} to {100 * high:+.1f})"
+    return f"{100 * difference:+.1f} points{between}"
 
 
 def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> Decision:

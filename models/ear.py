@@ -4,7 +4,7 @@ Its result is one tensor a clip, so that it is kept, batched and read as encoder
 the mean of the decoder states (width) that wrote the token, and the token's id in two columns, each small enough for float16.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers import GenerationConfig, WhisperConfig
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.models.whisper.modeling_whisper import WhisperDecoder
 
+from models.alignment import token_starts
 from models.encoder import ENCODER_FRAMES, SpeechEncoder, encoded_lengths
 
 ID_COLUMNS = 2
@@ -49,7 +50,23 @@ class Ear(nn.Module):
     @torch.no_grad()
     def hear(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, Tensor]]:
         """What `write` gives for clips of log-mel features (clips, mels, frames) with `lengths` (clips,) real frames."""
+        windows = self._windows(encoder, features, lengths)
+        return [clip for encoded, counts in windows for clip in self.write(encoded, [n / ENCODER_FRAMES for n in counts])]
+
+    @torch.no_grad()
+    def place(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, list[int]]]:
+        """The tokens that `hear` gives for each clip, and the encoder frame that each begins at. It costs one more pass a clip."""
+        heads = self.settings.get("alignment_heads")
         found = []
+        for encoded, counts in self._windows(encoder, features, lengths):
+            written = [tokens for tokens, _ in self.write(encoded, [n / ENCODER_FRAMES for n in counts])]
+            prompts, _, _ = self._prompted(encoded)
+            for tokens, prompt, states, count in zip(written, prompts.tolist(), encoded, counts, strict=True):
+                found.append((tokens, token_starts(self.decoder, prompt, tokens, states, count, heads)))
+        return found
+
+    def _windows(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
+        """The encoder states of whole windows (clips, frames, width), AT_ONCE clips at a time, and how many of each are real."""
         for some, real in zip(features.split(AT_ONCE), lengths.split(AT_ONCE), strict=True):
             clips = [clip[:, :frames] for clip, frames in zip(some, real.tolist(), strict=True)]
             states, counts = encoder(some[..., : int(real.max())], real), encoded_lengths(real).tolist()
@@ -57,8 +74,7 @@ class Ear(nn.Module):
                 torch.cat([own[:count], self._silent(encoder, clip)[count:]])
                 for own, count, clip in zip(states, counts, clips, strict=True)
             ]
-            found += self.write(torch.stack(windows), [count / ENCODER_FRAMES for count in counts])
-        return found
+            yield torch.stack(windows), counts
 
     def _silent(self, encoder: SpeechEncoder, clip: Tensor) -> Tensor:
         """The states (frames, width) of a window of nothing. Its log-mel level is the clip's least, in steps of LEVEL: Whisper's
@@ -80,17 +96,18 @@ class Ear(nn.Module):
         s = self.settings
         limits = [TOKENS_AT_LEAST + int(TOKENS_A_SECOND * second) for second in seconds]
         limits = [min(limit, self.decoder.max_target_positions - len(s["prompt"])) for limit in limits]
-        ids = torch.tensor([s["prompt"]] * len(encoded), device=encoded.device)
+        ids, past, begun = self._prompted(encoded)
+        ids = ids if begun is None else ids[:, 1:]
         states: list[Tensor] = []
         tokens: list[Tensor] = []
         chances: list[Tensor] = []
-        past, silent = None, torch.zeros(len(encoded))
+        silent = torch.zeros(len(encoded))
         ended = torch.zeros(len(encoded), dtype=torch.bool, device=encoded.device)
         for step in range(max(limits)):
-            output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, past_key_values=past, use_cache=True)
-            past, hidden = output.past_key_values, output.last_hidden_state
+            past, hidden = self._step(ids, encoded, past)
             if step == 0:
-                silent = self._logits(hidden[:, 0]).softmax(-1)[:, s["silence"]].cpu()
+                first = hidden if begun is None else begun
+                silent = self._logits(first[:, 0]).softmax(-1)[:, s["silence"]].cpu()
             logits = self._logits(hidden[:, -1])
             chance = logits.log_softmax(-1)
             logits[:, s["suppress"] if step else s["suppress_first"]] = -torch.inf
@@ -117,6 +134,22 @@ class Ear(nn.Module):
             found.append((written, by[row, : len(written)]))
         return found
 
+    def _prompted(self, encoded: Tensor) -> tuple[Tensor, Any, Tensor | None]:
+        """The prompt of each clip (clips, n), and the decoder's memory and states of its first token, where that has chosen the
+        language: the likeliest of `languages`, as in Whisper's own `detect_language`."""
+        ids = torch.tensor([self.settings["prompt"]] * len(encoded), device=encoded.device)
+        languages = torch.tensor(self.settings.get("languages", []), dtype=torch.long, device=encoded.device)
+        if not len(languages):
+            return ids, None, None
+        past, begun = self._step(ids[:, :1], encoded, None)
+        ids[:, 1] = languages[self._logits(begun[:, 0])[:, languages].argmax(-1)]
+        return ids, past, begun
+
+    def _step(self, ids: Tensor, encoded: Tensor, past: Any) -> tuple[Any, Tensor]:
+        """The decoder's memory and states (clips, n, width) after `ids` (clips, n)."""
+        output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, past_key_values=past, use_cache=True)
+        return output.past_key_values, output.last_hidden_state
+
     def _logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.decoder.embed_tokens.weight).float()
 
@@ -133,25 +166,31 @@ def without_loop(tokens: Written) -> Written:
     return tokens
 
 
-def recogniser_settings(encoder: str, language: str) -> dict[str, Any]:
-    """The settings of a Whisper's decoder, from its generation configuration: the prompt for `language` (ISO 639-1), and the tokens
-    that end a text, mark silence, or are never written. Raises ValueError for a language that the model does not know."""
+def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of a Whisper's decoder, from its generation configuration: the prompt, and the tokens that end a text, mark
+    silence, or are never written.
+
+    languages: what may be spoken, in ISO 639-1; none stands for all that the model knows. One language is a part of the prompt. Of
+    several the decoder chooses one for each window: `languages` has their tokens. Raises ValueError for one that it does not know.
+    """
     g: Any = GenerationConfig.from_pretrained(encoder)
-    prompt = [g.decoder_start_token_id]
-    if getattr(g, "is_multilingual", False):
-        if f"<|{language}|>" not in g.lang_to_id:
-            raise ValueError(f"the recogniser of {encoder} does not know the language {language!r}")
-        prompt += [g.lang_to_id[f"<|{language}|>"], g.task_to_id["transcribe"]]
-    elif language != "en":
-        raise ValueError(f"the recogniser of {encoder} knows English only, not {language!r}")
+    known = g.lang_to_id if getattr(g, "is_multilingual", False) else {"<|en|>": None}
+    names = [f"<|{language}|>" for language in languages] or list(known)
+    if unknown := [name[2:-2] for name in names if name not in known]:
+        told = "does not know the language" if len(known) > 1 else "knows English only, not"
+        raise ValueError(f"the recogniser of {encoder} {told} {unknown[0]!r}")
+    spoken = [known[name] for name in names if known[name] is not None]
+    task = [spoken[0], g.task_to_id["transcribe"]] if spoken else []
     suppress = list(g.suppress_tokens or [])
-    return {
-        "prompt": [*prompt, g.no_timestamps_token_id],
+    settings = {
+        "prompt": [g.decoder_start_token_id, *task, g.no_timestamps_token_id],
         "end": g.eos_token_id,
         "silence": g.no_timestamps_token_id - 1,  # <|nospeech|>: in every Whisper the one before
         "suppress": suppress,
         "suppress_first": sorted({*suppress, *(g.begin_suppress_tokens or [])}),
+        "alignment_heads": getattr(g, "alignment_heads", None),
     }
+    return settings | ({"languages": spoken} if len(spoken) > 1 else {})
 
 
 @cache

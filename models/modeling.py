@@ -124,6 +124,18 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         parts = zip(input_features.split(clips), feature_lengths.split(clips), strict=True)
         return torch.cat([self.encoder(*part) for part in parts]), encoded_lengths(feature_lengths)
 
+    def spell_placed(self, input_features: Tensor, feature_lengths: Tensor) -> list[list[tuple[int, int]]]:
+        """The LM's tokens that are heard in each row of log-mel features, each with the encoder frame (50 a second) that it begins
+        at. Raises AttributeError for the adapter `pooling`, which spells nothing."""
+        if self.config.adapter != "decoder":
+            states, lengths = self.encode(input_features, feature_lengths)
+            return cast(SoftTokenAdapter, self.adapter).spell_placed(states, lengths, self.table)
+        rows = []
+        for written, starts in self.ear.place(self.encoder, input_features, feature_lengths):
+            ids, places = self.read(written)
+            rows.append([(token, min(starts[place] for place in of)) for token, of in zip(ids, places, strict=True)])
+        return rows
+
     def opens(self, before: int | None) -> bool:
         """Return whether a clip after the token `before` opens a text: it is written there without a leading blank."""
         return self.config.adapter == "decoder" and (before is None or self.begins[before])

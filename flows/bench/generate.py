@@ -19,7 +19,8 @@ def generate() -> Entry:
     params = load()
     folder = DATA / "sft" / "model"
     trained = (folder / "config.json").exists()
-    model, processor = saved_model(folder) if trained else new_model(params.assets, params.warmup.adapter, 0)
+    untrained = (params.assets, params.warmup.adapter, 0, "tokens", params.corpus.languages)
+    model, processor = saved_model(folder) if trained else new_model(*untrained)
     e = params.evaluate
     for_answers(model, e.precision)
     voice = load_voice(params.synthesize.voices[0])

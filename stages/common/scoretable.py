@@ -75,21 +75,28 @@ def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, s
 def company(report: dict[str, Any]) -> dict[str, Any]:
     """How the model stands beside its own cascade, of reports/evaluate.json. What was not measured is None.
 
-    gap: {"difference", "low", "high"} of the gap closed, heard less cascade. instructions: the same of the share followed in
-    clean speech (variant standard), in English where it was asked, and heard, read, cascade, chance: those shares, 0 to 1.
+    gap: {"difference", "low", "high"} of the gap closed, heard less cascade. instructions, above_chance: the same of the share
+    followed in clean speech (variant standard), in English where it was asked, heard less cascade and heard less chance; and heard,
+    read, cascade, chance: those shares, 0 to 1.
     """
     closed = (report.get("speechinstructbench") or {}).get("closed") or {}
     lang = "en" if "en" in closed else min(closed, default=None)
     cells = (closed.get(lang) or {}).get("standard") or {}
     shares = {form: (cells.get(form) or {}).get("mean", {}).get("instruction") for form in ("heard", "read", "cascade", "chance")}
-    wanted = ({"variant": "standard", "form": "heard"}, {"variant": "standard", "form": "cascade"})
-    pairs = [pair for pair in report.get("comparisons") or [] if (pair["a"], pair["b"]) == wanted and pair["lang"] == lang]
-    instructions = None
-    if pairs:
-        low, high = pairs[0]["interval"] or (None, None)
-        instructions = {"difference": pairs[0]["difference"], "low": low, "high": high}
     gap = report.get("heard_minus_cascade")
-    return {"gap": gap if gap and gap["difference"] is not None else None, "instructions": instructions, **shares}
+    return {
+        "gap": gap if gap and gap["difference"] is not None else None,
+        "instructions": _heard_less(report, lang, "cascade"), "above_chance": _heard_less(report, lang, "chance"), **shares,
+    }  # fmt: skip
+
+
+def _heard_less(report: dict[str, Any], lang: str | None, form: str) -> dict[str, Any] | None:
+    wanted = ({"variant": "standard", "form": "heard"}, {"variant": "standard", "form": form})
+    pairs = [pair for pair in report.get("comparisons") or [] if (pair["a"], pair["b"]) == wanted and pair["lang"] == lang]
+    if not pairs:
+        return None
+    low, high = pairs[0]["interval"] or (None, None)
+    return {"difference": pairs[0]["difference"], "low": low, "high": high}
 
 
 LIKELIHOOD = {  # a part of the report: its name, its count, chance

@@ -18,7 +18,7 @@ from stages.evaluate import likelihood, recordings, responses, transcripts
 from stages.evaluate import select as selection
 from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
-from stages.evaluate.scores import closed_table, comparisons
+from stages.evaluate.scores import closed_table, comparisons, deals
 from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
@@ -49,7 +49,8 @@ def main(params: Params) -> dict[str, Any]:
     for task in SCORERS:
         write_jsonl(work / "out" / f"{task}.jsonl", records(rows, task))
     work.publish("out", DATA / "evaluate")
-    scores = {"closed": closed_table(closed), **judged_table(rows)}
+    dealt = deals(closed)
+    scores = {"closed": closed_table(closed, dealt), **judged_table(rows)}
     for (task, lang), header, lines in scoretable.grid(scores):
         say(f"evaluate: {task}, {lang}, % with 95 % intervals")
         say(tabulate(lines, header))
@@ -62,7 +63,7 @@ def main(params: Params) -> dict[str, Any]:
         "speechinstructbench": scores,
         "recordings": of_people,
         "closed_by_voice": by_voice(closed, seen_voices(params)),
-        "comparisons": comparisons(closed),
+        "comparisons": comparisons(closed, dealt),
         "items": {"answered": len(items), "of": len(everything)},
         "responses": len(rows),
         "not_scored": sum(row["strict"] is None for row in closed),

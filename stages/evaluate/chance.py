@@ -14,16 +14,23 @@ DEALS = 32  # other prompts that an answer is checked against: with 8 the figure
 
 
 def chance(rows: list[Row]) -> dict[str, Any] | None:
-    """`aggregate` of the rows' answers, each checked against DEALS prompts a quarter to three quarters of the set away.
+    """`aggregate` of `deal`; None where it is empty."""
+    return aggregate(dealt) if (dealt := deal(rows)) else None
 
-    By key, prompts of one instruction type stand together, so that an answer meets other types than it was asked for. None
+
+def deal(rows: list[Row]) -> list[Row]:
+    """The verdicts on the rows' answers, each checked against DEALS prompts a quarter to three quarters of the set away: for each
+    prompt as many rows, with its key and variant.
+
+    By key, prompts of one instruction type stand together, so that an answer meets other types than it was asked for. Empty
     for fewer than four rows with a verdict. The same rows in any order give the same result.
     """
     scored = sorted((row for row in rows if row["strict"] is not None), key=lambda row: (str(row["key"]), row["variant"]))
     if (count := len(scored)) < 4:
-        return None
+        return []
     steps = sorted({count // 4 + (count // 2) * deal // DEALS for deal in range(DEALS)})
-    dealt = [
-        {**row, "response": scored[(place + step) % count]["response"]} for step in steps for place, row in enumerate(scored)
-    ]
-    return aggregate(score_record(row) for row in dealt)
+    return [
+        {name: row[name] for name in ("key", "variant")}
+        | score_record({**row, "response": scored[(place + step) % count]["response"]})
+        for step in steps for place, row in enumerate(scored)
+    ]  # fmt: skip

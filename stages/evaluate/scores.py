@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from stages.common.statistics import share_interval, sign_flip_p
-from stages.evaluate.chance import chance
+from stages.evaluate.chance import deal
 from stages.evaluate.closed import aggregate
 
 Row = dict[str, Any]
+Dealt = dict[tuple[str, str], list[Row]]
 Measure = Callable[[Row], tuple[float, int]]  # of a row: what was followed, of how many
 SCORES = ("strict", "loose", "mean")
 LEVELS = ("prompt", "instruction")
 ALL = "all"  # the variant of a comparison over all variants together
+CHANCE = "chance"  # the form of `deals`
 PAIRED = "mean-instruction"  # the figure that the published table prints
 
 
@@ -31,18 +33,25 @@ def measure(score: str, level: str) -> Measure:
     return of
 
 
-def closed_table(rows: list[Row]) -> dict[str, Any]:
-    """{lang: {variant: {form: cell}}} of closed-ended rows.
+def deals(rows: list[Row]) -> Dealt:
+    """`deal` of what was heard, by language and variant: the answers by chance that stand beside them."""
+    heard = {name: group for name, group in _groups(rows) if name[2] == "heard"}
+    return {(lang, variant): dealt for (lang, variant, _), group in heard.items() if (dealt := deal(group))}
+
+
+def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, Any]:
+    """{lang: {variant: {form: cell}}} of closed-ended rows. dealt: `deals` of them, where they were made before.
 
     cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts, n_instructions, n_dropped. The form "chance"
-    is what the answers to what was heard follow of other prompts (`chance`); it has no interval.
+    is what the answers to what was heard follow of other prompts (`deal`); it has no interval of its own: see `comparisons`.
     """
+    dealt = deals(rows) if dealt is None else dealt
     table: dict[str, Any] = {}
     for (lang, variant, form), group in _groups(rows):
         forms = table.setdefault(lang, {}).setdefault(variant, {})
         forms[form] = _cell(group, f"{lang} {variant} {form}")
-        if form == "heard" and (dealt := chance(group)):
-            forms["chance"] = forms[form] | _shares(dealt) | {"interval": None}
+        if form == "heard" and (lang, variant) in dealt:
+            forms[CHANCE] = forms[form] | _shares(aggregate(dealt[lang, variant])) | {"interval": None}
     return table
 
 
@@ -92,13 +101,16 @@ def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
     return float(followed.sum() / asked.sum()), share_interval(followed, asked, "by prompt")
 
 
-def comparisons(rows: list[Row]) -> list[dict[str, Any]]:
+def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[dict[str, Any]]:
     """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin.
 
-    Hearing is also set against each form over all variants together (variant ALL), where it was heard in more than one. The unit
-    that is resampled is the prompt: its variants are no independent answers.
+    Such a form is also CHANCE: what the answers to other prompts follow of the same one (dealt: see `closed_table`). Hearing is
+    set against each form over all variants together as well (variant ALL), where it was heard in more than one. The unit that is
+    resampled is the prompt: its variants are no independent answers.
     """
     cells = {(lang, variant, form): group for (lang, variant, form), group in _groups(rows)}
+    by_chance = deals(rows) if dealt is None else dealt
+    cells |= {(lang, variant, CHANCE): group for (lang, variant), group in by_chance.items()}
     heard_in = {(lang, variant) for lang, variant, form in cells if form == "heard"}
     languages = [lang for lang, _ in heard_in]
     for lang in sorted(lang for lang in set(languages) if languages.count(lang) > 1):
@@ -113,12 +125,18 @@ def comparisons(rows: list[Row]) -> list[dict[str, Any]]:
     return [found for a, b in pairs if (found := _compare(a, cells[a], b, cells[b]))]
 
 
-def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[str, Any] | None:
+def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndarray]:
+    """(followed, asked) by prompt and, of variants that stand `together`, by variant: the mean of the rows of each."""
     of = measure(*PAIRED.split("-"))
-    sides = [
-        {(row["key"], row["variant"] if a[1] == ALL else ""): of(row) for row in side if row["strict"] is not None}
-        for side in (a_rows, b_rows)
-    ]  # fmt: skip
+    found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+    for row in rows:
+        if row["strict"] is not None:
+            found[row["key"], row["variant"] if together else ""].append(of(row))
+    return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
+
+
+def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[str, Any] | None:
+    sides = [_by_answer(rows, a[1] == ALL) for rows in (a_rows, b_rows)]
     by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for pair in sorted(sides[0].keys() & sides[1].keys()):
         (followed, count), (other, other_count) = sides[0][pair], sides[1][pair]

@@ -23,7 +23,7 @@ def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(params: Params) -> dict[str, Any]:
-    p, adapter, delimiters = params.pretrain, params.warmup.adapter, params.model.delimiters
+    p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
     join()
     clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
@@ -35,14 +35,14 @@ def main(params: Params) -> dict[str, Any]:
             "pretrain",
             {
                 "pretrain": p.model_dump(), "adapter": adapter.model_dump(), "model": params.model.model_dump(),
-                "assets": params.assets.model_dump(),
+                "assets": params.assets.model_dump(), "languages": languages,
             },
             [
                 DATA / "warmup", DATA / "interleave", DATA / "verify" / "clean.parquet",
                 *code("models", "stages.pretrain", "stages.common.training"),
             ],
         )  # fmt: skip
-    model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, delimiters), DATA / "warmup")
+    model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, params.model.delimiters, languages), DATA / "warmup")
     lengths = heard_lengths(model, clean)
     examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths) for row in sequences]
     read = [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in sequences] if p.distill else []
@@ -53,7 +53,7 @@ def main(params: Params) -> dict[str, Any]:
     phase.watch_steps = p.gap_steps
     phase.watch = lambda: gap_row(continuation(model, processor, heldout, clips, p.precision))
     outcome = train(model, phase, work)
-    model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed)[0])
+    model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
     if rank() > 0:
         return {}  # the main process measures and writes
     measured = continuation(model, processor, heldout, clips, p.precision) if p.gap_steps else {}

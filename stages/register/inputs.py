@@ -95,6 +95,7 @@ def _company(report: dict[str, Any]) -> dict[str, str]:
     found["gap_closed.cascade"] = (report.get("cascade") or {}).get("gap_closed")
     for name in ("gap", "instructions"):
         found |= {f"heard_minus_cascade.{name}.{end}": value for end, value in (beside[name] or {}).items()}
+    found |= {f"heard_minus_chance.instructions.{end}": value for end, value in (beside["above_chance"] or {}).items()}
     if people := scoretable.people(report):
         found |= {f"recordings.word_errors.{name}": cell["share"] for name, cell in people["errors"].items()}
         for lang, forms in people["follow"].items():

@@ -17,6 +17,7 @@ AGAINST = {
     "cascade": "the cascade (the recogniser, then the same trained model, which reads the transcript)",
     "lm": "the LM before training, which reads the clean text",
     "asr_lm": "the recogniser, then the LM before training",
+    "chance": "chance (the answers to other prompts)",
 }
 
 

@@ -48,10 +48,10 @@ def main(params: Params) -> dict[str, Any]:
     if not taught:
         raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
     with main_first():
-        recipe = {"warmup": w.model_dump(), "assets": params.assets.model_dump()}
+        recipe = {"warmup": w.model_dump(), "assets": params.assets.model_dump(), "languages": params.corpus.languages}
         makers = code("models", "stages.warmup", "stages.common.training")
         work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *makers])
-    model, processor = new_model(params.assets, w.adapter, w.seed)
+    model, processor = new_model(params.assets, w.adapter, w.seed, languages=params.corpus.languages)
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
     if w.adapter.kind == "decoder":  # it spells before it has learnt anything
         clips = [row for row in clips if row["split"] == "heldout"]

@@ -17,6 +17,8 @@ KEYS, VARIANTS = 20, ("standard", "noise")
 PASSED = {"gate.corpus": "passed", "gate.verify": "passed", "items": "set-1", "gap_closed": "0.6"}
 BESIDE = "heard_minus_cascade.instructions"
 PASSED |= {"follow.heard": "0.3", "follow.chance": "0.2", f"{BESIDE}.difference": "-0.1"}
+ABOVE = "heard_minus_chance.instructions"
+PASSED |= {f"{ABOVE}.difference": "0.1", f"{ABOVE}.low": "0.02", f"{ABOVE}.high": "0.18"}
 PASSED |= {f"{BESIDE}.low": "-0.2", f"{BESIDE}.high": "-0.01"}
 
 
@@ -114,12 +116,26 @@ def test_the_figures_of_the_first_decision_are_on_record(params, tmp_path):
     result = promote(params)
     assert result["decision"] == "promoted" and result["follow.heard"] == 0.3 and result[f"{BESIDE}.high"] == -0.01
     points = "-10.0 points (95 % -20.0 to -1.0)"
-    for said in ("all gates passed", "gap closed 0.600", "30.0% of what it hears, chance 20.0%", points):
+    chance = "follows 30.0 % of what it hears, chance 20.0 %: +10.0 points (95 % +2.0 to +18.0), told apart"
+    for said in ("all gates passed", "gap closed 0.600", chance, points):
         assert said in tags(params, 1)["promotion.reason"]
+    assert (result[f"{ABOVE}.low"], tags(params, 1)[f"promotion.{ABOVE}.high"]) == (0.02, "0.18")
+
+
+@pytest.mark.parametrize(("low", "said"), [
+    ("-0.01", "+10.0 points (95 % -1.0 to +18.0), not told apart"),
+    ("0.0", "+10.0 points (95 % +0.0 to +18.0), not told apart"),
+    ("None", "chance 20.0 %: +10.0 points; "),
+])  # fmt: skip
+def test_a_first_version_above_chance_may_not_be_told_apart_from_it_and_the_reason_says_so(low, said):
+    found = first(PASSED | {f"{ABOVE}.low": low}, load(ROOT / "params.yaml").register_.model_copy(update={"min_gap_closed": 0.3}))
+    assert found.decision == "promoted" and said in found.reason
 
 
 @pytest.mark.parametrize(("given", "said"), [
-    ({"follow.heard": "0.2"}, "not above chance"),
+    ({"follow.heard": "0.2", f"{ABOVE}.low": "None"}, "+0.0 points, not above chance"),
+    ({"follow.heard": "0.1", f"{ABOVE}.difference": "-0.1", f"{ABOVE}.low": "-0.2", f"{ABOVE}.high": "0.0"},
+     "-10.0 points (95 % -20.0 to +0.0), not above chance"),
     ({f"{BESIDE}.high": "-0.06"}, "heard less cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
     ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard less cascade -10.0 points, at most 5 behind"),
     ({"gap_closed": "None"}, "did not help it"),

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModel, WhisperForConditionalGeneration
 
 from models import InserterForConditionalGeneration, InserterProcessor, ear
-from models.ear import as_rows, opened, recogniser_settings, split_rows, text_of, without_loop
+from models.ear import as_rows, opened, split_rows, text_of, without_loop
 from models.generation import Prompt, generate_answers
 from models.sound import read as read_sound
 from stages.common.assets import encoder_folder
@@ -253,10 +253,3 @@ def test_clips_are_heard_some_at_a_time(parts, speech, monkeypatch):
         again, its = model.encode(*clips)
     assert lengths.tolist() == its.tolist() and torch.allclose(rows, again, atol=1e-2)
     assert split_rows(rows)[1].tolist() == split_rows(again)[1].tolist()
-
-
-def test_a_language_that_the_recogniser_does_not_know_is_refused():
-    folder = str(encoder_folder("embedded:whisper-base"))
-    assert recogniser_settings(folder, "zh")["prompt"][1] != recogniser_settings(folder, "en")["prompt"][1]
-    with pytest.raises(ValueError, match="does not know the language 'tlh'"):
-        recogniser_settings(folder, "tlh")

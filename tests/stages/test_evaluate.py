@@ -23,7 +23,7 @@ from stages.evaluate import responses
 from stages.evaluate.adjustment import FIELDS
 from stages.evaluate.closed import score_record
 from stages.evaluate.judged import judge_rows, judge_settings, judged_table
-from stages.evaluate.scores import closed_table, comparisons, share_by_prompt
+from stages.evaluate.scores import closed_table, comparisons, deals, share_by_prompt
 from stages.evaluate.select import select
 
 VARIANTS = ("standard", "background")
@@ -84,16 +84,17 @@ def test_the_verdicts_that_rows_have_are_counted_and_not_made_again():
     assert (cell["n_prompts"], cell["n_instructions"], cell["n_dropped"]) == (4, 4, 1)
 
 
-def test_chance_is_what_answers_follow_of_other_prompts():
-    """Of 16 prompts half forbid commas and half ask for quotation marks; what all answers do all the same is chance."""
-    def row(number: int, response: str) -> dict:
-        kind = ("punctuation:no_comma", "startend:quotation")[number // 8]
-        own = scored(f"k{number:02d}", "standard", "heard", True, 1)
-        record = own | {"response": response, "instruction_id_list": [kind]}
-        return record | {name: verdict for name, verdict in score_record(record).items() if name in ("strict", "loose")}
+def spoken_to(number: int, response: str, variant: str = "standard") -> dict:
+    """Of 16 prompts half forbid commas and half ask for quotation marks."""
+    kind = ("punctuation:no_comma", "startend:quotation")[number // 8]
+    record = scored(f"k{number:02d}", variant, "heard", True, 1) | {"response": response, "instruction_id_list": [kind]}
+    return record | {name: verdict for name, verdict in score_record(record).items() if name in ("strict", "loose")}
 
+
+def test_chance_is_what_answers_follow_of_other_prompts():
+    """What all answers do all the same is chance."""
     def cells(responses: list[str]) -> dict:
-        rows = [row(number, response) for number, response in enumerate(responses)]
+        rows = [spoken_to(number, response) for number, response in enumerate(responses)]
         assert closed_table(rows[::-1]) == closed_table(rows)
         return closed_table(rows)["en"]["standard"]
 
@@ -102,7 +103,28 @@ def test_chance_is_what_answers_follow_of_other_prompts():
     good = cells(["Bread."] * 8 + ['"Milk, bread."'] * 8)
     assert good["heard"]["mean"]["instruction"] == 1.0 and good["chance"]["mean"]["instruction"] < 0.5
     assert good["chance"]["n_prompts"] == 16 and good["chance"]["interval"] is None
-    assert "chance" not in closed_table([row(number, "Bread.") for number in range(3)])["en"]["standard"], "too few to deal"
+    assert "chance" not in closed_table([spoken_to(number, "Bread.") for number in range(3)])["en"]["standard"], "too few to deal"
+
+
+def test_what_is_heard_is_set_against_chance_prompt_by_prompt():
+    """With an interval, in each variant and over all: of an answer that is understood above 0, of a deaf one none."""
+    def pairs(responses: list[str]) -> dict[str, dict]:
+        rows = [spoken_to(number, response, variant) for number, response in enumerate(responses) for variant in VARIANTS]
+        assert comparisons(rows, deals(rows)) == comparisons(rows)
+        found = {pair["a"]["variant"]: pair for pair in comparisons(rows) if pair["b"]["form"] == "chance"}
+        cells = closed_table(rows)["en"]["standard"]
+        assert found["standard"]["difference"] == pytest.approx(
+            cells["heard"]["mean"]["instruction"] - cells["chance"]["mean"]["instruction"]
+        )
+        return found
+
+    good = pairs(["Bread."] * 8 + ['"Milk, bread."'] * 8)
+    assert set(good) == {*VARIANTS, "all"} and {pair["n_prompts"] for pair in good.values()} == {16}
+    assert all(pair["interval"][0] > 0 for pair in good.values()) and good["standard"]["p_value"] < 0.01
+    deaf = pairs(["Bread."] * 16)["standard"]
+    assert (deaf["difference"], deaf["interval"]) == (0.0, [0.0, 0.0])
+    unlucky = pairs(["Bread."] * 7 + ["Bread, milk."] + ["Bread."] * 7 + ['"Milk, bread."'])["standard"]
+    assert unlucky["interval"][0] < 0 < unlucky["interval"][1]
 
 
 def test_variants_of_a_prompt_are_one_draw_of_the_interval_over_all_of_them():

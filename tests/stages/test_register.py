@@ -54,7 +54,9 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     noisy = {**pair, "b": {"variant": "standard", "form": "heard"}, "interval": None}
     scores = {"gap_closed": 0.61, "speechinstructbench": {"closed": {"en": {"standard": {"heard": cell}}}}}
     standard = {**pair, "a": heard | {"variant": "standard"}, "b": cascade | {"variant": "standard"}, "difference": -0.3}
-    scores |= {"comparisons": [pair, noisy, standard], "heard_minus_cascade": {"difference": -0.2, "low": -0.3, "high": -0.1}}
+    by_chance = {**standard, "b": {"variant": "standard", "form": "chance"}, "difference": 0.096, "interval": [-0.01, 0.195]}
+    scores["comparisons"] = [pair, noisy, standard, by_chance]
+    scores["heard_minus_cascade"] = {"difference": -0.2, "low": -0.3, "high": -0.1}
     errors = {"heard": {"errors": 3, "share": 0.12, "interval": [0.05, 0.2]}, "asr": None, "difference": None}
     scores["recordings"] = {"clips": 9, "hours": 0.5, "refused": {}, "word_errors": errors, "answers": None}
     write_json(root / "data/evaluate/losses.parquet", "any bytes")
@@ -120,6 +122,8 @@ def test_what_the_model_does_beside_its_cascade_is_in_the_tags_and_the_files_bes
     assert version.tags["follow.heard"] == "0.75" and version.tags["follow.chance"] == "None"
     assert version.tags["heard_minus_cascade.instructions.difference"] == "-0.3"
     assert version.tags["heard_minus_cascade.gap.high"] == "-0.1"
+    found = {end: version.tags[f"heard_minus_chance.instructions.{end}"] for end in ("difference", "low", "high")}
+    assert found == {"difference": "0.096", "low": "-0.01", "high": "0.195"}
     kept = {file.path for file in client().list_artifacts(version.run_id, "evaluate")}
     assert kept == {"evaluate/responses.jsonl", "evaluate/losses.parquet", "evaluate/evaluate.json"}
 
@@ -128,6 +132,7 @@ def test_comparisons_have_names_and_intervals_in_the_run(here):
     metrics = parents()[0].data.metrics
     pair = {name: metrics[f"comparisons.en.all.heard-cascade.{name}"] for name in ("difference", "low", "high", "p_value")}
     assert pair == {"difference": -0.1, "low": -0.2, "high": 0.05, "p_value": 0.2}
+    assert metrics["comparisons.en.standard.heard-chance.low"] == -0.01
     assert metrics["comparisons.en.all-standard.heard.difference"] == -0.1
     assert "comparisons.en.all-standard.heard.low" not in metrics, "not measured"
 

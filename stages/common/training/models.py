@@ -1,7 +1,7 @@
 """A speech LLM on this machine's device: new from its parts, or as it was saved."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,15 @@ def _placed(model: Any) -> InserterForConditionalGeneration:
     return model.to(torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else "cpu")
 
 
-def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens") -> Pair:
+def new_model(
+    assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens", languages: Sequence[str] = ()
+) -> Pair:  # fmt: skip
     """From the configured LM and encoder, its adapter from the seed. Raises InserterError for an LM that cannot be trained here.
 
-    delimiters: what stands around a clip; only who puts clips among text has to say.
+    delimiters: what stands around a clip; only who puts clips among text has to say. languages: see `recogniser_settings`.
     """
     lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
-    heard = {"recogniser": _recogniser(assets.encoder, encoder)} if adapter.kind == "decoder" else {}
+    heard = {"recogniser": _recogniser(assets.encoder, encoder, languages)} if adapter.kind == "decoder" else {}
     processor = InserterProcessor.from_parts(lm, encoder, delimiters, recogniser=bool(heard))
     if not processor.tokenizer.chat_template:
         remedy = "Choose its instruct version, or put a chat_template.jinja beside it"
@@ -54,13 +56,13 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
     return _placed(model), processor
 
 
-def _recogniser(name: str, folder: str) -> dict[str, Any]:
+def _recogniser(name: str, folder: str, languages: Sequence[str]) -> dict[str, Any]:
     """See `recogniser_settings`. Raises InserterError for an encoder without the tokenizer or the settings of its decoder."""
     try:
         AutoTokenizer.from_pretrained(folder)
-        return recogniser_settings(folder, "en")
+        return recogniser_settings(folder, languages)
     except (OSError, ValueError, AttributeError) as error:
-        remedy = "Choose a whole Whisper, or set warmup.adapter.kind to soft_token"
+        remedy = "Choose a whole Whisper that knows corpus.languages, or set warmup.adapter.kind to soft_token"
         raise InserterError(f"{name} cannot write what it hears ({' '.join(str(error).split())[:160]})", remedy) from error
 
 

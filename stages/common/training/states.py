@@ -125,11 +125,12 @@ def encode_clips(
         splits.setdefault(row.get("split"), []).append(row)
     encoder = encoder_digest(model)
     heard_with = "" if processor.recogniser is None else processor.tokenizer.backend_tokenizer.to_str()  # whose tokens are kept
+    settings = model.config.recogniser  # the language in which it hears
     index: dict[str, tuple[str, int, int]] = {}
     with tqdm(total=sum(map(len, splits.values())), desc="encode", unit="clip", disable=rank() > 0) as bar:
         for table in splits.values():
             clips = [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table]
-            key = fingerprint(encoder, heard_with, precision, clips, files=ENCODED_BY)
+            key = fingerprint(encoder, heard_with, settings, precision, clips, files=ENCODED_BY)
             index |= _encode_split(model, processor, table, shards, key, precision, bar)
     return States(states_home(), index, model.state_width)
 
