@@ -36,7 +36,7 @@ def token_starts(
     weights = weights / weights.sum(dim=-1, keepdim=True)
     spread, mean = torch.std_mean(weights, dim=-2, keepdim=True, correction=0)
     weights = (weights - mean) / spread.clamp(min=torch.finfo(spread.dtype).tiny)
-    likely = _median_filter(weights, decoder.config.median_filter_width).mean(dim=0)
-    likely = likely[len(prompt) - 1 :].cpu().numpy()  # a row a token, and one for the end
+    smooth = _median_filter(weights, decoder.config.median_filter_width).mean(dim=0)
+    likely = smooth[len(prompt) - 1 :].cpu().numpy()  # a row a token, and one for the end
     rows, places = _dynamic_time_warping(-likely)
     return [int(max(places[rows == row], key=likely[row].__getitem__)) for row in range(len(written))]
