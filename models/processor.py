@@ -109,7 +109,8 @@ class InserterProcessor(ProcessorMixin):
     @cached_property
     def begins(self) -> list[bool]:
         """Whether a text begins after each token: after a blank, a new line, or a control token that stands around no clip."""
-        control = {*self.tokenizer.all_special_ids} - {*self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)}
+        control = {self.document_start_id, *self.tokenizer.all_special_ids}
+        control -= {*self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)}
         return [number in control or text[-1:].isspace() for number, text in enumerate(self.tokens)]
 
     def opens(self, ids: list[int]) -> tuple[int, list[int]]:

@@ -193,17 +193,15 @@ def answer_losses(
     trials: list[tuple[int, str]], clips: Clips, precision: str,
 ) -> dict[str, Pairs]:  # fmt: skip
     """Return {form: (summed loss, tokens) of each trial}: the answer and its end, after the prompt as the user's turn."""
-    heard = hear_all(model, (prompts[place].clip for place, _ in trials), clips, precision)
 
     def turn(form: str, place: int, answer: str) -> Example:
         prompt = prompts[place]
         text = prompt.transcript if form == "cascade" else prompt.item["prompt"]
         return chat_example(processor, str(text), answer, prompt.clip if form == "heard" else None)
 
-    return {
-        form: losses(model, [turn(form, *trial) for trial in trials], clips, precision, f"likelihood: answers, {form}", heard)
-        for form in forms
-    }
+    turns = {form: [turn(form, *trial) for trial in trials] for form in forms}
+    heard = hear_all(model, turns["heard"], clips, precision)
+    return {form: losses(model, turns[form], clips, precision, f"likelihood: answers, {form}", heard) for form in forms}
 
 
 def topic_cloze(forms: tuple[str, ...], by_document: list[Row], others: Mapping[str, str]) -> Row:

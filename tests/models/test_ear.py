@@ -206,6 +206,12 @@ def test_saved_and_loaded_it_hears_the_same(parts, speech, tmp_path):
     model.adapter.reset_parameters()
 
 
+def test_a_document_begins_after_its_start_though_that_is_no_special_token(tiny_lm, tiny_encoder):
+    processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
+    assert processor.document_start_id not in processor.tokenizer.all_special_ids
+    assert processor.begins[processor.document_start_id] and not processor.begins[processor.audio_token_id]
+
+
 @pytest.mark.parametrize("text", ["Gentlemen of the Senate", "Maginot's line", "five. Five", "a", "“Yes,” she said", "3.5% of it"])
 def test_the_first_word_of_a_text_has_other_tokens_than_after_a_blank(parts, text):
     _, processor = parts

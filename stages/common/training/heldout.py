@@ -80,16 +80,15 @@ def _measuring(model: InserterForConditionalGeneration, precision: str) -> Itera
 
 
 def hear_all(
-    model: InserterForConditionalGeneration, names: Iterable[str], clips: Clips, precision: str
+    model: InserterForConditionalGeneration, examples: Iterable[Example], clips: Clips, precision: str
 ) -> dict[Place, Tensor]:
-    """`hear` of clips that open a text, some at a time: each is a context twice, its own document's and another's."""
-    ordered = sorted(set(names), key=lambda name: (len(clips[name]), name))
+    """`hear` of the clips of all examples in their places, some at a time: a context is one of two documents."""
+    ordered = sorted(set(places_of(model, examples)), key=lambda place: (len(clips[place[0]]), place))
     heard: dict[Place, Tensor] = {}
     model.eval()
     for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
         with _measuring(model, precision):
-            places = [(name, model.opens(None)) for name in ordered[start : start + CLIPS]]
-            heard |= hear(model, places, clips)
+            heard |= hear(model, ordered[start : start + CLIPS], clips)
     return heard
 
 
@@ -230,11 +229,13 @@ def measure(
 ) -> HeldOut:  # fmt: skip
     """Losses by document and context. transcripts: of every clip of `rows`; with them the cascade and KL are measured too."""
     others = {row["doc_id"]: row for row in rows}
-    heard = hear_all(model, (row[c] for row in rows for c in (SEEN_CLIP, UNSEEN_CLIP) if row[c]), clips, precision)
     cascade = CASCADE if transcripts is not None else ()
 
     def after(row: dict, context: str, clip: str) -> Example:
         return context_example(processor, row, context, others, clip, transcripts)
+
+    spoken = [after(row, "heard_own", clip) for row in rows for clip in (SEEN_CLIP, UNSEEN_CLIP) if row[clip]]
+    heard = hear_all(model, spoken, clips, precision)
 
     def of(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
         return {
