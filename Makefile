@@ -42,7 +42,7 @@ ui: $(STAMP) ## the Prefect and MLflow pages on this machine, until Ctrl-C
 clean: ## remove half-done work and the tools' caches; results, what a judge was paid for and the environment stay
 	if [ -d .work ]; then find .work -mindepth 1 -maxdepth 1 ! -name judge ! -name promotion.json -exec rm -rf {} +; fi
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
-	find flows stages models tests -name __pycache__ -prune -exec rm -rf {} +
+	find flows stages inserter models tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment, data, reports and the local registry
 	rm -rf $(VENV) .work .dvc/cache .dvc/tmp data experiments mlruns mlartifacts mlflow.db*
@@ -58,7 +58,7 @@ $(STAMP): requirements.lock assets.lock pyproject.toml
 	@$(call install,requirements.lock,-r requirements.lock)
 	@$(call install,assets.lock,--no-deps -r assets.lock)
 	@$(call install,inserter,--no-deps --no-build-isolation -e .)
-	@$(BIN)/python -m stages.common.environment
+	@$(BIN)/python -m inserter.environment
 	@touch $@
 
 # What is only measured against. Where it cannot be had, its entry says so and the others are measured.

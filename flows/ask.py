@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from stages.common import audio
-from stages.common.errors import InserterError
-from stages.common.params import Register, load
-from stages.common.paths import DATA
-from stages.common.runner import say
+from inserter.audio import clips as audio
+from inserter.errors import InserterError
+from inserter.params import Register, load
+from inserter.paths import DATA
+from inserter.run.runner import say
 
 FOLDER = DATA / "sft" / "model"
 
@@ -47,8 +47,8 @@ def default_model(register: Register) -> str:
 
 def aliases(register: Register) -> dict[str, int]:
     """{alias: version} of the registered model; {} where there is no registry yet (none is made)."""
-    from stages.register.place import database
-    from stages.register.tracking import connect
+    from inserter.registry.place import database
+    from inserter.registry.tracking import connect
 
     local = database(register.tracking_uri)
     if local and not local.exists():
@@ -77,7 +77,7 @@ def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
     from mlflow.pyfunc import load_model
     from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-    from stages.register.tracking import connect
+    from inserter.registry.tracking import connect
 
     client = connect(register)
     try:

@@ -1,27 +1,16 @@
-"""The command line `inserter`. Heavy imports stand inside the commands, so that --help and score are quick."""
+"""The pipeline's commands of `inserter`. Heavy imports stand inside the commands, so that --help is quick."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows.judge import judge_app
-from flows.score import score_app
-from stages.common.errors import InserterError, refused
-from stages.common.quiet import quiet
+from inserter.cli import main, new_app
+from inserter.errors import InserterError
+from inserter.run.quiet import quiet
 
-app = typer.Typer(
-    name="inserter",
-    help="Teach a text LLM to follow spoken instructions: run the pipeline, look at it, score, ask.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-app.add_typer(score_app, name="score")
-app.add_typer(judge_app, name="judge")
+app = new_app()
 
 
 def _epilog(*examples: str) -> str:
@@ -100,7 +89,7 @@ def clip(
 ) -> None:
     """Write the sound of one utterance, clean or quarantined, as FLAC."""
     from flows.clip import clip as find
-    from stages.common.files import atomic
+    from inserter.files import atomic
 
     if out is None and sys.stdout.isatty():
         raise InserterError("FLAC is not for a terminal", f"Use `inserter clip {utterance} > clip.flac`, or --out clip.flac")
@@ -147,8 +136,8 @@ def assets() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stages.common import assets as store
-    from stages.common.params import load
+    from inserter import assets as store
+    from inserter.params import load
 
     store.prepare_all(load().assets)
     table = Table("asset", "ready", "MB", "licence", "where", box=None)
@@ -167,7 +156,7 @@ def plan(
     quiet()
     from flows.plan import plan as estimate
     from flows.plan import show
-    from stages.common.params import load
+    from inserter.params import load
 
     show(estimate(load(overlay=overlay), processes))
 
@@ -213,23 +202,6 @@ def experiment(
 
 def decision_line(decision: dict[str, Any]) -> str:
     return f"{decision.get('model', 'model')} version {decision['version']}: {decision['decision']}: {decision['reason']}"
-
-
-def main() -> None:
-    """Entry point: an InserterError is one line on stderr and exit code 1."""
-    try:
-        app()
-    except InserterError as error:
-        print(f"inserter: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # the reader of our output has gone: `inserter status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except Exception as error:
-        if (line := refused(error)) is None:
-            raise
-        print(f"inserter: {line}", file=sys.stderr)
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from stages.common.audio import read_clip_bytes
-from stages.common.errors import InserterError
-from stages.common.paths import DATA
+from inserter.audio.clips import read_clip_bytes
+from inserter.errors import InserterError
+from inserter.paths import DATA
 
 # table, its column of ids, the folder of its shards: what training hears, what sft hears and what it refused, what is asked
 PLACES = (

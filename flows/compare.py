@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from stages.common import seeds
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, read_table
-from stages.common.params import load
-from stages.common.statistics import CONFIDENCE, RESAMPLES
-from stages.common.tables import KL, LOSSES
+from inserter import seeds
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, read_table
+from inserter.params import load
+from inserter.scoring.intervals import CONFIDENCE, RESAMPLES
+from inserter.tables import KL, LOSSES
 
 LOSSES_NAME, RESPONSES_NAME = "losses.parquet", "responses.jsonl"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -85,8 +85,8 @@ def _downloaded(name: str) -> Path:
     """The folder of a run's artifacts. name: its id, or a version: 3, @champion, models:/NAME/3 or models:/NAME@champion."""
     from mlflow.exceptions import MlflowException
 
-    from stages.register.place import database
-    from stages.register.tracking import RESPONSES, connect
+    from inserter.registry.place import database
+    from inserter.registry.tracking import RESPONSES, connect
 
     register = load().register_
     version = re.fullmatch(r"(?:models:/(?P<model>[^@/]+))?(?:(?:^|/)(?P<number>\d+)|@(?P<alias>[\w.-]+))", name)
@@ -160,7 +160,7 @@ def _costs(one: Losses, other: Losses) -> Iterator[Row]:
 
 def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
     """Instructions followed (mean of strict and loose) by form, over the answers that both have; the unit is the prompt."""
-    from stages.evaluate.scores import PAIRED, measure
+    from inserter.scoring.scores import PAIRED, measure
 
     of = measure(*PAIRED.split("-"))
     sides = [{(r["form"], r["lang"], r["key"], r["variant"]): r for r in side} for side in (one, other)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stages.common.errors import InserterError
-from stages.common.quiet import quiet
-from stages.common.yaml_files import read_yaml
+from inserter.errors import InserterError
+from inserter.run.quiet import quiet
+from inserter.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-from stages.common.lifetime import die_with_parent
+from inserter.run.lifetime import die_with_parent
 
 GRACE_SECONDS = 3.0  # between SIGTERM and SIGKILL
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from flows.ask import loaded
+from inserter.audio import clips as audio
+from inserter.errors import InserterError
+from inserter.params import load
+from inserter.run.runner import say
 from models.encoder import ENCODER_FRAMES
 from models.processor import TAIL_SECONDS
-from stages.common import audio
-from stages.common.errors import InserterError
-from stages.common.params import load
-from stages.common.runner import say
 
 
 def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[dict[str, Any]]:
@@ -61,7 +61,7 @@ def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float]]:
 
 
 def _recogniser(name: str) -> Any:
-    from stages.common.asr import Transcriber
-    from stages.common.assets import asr_folder
+    from inserter.assets import asr_folder
+    from inserter.verification.asr import Transcriber
 
     return Transcriber(asr_folder(name), "en", threads=0)

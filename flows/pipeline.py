@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import graph, record, steps
 from flows.summary import duration, gate_report, gate_rows, summary
-from stages.common.runner import say
+from inserter.run.runner import say
 
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inserter.errors import InserterError
+from inserter.params import Params
+from inserter.yaml_files import read_yaml
 from models.encoder import ENCODER_FRAMES
-from stages.common.errors import InserterError
-from stages.common.params import Params
-from stages.common.yaml_files import read_yaml
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
 SPOKEN_TOKENS = 3.3  # a second: 2.5 words of 1.3 tokens
@@ -85,9 +85,9 @@ def shapes(params: Params) -> Any:
     """The speech LLM without storage (meta device)."""
     import torch
 
+    from inserter.training.models import adapter_settings
     from models import InserterForConditionalGeneration
     from models.configuration import InserterConfig
-    from stages.common.training.models import adapter_settings
 
     parts = {"text_config": _config(params.assets.lm), "audio_config": _config(params.assets.encoder)}
     config = InserterConfig(**parts, **adapter_settings(params.warmup.adapter))
@@ -99,13 +99,13 @@ def _config(name: str) -> Any:
     """A model's configuration: from a folder, from inside a package, from the hub, or from our table of known shapes."""
     from transformers import AutoConfig
 
-    from stages.common.assets import lm_folder
+    from inserter.assets import lm_folder
 
     known = read_yaml(KNOWN)
     if name in known:
         return AutoConfig.for_model(**known[name])
     if name.startswith("embedded:"):
-        from stages.common.assets import encoder_folder
+        from inserter.assets import encoder_folder
 
         return AutoConfig.from_pretrained(encoder_folder(name) if "whisper" in name else lm_folder(name))
     try:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from prefect import flow
 
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl
-from stages.common.params import Params, Register, load
-from stages.common.statistics import sign_flip_p
-from stages.register.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
+from inserter.errors import InserterError
+from inserter.files import read_jsonl
+from inserter.params import Params, Register, load
+from inserter.registry.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
+from inserter.scoring.intervals import sign_flip_p
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from stages.common.files import read_json, write_json
-from stages.common.params import load
-from stages.common.paths import REPORTS, WORK
+from inserter.files import read_json, write_json
+from inserter.params import load
+from inserter.paths import REPORTS, WORK
 
 PROMOTIONS = WORK / "promotion.json"
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from flows import graph, record
 from flows.summary import WIDTH, duration, summary
-from stages.common.errors import InserterError
-from stages.common.params import load
-from stages.common.quiet import quiet
-from stages.common.runner import say
-from stages.common.yaml_files import not_kept
+from inserter.errors import InserterError
+from inserter.params import load
+from inserter.run.quiet import quiet
+from inserter.run.runner import say
+from inserter.yaml_files import not_kept
 
 PARAMS = Path("params.yaml")
 INTERRUPTED = 130  # the shell's code for Ctrl-C

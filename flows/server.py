@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flows import guard
-from stages.common.errors import InserterError
+from inserter.errors import InserterError
 
 DRAIN_SECONDS = 5.0
 START_SECONDS = 180.0  # 6 s on a free machine; a first start also creates the data base, and others may be busy

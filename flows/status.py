@@ -9,8 +9,8 @@ from flows import graph
 from flows.ask import aliases
 from flows.run import say_what_is_not_kept
 from flows.summary import duration, gate_report, report
-from stages.common.params import load
-from stages.common.paths import SYSTEM
+from inserter.params import load
+from inserter.paths import SYSTEM
 
 MAX_REASONS = 3
 

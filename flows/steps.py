@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows import graph, guard
-from stages.common.errors import InserterError
-from stages.common.quiet import quiet
+from inserter.errors import InserterError
+from inserter.run.quiet import quiet
 
 LOCKED = ("Unable to acquire lock", "is busy, it is being blocked by")  # dvc.lock, dvc.rwlock
 TAIL_LINES = 50

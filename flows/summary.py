@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flows import record
-from stages.common import scoretable
-from stages.common.files import read_json
-from stages.common.paths import GATES, REPORTS, SYSTEM
+from inserter.files import read_json
+from inserter.paths import GATES, REPORTS, SYSTEM
+from inserter.scoring import table as scoretable
 
 WIDTH = 100
 UNTOLD = "not told apart"  # the 95 % interval holds 0

@@ -7,10 +7,10 @@ import sys
 import time
 
 from flows import guard, server
-from stages.common.errors import InserterError
-from stages.common.params import load
-from stages.common.quiet import quiet
-from stages.common.runner import say
+from inserter.errors import InserterError
+from inserter.params import load
+from inserter.run.quiet import quiet
+from inserter.run.runner import say
 
 SERVED = ("http://", "https://")
 

@@ -34,7 +34,7 @@ Opens = Callable[[list[int]], tuple[int, list[int]]]  # of a clip's tokens: how 
 
 
 class Ear(nn.Module):
-    """Greedy, a window of 30 s at a time: on shorter input Whisper's decoder loops (see `stages.common.asr`).
+    """Greedy, a window of 30 s at a time: on shorter input Whisper's decoder loops (see `inserter.verification.asr`).
 
     The encoder hears a clip's true length. The rest of the window is silence, whose states are computed once for each level of it:
     45 clips of 3.7 s, half of them with noise, so had 0.023 word errors, and 0.021 with all of the window encoded (docs/LOG.md).

@@ -8,6 +8,8 @@ UNLIMITED = 1 << 20  # of an LM that knows no limit
 class TooLong(ValueError):
     """Prompts that have no room with their answers. rows: {number in the batch: what it needs}; `str(error)` is one line."""
 
+    remedy = "Give less sound or text, lower max_new_tokens, or take an LM with a longer context"
+
     def __init__(self, rows: dict[int, str]) -> None:
         super().__init__(next(iter(rows.values())))
         self.rows = rows

@@ -8,9 +8,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, WhisperConfig, WhisperFeatureExtractor
 from transformers import WhisperForConditionalGeneration as Whisper
 
+from inserter.assets import encoder_folder
+from inserter.run.quiet import quiet
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.assets import encoder_folder
-from stages.common.quiet import quiet
 
 quiet()
 

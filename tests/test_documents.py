@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from dvc.utils.serialize import load_yaml, modify_yaml
 
-from stages.common.params import Params, checked, laid_over, load
-from stages.common.yaml_files import dump_yaml, parse_yaml, read_yaml
+from inserter.params import Params, checked, laid_over, load
+from inserter.yaml_files import dump_yaml, parse_yaml, read_yaml
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests/stages"))
@@ -110,7 +110,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A commit of the project with its own graph and parameters. Its stages only write what the graph says that they write."""
     folder = tmp_path_factory.mktemp("documents") / "checkout"
     shutil.copytree(ROOT / "docs", folder / "docs")
-    for name in ("flows", "stages", "models"):
+    for name in ("flows", "stages", "inserter", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for main in folder.glob("stages/*/__main__.py"):
         main.write_text(TOY)

@@ -17,12 +17,13 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from stages.common.assets.embedded import CATALOGUE
-from stages.common.errors import InserterError
-from stages.common.params import load
+from inserter.assets.embedded import CATALOGUE
+from inserter.errors import InserterError
+from inserter.params import load
+from inserter.run.closure import DECIDES_NOTHING, closure, deciding
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("flows", "stages", "models", "tests", "docs", ".ci")
+FOLDERS = ("flows", "stages", "inserter", "models", "tests", "docs", ".ci")
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -56,19 +57,40 @@ def test_a_stage_imports_no_other_stage() -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in _sources("stages")
         for name in _imports(path)
-        if name.startswith("stages.") and name.split(".")[1] not in ("common", path.relative_to(ROOT / "stages").parts[0])
+        if name.startswith("stages.") and name.split(".")[1] != path.relative_to(ROOT / "stages").parts[0]
     ]
     assert found == []
 
 
-def test_what_stages_share_imports_no_stage() -> None:
-    stages = [path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and path.name != "common"]
-    assert _importers("stages/common", *(f"stages.{name}" for name in stages)) == []
-
-
-def test_arrows_run_from_flows_to_stages_to_models() -> None:
+def test_arrows_run_from_flows_to_stages_to_the_library_to_models() -> None:
     assert _importers("stages", "flows") == []
-    assert _importers("models", "stages", "flows") == []
+    assert _importers("inserter", "stages", "flows") == []
+    assert _importers("models", "inserter", "stages", "flows") == []
+
+
+def _rooms() -> dict[str, set[str]]:
+    """{room of the library: the rooms that it imports}. A file beside the rooms is one by itself."""
+    found: dict[str, set[str]] = {}
+    for path in _sources("inserter"):
+        room = path.relative_to(ROOT / "inserter").parts[0].removesuffix(".py")
+        others = {name.split(".")[1] for name in _imports(path) if name.startswith("inserter.")}
+        found.setdefault(room, set()).update(others - {room})
+    return found
+
+
+def test_the_rooms_of_the_library_make_no_circle() -> None:
+    rooms = _rooms()
+    left = dict(rooms)
+    while free := [room for room, others in left.items() if not others & left.keys()]:
+        for room in free:
+            del left[room]
+    assert left == {}, "these import each other"
+
+
+def test_scoring_needs_no_model() -> None:
+    """Whoever only scores or judges installs neither torch nor the pipeline."""
+    files = [path.relative_to(ROOT).as_posix() for path in closure("inserter.scoring")]
+    assert [file for file in files if file.startswith(("models", "stages", "flows", "inserter/training", "inserter/tts"))] == []
 
 
 def test_models_know_no_orchestrator() -> None:
@@ -88,9 +110,23 @@ def test_every_package_is_in_the_graph() -> None:
     assert packages == set(DVC["stages"])
 
 
-def test_a_stage_depends_on_its_own_code() -> None:
-    for name, stage in DVC["stages"].items():
-        assert f"stages/{name}" in (stage.get("do") or stage)["deps"]
+@pytest.mark.parametrize("name", DVC["stages"])
+def test_a_stage_depends_on_the_code_that_decides_its_result(name: str) -> None:
+    """What it imports is computed. What decides nothing stands in `DECIDES_NOTHING`, each with its reason."""
+    stage = DVC["stages"][name]
+    code = [ROOT / dep for dep in (stage.get("do") or stage)["deps"] if dep.startswith(("stages/", "inserter/", "models"))]
+    wanted = deciding(f"stages.{name}")
+    around = [path for path in wanted if path.name == "__init__.py" and len(path.read_text().splitlines()) < 2]  # no code
+    assert [path for path in wanted if path not in around and not _covered(path, code)] == []
+    assert [dep for dep in code if not any(path == dep or dep in path.parents for path in wanted)] == [], "not imported any more"
+
+
+def _covered(path: Path, deps: list[Path]) -> bool:
+    return any(path == dep or dep in path.parents for dep in deps)
+
+
+def test_a_reason_is_about_code_that_is_there() -> None:
+    assert [place for place in DECIDES_NOTHING if not (ROOT / place).exists()] == []
 
 
 UNTRACKED = {"workers", "gate", "max_quarantine_share", "max_quarantine_share_by_voice"}  # of the machine, or asked by a gate

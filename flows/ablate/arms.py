@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from stages.common.errors import InserterError
-from stages.common.params import Section, laid_over, read
+from inserter.errors import InserterError
+from inserter.params import Section, laid_over, read
 
 ARMS = Path(__file__).with_name("arms.yaml")
 TWO_HOURS = "experiment"  # the group of `inserter experiment`

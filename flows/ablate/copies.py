@@ -9,17 +9,20 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from flows import steps
-from stages.common.errors import InserterError
-from stages.common.paths import DATA, REPORTS, WORK, cache_home, states_home
-from stages.common.yaml_files import dump_yaml, parse_yaml
+from inserter.errors import InserterError
+from inserter.files import fingerprint
+from inserter.paths import DATA, REPORTS, WORK, cache_home, states_home
+from inserter.run.closure import deciding
+from inserter.yaml_files import dump_yaml, parse_yaml, read_yaml
 
 HOME = Path("experiments")
-CODE = ("stages", "models", "dvc.yaml")  # what decides a result, besides the parameters
+CODE = ("stages", "inserter", "models", "dvc.yaml")  # what may decide a result, besides the parameters
 NOBODY = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -56,9 +59,14 @@ def params_at(revision: str) -> Any:
     return parse_yaml(git("show", f"{revision}:./params.yaml"), f"params.yaml of {revision[:8]}")
 
 
-def code_at(revision: str) -> list[str]:
-    """git's own hashes of the code."""
-    return [git("rev-parse", f"{revision}:./{path}") for path in CODE]
+def code_at(revision: str) -> str:
+    """Return a fingerprint of what decides a result at `revision`: the graph, and the code of its stages without comments."""
+    with tempfile.TemporaryDirectory(prefix="inserter-code-") as folder:
+        archive, root = Path(folder, "code.zip"), Path(folder, "code")
+        git("archive", "--output", str(archive), revision, "--", *CODE)
+        shutil.unpack_archive(archive, root)
+        graph = read_yaml(root / "dvc.yaml")["stages"]
+        return fingerprint(graph, files=deciding(*(f"stages.{name}" for name in graph), root=root))
 
 
 def make(name: str, revision: str, params: dict[str, Any]) -> Path:

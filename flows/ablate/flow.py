@@ -14,8 +14,8 @@ from flows.ablate.arms import Experiment, overlaid, read_arms, select
 from flows.ablate.results import followed, new, record, result
 from flows.ablate.tracking import log_run
 from flows.summary import duration
-from stages.common.params import load
-from stages.common.runner import say
+from inserter.params import load
+from inserter.run.runner import say
 
 LAST = "evaluate"  # the last stage of an experiment: nothing is registered
 PROGRESS = re.compile(r"(?:Running stage|Stage) '(.+?)'(?::| is (cached))")  # as dvc says it

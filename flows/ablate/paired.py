@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.common.statistics import share_interval
+from inserter.scoring.intervals import share_interval
 
 Counts = dict[str, list[float]]  # by prompt: [instructions followed, asked], over all variants together
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from flows.ablate import copies
 from flows.ablate.arms import Experiment
-from stages.common.errors import InserterError
-from stages.common.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
-from stages.common.params import checked, laid_over
-from stages.common.paths import DATA, REPORTS
-from stages.evaluate.chance import chance
-from stages.evaluate.scores import followed_by_prompt, share_by_prompt
+from inserter.errors import InserterError
+from inserter.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
+from inserter.params import checked, laid_over
+from inserter.paths import DATA, REPORTS
+from inserter.scoring.chance import chance
+from inserter.scoring.scores import followed_by_prompt, share_by_prompt
 
 RESULTS, PROMPTS = Path("docs/results.json"), Path("docs/prompts.jsonl")
 IDENTITY = ("group", "arm", "seed")
@@ -30,7 +30,7 @@ def effective(experiment: Experiment, below: Any) -> dict[str, Any]:
     return params
 
 
-def key_of(params: dict[str, Any], code: list[str]) -> str:
+def key_of(params: dict[str, Any], code: str) -> str:
     """The same code and parameters have the same key. What `register` does changes no result."""
     return fingerprint({name: section for name, section in params.items() if name != "register"}, code)
 

@@ -8,10 +8,10 @@ from flows.ablate.arms import ARMS, Experiment, overlaid, read_arms, select
 from flows.ablate.results import new, read_prompts, read_results
 from flows.ablate.tables import PAGE, write_page
 from flows.run import INTERRUPTED, interruptible, quiet_prefect
-from stages.common.errors import InserterError
-from stages.common.lifetime import stage_lock
-from stages.common.paths import WORK
-from stages.common.runner import say
+from inserter.errors import InserterError
+from inserter.paths import WORK
+from inserter.run.lifetime import stage_lock
+from inserter.run.runner import say
 
 
 def show_groups(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from flows.ablate.arms import TWO_HOURS, Arms
 from flows.ablate.paired import difference
 from flows.ablate.results import FORMS, Row
-from stages.common.files import atomic
+from inserter.files import atomic
 
 PAGE = Path("docs/RESULTS.md")
 TITLE = """# Results

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from flows.ablate.arms import Experiment
 from flows.ablate.results import STAGES, Row
-from stages.common.files import read_json
-from stages.common.params import Register
-from stages.common.paths import REPORTS, SYSTEM
+from inserter.files import read_json
+from inserter.params import Register
+from inserter.paths import REPORTS, SYSTEM
+from inserter.registry.tracking import connect, experiment_id
 from stages.register.runs import curves, flatten, log_curve, log_metrics, log_params, log_system
 from stages.register.samples import log_samples
-from stages.register.tracking import connect, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,10 +11,10 @@ from flows.bench.score import score
 from flows.bench.synthesize import synthesize_loop, synthesize_scaling
 from flows.bench.train import train_packed
 from flows.bench.verify import verify_packed
-from stages.common.errors import InserterError
-from stages.common.files import read_json, write_json
-from stages.common.paths import REPORTS
-from stages.common.quiet import quiet
+from inserter.errors import InserterError
+from inserter.files import read_json, write_json
+from inserter.paths import REPORTS
+from inserter.run.quiet import quiet
 
 ENTRIES: dict[str, Callable[[], Entry]] = {
     "answers": answers,

@@ -18,9 +18,9 @@ from typing import Any
 
 from flows.ablate.copies import git
 from flows.bench.compare import Entry, compare
-from stages.common.errors import InserterError
-from stages.common.params import load
-from stages.common.paths import DATA
+from inserter.errors import InserterError
+from inserter.params import load
+from inserter.paths import DATA
 
 EARLIER = "b8c1b19"
 CLIPS = 96
@@ -35,7 +35,7 @@ def verify() -> Entry:
 
     A check that came later counts as time of this checkout. A result is what the recognisers heard of a clip.
     """
-    from stages.common.verification.blocks import listeners_of
+    from inserter.verification.blocks import listeners_of
 
     clips, listeners = DATA / "synthesize", listeners_of(load())
     rows = _spoken(clips / "utterances.parquet")
@@ -49,8 +49,8 @@ def answers() -> Entry:
 
     A model that was trained now need not load at an earlier commit. A result is an answer.
     """
-    from stages.common.assets import asr_folder, encoder_folder, lm_folder
-    from stages.common.prompts import generate
+    from inserter.assets import asr_folder, encoder_folder, lm_folder
+    from inserter.prompts import generate
 
     params = load()
     assets, e = params.assets, params.evaluate
@@ -64,8 +64,8 @@ def answers() -> Entry:
 
 
 def _spoken(table: Path) -> list[dict[str, Any]]:
-    from stages.common.files import read_batches
-    from stages.common.tables import UTTERANCES
+    from inserter.files import read_batches
+    from inserter.tables import UTTERANCES
 
     batches = read_batches(table, UTTERANCES) if table.is_file() else iter(())
     rows = [row for row in next(batches, []) if row["error"] is None][:CLIPS]

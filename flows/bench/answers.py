@@ -9,9 +9,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from stages.common.assets import sotu_folder
-from stages.common.prompts import Prompt, generate
-from stages.common.seeds import rng
+from inserter.assets import sotu_folder
+from inserter.prompts import Prompt, generate
+from inserter.seeds import rng
 
 SEED = 11
 OPENERS = ("Sure! Here is my answer:", "**Answer**", "Certainly, happy to help.", "Here you go:", "<1> Of course.")

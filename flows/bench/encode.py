@@ -1,7 +1,7 @@
 """Entry `encode_true_length`: short clips at their own length against the same clips padded to Whisper's 30 s."""
 
 from flows.bench.compare import Entry, compare
-from stages.common.params import load
+from inserter.params import load
 
 
 def encode_true_length() -> Entry:
@@ -9,8 +9,8 @@ def encode_true_length() -> Entry:
     import torch
     from transformers import WhisperForConditionalGeneration
 
+    from inserter.assets import encoder_folder
     from models.encoder import SpeechEncoder
-    from stages.common.assets import encoder_folder
 
     whisper = WhisperForConditionalGeneration.from_pretrained(encoder_folder(load().assets.encoder))
     encoder = SpeechEncoder(whisper.config)

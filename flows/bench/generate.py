@@ -1,8 +1,8 @@
 """Entry `generate`: answers in length-sorted batches against one at a time, the same items, half of them heard."""
 
 from flows.bench.compare import Entry, compare
-from stages.common.params import load
-from stages.common.paths import DATA
+from inserter.params import load
+from inserter.paths import DATA
 
 ITEMS = 24
 PAIRS = 3  # 24 answers one at a time take a minute on two cores
@@ -10,11 +10,11 @@ PAIRS = 3  # 24 answers one at a time take a minute on two cores
 
 def generate() -> Entry:
     """The model of data/sft/model, or the untrained one of params.yaml, on the benchmark's first prompts."""
+    from inserter.prompts import generate as write
+    from inserter.text.spoken import spoken_form
+    from inserter.training.models import for_answers, new_model, saved_model
+    from inserter.tts import load_voice
     from models.generation import Prompt, generate_answers
-    from stages.common.prompts import generate as write
-    from stages.common.spoken import spoken_form
-    from stages.common.training.models import for_answers, new_model, saved_model
-    from stages.common.tts import load_voice
 
     params = load()
     folder = DATA / "sft" / "model"

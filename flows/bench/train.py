@@ -7,10 +7,10 @@ from tempfile import mkdtemp
 from typing import Any
 
 from flows.bench.compare import Entry, compare, peak
-from stages.common.assets import sotu_folder
-from stages.common.params import Params, load
-from stages.common.seeds import np_rng, rng
-from stages.common.words import count_words
+from inserter.assets import sotu_folder
+from inserter.params import Params, load
+from inserter.seeds import np_rng, rng
+from inserter.text.words import count_words
 from stages.corpus.cut import cut
 from stages.interleave import join
 from stages.interleave.stage import Mixer
@@ -24,11 +24,11 @@ PAIRS = 3
 
 def train_packed() -> Entry:
     """One epoch of forward, backward and AdamW over the default mixture, full LM and adapter, the encoder's states given."""
-    from stages.common.training.batches import Packed, example, packed_phase
-    from stages.common.training.loop import train
-    from stages.common.training.models import new_model
-    from stages.common.training.trainable import groups, parts_of
-    from stages.common.work import WorkFolder
+    from inserter.run.work import WorkFolder
+    from inserter.training.batches import Packed, example, packed_phase
+    from inserter.training.loop import train
+    from inserter.training.models import new_model
+    from inserter.training.trainable import groups, parts_of
 
     params = load()
     p = params.pretrain
@@ -90,7 +90,7 @@ def _trainer(model: Any, examples: list[Any], states: Any, parameter_groups: lis
     from torch.nn.utils.rnn import pad_sequence
     from transformers import Trainer, TrainingArguments
 
-    from stages.common.training.states import batch
+    from inserter.training.states import batch
 
     def collate(items: list[Any]) -> dict[str, Any]:
         ids = [torch.tensor(item.ids) for item in items]

@@ -1,7 +1,7 @@
 """Entry `verify_packed`: clips that share the recogniser's windows of 30 s against a window each."""
 
 from flows.bench.compare import Entry, compare
-from stages.common.params import load
+from inserter.params import load
 
 CLIPS = 24  # of 3 to 9 s
 TEXT = [
@@ -14,11 +14,11 @@ TEXT = [
 
 def verify_packed() -> Entry:
     """The recogniser of params.yaml on spoken clips, packed as `verify` packs them, against one a window, in equal batches."""
-    from stages.common.asr import Transcriber
-    from stages.common.assets import asr_folder
-    from stages.common.params import Voice
-    from stages.common.tts import load_voice
-    from stages.common.verification.packing import join, pack
+    from inserter.assets import asr_folder
+    from inserter.params import Voice
+    from inserter.tts import load_voice
+    from inserter.verification.asr import Transcriber
+    from inserter.verification.packing import join, pack
 
     ear = Transcriber(asr_folder(load().assets.asr), "en")
     voice = load_voice(Voice(name="heart", engine="hibari", voice="heart"))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from inserter.params import Params
+from inserter.run.runner import output, run_stage
 from stages.benchmark import own, real
-from stages.common.params import Params
-from stages.common.runner import output, run_stage
 
 
 def main(params: Params) -> dict[str, Any]:

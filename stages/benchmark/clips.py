@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from inserter.audio.clips import SAMPLE_RATE, flac, write_shard
+from inserter.files import read_json, write_json
+from inserter.run.executor import ordered_map
+from inserter.run.work import WorkFolder
+from inserter.scoring.recordfiles import Refused
 from models.sound import NoSound, read
 from stages.benchmark.source import Embedded, why
-from stages.common.audio import SAMPLE_RATE, flac, write_shard
-from stages.common.executor import ordered_map
-from stages.common.files import read_json, write_json
-from stages.common.recordfiles import Refused
-from stages.common.work import WorkFolder
 
 SHARD_CLIPS = 128
 ROWS = 8  # clips of a Parquet file that are decoded at a time: 3 MB where a clip lasts 12 s

@@ -6,8 +6,8 @@ The counts are inferred from the published percentages (multiples of 1/n); those
 from collections import Counter
 from typing import Any
 
+from inserter.run.runner import say
 from stages.benchmark.records import VARIANTS
-from stages.common.runner import say
 
 CLOSED = {"en": {"prompts": 454, "instructions": 699}, "cn": {"prompts": 434, "instructions": 623}}  # of each variant
 OPEN = {"en": {"prompts": 434}, "cn": {"prompts": 434}}

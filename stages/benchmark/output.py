@@ -4,11 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import InserterError
-from stages.common.files import write_jsonl, write_table
-from stages.common.prompts import INSTRUCTION_TYPES
-from stages.common.tables import ITEMS
-from stages.common.work import WorkFolder
+from inserter.errors import InserterError
+from inserter.files import write_jsonl, write_table
+from inserter.prompts import INSTRUCTION_TYPES
+from inserter.run.work import WorkFolder
+from inserter.tables import ITEMS
 
 
 def finish(

@@ -10,15 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from inserter import tts
+from inserter.params import Benchmark, BenchmarkItems, Voice
+from inserter.prompts import Lang, Prompt, generate, generate_adjustment, generate_open
+from inserter.run.closure import deciding
+from inserter.run.runner import say
+from inserter.run.work import WorkFolder
+from inserter.text.spoken import CannotRead
 from stages.benchmark.output import finish
 from stages.benchmark.planned import NO_CLIP, Planned
 from stages.benchmark.variants import plan
-from stages.common import tts
-from stages.common.params import Benchmark, BenchmarkItems, Voice
-from stages.common.prompts import Lang, Prompt, generate, generate_adjustment, generate_open
-from stages.common.runner import say
-from stages.common.spoken import CannotRead
-from stages.common.work import WorkFolder
 
 SHARD_CLIPS = 32  # small shards: 2,200 clips make 69 tasks, so that no core waits for the other at the end
 
@@ -50,7 +51,7 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
     jobs, failed = _jobs(planned.items)
     voices = _voices(planned.items)
     recipe = {"seed": settings.seed, "jobs": [asdict(job) for job in jobs], "voices": [v.model_dump() for v in voices]}
-    work = WorkFolder("benchmark", recipe, tts.speech_code())
+    work = WorkFolder("benchmark", recipe, deciding("inserter.tts"))
     utterances = tts.speak_all(
         jobs, voices, work / "out", work / "rows", settings.seed,
         workers=workers, shard_clips=SHARD_CLIPS, fingerprint=work.key, label="benchmark", total=len(jobs),

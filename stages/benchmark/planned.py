@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from stages.common.augment import Effect
-from stages.common.params import Voice
-from stages.common.prompts import Prompt
-from stages.common.spoken import spoken_form
-from stages.common.tts import Job
+from inserter.audio.effects import Effect
+from inserter.params import Voice
+from inserter.prompts import Prompt
+from inserter.text.spoken import spoken_form
+from inserter.tts import Job
 
 ISO_639 = {"cn": "zh"}  # the benchmark's name for Chinese
 NO_CLIP = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.benchmark import clips as clips_code
+from inserter.errors import InserterError
+from inserter.files import endings
+from inserter.params import Benchmark
+from inserter.run.closure import deciding
+from inserter.run.runner import say
+from inserter.run.work import WorkFolder
+from inserter.scoring.recordfiles import Refused
 from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
 from stages.benchmark.own import prompts
 from stages.benchmark.records import TASKS, VARIANTS, Kind, Record, has_samples, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
-from stages.common.errors import InserterError
-from stages.common.files import endings
-from stages.common.params import Benchmark
-from stages.common.recordfiles import Refused
-from stages.common.runner import say
-from stages.common.work import WorkFolder, code
 
 REMEDY = (
     "`hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench` (9.6 GB) and set "
@@ -151,7 +151,7 @@ def _work(root: Path, files: list[tuple[Path, Kind]], found: Found) -> WorkFolde
     stamps = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in audio}
     sounds = [[s.item_id, *_stamp(s, stamps)] for s in found.sounds]
     texts = [path for path, _ in files if path.suffix != ".parquet"]
-    makers = [Path(clips_code.__file__), *code("models.sound")]
+    makers = deciding("stages.benchmark.clips")
     return WorkFolder("benchmark", {"path": str(root.resolve()), "sounds": sounds}, [*texts, *makers])
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.common.ifeval import CHECKS, Unscorable
-from stages.common.questions import split_questions
-from stages.common.recordfiles import Refused
-from stages.common.structures import instructions
+from inserter.scoring.ifeval import CHECKS, Unscorable
+from inserter.scoring.questions import split_questions
+from inserter.scoring.recordfiles import Refused
+from inserter.scoring.structures import instructions
 
 TASKS = ("closed", "open", "adjustment")
 VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")

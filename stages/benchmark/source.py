@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common import recordfiles
-from stages.common.errors import InserterError
-from stages.common.recordfiles import Refused
+from inserter.errors import InserterError
+from inserter.scoring import recordfiles
+from inserter.scoring.recordfiles import Refused
 
 ROWS = 64  # records of a Parquet file at a time
 

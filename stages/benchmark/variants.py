@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from inserter.audio.effects import Effect
+from inserter.params import Benchmark, Variants, Voice
+from inserter.prompts import Prompt
+from inserter.seeds import rng
+from inserter.tts import usable
 from stages.benchmark.disfluency import disfluent
 from stages.benchmark.planned import Planned
-from stages.common.augment import Effect
-from stages.common.params import Benchmark, Variants, Voice
-from stages.common.prompts import Prompt
-from stages.common.seeds import rng
-from stages.common.tts import usable
 
 ENGLISH_ONLY = ("accent", "disfluency")
 NO_CHINESE = "our accent voices and disfluencies are English"

@@ -2,10 +2,10 @@
 
 import argparse
 
+from inserter.paths import GATES
+from inserter.run.runner import run_stage
 from stages.check.check import check
 from stages.check.suites import SUITES
-from stages.common.paths import GATES
-from stages.common.runner import run_stage
 
 
 def main() -> None:

@@ -3,12 +3,12 @@
 import json
 from typing import TYPE_CHECKING
 
+from inserter.files import read_json
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.tables import ITEMS
 from stages.check.frames import Row, Shards, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
-from stages.common.files import read_json
-from stages.common.params import Params
-from stages.common.paths import DATA, REPORTS
-from stages.common.tables import ITEMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ def _types(closed: "pd.DataFrame", lang: str, most: float) -> Table:
     """One row an instruction type: whether an item of this language asks for it."""
     import pandas as pd
 
-    from stages.common.ifeval import CHECKS
+    from inserter.scoring.ifeval import CHECKS
 
     asked = set(closed.loc[closed["lang"] == lang, "instruction_id_list"].explode())
     types = pd.DataFrame({"type": sorted(CHECKS), "asked": [name in asked for name in sorted(CHECKS)]})

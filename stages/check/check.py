@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
+from inserter.params import Params
+from inserter.run.runner import say
 from stages.check import docs
 from stages.check.rules import Rule, Table
 from stages.check.suites import SUITES
-from stages.common.params import Params
-from stages.common.runner import say
 
 
 def check(name: str, params: Params) -> dict[str, Any]:

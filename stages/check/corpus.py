@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from inserter.files import read_batches, read_json, read_jsonl
+from inserter.params import Corpus, Params
+from inserter.paths import DATA, REPORTS
+from inserter.tables import DOCUMENTS, LEXICON
+from inserter.text.overlap import Passages
 from stages.check.frames import Row, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
-from stages.common.files import read_batches, read_json, read_jsonl
-from stages.common.overlap import Passages
-from stages.common.params import Corpus, Params
-from stages.common.paths import DATA, REPORTS
-from stages.common.tables import DOCUMENTS, LEXICON
 
 if TYPE_CHECKING:
     import pandas as pd

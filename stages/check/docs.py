@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from inserter.paths import REPORTS
 from stages.check.rules import Table
-from stages.common.paths import REPORTS
 
 SITE = REPORTS / "data_docs"
 SHOWN = 20  # rows that break a rule, in the stored results: a table that is all wrong must not be written out again

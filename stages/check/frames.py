@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from stages.common.files import read_batches
+from inserter.files import read_batches
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inserter.files import read_batches
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, VERIFIED
+from inserter.text.overlap import Passages
 from stages.check.frames import Row, frame, picker
 from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
-from stages.common.files import read_batches
-from stages.common.overlap import Passages
-from stages.common.params import Params
-from stages.common.paths import DATA
-from stages.common.tables import DOCUMENTS, HELDOUT, SEQUENCES, VERIFIED
 
 if TYPE_CHECKING:
     import pandas as pd

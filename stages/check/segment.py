@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from inserter.files import read_batches, read_json
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.tables import DOCUMENTS, LEXICON, SPANS
+from inserter.text.spoken import max_characters, speakable
+from inserter.text.words import count_words, word_bounds
 from stages.check.frames import Row, frame, picker
 from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
-from stages.common.files import read_batches, read_json
-from stages.common.params import Params
-from stages.common.paths import DATA, REPORTS
-from stages.common.spoken import max_characters, speakable
-from stages.common.tables import DOCUMENTS, LEXICON, SPANS
-from stages.common.words import count_words, word_bounds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ COLUMNS = ["utt_id", "level", "language", "split", "words", "faithful", "whole",
 SPLITS = {"word": "train", "sentence": "train", "context": "heldout", LEXICON: LEXICON}
 UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")  # a spoken form has none of it in any language
 AGAIN = "Delete data/segment and run `dvc repro segment`"
-RULES = "Mend the rules of stages/common/spoken, then run `dvc repro segment`"
+RULES = "Mend the rules of inserter/text/spoken, then run `dvc repro segment`"
 SHARE = "Raise corpus.words (too few documents), see `dropped` in reports/segment.json, or raise check.share_tolerance"
 
 

@@ -4,12 +4,12 @@ clips, few enough were refused."""
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from inserter.files import read_json, read_jsonl
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.tables import PAIRS, UTTERANCES, VERIFIED
 from stages.check.frames import Row, Shards, frame, picker
 from stages.check.rules import Table, mean_within, one_of, present, rows, unique, within
-from stages.common.files import read_json, read_jsonl
-from stages.common.params import Params
-from stages.common.paths import DATA, REPORTS
-from stages.common.tables import PAIRS, UTTERANCES, VERIFIED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CLIPS = DATA / "sft" / "clips"
 COLUMNS = ["pair_id", "prompt", "response", "instructions", "unknown_types", "clip"]
 AGAIN = "Delete data/sft and run `dvc repro sft`"
-OVERLAP = "They stand in the benchmark: `dvc repro sft` leaves them out; else reword stages/common/prompts/train.yaml"
+OVERLAP = "They stand in the benchmark: `dvc repro sft` leaves them out; else reword inserter/prompts/train.yaml"
 
 
 def sft(params: Params) -> list[Table]:
@@ -92,7 +92,7 @@ def _pairs() -> "pd.DataFrame":
 
 
 def _pair(row: Row, clips: set[str]) -> Row:
-    from stages.common.ifeval import CHECKS
+    from inserter.scoring.ifeval import CHECKS
 
     ids = row["instruction_id_list"] or []
     return {
@@ -107,7 +107,7 @@ def _pair(row: Row, clips: set[str]) -> Row:
 
 def _overlapping(prompts: Sequence[str | None], asked: Sequence[str | None], ngram: int) -> list[int]:
     """1 for a prompt that stands in the benchmark word for word, or by a run of `ngram` words; 0 for the others."""
-    from stages.common.prompts import overlap
+    from inserter.prompts import overlap
 
     found = set(overlap(filter(None, prompts), filter(None, asked), ngram))
     return [int(prompt in found) for prompt in prompts]

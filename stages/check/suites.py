@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from inserter.params import Params
 from stages.check.benchmark import benchmark
 from stages.check.corpus import corpus
 from stages.check.interleave import interleave
@@ -9,7 +10,6 @@ from stages.check.rules import Table
 from stages.check.segment import segment
 from stages.check.sft import sft
 from stages.check.verify import verify
-from stages.common.params import Params
 
 SUITES: dict[str, Callable[[Params], list[Table]]] = {
     "benchmark": benchmark,

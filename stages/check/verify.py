@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from inserter.audio.clips import SAMPLE_RATE
+from inserter.audio.effects import Effect
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.tables import SPANS, UNSEEN, UTTERANCES, VERIFIED
 from stages.check.frames import Row, Shards, frame, picker
 from stages.check.rules import Table, above, absent, mean_within, one_of, present, rows, unique, within
-from stages.common.audio import SAMPLE_RATE
-from stages.common.augment import Effect
-from stages.common.params import Params
-from stages.common.paths import DATA
-from stages.common.tables import SPANS, UNSEEN, UTTERANCES, VERIFIED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,13 +8,13 @@ from typing import Any
 from great_expectations.render.view.view import DefaultJinjaIndexPageView, DefaultJinjaPageView
 from jinja2 import ChoiceLoader, PackageLoader
 
-from stages.common.page import text
+from inserter.page import text
 
 
 def _ours(view: Any) -> None:
     """Templates in stages/check/data_docs take the place of those of the same name."""
     view.env.loader = ChoiceLoader([PackageLoader("stages.check", "data_docs"), view.env.loader])
-    view.env.globals["base_style"] = text("stages.common.page", "base.css")
+    view.env.globals["base_style"] = text("inserter.page", "base.css")
 
 
 class PageView(DefaultJinjaPageView):

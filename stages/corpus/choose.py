@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from stages.common.files import write_batches
-from stages.common.overlap import Passages
-from stages.common.params import Corpus
+from inserter.files import write_batches
+from inserter.params import Corpus
+from inserter.text.overlap import Passages
 from stages.corpus.counts import NO_BOUND
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from stages.common.sentences import sentence_spans
-from stages.common.words import count_words
+from inserter.text.sentences import sentence_spans
+from inserter.text.words import count_words
 
 
 def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[str]) -> Iterator[str]:

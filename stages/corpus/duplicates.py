@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.common.overlap import shingles
-from stages.common.params import Corpus
+from inserter.params import Corpus
+from inserter.text.overlap import shingles
 from stages.corpus.overlap import jaccard
 from stages.corpus.prepare import band_names
 

@@ -6,7 +6,7 @@ Of six detectors on 2,064 paragraphs in 19 languages none is more accurate and a
 from functools import lru_cache
 from typing import Any
 
-from stages.common.assets.embedded import CATALOGUE, check, locate
+from inserter.assets.embedded import CATALOGUE, check, locate
 
 
 @lru_cache(maxsize=1)

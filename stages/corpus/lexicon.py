@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from stages.common.params import Corpus
-from stages.common.seeds import rng
-from stages.common.tables import LEXICON
+from inserter.params import Corpus
+from inserter.seeds import rng
+from inserter.tables import LEXICON
 from stages.corpus.choose import rows
 from stages.corpus.output import Row
 

@@ -5,9 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.common.files import write_batches
-from stages.common.params import Corpus
-from stages.common.tables import DOCUMENTS
+from inserter.files import write_batches
+from inserter.params import Corpus
+from inserter.tables import DOCUMENTS
 from stages.corpus.choose import rows
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stages.common.overlap import ngrams, words
-from stages.common.params import NearDuplicates
+from inserter.params import NearDuplicates
+from inserter.text.overlap import ngrams, words
 
 MISSED = 0.001  # of the pairs at the threshold, the share that no band may bring together
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Fibonacci hashing)

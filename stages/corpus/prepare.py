@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.files import atomic, write_json
-from stages.common.overlap import shingles
-from stages.common.params import Corpus
-from stages.common.seeds import derive
-from stages.common.words import count_words
+from inserter.files import atomic, write_json
+from inserter.params import Corpus
+from inserter.seeds import derive
+from inserter.text.overlap import shingles
+from inserter.text.words import count_words
 from stages.corpus.clean import paragraphs
 from stages.corpus.counts import Counts, bucket
 from stages.corpus.cut import cut

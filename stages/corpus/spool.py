@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.common.executor import ordered_map
-from stages.common.files import read_json, write_json
-from stages.common.params import Corpus, Source
+from inserter.files import read_json, write_json
+from inserter.params import Corpus, Source
+from inserter.run.executor import ordered_map
 from stages.corpus.counts import NO_BOUND, Counts
 from stages.corpus.prepare import Part, marker, prepare, start
 from stages.corpus.readers import RawDocument

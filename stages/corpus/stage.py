@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.common import overlap, sentences, words
-from stages.common.errors import InserterError
-from stages.common.files import endings, read_jsonl, write_jsonl, write_table
-from stages.common.params import Corpus, Params
-from stages.common.paths import DATA
-from stages.common.runner import output, say
-from stages.common.tables import DOCUMENTS
-from stages.common.work import WorkFolder, code
+from inserter.errors import InserterError
+from inserter.files import endings, read_jsonl, write_jsonl, write_table
+from inserter.params import Corpus, Params
+from inserter.paths import DATA
+from inserter.run.closure import deciding
+from inserter.run.runner import output, say
+from inserter.run.work import WorkFolder
+from inserter.tables import DOCUMENTS
 from stages.corpus.counts import Counts
 from stages.corpus.lexicon import lexicon
 from stages.corpus.output import write
@@ -20,15 +20,13 @@ from stages.corpus.overlap import Contamination
 from stages.corpus.sample import Sample, sample
 from stages.corpus.sources import FORMS, files, unread
 from stages.corpus.spool import quarantined
-from stages.corpus.written import RECIPE, SPELLING
 
 
 def main(params: Params) -> dict[str, Any]:
     """data/corpus/documents-NNNNN.parquet, and quarantine.jsonl with what could not be read."""
     asked = DATA / "benchmark" / "prompts.jsonl"
     prompts = list(_prompts(asked))
-    shared = [Path(str(module.__file__)) for module in (overlap, sentences, words)]
-    work = WorkFolder("corpus", _key(params), [asked, *code("stages.corpus", "stages.common.prompts"), *shared, RECIPE, *SPELLING])
+    work = WorkFolder("corpus", _key(params), [asked, *deciding("stages.corpus")])
     for source in params.corpus.sources:
         if others := unread(source):
             say(f"corpus: source {source.name}: not read: {endings(others)}; read are {FORMS}")

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.common.assets import lm_folder
-from stages.common.assets.embedded import cached
-from stages.common.errors import InserterError
-from stages.common.files import fingerprint
-from stages.common.sentences import sentence_spans
+from inserter.assets import lm_folder
+from inserter.assets.embedded import cached
+from inserter.errors import InserterError
+from inserter.files import fingerprint
+from inserter.text.sentences import sentence_spans
 from stages.corpus.clean import finished
 
 

@@ -2,7 +2,6 @@
 
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,18 +9,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.common.executor import ordered_map
-from stages.common.files import fingerprint, read_jsonl, write_jsonl
-from stages.common.params import Corpus, Source
-from stages.common.paths import cache_home
-from stages.common.seeds import derive
-from stages.common.words import count_words
-from stages.common.work import code
-from stages.common.yaml_files import read_yaml
+from inserter.files import fingerprint, read_jsonl, write_jsonl
+from inserter.params import Corpus, Source
+from inserter.paths import cache_home
+from inserter.run.closure import deciding
+from inserter.run.executor import ordered_map
+from inserter.seeds import derive
+from inserter.text.words import count_words
+from inserter.yaml_files import read_yaml
 from stages.corpus.writer import Writer, model_folder, whole_sentences
 
 RECIPE = Path(__file__).with_name("writing.yaml")
-SPELLING = [file for file in code("models") if file.name == "plaintext.py"]  # how the prompts become tokens
 BLOCK = 64  # documents that are written as one batch, and lost together by a kill: one and a half minutes on one core
 EXPECTED_WORDS = 140  # a document, before any is written
 
@@ -64,7 +62,7 @@ def write(source: Source, params: Corpus, lm: str, words: float, size: int = BLO
     """
     model = model_folder(lm if source.path == "lm" else source.path)
     seed = derive(params.seed, "written", source.name)
-    folder = cache_home() / "written" / fingerprint(seed, size, model.name, files=[RECIPE, *_code()])
+    folder = cache_home() / "written" / fingerprint(seed, size, model.name, files=deciding("stages.corpus.written"))
     counts: list[int] = []
     with tqdm(total=round(words), desc=f"corpus: {source.name} writes", unit=" words", mininterval=1.0) as bar:
         while sum(counts) < words:
@@ -79,10 +77,6 @@ def write(source: Source, params: Corpus, lm: str, words: float, size: int = BLO
                 break
     needed = next((n for n in range(len(counts)) if sum(counts[:n]) >= words), len(counts))
     return [folder / f"block-{number:06d}.jsonl" for number in range(needed)]
-
-
-def _code() -> Sequence[Path]:
-    return [Path(__file__), Path(__file__).with_name("writer.py"), *SPELLING]
 
 
 def _ensure(blocks: list[Block], workers: int) -> list[int]:

@@ -1,27 +1,28 @@
 """`python -m stages.evaluate`: the fine-tuned model on held-out contexts and on the benchmark, beside its baselines."""
 
-from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from stages.common import asr, scoretable
-from stages.common.errors import InserterError
-from stages.common.files import read_table, write_jsonl, write_table
-from stages.common.params import Params
-from stages.common.paths import DATA
-from stages.common.runner import run_stage, say
-from stages.common.tables import HELDOUT, ITEMS, LOSSES
-from stages.common.training.models import saved_model
-from stages.common.work import WorkFolder, code
+from inserter.errors import InserterError
+from inserter.files import read_table, write_jsonl, write_table
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.run.closure import deciding
+from inserter.run.runner import run_stage, say
+from inserter.run.work import WorkFolder
+from inserter.scoring import table as scoretable
+from inserter.scoring.scores import closed_table, comparisons, deals
+from inserter.tables import HELDOUT, ITEMS, LOSSES
+from inserter.training.models import saved_model
 from stages.evaluate import likelihood, recordings, responses, transcripts
 from stages.evaluate import select as selection
 from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
-from stages.evaluate.scores import closed_table, comparisons, deals
 from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
+ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "select"))  # not by what judges
 Row = dict[str, Any]
 
 
@@ -35,9 +36,7 @@ def main(params: Params) -> dict[str, Any]:
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
     changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
-    modules = (asr, likelihood, responses, selection, transcripts)
-    makers = [*code("models", "stages.common.training"), *(Path(str(m.__file__)) for m in modules)]
-    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *makers])
+    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY)])
     model, processor = saved_model(MODEL)
     measured, by_document = hearing(params, model, processor, work)
     of_people = recordings.measure(params, model, processor, people, work)

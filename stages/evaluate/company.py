@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from stages.common.assets import asr_folder
-from stages.common.files import read_table
-from stages.common.params import Params
-from stages.common.paths import DATA
-from stages.common.tables import HELDOUT, KL, VERIFIED
-from stages.common.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
-from stages.common.training.states import States, encode_clips
-from stages.common.work import WorkFolder
+from inserter.assets import asr_folder
+from inserter.files import read_table
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.run.work import WorkFolder
+from inserter.tables import HELDOUT, KL, VERIFIED
+from inserter.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
+from inserter.training.states import States, encode_clips
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"

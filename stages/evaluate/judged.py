@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.errors import InserterError
-from stages.common.runner import say
-from stages.common.statistics import share_interval
-from stages.evaluate import adjustment, open
+from inserter.errors import InserterError
+from inserter.run.runner import say
+from inserter.scoring import adjustment
+from inserter.scoring import open_ended as open
+from inserter.scoring.intervals import share_interval
 
 Row = dict[str, Any]
 NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
@@ -19,8 +20,8 @@ def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) ->
     """The endpoint for evaluate.judge_model; None where no judge is named. Raises InserterError where it has no address."""
     if model is None:
         return None
-    from stages.evaluate.judge import JudgeSettings
-    from stages.evaluate.judge.settings import missing
+    from inserter.scoring.judge import JudgeSettings
+    from inserter.scoring.judge.settings import missing
 
     settings = JudgeSettings.from_environment(model, **(sampling or {}))
     if settings is None:
@@ -36,7 +37,7 @@ def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
     """
     if settings is None:
         return rows
-    from stages.evaluate.judge import judge
+    from inserter.scoring.judge import judge
 
     verdicts: dict[str, Row] = {}
     for task in ("open", "adjustment"):

@@ -9,27 +9,17 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from inserter.errors import InserterError
+from inserter.files import fingerprint, read_json, write_json
+from inserter.params import Params
+from inserter.run.work import WorkFolder
+from inserter.scoring.closed import score_record
+from inserter.scoring.intervals import share_interval
+from inserter.training.batches import Example, chat_example, example
+from inserter.training.heldout import Measured, Pairs, forgetting, gains, gap_closed, hear_all, losses, mean, share_of_reading
+from inserter.training.models import new_model
+from inserter.training.states import Clips, States
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.errors import InserterError
-from stages.common.files import fingerprint, read_json, write_json
-from stages.common.params import Params
-from stages.common.statistics import share_interval
-from stages.common.training.batches import Example, chat_example, example
-from stages.common.training.heldout import (
-    Measured,
-    Pairs,
-    forgetting,
-    gains,
-    gap_closed,
-    hear_all,
-    losses,
-    mean,
-    share_of_reading,
-)
-from stages.common.training.models import new_model
-from stages.common.training.states import Clips, States
-from stages.common.work import WorkFolder
-from stages.evaluate.closed import score_record
 from stages.evaluate.transcripts import hears_words, own_words
 
 ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")  # the order in which a passing answer is looked for

@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from stages.common import recordfiles
-from stages.common.errors import InserterError
-from stages.common.recordfiles import Refused
-from stages.common.structures import instructions
+from inserter.errors import InserterError
+from inserter.scoring import recordfiles
+from inserter.scoring.recordfiles import Refused
+from inserter.scoring.structures import instructions
 from stages.evaluate import people_files
 from stages.evaluate.people_files import AUDIO, TEXT, Embedded
 

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common import recordfiles
-from stages.common.recordfiles import Refused
+from inserter.scoring import recordfiles
+from inserter.scoring.recordfiles import Refused
 
 AUDIO = ("audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "file", "wav")  # the first that is there
 TEXT = ("transcript", "transcription", "sentence", "normalized_text", "text", "raw_transcription")

@@ -12,26 +12,27 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from inserter.assets import asr_folder
+from inserter.errors import InserterError
+from inserter.files import fingerprint, read_json, write_json, write_jsonl
+from inserter.params import Evaluate, Params
+from inserter.run.closure import deciding
+from inserter.run.executor import ordered_map
+from inserter.run.runner import say
+from inserter.run.work import WorkFolder
+from inserter.scoring.closed import score_record
+from inserter.scoring.intervals import share_interval
+from inserter.scoring.recordfiles import Refused
+from inserter.scoring.scores import closed_table
+from inserter.training.answers import Question, answer_all
+from inserter.training.models import for_answers
+from inserter.verification.asr import Transcriber
+from inserter.verification.words import compare, words
 from models.sound import SAMPLE_RATE, NoSound
 from models.sound import read as read_sound
 from models.windows import cut
-from stages.common.asr import Transcriber
-from stages.common.assets import asr_folder
-from stages.common.errors import InserterError
-from stages.common.executor import ordered_map
-from stages.common.files import fingerprint, read_json, write_json, write_jsonl
-from stages.common.params import Evaluate, Params
-from stages.common.recordfiles import Refused
-from stages.common.runner import say
-from stages.common.statistics import share_interval
-from stages.common.training.answers import Question, answer_all
-from stages.common.training.models import for_answers
-from stages.common.verification.words import compare, words
-from stages.common.work import WorkFolder, code
-from stages.evaluate import people, people_files
-from stages.evaluate.closed import score_record
+from stages.evaluate import people
 from stages.evaluate.people import Found, Recording
-from stages.evaluate.scores import closed_table
 
 BLOCK = 32  # clips per file of half-done work
 FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}  # transcripts keep them, recognisers drop them
@@ -151,7 +152,7 @@ def _key(block: list[Recording]) -> str:
         file = recording.sound if isinstance(recording.sound, Path) else recording.sound.file
         about = file.stat()
         stamps.append([recording.id, str(recording.sound), recording.text, recording.language, about.st_size, about.st_mtime_ns])
-    return fingerprint(stamps, files=[Path(__file__), Path(people.__file__), Path(people_files.__file__), *code("models.sound")])
+    return fingerprint(stamps, files=deciding("stages.evaluate.people", "models.sound"))
 
 
 @lru_cache(maxsize=2)

@@ -4,16 +4,16 @@ import hashlib
 import json
 from typing import Any
 
+from inserter.assets import asr_folder
+from inserter.audio.clips import read_clip_bytes
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.run.work import WorkFolder
+from inserter.scoring.closed import score_record
+from inserter.training.answers import Question, answer_all
+from inserter.training.models import for_answers, new_model
+from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.assets import asr_folder
-from stages.common.audio import read_clip_bytes
-from stages.common.params import Params
-from stages.common.paths import DATA
-from stages.common.training.answers import Question, answer_all
-from stages.common.training.models import for_answers, new_model
-from stages.common.training.states import States, encode_clips
-from stages.common.work import WorkFolder
-from stages.evaluate.closed import score_record
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 Item = dict[str, Any]

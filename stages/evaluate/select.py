@@ -3,9 +3,9 @@
 from collections import defaultdict
 from typing import Any
 
-from stages.common.errors import InserterError
-from stages.common.params import EvaluateItems
-from stages.common.seeds import derive
+from inserter.errors import InserterError
+from inserter.params import EvaluateItems
+from inserter.seeds import derive
 
 Item = dict[str, Any]
 

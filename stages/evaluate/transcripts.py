@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from tqdm import tqdm
 
+from inserter.audio.clips import read_clip
+from inserter.files import read_json, write_json
+from inserter.paths import DATA
+from inserter.run.executor import ordered_map
+from inserter.run.work import WorkFolder
+from inserter.verification.asr import BATCH, Transcriber
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import split_rows
 from models.windows import cut
-from stages.common.asr import BATCH, Transcriber
-from stages.common.audio import read_clip
-from stages.common.executor import ordered_map
-from stages.common.files import read_json, write_json
-from stages.common.paths import DATA
-from stages.common.work import WorkFolder
 
 
 def hears_words(model: InserterForConditionalGeneration) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from stages.common.params import Params, Voice
-from stages.evaluate.scores import Row, closed_table
+from inserter.params import Params, Voice
+from inserter.scoring.scores import Row, closed_table
 
 Seen = Callable[[str], bool]
 HEARD_OR_READ = ("heard", "cascade", "asr_lm", "read")

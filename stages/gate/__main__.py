@@ -2,8 +2,8 @@
 
 import argparse
 
-from stages.common.paths import DATA
-from stages.common.runner import run_stage
+from inserter.paths import DATA
+from inserter.run.runner import run_stage
 from stages.gate.gate import gate
 
 

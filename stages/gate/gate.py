@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from stages.common.errors import InserterError
-from stages.common.files import read_json
-from stages.common.paths import GATES
+from inserter.errors import InserterError
+from inserter.files import read_json
+from inserter.paths import GATES
 
 
 def gate(name: str) -> dict[str, Any]:

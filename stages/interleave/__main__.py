@@ -1,6 +1,6 @@
 """`python -m stages.interleave`: documents, spans and clean clips to data/interleave."""
 
-from stages.common.runner import run_stage
+from inserter.run.runner import run_stage
 from stages.interleave.stage import main
 
 if __name__ == "__main__":

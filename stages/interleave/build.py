@@ -1,8 +1,8 @@
 """From a document and its clean clips to sequences. Pure functions: a seed and the inputs decide."""
 
-from stages.common.seeds import rng
-from stages.common.sequences import Row, speech_part, text_part, transcript_parts
-from stages.common.words import count_words, word_bounds
+from inserter.seeds import rng
+from inserter.text.words import count_words, word_bounds
+from inserter.training.sequences import Row, speech_part, text_part, transcript_parts
 
 LEAST_WORDS = 5  # a continuation shorter than this teaches nothing
 

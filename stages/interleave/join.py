@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from stages.common.errors import InserterError
-from stages.common.files import read_batches
-from stages.common.paths import DATA
-from stages.common.tables import DOCUMENTS, SPANS, UNSEEN, VERIFIED
+from inserter.errors import InserterError
+from inserter.files import read_batches
+from inserter.paths import DATA
+from inserter.tables import DOCUMENTS, SPANS, UNSEEN, VERIFIED
 
 Row = dict[str, Any]
 

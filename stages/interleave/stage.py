@@ -6,12 +6,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.common.errors import InserterError
-from stages.common.files import atomic, publish, write_batches, write_table
-from stages.common.params import Params
-from stages.common.paths import DATA, WORK
-from stages.common.sequences import text_part
-from stages.common.tables import HELDOUT, LEXICON, SEQUENCES
+from inserter.errors import InserterError
+from inserter.files import atomic, publish, write_batches, write_table
+from inserter.params import Params
+from inserter.paths import DATA, WORK
+from inserter.tables import HELDOUT, LEXICON, SEQUENCES
+from inserter.training.sequences import text_part
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.join import Entry, Row, entries
 

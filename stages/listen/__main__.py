@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from stages.common.params import Params
-from stages.common.runner import run_stage
+from inserter.params import Params
+from inserter.run.runner import run_stage
 from stages.listen.build import build
 
 

@@ -4,9 +4,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from stages.common.files import atomic
-from stages.common.page.audio import publish_files
-from stages.common.paths import DATA, REPORTS
+from inserter.files import atomic
+from inserter.page.audio import publish_files
+from inserter.paths import DATA, REPORTS
 from stages.listen import choose
 from stages.listen.cards import Row, card
 from stages.listen.page import render

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.audio import read, read_clip_bytes
-from stages.common.errors import InserterError
-from stages.common.page.audio import audio_name
+from inserter.audio.clips import read, read_clip_bytes
+from inserter.errors import InserterError
+from inserter.page.audio import audio_name
 from stages.listen.diff import compared
 
 Row = dict[str, Any]

@@ -7,9 +7,9 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
-from stages.common.files import read_batches
-from stages.common.seeds import derive
-from stages.common.tables import SEQUENCES, VERIFIED, reason_kind
+from inserter.files import read_batches
+from inserter.seeds import derive
+from inserter.tables import SEQUENCES, VERIFIED, reason_kind
 
 EXAMPLES = 5
 SEQUENCES_SHOWN = {"interleaved": 2, "transcribe": 1, "continue": 1, "text": 1}

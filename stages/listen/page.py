@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from stages.common.page import environment, policy_hash, text
+from inserter.page import environment, policy_hash, text
 from stages.listen.choose import EXAMPLES
 
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ def render(sequences: list[Row], clips: dict[str, list[Row]], counts: dict[str, 
             kinds=KINDS,
             script=script,
             script_hash=policy_hash(script),
-            style=text("stages.common.page", "base.css") + text("stages.listen", "template/style.css"),
+            style=text("inserter.page", "base.css") + text("stages.listen", "template/style.css"),
         )
     )
 

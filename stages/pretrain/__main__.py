@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from stages.common.errors import InserterError
-from stages.common.files import read_table
-from stages.common.params import Params
-from stages.common.paths import DATA, REPORTS
-from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import as_read, clips_needed, example, heard_lengths, packed_phase
-from stages.common.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
-from stages.common.training.loop import train, write_curve
-from stages.common.training.models import made_whole, new_model, save_model, warmed_up
-from stages.common.training.processes import join, main_first, rank, run_training_stage
-from stages.common.training.states import clips_for
-from stages.common.work import WorkFolder, code
+from inserter.errors import InserterError
+from inserter.files import read_table
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.run.closure import deciding
+from inserter.run.work import WorkFolder
+from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
+from inserter.training.batches import as_read, clips_needed, example, heard_lengths, packed_phase
+from inserter.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
+from inserter.training.loop import train, write_curve
+from inserter.training.models import made_whole, new_model, save_model, warmed_up
+from inserter.training.processes import join, main_first, rank, run_training_stage
+from inserter.training.states import clips_for
 
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
 
@@ -39,7 +40,7 @@ def main(params: Params) -> dict[str, Any]:
             },
             [
                 DATA / "warmup", DATA / "interleave", DATA / "verify" / "clean.parquet",
-                *code("models", "stages.pretrain", "stages.common.training"),
+                *deciding("stages.pretrain"),
             ],
         )  # fmt: skip
     model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, params.model.delimiters, languages), DATA / "warmup")

@@ -8,12 +8,12 @@ from importlib.util import find_spec  # importing `models` itself takes seconds
 from pathlib import Path
 from typing import Any
 
-from stages.common import scoretable
-from stages.common.errors import InserterError
-from stages.common.files import fingerprint, read_json, read_table
-from stages.common.paths import DATA, GATES, REPORTS, SYSTEM
-from stages.common.tables import ITEMS
-from stages.common.yaml_files import read_yaml
+from inserter.errors import InserterError
+from inserter.files import fingerprint, read_json, read_table
+from inserter.paths import DATA, GATES, REPORTS, SYSTEM
+from inserter.scoring import table as scoretable
+from inserter.tables import ITEMS
+from inserter.yaml_files import read_yaml
 
 MODEL = DATA / "sft" / "model"
 RESPONSES_FILE = DATA / "evaluate" / "responses.jsonl"

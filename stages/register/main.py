@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.common.errors import InserterError
-from stages.common.files import share
-from stages.common.params import Params, Register
-from stages.common.runner import say
+from inserter.errors import InserterError
+from inserter.files import share
+from inserter.params import Params, Register
+from inserter.registry.tracking import CHALLENGER, connect, experiment_id
+from inserter.run.runner import say
 from stages.register.inputs import MODEL, Inputs, lineage, read_inputs
 from stages.register.runs import log_pipeline, log_stages
 from stages.register.samples import log_samples
-from stages.register.tracking import CHALLENGER, connect, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.common import scoretable
-from stages.common.params import Params
-from stages.common.paths import GATES, REPORTS, SYSTEM
+from inserter.params import Params
+from inserter.paths import GATES, REPORTS, SYSTEM
+from inserter.registry.tracking import RESPONSES
+from inserter.scoring import table as scoretable
 from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
-from stages.register.tracking import RESPONSES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -4,10 +4,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.common import seeds
-from stages.common.audio import read_clip_bytes
-from stages.common.files import read_jsonl, read_table
-from stages.common.tables import ITEMS
+from inserter import seeds
+from inserter.audio.clips import read_clip_bytes
+from inserter.files import read_jsonl, read_table
+from inserter.tables import ITEMS
 from stages.register.inputs import BENCHMARK, RESPONSES_FILE
 
 if TYPE_CHECKING:

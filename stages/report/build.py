@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from stages.common.audio import read_clip_bytes
-from stages.common.errors import InserterError
-from stages.common.files import atomic, read_json, read_jsonl, read_table
-from stages.common.page.audio import audio_name, publish_files
-from stages.common.paths import DATA, REPORTS
-from stages.common.tables import ITEMS
+from inserter.audio.clips import read_clip_bytes
+from inserter.errors import InserterError
+from inserter.files import atomic, read_json, read_jsonl, read_table
+from inserter.page.audio import audio_name, publish_files
+from inserter.paths import DATA, REPORTS
+from inserter.tables import ITEMS
 from stages.report.figure import draw
 from stages.report.items import browsable
 from stages.report.page import render

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from stages.common import scoretable
+from inserter.scoring import table as scoretable
 from stages.report.words import LANGUAGES, TASKS
 
 # Okabe and Ito's colours, which a colour-blind reader tells apart; the markers differ too, for print.

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from stages.common.page.audio import audio_name
+from inserter.page.audio import audio_name
 from stages.report.words import FORMS, check_name, note, rule
 
 Row = dict[str, Any]

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from stages.common import scoretable
-from stages.common.page import environment, policy_hash, text
-from stages.common.yaml_files import read_yaml
+from inserter.page import environment, policy_hash, text
+from inserter.scoring import table as scoretable
+from inserter.yaml_files import read_yaml
 from stages.report import words
 from stages.report.kinds import by_type
 from stages.report.pairs import grouped, scale
@@ -42,7 +42,7 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
             data=embedded({"items": items, "names": {"forms": _form_names(items), "variants": words.VARIANTS}}),
             script=script,
             script_hash=policy_hash(script),
-            style=text("stages.common.page", "base.css") + text("stages.report", "template/style.css"),
+            style=text("inserter.page", "base.css") + text("stages.report", "template/style.css"),
         )
     )
 

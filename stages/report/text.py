@@ -4,7 +4,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from stages.common import scoretable
+from inserter.scoring import table as scoretable
 from stages.report.pairs import grouped
 from stages.report.words import LANGUAGES, TASKS, probability, signed
 

@@ -17,7 +17,7 @@ VARIANTS = {
     "standard": "Clean speech", "background": "Background noise", "accent": "Another accent",
     "paralinguistics": "Manner of speaking", "disfluency": "Slips of the tongue",
 }  # fmt: skip
-# Instruction type: its name, and the rule with the arguments' values in place. The rules: stages/common/ifeval.
+# Instruction type: its name, and the rule with the arguments' values in place. The rules: inserter/scoring/ifeval.
 CHECKS = {
     "keywords:existence": ("Keywords", "uses {keywords}"),
     "keywords:frequency": ("Keyword frequency", "uses {keyword} {relation} {frequency} times"),

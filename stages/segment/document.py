@@ -5,11 +5,11 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from stages.common.params import Segment
-from stages.common.seeds import rng
-from stages.common.spoken import CannotRead, max_characters, speakable, spoken_form
-from stages.common.tables import LEXICON
-from stages.common.words import count_words
+from inserter.params import Segment
+from inserter.seeds import rng
+from inserter.tables import LEXICON
+from inserter.text.spoken import CannotRead, max_characters, speakable, spoken_form
+from inserter.text.words import count_words
 from stages.segment.spans import Span, context, sentence_level, word_level
 
 Counts = Counter[tuple[str | int, ...]]

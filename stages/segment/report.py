@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from stages.common.files import atomic
+from inserter.files import atomic
 from stages.segment.document import Counts
 
 BUCKETS = (1, 5, 10, 15, 20, 30, 40)  # first number of words of each bar of the report's histogram

@@ -9,9 +9,9 @@ import random
 import re
 from itertools import pairwise
 
-from stages.common.params import Segment, SentenceSpans, WordSpans
-from stages.common.sentences import sentence_spans
-from stages.common.words import HAN, count_words, word_bounds, word_starts
+from inserter.params import Segment, SentenceSpans, WordSpans
+from inserter.text.sentences import sentence_spans
+from inserter.text.words import HAN, count_words, word_bounds, word_starts
 
 Span = tuple[int, int]
 _CLAUSE_END = re.compile(rf"[,;:—][\"'”’)]*\s+|[，；：、](?!\d)|(?<=[{HAN}])[,;:—](?!\d)")

@@ -7,14 +7,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.common.errors import InserterError
-from stages.common.executor import cores, ordered_map
-from stages.common.files import count_rows, read_batches, read_json, write_batches, write_json, write_table
-from stages.common.params import Params, Segment
-from stages.common.paths import DATA, REPORTS
-from stages.common.runner import output
-from stages.common.tables import DOCUMENTS, SPANS
-from stages.common.work import WorkFolder, code
+from inserter.errors import InserterError
+from inserter.files import count_rows, read_batches, read_json, write_batches, write_json, write_table
+from inserter.params import Params, Segment
+from inserter.paths import DATA, REPORTS
+from inserter.run.closure import deciding
+from inserter.run.executor import cores, ordered_map
+from inserter.run.runner import output
+from inserter.run.work import WorkFolder
+from inserter.tables import DOCUMENTS, SPANS
 from stages.segment.document import Counts, segment
 from stages.segment.report import report, write_lengths
 
@@ -37,9 +38,9 @@ class Task:
 def main(params: Params) -> dict[str, Any]:
     """data/segment/spans.parquet, spans in the order of their documents, and reports/plots/segment.csv."""
     source = DATA / "corpus"
-    deciding = params.segment.model_dump(mode="json", exclude={"workers"})
-    readers = code("stages.segment", "stages.common.spoken", "stages.common.words")
-    work = WorkFolder("segment", deciding, [*sorted(source.glob("*.parquet")), *readers])
+    recipe = params.segment.model_dump(mode="json", exclude={"workers"})
+    readers = deciding("stages.segment")
+    work = WorkFolder("segment", recipe, [*sorted(source.glob("*.parquet")), *readers])
     counts, blocks = _segmented(source, work / "blocks", params.segment)
     if not (counts["chosen", "word"] or counts["chosen", "sentence"]):
         raise InserterError("no span of the corpus can be spoken", "Raise segment.word.share or add text to the corpus")

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from inserter.errors import InserterError
+from inserter.files import read_table, write_table
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.run.closure import deciding
+from inserter.run.work import WorkFolder
+from inserter.seeds import rng
+from inserter.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED
+from inserter.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
+from inserter.training.heldout import losses, mean
+from inserter.training.loop import train, write_curve
+from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
+from inserter.training.processes import join, main_first, rank, run_training_stage
+from inserter.training.states import Clips, clips_for
 from models import InserterProcessor
-from stages.common.errors import InserterError
-from stages.common.files import read_table, write_table
-from stages.common.params import Params
-from stages.common.paths import DATA, REPORTS
-from stages.common.seeds import rng
-from stages.common.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED
-from stages.common.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
-from stages.common.training.heldout import losses, mean
-from stages.common.training.loop import train, write_curve
-from stages.common.training.models import for_answers, made_whole, new_model, save_model, saved_model
-from stages.common.training.processes import join, main_first, rank, run_training_stage
-from stages.common.training.states import Clips, clips_for
-from stages.common.verification.blocks import measuring_code
-from stages.common.work import WorkFolder, code
 from stages.sft.clips import spoken, teachers, verified
 from stages.sft.pairs import answered, prompts, readable
 
@@ -107,11 +107,7 @@ def main(params: Params) -> dict[str, Any]:
             },
             [
                 DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
-                *code(
-                    "models", "stages.sft", "stages.common.training", "stages.common.ifeval", "stages.common.prompts",
-                    "stages.common.tts", "stages.common.verification",
-                ),
-                *measuring_code(),
+                *deciding("stages.sft"),
             ],
         )  # fmt: skip
         counts = make_pairs(params, work, corpus_clips)

@@ -3,15 +3,15 @@
 from collections import Counter
 from typing import Any
 
-from stages.common.errors import InserterError
-from stages.common.files import write_table
-from stages.common.params import Params, Voice
-from stages.common.seeds import rng
-from stages.common.tables import UTTERANCES, VERIFIED, reason_kind
-from stages.common.tts import Job, speak_all, usable
-from stages.common.verification.blocks import judged, listeners_of, measure_blocks
-from stages.common.verification.norms import Norms
-from stages.common.work import WorkFolder
+from inserter.errors import InserterError
+from inserter.files import write_table
+from inserter.params import Params, Voice
+from inserter.run.work import WorkFolder
+from inserter.seeds import rng
+from inserter.tables import UTTERANCES, VERIFIED, reason_kind
+from inserter.tts import Job, speak_all, usable
+from inserter.verification.blocks import judged, listeners_of, measure_blocks
+from inserter.verification.norms import Norms
 
 BLOCK = 32  # clips: the default has 150 of them, and two cores or eight are to have their parts
 

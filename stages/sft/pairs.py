@@ -5,15 +5,15 @@ import re
 from collections import Counter
 from typing import Any
 
+from inserter.files import read_jsonl
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.prompts import Prompt, generate, overlap
+from inserter.run.work import WorkFolder
+from inserter.scoring.ifeval import verdicts
+from inserter.text.spoken import CannotRead, spoken_form
+from inserter.training.answers import Question, answer_all
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.files import read_jsonl
-from stages.common.ifeval import verdicts
-from stages.common.params import Params
-from stages.common.paths import DATA
-from stages.common.prompts import Prompt, generate, overlap
-from stages.common.spoken import CannotRead, spoken_form
-from stages.common.training.answers import Question, answer_all
-from stages.common.work import WorkFolder
 from stages.sft.rewrite import rewritten
 
 TEMPERATURE = 0.8  # of the draws after the greedy one

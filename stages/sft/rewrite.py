@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from stages.common.ifeval.text import sentences
-from stages.common.prompts import Prompt
-from stages.common.prompts.languages import LANGUAGES
+from inserter.prompts import Prompt
+from inserter.prompts.languages import LANGUAGES
+from inserter.scoring.ifeval.text import sentences
 
 WORDS = 35  # about half of the tokens that an answer has: what is added has to fit too
 APOLOGY = re.compile(r"\b(?:sorry|chatbot|confusion|AI)\b|here to (?:help|assist)")

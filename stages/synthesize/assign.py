@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from stages.common.augment import draw
-from stages.common.errors import InserterError
-from stages.common.params import Synthesize, Voice
-from stages.common.seeds import derive, np_rng
-from stages.common.tables import UNSEEN
-from stages.common.tts import Job
+from inserter.audio.effects import draw
+from inserter.errors import InserterError
+from inserter.params import Synthesize, Voice
+from inserter.seeds import derive, np_rng
+from inserter.tables import UNSEEN
+from inserter.tts import Job
 
 
 def assign(span: dict, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from stages.common.tables import UNSEEN
+from inserter.tables import UNSEEN
 
 
 class Report:

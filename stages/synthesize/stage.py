@@ -7,14 +7,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from stages.common.executor import Executor
-from stages.common.files import count_rows, read_batches, write_batches
-from stages.common.params import Params, Synthesize, Voice
-from stages.common.paths import DATA
-from stages.common.runner import output, say
-from stages.common.tables import SPANS, UTTERANCES
-from stages.common.tts import Earlier, Job, Progress, identity, speak_shards, speech_code, usable
-from stages.common.work import WorkFolder, code
+from inserter.files import count_rows, read_batches, write_batches
+from inserter.params import Params, Synthesize, Voice
+from inserter.paths import DATA
+from inserter.run.closure import deciding
+from inserter.run.executor import Executor
+from inserter.run.runner import output, say
+from inserter.run.work import WorkFolder
+from inserter.tables import SPANS, UTTERANCES
+from inserter.tts import Earlier, Job, Progress, identity, speak_shards, usable
 from stages.synthesize.assign import assign
 from stages.synthesize.report import Report
 
@@ -27,7 +28,7 @@ def main(params: Params) -> dict[str, Any]:
     for name, why in left_out.items():
         say(f"synthesize: without the optional voice {name}: {why}")
     total = count_rows(spans) + _twins(spans, voices)
-    work = WorkFolder("synthesize", _deciding(spec, voices), [spans, *speech_code(), *code("stages.synthesize")], keep_older=True)
+    work = WorkFolder("synthesize", _deciding(spec, voices), [spans, *deciding("stages.synthesize")], keep_older=True)
     report, progress = Report(), Progress()
     shards = _speak(work, spans, spec, voices, total, params.executor, progress)
     write_batches(work / "out/utterances.parquet", map(report.add, shards), UTTERANCES)

@@ -1,4 +1,4 @@
-from stages.common.runner import run_stage
+from inserter.run.runner import run_stage
 from stages.verify.stage import main
 
 if __name__ == "__main__":

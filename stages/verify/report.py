@@ -4,8 +4,8 @@ import math
 from collections import Counter, defaultdict
 from typing import Any
 
-from stages.common.tables import reason_kind
-from stages.common.verification.verdict import Verdict
+from inserter.tables import reason_kind
+from inserter.verification.verdict import Verdict
 
 
 class Report:

@@ -9,15 +9,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.common.audio import check_shards
-from stages.common.files import count_rows, read_batches, read_table, write_batches
-from stages.common.params import Params, Verify
-from stages.common.paths import DATA
-from stages.common.runner import output, say
-from stages.common.tables import UTTERANCES, VERIFIED
-from stages.common.verification.blocks import judged, listeners_of, measure_blocks, measuring_code
-from stages.common.verification.norms import Norms
-from stages.common.work import WorkFolder
+from inserter.audio.clips import check_shards
+from inserter.files import count_rows, read_batches, read_table, write_batches
+from inserter.params import Params, Verify
+from inserter.paths import DATA
+from inserter.run.closure import deciding
+from inserter.run.runner import output, say
+from inserter.run.work import WorkFolder
+from inserter.tables import UTTERANCES, VERIFIED
+from inserter.verification.blocks import MEASURED_BY, judged, listeners_of, measure_blocks
+from inserter.verification.norms import Norms
 from stages.verify.report import Report
 
 BLOCK = 128  # clips, about 10 minutes of speech and 15 s of work: what a kill can cost
@@ -27,8 +28,8 @@ def main(params: Params) -> dict[str, Any]:
     clips, limits = DATA / "synthesize", params.verify
     check_shards(clips)
     listeners = listeners_of(params)
-    deciding = [[str(part) for part in listeners], VERIFIED.names]  # no limit: what was measured outlives a change of those
-    work = WorkFolder("verify", deciding, [clips, *measuring_code()])
+    recipe = [[str(part) for part in listeners], VERIFIED.names]  # no limit: what was measured outlives a change of those
+    work = WorkFolder("verify", recipe, [clips, *deciding(*MEASURED_BY)])
     table = clips / "utterances.parquet"
     batches = read_batches(table, UTTERANCES, BLOCK)
     blocks = measure_blocks(batches, count_rows(table), clips, work / "blocks", listeners, params, "verify")

@@ -9,20 +9,21 @@ from typing import Any, cast
 from safetensors.torch import save_file
 from torch import Tensor
 
+from inserter.errors import InserterError
+from inserter.files import read_table
+from inserter.params import Params
+from inserter.params import Warmup as Settings
+from inserter.paths import DATA, REPORTS
+from inserter.run.closure import deciding
+from inserter.run.runner import output
+from inserter.run.work import WorkFolder
+from inserter.tables import LEXICON, UNSEEN, VERIFIED
+from inserter.training.loop import Outcome, train, write_curve
+from inserter.training.models import ADAPTER, new_model
+from inserter.training.processes import from_main, full_state, join, main_first, rank, run_training_stage
+from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import SoftTokenAdapter
-from stages.common.errors import InserterError
-from stages.common.files import read_table
-from stages.common.params import Params
-from stages.common.params import Warmup as Settings
-from stages.common.paths import DATA, REPORTS
-from stages.common.runner import output
-from stages.common.tables import LEXICON, UNSEEN, VERIFIED
-from stages.common.training.loop import Outcome, train, write_curve
-from stages.common.training.models import ADAPTER, new_model
-from stages.common.training.processes import from_main, full_state, join, main_first, rank, run_training_stage
-from stages.common.training.states import States, encode_clips
-from stages.common.work import WorkFolder, code
 from stages.warmup.ctc import phase, targets, token_error
 
 Rows = list[dict[str, Any]]
@@ -49,8 +50,7 @@ def main(params: Params) -> dict[str, Any]:
         raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
     with main_first():
         recipe = {"warmup": w.model_dump(), "assets": params.assets.model_dump(), "languages": params.corpus.languages}
-        makers = code("models", "stages.warmup", "stages.common.training")
-        work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *makers])
+        work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *deciding("stages.warmup")])
     model, processor = new_model(params.assets, w.adapter, w.seed, languages=params.corpus.languages)
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
     if w.adapter.kind == "decoder":  # it spells before it has learnt anything

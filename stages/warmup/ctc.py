@@ -11,12 +11,12 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
+from inserter.params import Warmup
+from inserter.seeds import np_rng, rng
+from inserter.training.loop import Phase
+from inserter.training.states import States, batch
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import DecoderAdapter, SoftTokenAdapter
-from stages.common.params import Warmup
-from stages.common.seeds import np_rng, rng
-from stages.common.training.loop import Phase
-from stages.common.training.states import States, batch
 
 POOL = 16  # batches whose clips are sorted together by length: 16 keep 95 % of the frames real and the order random enough
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.common.files import sha256
+from inserter.files import sha256
 from tests.stages.speech_workspace import VOICES, run, spans, start, workspace
 
 STAGES = ("synthesize", "verify")

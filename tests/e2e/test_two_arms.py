@@ -14,7 +14,7 @@ import pytest
 import yaml
 from test_whole_pipeline import ROOT, SMALL, environment
 
-from stages.common.files import read_json
+from inserter.files import read_json
 
 ARMS = """
 seeded: [pretrain.seed, sft.seed]
@@ -35,7 +35,7 @@ SHARED = ("benchmark", "corpus", "segment", "synthesize", "verify", "warmup")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Path, tiny_encoder: Path) -> Path:
     folder = tmp_path_factory.mktemp("ablate") / "project"
     folder.mkdir()
-    for name in ("flows", "stages", "models"):
+    for name in ("flows", "stages", "inserter", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder)

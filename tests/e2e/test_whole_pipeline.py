@@ -15,8 +15,8 @@ import psutil
 import pytest
 import yaml
 
-from stages.common.files import read_json, read_jsonl, sha256
-from stages.common.params import load
+from inserter.files import read_json, read_jsonl, sha256
+from inserter.params import load
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = [
@@ -59,7 +59,7 @@ def workspace(tmp_path_factory, tiny_lm, tiny_encoder) -> Path:
 def project(folder: Path, params: dict) -> Path:
     """The code and the graph in `folder`, with `params` and nothing made yet."""
     folder.mkdir()
-    for name in ("flows", "stages", "models"):
+    for name in ("flows", "stages", "inserter", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", folder)
     shutil.copy(ROOT / ".dvcignore", folder)

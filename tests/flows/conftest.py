@@ -11,7 +11,7 @@ import pytest
 from toy_project import GRAPH, ROOT, STAGES, Toy
 
 from flows import guard, server
-from stages.common.quiet import quiet
+from inserter.run.quiet import quiet
 
 
 @pytest.fixture(scope="session")

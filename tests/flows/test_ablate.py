@@ -16,8 +16,8 @@ from flows.ablate.arms import read_arms, select
 from flows.ablate.copies import _local
 from flows.ablate.results import effective
 from flows.ablate.tables import write_page
-from stages.common.errors import InserterError
-from stages.common.params import laid_over
+from inserter.errors import InserterError
+from inserter.params import laid_over
 
 GRAPH = """
 stages:
@@ -136,9 +136,12 @@ def project(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pr
     project = Project(folder, prefect_server)
     project.git("init", "-q")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
-    for name in ("stages", "models"):  # what decides a result is hashed, the toys are what runs
+    for name in ("stages", "inserter", "models"):  # what decides a result is hashed, the toys are what runs
         (folder / name).mkdir()
         (folder / name / "README").write_text(name)
+    for name in ("warmup", "pretrain", "sft", "evaluate", "register"):
+        (folder / "stages" / name).mkdir()
+        (folder / "stages" / name / "__main__.py").write_text(f"# {name}\nNAME = {name!r}\n")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["corpus"]["sources"] = [{"name": "own", "kind": "local", "path": "texts/*.txt"}]
     params["register"]["audio_samples"] = 0
@@ -230,7 +233,12 @@ def test_the_page_is_the_same_again_and_keeps_what_is_written_around(project: Pr
 
 
 def test_other_code_is_another_result(project: Project) -> None:
-    (project.folder / "stages/README").write_text("changed")
+    code = project.folder / "stages/sft/__main__.py"
+    code.write_text('"""Fine-tuning."""\n# a comment\nNAME = "sft"  # another\n')
+    project.git("commit", "-qam", "other comments")
+    _, said = project.run("--dry-run", "main", "--arm", "one")
+    assert said == "", "a comment decides no result"
+    code.write_text('NAME = "other"\n')
     _, said = project.run("--dry-run", "main", "--arm", "one")
     assert said == "", "what is not committed is not in the experiments"
     project.git("commit", "-qam", "other code")

@@ -12,9 +12,9 @@ from flows.bench import compare
 from flows.bench.answers import records
 from flows.bench.compare import peak
 from flows.bench.score import lm_eval_ifeval
-from stages.common.errors import InserterError
-from stages.common.ifeval import CHECKS
-from stages.evaluate.closed import score_record
+from inserter.errors import InserterError
+from inserter.scoring.closed import score_record
+from inserter.scoring.ifeval import CHECKS
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,11 +13,11 @@ import yaml
 from flows.ablate.copies import NOBODY
 from flows.bench import __main__ as bench
 from flows.bench import against
-from stages.common.audio import flac, write_shard
-from stages.common.files import read_json, write_table
-from stages.common.params import Voice
-from stages.common.tables import UTTERANCES
-from stages.common.tts import load_voice
+from inserter.audio.clips import flac, write_shard
+from inserter.files import read_json, write_table
+from inserter.params import Voice
+from inserter.tables import UTTERANCES
+from inserter.tts import load_voice
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ["Good morning to you all.", "The state of the Union is strong."]
@@ -28,7 +28,7 @@ ANSWER = "text.strip() for text in"  # the end of models/generation.py
 def project(tmp_path: Path, tiny_lm: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of one commit with this code and tiny models. What is temporary goes to a folder beside it."""
     folder = tmp_path / "project"
-    for name in ("stages", "models"):
+    for name in ("stages", "inserter", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["assets"] |= {"lm": str(tiny_lm), "encoder": str(tiny_encoder)}
@@ -94,7 +94,7 @@ def test_each_side_answers_with_its_own_code(project: Path, monkeypatch: pytest.
 def test_a_side_that_lacks_what_is_measured_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not take the module from where the project is installed."""
     speak(project / "data/synthesize")
-    Path("stages/common/asr.py").unlink()
+    Path("inserter/verification/asr.py").unlink()
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, "verify")
     problem = r"bench: verify: this checkout cannot do this work \(ModuleNotFoundError: .* 'stages\.common\.asr'\)\. Mend it, .*"

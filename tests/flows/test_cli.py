@@ -16,10 +16,10 @@ from flows import steps
 from flows.ask import answer, default_model
 from flows.cli import app, main
 from flows.summary import summary
-from stages.common import audio
-from stages.common.errors import InserterError
-from stages.common.files import write_json, write_table
-from stages.common.tables import ITEMS, UTTERANCES, VERIFIED
+from inserter.audio import clips as audio
+from inserter.errors import InserterError
+from inserter.files import write_json, write_table
+from inserter.tables import ITEMS, UTTERANCES, VERIFIED
 
 HEAVY = ("prefect", "mlflow", "torch", "great_expectations", "transformers", "dvc")
 
@@ -191,9 +191,9 @@ def test_hear_prints_what_is_heard_a_line_a_file(
 def test_ask_takes_the_registered_champion(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
 
+    from inserter.params import load
+    from inserter.registry.tracking import connect
     from models.pyfunc import pyfunc_arguments
-    from stages.common.params import load
-    from stages.register.tracking import connect
 
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path}/mlflow.db"

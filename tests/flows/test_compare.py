@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.compare import compare, table
-from stages.common.errors import InserterError
-from stages.common.files import write_jsonl, write_table
-from stages.common.params import load
-from stages.common.tables import KL, LOSSES
-from stages.register.tracking import connect, experiment_id
+from inserter.errors import InserterError
+from inserter.files import write_jsonl, write_table
+from inserter.params import load
+from inserter.registry.tracking import connect, experiment_id
+from inserter.tables import KL, LOSSES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = 60

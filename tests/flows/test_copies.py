@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.ablate import copies
-from stages.common.errors import InserterError
+from inserter.errors import InserterError
 
 
 @pytest.fixture

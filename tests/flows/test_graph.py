@@ -6,7 +6,7 @@ import pytest
 from toy_project import ROOT, Toy
 
 from flows import graph, steps
-from stages.common.errors import InserterError
+from inserter.errors import InserterError
 
 
 def test_every_stage_comes_after_what_it_needs(toy: Toy) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from flows.hear import hear
+from inserter.assets import encoder_folder
+from inserter.audio import clips as audio
+from inserter.params import load
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import recogniser_settings
-from stages.common import audio
-from stages.common.assets import encoder_folder
-from stages.common.params import load
 
 ROOT = Path(__file__).parents[2]
 PAUSE = 1.5
@@ -35,7 +35,7 @@ def model(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def clips() -> list[np.ndarray]:
     """Two sentences of the default voice, from their first sound to their last."""
-    from stages.common.tts.voices import load_voice
+    from inserter.tts.voices import load_voice
 
     voice = next(v for v in load().synthesize.voices if v.name == "heart")
     waves = [load_voice(voice).speak(text) for text in ("She sells sea shells.", "Name three red fruits.")]

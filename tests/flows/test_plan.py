@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flows.plan import plan, speech_share
+from inserter.errors import InserterError
+from inserter.params import load
 from models import InserterForConditionalGeneration
-from stages.common.errors import InserterError
-from stages.common.params import load
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,10 +7,10 @@ import mlflow
 import pytest
 
 from flows.promotion import compare, first, promote, promotion_flow
-from stages.common.errors import InserterError
-from stages.common.files import write_jsonl
-from stages.common.params import Params, load
-from stages.register.tracking import RESPONSES, connect, experiment_id
+from inserter.errors import InserterError
+from inserter.files import write_jsonl
+from inserter.params import Params, load
+from inserter.registry.tracking import RESPONSES, connect, experiment_id
 
 ROOT = Path(__file__).parents[2]
 KEYS, VARIANTS = 20, ("standard", "noise")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common import audio
-from stages.common.files import write_jsonl, write_table
-from stages.common.params import load
-from stages.common.tables import UTTERANCES
-from stages.register.tracking import CHAMPION, connect, experiment_id
+from inserter.audio import clips as audio
+from inserter.files import write_jsonl, write_table
+from inserter.params import load
+from inserter.registry.tracking import CHAMPION, connect, experiment_id
+from inserter.tables import UTTERANCES
 
 ROOT = Path(__file__).parents[2]
 MOUNTS = subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0 if shutil.which("unshare") else False

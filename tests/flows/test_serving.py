@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from inserter.params import load
+from inserter.registry.tracking import connect, experiment_id
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from models.pyfunc import pyfunc_arguments
-from stages.common.params import load
-from stages.register.tracking import connect, experiment_id
 
 ROOT = Path(__file__).parents[2]
 WAVE = (0.1 * np.sin(np.arange(8_000) / 7)).astype(np.float32)

@@ -9,15 +9,15 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel, WhisperForConditionalGeneration
 
+from inserter.assets import encoder_folder
+from inserter.params import load
+from inserter.training.batches import chat_example, example, hear, places_of, to_sequences
+from inserter.training.models import new_model
+from inserter.verification.words import compare, words
 from models import InserterForConditionalGeneration, InserterProcessor, ear
 from models.ear import as_rows, opened, split_rows, text_of, without_loop
 from models.generation import Prompt, generate_answers
 from models.sound import read as read_sound
-from stages.common.assets import encoder_folder
-from stages.common.params import load
-from stages.common.training.batches import chat_example, example, hear, places_of, to_sequences
-from stages.common.training.models import new_model
-from stages.common.verification.words import compare, words
 from stages.evaluate.transcripts import hears_words, own_words
 
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
@@ -41,7 +41,7 @@ def recogniser() -> Tokenizer:
 @pytest.fixture(scope="module")
 def speech() -> list[np.ndarray]:
     """Two sentences of the default voice, of 16 kHz."""
-    from stages.common.tts.voices import load_voice
+    from inserter.tts.voices import load_voice
 
     voice = next(v for v in load().synthesize.voices if v.name == "heart")
     said = ("She sells sea shells.", "Name three fruits that are red, and one that is not.")

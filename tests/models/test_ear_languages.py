@@ -6,12 +6,12 @@ import torch
 from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
+from inserter.assets import encoder_folder
+from inserter.params import load
 from models import InserterConfig
 from models.ear import Ear, recogniser_settings
 from models.encoder import SpeechEncoder
 from models.processor import InserterProcessor
-from stages.common.assets import encoder_folder
-from stages.common.params import load
 
 END, START, TRANSCRIBE, NO_TIMES = 80, 81, 85, 88
 LANGUAGES = {"<|en|>": 82, "<|zh|>": 83, "<|de|>": 84}
@@ -105,7 +105,7 @@ def test_a_language_that_the_recogniser_does_not_know_is_refused():
 
 
 def test_english_is_heard_as_english_by_a_whisper_that_knows_99_languages(tiny_lm):
-    from stages.common.tts.voices import load_voice
+    from inserter.tts.voices import load_voice
 
     folder = encoder_folder(BASE)
     voice = next(v for v in load().synthesize.voices if v.name == "heart")

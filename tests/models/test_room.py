@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from inserter.errors import refused as one_line
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from models.room import TooLong, room
-from stages.common.errors import refused as one_line
 
 WAVE = (0.1 * np.random.default_rng(0).standard_normal(16_000 * 3)).astype(np.float32)
 NEW = 6

@@ -7,7 +7,7 @@ import pytest
 from browsing import ARGS, CHROMIUM, WIDE
 from gate_tables import fill, small_params
 
-from stages.common.params import Params
+from inserter.params import Params
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
-from stages.common.files import read_table, write_jsonl
-from stages.common.params import Params
-from stages.common.seeds import rng
-from stages.common.tables import DOCUMENTS
+from inserter.files import read_table, write_jsonl
+from inserter.params import Params
+from inserter.seeds import rng
+from inserter.tables import DOCUMENTS
 
 ROOT = Path(__file__).parents[2]
 NOUNS = [

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from stages.common.errors import InserterError
+from inserter.errors import InserterError
 
 STATE: dict[str, int] = {}
 

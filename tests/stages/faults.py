@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.assets import sotu_folder
-from stages.common.audio import LIST, SAMPLE_RATE, flac, write_shard
-from stages.common.augment import Effect, add_noise, apply, draw
-from stages.common.files import sha256, write_table
-from stages.common.noise import NOISES
-from stages.common.params import Params, Voice
-from stages.common.seeds import np_rng, rng
-from stages.common.sentences import sentences
-from stages.common.spoken import spoken_form
-from stages.common.tables import SHARDS, UTTERANCES
-from stages.common.tts import load_voice, usable
+from inserter.assets import sotu_folder
+from inserter.audio.clips import LIST, SAMPLE_RATE, flac, write_shard
+from inserter.audio.effects import Effect, add_noise, apply, draw
+from inserter.audio.noise import NOISES
+from inserter.files import sha256, write_table
+from inserter.params import Params, Voice
+from inserter.seeds import np_rng, rng
+from inserter.tables import SHARDS, UTTERANCES
+from inserter.text.sentences import sentences
+from inserter.text.spoken import spoken_form
+from inserter.tts import load_voice, usable
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from inserter.files import read_table, write_json, write_jsonl, write_table
+from inserter.params import Params, load
+from inserter.scoring.ifeval import CHECKS
+from inserter.tables import DOCUMENTS, HELDOUT, ITEMS, PAIRS, SEQUENCES, SPANS, UTTERANCES, VERIFIED
 from stages.check.check import check
-from stages.common.files import read_table, write_json, write_jsonl, write_table
-from stages.common.ifeval import CHECKS
-from stages.common.params import Params, load
-from stages.common.tables import DOCUMENTS, HELDOUT, ITEMS, PAIRS, SEQUENCES, SPANS, UTTERANCES, VERIFIED
 
 ROOT = Path(__file__).parents[2]
 SHARD = bytes(1000)

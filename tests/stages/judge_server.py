@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from stages.evaluate.judge import JudgeSettings
-from stages.evaluate.judge.settings import API_KEY, BASE_URL, FALLBACK_API_KEY, FALLBACK_BASE_URL, MODEL
+from inserter.scoring.judge import JudgeSettings
+from inserter.scoring.judge.settings import API_KEY, BASE_URL, FALLBACK_API_KEY, FALLBACK_BASE_URL, MODEL
 
 KEY = "sk-secret-0123456789"
 PROMPT_TOKENS, COMPLETION_TOKENS = 100, 10  # of a request, and of each completion

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.audio import SAMPLE_RATE, flac, write_shard
-from stages.common.augment import add_noise
-from stages.common.files import write_table
-from stages.common.params import Voice
-from stages.common.seeds import np_rng
-from stages.common.sequences import text_part
-from stages.common.tables import SEQUENCES, VERIFIED
-from stages.common.tts import load_voice
+from inserter.audio.clips import SAMPLE_RATE, flac, write_shard
+from inserter.audio.effects import add_noise
+from inserter.files import write_table
+from inserter.params import Voice
+from inserter.seeds import np_rng
+from inserter.tables import SEQUENCES, VERIFIED
+from inserter.training.sequences import text_part
+from inserter.tts import load_voice
 from stages.interleave.build import interleaved, sequence, speech_task
 
 Row = dict[str, Any]

@@ -10,11 +10,11 @@ import pytest
 import soundfile
 from datasets import Dataset
 
+from inserter.audio.clips import SAMPLE_RATE, read_clip
+from inserter.files import read_jsonl, read_table
+from inserter.params import load
+from inserter.tables import ITEMS
 from stages.benchmark import real
-from stages.common.audio import SAMPLE_RATE, read_clip
-from stages.common.files import read_jsonl, read_table
-from stages.common.params import load
-from stages.common.tables import ITEMS
 
 SETTINGS = load(Path(__file__).parents[2] / "params.yaml").benchmark
 BULLETS = {"instruction_id_list": ["detectable_format:number_bullet_lists"]}

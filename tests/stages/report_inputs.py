@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.audio import SAMPLE_RATE, flac, write_shard
-from stages.common.files import write_json, write_jsonl, write_table
-from stages.common.seeds import np_rng
-from stages.common.tables import ITEMS
-from stages.evaluate import adjustment
-from stages.evaluate import open as open_ended
-from stages.evaluate.closed import score_record
+from inserter.audio.clips import SAMPLE_RATE, flac, write_shard
+from inserter.files import write_json, write_jsonl, write_table
+from inserter.scoring import adjustment, open_ended
+from inserter.scoring.closed import score_record
+from inserter.scoring.scores import closed_table, comparisons
+from inserter.seeds import np_rng
+from inserter.tables import ITEMS
 from stages.evaluate.judged import judged_table
-from stages.evaluate.scores import closed_table, comparisons
 
 Row = dict[str, Any]
 VARIANTS: dict[str, Row] = {

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import soundfile
 
-from stages.common.params import Voice
-from stages.common.tts import load_voice
+from inserter.params import Voice
+from inserter.tts import load_voice
 
 Act = tuple[int, dict[str, str], bytes]
 HEART = Voice(name="heart", engine="hibari", voice="heart")

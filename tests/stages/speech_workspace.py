@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from stages.common.files import write_table
-from stages.common.params import Params, load
-from stages.common.tables import SPANS
+from inserter.files import write_table
+from inserter.params import Params, load
+from inserter.tables import SPANS
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.common import assets
-from stages.common.assets import embedded, resolve, whisper
-from stages.common.audio import resample
-from stages.common.errors import InserterError
-from stages.common.files import sha256
+from inserter import assets
+from inserter.assets import embedded, resolve, whisper
+from inserter.audio.clips import resample
+from inserter.errors import InserterError
+from inserter.files import sha256
 
 LM = "embedded:smollm2-135m-instruct"
 TINY = "embedded:whisper-tiny.en"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from stages.common.audio import SAMPLE_RATE
-from stages.common.augment import NOISES, Effect, add_noise, apply, draw, gain, loudness
-from stages.common.noise import HEARD_IN_TRAINING
-from stages.common.params import Augmentation
+from inserter.audio.clips import SAMPLE_RATE
+from inserter.audio.effects import NOISES, Effect, add_noise, apply, draw, gain, loudness
+from inserter.audio.noise import HEARD_IN_TRAINING
+from inserter.params import Augmentation
 
 
 def tone(seconds: float = 1.0, hertz: float = 200.0, level: float = 0.3) -> np.ndarray:

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, write_jsonl
 
 LESS, LEAST = "less than", "at least"
 YES_NO = {"follow_after_adjust": "YES", "follow_before_adjust": "NO", "after_adjust_content_correct": "YES"}

@@ -11,16 +11,16 @@ import pytest
 import yaml
 from num2words import num2words
 
+from inserter.audio.clips import SAMPLE_RATE, read_clip
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, read_table
+from inserter.params import Benchmark, Voice, load
+from inserter.prompts import Prompt, generate, generate_adjustment, generate_open
+from inserter.seeds import rng
+from inserter.tables import ITEMS
 from stages.benchmark import own
 from stages.benchmark.disfluency import disfluent
 from stages.benchmark.variants import plan
-from stages.common.audio import SAMPLE_RATE, read_clip
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, read_table
-from stages.common.params import Benchmark, Voice, load
-from stages.common.prompts import Prompt, generate, generate_adjustment, generate_open
-from stages.common.seeds import rng
-from stages.common.tables import ITEMS
 
 SETTINGS = load(Path(__file__).parents[2] / "params.yaml").benchmark
 MADE = ("standard", "background", "paralinguistics", "disfluency")  # no accent: its voice is not there

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from gate_tables import ASKED, BENCH, DOCS, PAIR, edit, failing
 
+from inserter.files import read_json, write_json, write_jsonl
+from inserter.params import Params
+from inserter.scoring.ifeval import CHECKS
 from stages.check.check import check
-from stages.common.files import read_json, write_json, write_jsonl
-from stages.common.ifeval import CHECKS
-from stages.common.params import Params
 
 
 def test_a_variant_without_items_needs_a_reason(workspace: Path, params: Params) -> None:

@@ -12,7 +12,7 @@ import soundfile
 from real_copy import adjusted, build, embedded, parquet, put, wav, write
 
 from flows.ask import answer
-from stages.common.errors import InserterError
+from inserter.errors import InserterError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl
-from stages.evaluate.closed import CHUNK, aggregate, render, score_file, score_record
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, write_jsonl
+from inserter.scoring.closed import CHUNK, aggregate, render, score_file, score_record
 
 CASES = Path(__file__).parents[1] / "conformance" / "closed_cases.jsonl"
 # "附： 请" has the marker with a space behind its colon: the fragile point that robust mode mends

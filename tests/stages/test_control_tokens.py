@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from flows.ask import answer
+from inserter.audio import clips as audio
+from inserter.training.batches import chat_example, example
+from inserter.training.heldout import context_example, losses
+from inserter.training.sequences import speech_part, text_part, transcript_parts
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common import audio
-from stages.common.sequences import speech_part, text_part, transcript_parts
-from stages.common.training.batches import chat_example, example
-from stages.common.training.heldout import context_example, losses
 from stages.corpus.writer import Writer
 from stages.sft.pairs import whole_sentences
 from stages.warmup.ctc import targets

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from stages.common.errors import InserterError
-from stages.common.params import Voice
-from stages.common.tts import available, load_voice
-from stages.common.tts.voices import deciding_files, identity
+from inserter.errors import InserterError
+from inserter.params import Voice
+from inserter.tts import available, load_voice
+from inserter.tts.voices import deciding_files, identity
 
 
 def tiny_vits(folder, speakers: int = 0):

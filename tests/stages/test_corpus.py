@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_texts import enter, params, prose, reconciles, rows, source, write_texts
 
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl
-from stages.common.params import Source
+from inserter.errors import InserterError
+from inserter.files import read_jsonl
+from inserter.params import Source
 from stages.corpus.sample import looked_at
 from stages.corpus.sources import read
 from stages.corpus.stage import main

@@ -6,11 +6,11 @@ import pytest
 from corpus_texts import enter, params, prose, reconciles, rows, source
 from real_copy import SETTINGS
 
+from inserter.files import write_jsonl
+from inserter.params import NearDuplicates, Source
+from inserter.seeds import derive, rng
+from inserter.text.overlap import Passages, shingles
 from stages.benchmark.own import prompts
-from stages.common.files import write_jsonl
-from stages.common.overlap import Passages, shingles
-from stages.common.params import NearDuplicates, Source
-from stages.common.seeds import derive, rng
 from stages.corpus.overlap import Contamination, bands, jaccard
 from stages.corpus.prepare import doc_id
 from stages.corpus.sources import read

@@ -6,8 +6,8 @@ import pytest
 from corpus_texts import prose
 from gate_tables import DOCS, HELD, SEQS, edit, failing, fill, small_params
 
-from stages.common.files import read_json, write_json
-from stages.common.params import Params, Source
+from inserter.files import read_json, write_json
+from inserter.params import Params, Source
 
 
 @pytest.fixture

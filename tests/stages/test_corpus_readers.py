@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_texts import enter, params, source, write_texts
 
-from stages.common.errors import InserterError
-from stages.common.params import Source
+from inserter.errors import InserterError
+from inserter.params import Source
 from stages.corpus import readers
 from stages.corpus.readers import RawDocument
 from stages.corpus.sources import read

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from corpus_texts import ROOT, enter, params, prose, reconciles, rows, source
 
-from stages.common.files import write_jsonl
-from stages.common.params import Source
+from inserter.files import write_jsonl
+from inserter.params import Source
 from stages.corpus import spool
 from stages.corpus.sources import read
 from stages.corpus.stage import main

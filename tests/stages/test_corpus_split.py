@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from corpus_texts import enter, params, prose, reconciles, rows, source
 
-from stages.common.errors import InserterError
-from stages.common.overlap import Passages
-from stages.common.params import Source
+from inserter.errors import InserterError
+from inserter.params import Source
+from inserter.text.overlap import Passages
 from stages.corpus.sources import read
 from stages.corpus.stage import main
 

@@ -6,9 +6,9 @@ import pytest
 from corpus_texts import enter, params, reconciles, rows, source
 from real_copy import SETTINGS
 
+from inserter.files import read_jsonl
+from inserter.params import Params, Source
 from stages.benchmark.own import prompts
-from stages.common.files import read_jsonl
-from stages.common.params import Params, Source
 from stages.corpus import written
 from stages.corpus.overlap import Contamination
 from stages.corpus.stage import main

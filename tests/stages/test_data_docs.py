@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from gate_tables import CLEAN, edit
 
+from inserter.files import read_json
+from inserter.params import Params
 from stages.check import docs
 from stages.check.check import check
-from stages.common.files import read_json
-from stages.common.params import Params
 
 
 def pages(part: str) -> dict[str, str]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.files import share
-from stages.common.work import WorkFolder, drop_resume_points
+from inserter.files import share
+from inserter.run.work import WorkFolder, drop_resume_points
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
 from pathlib import Path
-from stages.common.files import write_json
-from stages.common.work import WorkFolder
+from inserter.files import write_json
+from inserter.run.work import WorkFolder
 
 seed = Path("seed.txt").read_text()
 work = WorkFolder("train", {"seed": seed})

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from judge_server import JudgeServer, bare_workspace, every, refuse, settings
 
+from inserter.audio.clips import flac, write_shard
+from inserter.errors import InserterError
+from inserter.files import read_json, read_jsonl, write_jsonl, write_table
+from inserter.params import load
+from inserter.run.work import WorkFolder
+from inserter.scoring import table as scoretable
+from inserter.scoring.adjustment import FIELDS
+from inserter.scoring.closed import score_record
+from inserter.scoring.intervals import share_interval, sign_flip_p
+from inserter.scoring.scores import closed_table, comparisons, deals, share_by_prompt
+from inserter.tables import ITEMS
+from inserter.training import answers as answering
+from inserter.training.models import for_answers, new_model, saved_model
+from inserter.tts import load_voice
 from models.generation import Prompt, generate_answers
-from stages.common import scoretable
-from stages.common.audio import flac, write_shard
-from stages.common.errors import InserterError
-from stages.common.files import read_json, read_jsonl, write_jsonl, write_table
-from stages.common.params import load
-from stages.common.statistics import share_interval, sign_flip_p
-from stages.common.tables import ITEMS
-from stages.common.training import answers as answering
-from stages.common.training.models import for_answers, new_model, saved_model
-from stages.common.tts import load_voice
-from stages.common.work import WorkFolder
 from stages.evaluate import responses
-from stages.evaluate.adjustment import FIELDS
-from stages.evaluate.closed import score_record
 from stages.evaluate.judged import judge_rows, judge_settings, judged_table
-from stages.evaluate.scores import closed_table, comparisons, deals, share_by_prompt
 from stages.evaluate.select import select
 
 VARIANTS = ("standard", "background")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from inserter.params import load
+from inserter.tables import KL
+from inserter.training import heldout
+from inserter.training.heldout import continuation
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.params import load
-from stages.common.tables import KL
-from stages.common.training import heldout
-from stages.common.training.heldout import continuation
 from stages.evaluate.company import loss_rows
 from stages.evaluate.voices import by_voice, seen_voices
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stages.common.errors import InserterError
-from stages.common.executor import cluster, local, ordered_map
+from inserter.errors import InserterError
+from inserter.run.executor import cluster, local, ordered_map
 from tests.stages import executor_tasks as tasks
 from tests.stages.ray_cluster import RAY, two_node_cluster
 

@@ -25,10 +25,10 @@ from gate_tables import (
     sequence,
 )
 
+from inserter.files import read_json, write_json
+from inserter.params import Params
+from inserter.scoring.ifeval import CHECKS
 from stages.check.check import check
-from stages.common.files import read_json, write_json
-from stages.common.ifeval import CHECKS
-from stages.common.params import Params
 
 
 def _set(n: int, **values: object) -> Callable[[list[dict]], object]:

@@ -10,9 +10,9 @@ from check_table import ENGLISH, LEAST, LESS, TABLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.ifeval import CHECKS, Unscorable, check, loose_forms, verdicts, without_marker
-from stages.common.ifeval.arguments import MORE_RELATIONS
-from stages.common.ifeval.text import language_of
+from inserter.scoring.ifeval import CHECKS, Unscorable, check, loose_forms, verdicts, without_marker
+from inserter.scoring.ifeval.arguments import MORE_RELATIONS
+from inserter.scoring.ifeval.text import language_of
 
 
 def test_the_table_has_every_instruction():

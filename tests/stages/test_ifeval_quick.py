@@ -10,8 +10,8 @@ from check_table import ENGLISH, LEAST, SPANISH, TABLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.ifeval import check, loose_forms, verdicts, without_marker
-from stages.common.ifeval.text import count_capitals, language_of, sentences
+from inserter.scoring.ifeval import check, loose_forms, verdicts, without_marker
+from inserter.scoring.ifeval.text import count_capitals, language_of, sentences
 
 WORDS = [
     *ENGLISH.split(),

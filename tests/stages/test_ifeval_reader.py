@@ -3,8 +3,8 @@
 import pytest
 from check_table import LEAST
 
-from stages.common.ifeval import check, verdicts
-from stages.common.ifeval.reader import as_read
+from inserter.scoring.ifeval import check, verdicts
+from inserter.scoring.ifeval.reader import as_read
 
 PARAGRAPHS = {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "then"}
 NTH = "length_constraints:nth_paragraph_first_word"

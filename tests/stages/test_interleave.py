@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.errors import InserterError
-from stages.common.files import read_table, write_table
-from stages.common.params import load
-from stages.common.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UNSEEN, VERIFIED
+from inserter.errors import InserterError
+from inserter.files import read_table, write_table
+from inserter.params import load
+from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UNSEEN, VERIFIED
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.stage import main
 

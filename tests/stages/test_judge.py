@@ -20,10 +20,10 @@ from judge_server import (
     settings,
 )
 
-from stages.common.errors import InserterError
-from stages.evaluate.judge import JudgeSettings, judge, questions_of
-from stages.evaluate.judge.prompts import messages
-from stages.evaluate.judge.replies import usable
+from inserter.errors import InserterError
+from inserter.scoring.judge import JudgeSettings, judge, questions_of
+from inserter.scoring.judge.prompts import messages
+from inserter.scoring.judge.replies import usable
 
 ADJUSTED = '{"follow_after_adjust": "YES", "follow_before_adjust": "NO", "after_adjust_content_correct": "YES"}'
 

@@ -26,10 +26,10 @@ from judge_server import (
 )
 from pydantic import SecretStr
 
-from flows.judge import judge_app
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl
-from stages.evaluate.judge import JudgeSettings
+from inserter.cli.judge import judge_app
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, write_jsonl
+from inserter.scoring.judge import JudgeSettings
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,8 +24,8 @@ from judge_server import (
     settings,
 )
 
-from stages.common.errors import InserterError
-from stages.evaluate.judge import judge
+from inserter.errors import InserterError
+from inserter.scoring.judge import judge
 
 
 @pytest.fixture(autouse=True)

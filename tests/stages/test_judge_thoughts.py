@@ -8,11 +8,11 @@ import pytest
 from judge_server import KEY, OPEN, JudgeServer, Request, bare_workspace, every, record, refuse, settings
 from test_judge_command import run
 
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl
-from stages.evaluate import open as open_ended
-from stages.evaluate.judge import judge
-from stages.evaluate.thoughts import said
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, write_jsonl
+from inserter.scoring import open_ended
+from inserter.scoring.judge import judge
+from inserter.scoring.thoughts import said
 
 NO = '["NO", "NO"]'
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_jsonl
-from stages.evaluate import adjustment, votes
-from stages.evaluate import open as open_ended
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, write_jsonl
+from inserter.scoring import adjustment, open_ended, votes
 
 CASES = Path(__file__).parents[1] / "conformance" / "judge_cases.jsonl"
 SCORERS = {"open": open_ended, "adjust": adjustment}

@@ -9,9 +9,9 @@ import pytest
 import regex
 from num2words import num2words
 
-from stages.common.sentences import sentences
-from stages.common.spoken import CannotRead, spoken_form
-from stages.common.spoken.languages import LIMIT, cardinal, languages
+from inserter.text.sentences import sentences
+from inserter.text.spoken import CannotRead, spoken_form
+from inserter.text.spoken.languages import LIMIT, cardinal, languages
 
 with (Path(__file__).parent / "languages_cases.tsv").open(encoding="utf-8", newline="") as file:
     TABLE = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from corpus_texts import enter, params, prose, rows, source
 
-from stages.common.files import read_table, write_table
-from stages.common.params import Params
-from stages.common.tables import HELDOUT, LEXICON, SEQUENCES, SPANS, VERIFIED
+from inserter.files import read_table, write_table
+from inserter.params import Params
+from inserter.tables import HELDOUT, LEXICON, SEQUENCES, SPANS, VERIFIED
 from stages.corpus.stage import main as corpus
 from stages.interleave.stage import main as interleave
 from stages.segment.stage import main as segment

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from inserter.scoring import table as scoretable
+from inserter.training.batches import example
+from inserter.training.heldout import forgetting, losses
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common import scoretable
-from stages.common.training.batches import example
-from stages.common.training.heldout import forgetting, losses
 from stages.evaluate import likelihood
 from stages.evaluate.likelihood import Prompt, following, instruction_gap, minimal_pairs, needed, telling_pairs
 from stages.register.runs import flatten

@@ -7,10 +7,10 @@ from pathlib import Path
 import listen_inputs as made
 import pytest
 
-from stages.common.audio import read, read_clip_bytes
-from stages.common.errors import InserterError
-from stages.common.files import read_table, write_table
-from stages.common.tables import SEQUENCES, VERIFIED, reason_kind
+from inserter.audio.clips import read, read_clip_bytes
+from inserter.errors import InserterError
+from inserter.files import read_table, write_table
+from inserter.tables import SEQUENCES, VERIFIED, reason_kind
 from stages.listen import choose
 from stages.listen.build import build
 from stages.listen.cards import BINS, wave

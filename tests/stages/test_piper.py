@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.asr import Transcriber
-from stages.common.assets import asr_folder, embedded, voice_model
-from stages.common.audio import SAMPLE_RATE
-from stages.common.errors import InserterError
-from stages.common.params import Voice, load
-from stages.common.tts import CannotSpeak, available, ipa, load_voice
-from stages.common.tts import piper as engine
-from stages.common.tts.voices import identity
-from stages.common.verification.words import words
+from inserter.assets import asr_folder, embedded, voice_model
+from inserter.audio.clips import SAMPLE_RATE
+from inserter.errors import InserterError
+from inserter.params import Voice, load
+from inserter.tts import CannotSpeak, available, ipa, load_voice
+from inserter.tts import piper as engine
+from inserter.tts.voices import identity
+from inserter.verification.asr import Transcriber
+from inserter.verification.words import words
 
 JOE = Voice(name="joe", engine="piper", voice="embedded:joe")
 TEXT = "The people of this country have asked their government for peace, and they shall have it."

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.files import sha256
-from stages.common.params import Register, load
-from stages.register.place import DERIVED, database
-from stages.register.tracking import connect, experiment_id
+from inserter.files import sha256
+from inserter.params import Register, load
+from inserter.registry.place import DERIVED, database
+from inserter.registry.tracking import connect, experiment_id
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,7 +130,7 @@ def test_processes_that_mend_at_once_leave_a_whole_registry(register, checkout):
     with sqlite3.connect("mlflow.db") as connection:
         for table, column in DERIVED:
             connection.execute(f"UPDATE {table} SET {column} = '/gone/' || {column}")
-    code = "from pathlib import Path; from stages.register.place import settle; settle(Path('mlflow.db'))"
+    code = "from pathlib import Path; from inserter.registry.place import settle; settle(Path('mlflow.db'))"
     started = [subprocess.Popen([sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT)}) for _ in range(3)]
     assert [process.wait(120) for process in started] == [0, 0, 0]
     assert {place.partition("/")[0] for place in locations(Path("mlflow.db"))} == {"mlartifacts", "mlruns"}

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
+from inserter.params import Params, section
 from models.generation import in_bf16
-from stages.common.params import Params, section
 
 ROOT = Path(__file__).parents[2]
 

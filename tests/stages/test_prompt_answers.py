@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.common.ifeval import check
-from stages.common.prompts import INSTRUCTION_TYPES, Lang, Prompt, generate
+from inserter.prompts import INSTRUCTION_TYPES, Lang, Prompt, generate
+from inserter.scoring.ifeval import check
 
 TEXT = {
     "en": "The river carried the small boats far away and the people on the bank watched them until the evening came.",

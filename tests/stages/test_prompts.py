@@ -10,12 +10,12 @@ from collections import Counter
 import pytest
 from num2words import num2words
 
-from stages.common.errors import InserterError
-from stages.common.ifeval import CHECKS
-from stages.common.prompts import INSTRUCTION_TYPES, PAIRED, generate, generate_adjustment, generate_open, overlap
-from stages.common.prompts.constraints import partners
-from stages.common.prompts.languages import LANGUAGES, han_count, han_number
-from stages.common.prompts.worlds import phrases
+from inserter.errors import InserterError
+from inserter.prompts import INSTRUCTION_TYPES, PAIRED, generate, generate_adjustment, generate_open, overlap
+from inserter.prompts.constraints import partners
+from inserter.prompts.languages import LANGUAGES, han_count, han_number
+from inserter.prompts.worlds import phrases
+from inserter.scoring.ifeval import CHECKS
 
 TRAIN = generate("train", 1, count=2000)
 BENCHMARK = generate("benchmark", 1, per_type=12)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.common.verification.readings import at_risk, contradicted, disagreement
+from inserter.verification.readings import at_risk, contradicted, disagreement
 
 AGREE = [
     ("a Type C plug", "a type C plug"),

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from real_copy import BULLETS, SETTINGS, adjusted, build, closed, embedded, opened, parquet, put, wav, write
 
+from inserter.errors import InserterError
+from inserter.files import read_jsonl, write_json
+from inserter.params import load
+from inserter.prompts import generate
 from stages.benchmark import own, real
 from stages.check.check import check
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl, write_json
-from stages.common.params import load
-from stages.common.prompts import generate
 
 PARAMS = load(Path(__file__).parents[2] / "params.yaml")
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from real_copy import BULLETS, adjusted, build, closed, embedded, opened, parquet, put, wav, write
 
-from stages.common.audio import read_clip_bytes
+from inserter.audio.clips import read_clip_bytes
 
 
 @pytest.fixture

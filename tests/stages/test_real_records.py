@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from inserter.scoring.questions import split_questions
 from stages.benchmark.records import Kind, kind_of
-from stages.common.questions import split_questions
 
 
 @pytest.mark.parametrize(

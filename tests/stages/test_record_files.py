@@ -15,13 +15,12 @@ from datasets import Dataset
 from judge_server import OPEN, JudgeServer, bare_workspace, every
 from test_judge_command import ROOT, run
 
-from stages.common.errors import InserterError
-from stages.common.files import write_jsonl, write_table
-from stages.common.recordfiles import raw_records, value, write_records
-from stages.common.structures import instructions, structure
-from stages.common.tables import ITEMS
-from stages.evaluate import adjustment, closed
-from stages.evaluate import open as open_ended
+from inserter.errors import InserterError
+from inserter.files import write_jsonl, write_table
+from inserter.scoring import adjustment, closed, open_ended
+from inserter.scoring.recordfiles import raw_records, value, write_records
+from inserter.scoring.structures import instructions, structure
+from inserter.tables import ITEMS
 
 KINDS = [("punctuation:no_comma", {}), ("length_constraints:number_words", {"num_words": 4, "relation": "at least"})]
 RESPONSES = ["Bread and milk now.", "Bread, milk.", "Only bread."]

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from stages.common.errors import InserterError
-from stages.common.files import read_jsonl
-from stages.common.params import load
-from stages.common.training.models import saved_model
-from stages.common.tts import load_voice
-from stages.common.work import WorkFolder
+from inserter.errors import InserterError
+from inserter.files import read_jsonl
+from inserter.params import load
+from inserter.run.work import WorkFolder
+from inserter.training.models import saved_model
+from inserter.tts import load_voice
 from stages.evaluate import people, recordings
 
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")

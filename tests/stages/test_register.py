@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.common.audio import flac, write_shard
-from stages.common.errors import InserterError
-from stages.common.files import publish, read_json, write_json, write_jsonl, write_table
-from stages.common.params import Params, load
-from stages.common.tables import ITEMS
+from inserter.audio.clips import flac, write_shard
+from inserter.errors import InserterError
+from inserter.files import publish, read_json, write_json, write_jsonl, write_table
+from inserter.params import Params, load
+from inserter.tables import ITEMS
 from stages.register.inputs import lineage, read_inputs
 from stages.register.main import main
 from stages.register.runs import flatten
@@ -214,7 +214,7 @@ def test_a_registration_that_was_killed_is_failed_and_done_again(here, tiny_mode
     killed = (
         "import mlflow, os, signal\n"
         "mlflow.register_model = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from stages.common.params import load\nfrom stages.register.main import main\nmain(load())\n"
+        "from inserter.params import load\nfrom stages.register.main import main\nmain(load())\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True).returncode == -9

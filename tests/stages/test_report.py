@@ -13,9 +13,9 @@ import pytest
 import report_inputs as made
 import yaml
 
-from stages.common.audio import read
-from stages.common.errors import InserterError
-from stages.common.files import read_json, read_jsonl, write_json, write_jsonl
+from inserter.audio.clips import read
+from inserter.errors import InserterError
+from inserter.files import read_json, read_jsonl, write_json, write_jsonl
 from stages.report.build import build
 from stages.report.items import audio_name, browsable
 from stages.report.text import markdown

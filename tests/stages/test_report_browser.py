@@ -9,7 +9,7 @@ import pytest
 import report_inputs as made
 from browsing import CONTRAST, NARROW, WIDE, needs_chromium, overflow
 
-from stages.common.files import read_jsonl, write_jsonl
+from inserter.files import read_jsonl, write_jsonl
 from stages.report.build import build
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: it is in the extra `dev`")

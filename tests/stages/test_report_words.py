@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from stages.common.ifeval import CHECKS
+from inserter.scoring.ifeval import CHECKS
 from stages.report import kinds, pairs, words
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.common.ifeval import verdicts
-from stages.common.prompts import INSTRUCTION_TYPES, Prompt, generate
+from inserter.prompts import INSTRUCTION_TYPES, Prompt, generate
+from inserter.scoring.ifeval import verdicts
 from stages.sft.rewrite import EDITS, rewritten
 
 ANSWER = """I'm sorry for any confusion. Here is what I know:

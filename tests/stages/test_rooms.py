@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stages.common.audio import SAMPLE_RATE
-from stages.common.augment import Effect, apply
-from stages.common.rooms import impulse_response, reverberant
+from inserter.audio.clips import SAMPLE_RATE
+from inserter.audio.effects import Effect, apply
+from inserter.audio.reverberation import impulse_response, reverberant
 
 
 def rng(seed: int = 0) -> np.random.Generator:

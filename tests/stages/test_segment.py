@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.params import SentenceSpans, WordSpans, load
-from stages.common.seeds import rng
-from stages.common.sentences import sentence_spans, sentences
-from stages.common.words import count_words, word_bounds
+from inserter.params import SentenceSpans, WordSpans, load
+from inserter.seeds import rng
+from inserter.text.sentences import sentence_spans, sentences
+from inserter.text.words import count_words, word_bounds
 from stages.segment.document import Counts, segment, switches
 from stages.segment.spans import context, sentence_level, word_level
 

@@ -8,10 +8,10 @@ import pytest
 from gate_tables import ROOT, failing
 from test_segment import CHINESE, SENTENCE, document
 
+from inserter.files import read_batches, read_json, read_table, write_json, write_table
+from inserter.params import Params, load
+from inserter.tables import DOCUMENTS, SPANS
 from stages.check.check import check
-from stages.common.files import read_batches, read_json, read_table, write_json, write_table
-from stages.common.params import Params, load
-from stages.common.tables import DOCUMENTS, SPANS
 from stages.segment.stage import main
 
 DOCS, SPANNED = "data/corpus/documents-00000.parquet", "data/segment/spans.parquet"

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from test_segment import CHINESE, SENTENCE, document
 
-from stages.common.errors import InserterError
-from stages.common.files import read_table, write_table
-from stages.common.params import Params
-from stages.common.tables import DOCUMENTS, SPANS
+from inserter.errors import InserterError
+from inserter.files import read_table, write_table
+from inserter.params import Params
+from inserter.tables import DOCUMENTS, SPANS
 from stages.segment import stage
 from stages.segment.stage import main
 

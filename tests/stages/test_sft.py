@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from inserter.files import read_table, write_jsonl
+from inserter.params import Params
+from inserter.prompts import Prompt, generate
+from inserter.run.work import WorkFolder
+from inserter.tables import UTTERANCES, VERIFIED
 from models import InserterProcessor
-from stages.common.files import read_table, write_jsonl
-from stages.common.params import Params
-from stages.common.prompts import Prompt, generate
-from stages.common.tables import UTTERANCES, VERIFIED
-from stages.common.work import WorkFolder
 from stages.sft import pairs as making
 from stages.sft.__main__ import chat_examples
 from stages.sft.clips import spoken, verified

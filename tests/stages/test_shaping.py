@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.audio import SAMPLE_RATE
-from stages.common.tts.shaping import change_pitch, change_rate, warp_formants
+from inserter.audio.clips import SAMPLE_RATE
+from inserter.tts.shaping import change_pitch, change_rate, warp_formants
 
 
 def tone(seconds: float = 1.0, hertz: float = 200.0, level: float = 0.3) -> np.ndarray:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from stages.common.audio import (
+from inserter.audio.clips import (
     SAMPLE_RATE,
     check_shards,
     decode,
@@ -18,13 +18,13 @@ from stages.common.audio import (
     stream_shard,
     write_shard,
 )
-from stages.common.augment import Effect, apply
-from stages.common.errors import InserterError
-from stages.common.files import read_table
-from stages.common.params import Voice
-from stages.common.seeds import np_rng
-from stages.common.tables import SHARDS
-from stages.common.tts import Job, load_voice, speak_all
+from inserter.audio.effects import Effect, apply
+from inserter.errors import InserterError
+from inserter.files import read_table
+from inserter.params import Voice
+from inserter.seeds import np_rng
+from inserter.tables import SHARDS
+from inserter.tts import Job, load_voice, speak_all
 
 HEART = Voice(name="heart", engine="hibari", voice="heart", license="Apache-2.0")
 TEXTS = ["Good morning.", "How are you today?", "Fine, and you?", "The state of the Union is strong."]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from speech_server import RATE, Act, SpeechServer, encoded, refusal, sound, streamed
 
-from stages.common.errors import InserterError
-from stages.common.params import Voice
-from stages.common.tts import CannotSpeak, Synthesizer, available, load_voice
-from stages.common.tts import http as engine
-from stages.common.tts.voices import identity
+from inserter.errors import InserterError
+from inserter.params import Voice
+from inserter.tts import CannotSpeak, Synthesizer, available, load_voice
+from inserter.tts import http as engine
+from inserter.tts.voices import identity
 
 TEXT = "Good morning."
 KEY = "sk-secret-0123456789"

@@ -9,7 +9,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.spoken import CannotRead, max_characters, speakable, spoken_form
+from inserter.text.spoken import CannotRead, max_characters, speakable, spoken_form
 
 with (Path(__file__).parent / "spoken_cases.tsv").open(encoding="utf-8", newline="") as file:
     TABLE = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from stages.common.audio import check_shards
-from stages.common.errors import InserterError
-from stages.common.files import read_table
-from stages.common.params import Synthesize, Voice, load
-from stages.common.tables import UTTERANCES
-from stages.common.tts import Job
+from inserter.audio.clips import check_shards
+from inserter.errors import InserterError
+from inserter.files import read_table
+from inserter.params import Synthesize, Voice, load
+from inserter.tables import UTTERANCES
+from inserter.tts import Job
 from stages.synthesize.assign import assign
 from tests.stages.speech_workspace import ROOT, contents, run, spans, start, workspace
 

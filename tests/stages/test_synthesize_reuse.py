@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stages.common.files import read_table
-from stages.common.tables import UTTERANCES
+from inserter.files import read_table
+from inserter.tables import UTTERANCES
 from stages.synthesize.stage import main
 from tests.stages.speech_workspace import VOICES, contents, parameters, spans, workspace
 

@@ -14,18 +14,19 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from inserter.audio.clips import flac, write_shard
+from inserter.errors import InserterError
+from inserter.files import read_json, write_table
+from inserter.params import Optimizer, Trainable
+from inserter.run.closure import deciding
+from inserter.run.work import WorkFolder
+from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
+from inserter.training.batches import Packed, as_read, example, hear, places_of, plan, to_sequences
+from inserter.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
+from inserter.training.loop import Phase, train
+from inserter.training.states import batch
+from inserter.training.trainable import merge_lora, parts_of, schedule
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.audio import flac, write_shard
-from stages.common.errors import InserterError
-from stages.common.files import read_json, write_table
-from stages.common.params import Optimizer, Trainable
-from stages.common.tables import HELDOUT, SEQUENCES, VERIFIED
-from stages.common.training.batches import Packed, as_read, example, hear, places_of, plan, to_sequences
-from stages.common.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
-from stages.common.training.loop import Phase, train
-from stages.common.training.states import batch
-from stages.common.training.trainable import merge_lora, parts_of, schedule
-from stages.common.work import WorkFolder, code
 from stages.interleave.build import speech_task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -332,13 +333,17 @@ def test_an_adapter_of_other_parameters_is_refused_in_one_line(tiny_lm, tiny_enc
 def test_work_of_older_code_is_not_gone_on_with(tmp_path, monkeypatch):
     """The folder of half-done work belongs to the code as well: a changed file gives another one, and the old one goes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
     package = tmp_path / "somewhere"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "part.py").write_text("A = 1")
-    old = WorkFolder("stage", {}, code("somewhere"))
-    assert WorkFolder("stage", {}, code("somewhere")).root == old.root
+
+    def work() -> WorkFolder:
+        return WorkFolder("stage", {}, deciding("somewhere", root=tmp_path))
+
+    old = work()
+    (package / "part.py").write_text('"""What it is."""\n\nA = 1  # one\n')
+    assert work().root == old.root
     (package / "part.py").write_text("A = 2")
-    new = WorkFolder("stage", {}, code("somewhere"))
+    new = work()
     assert new.root != old.root and new.root.exists() and not old.root.exists()

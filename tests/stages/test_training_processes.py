@@ -12,9 +12,9 @@ import yaml
 from test_training import ROOT, stage, workspace
 from test_training import finish as finish_stage
 
+from inserter.files import read_json, read_table, write_table
+from inserter.tables import SEQUENCES, VERIFIED
 from models import InserterForConditionalGeneration
-from stages.common.files import read_json, read_table, write_table
-from stages.common.tables import SEQUENCES, VERIFIED
 
 TWO = "--nproc-per-node 2 --max-restarts 2 --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:0"
 TOLERANCE = 2e-5  # of a loss of 6 in fp32: sums over two processes round otherwise; measured 1e-6

@@ -8,14 +8,14 @@ import yaml
 from test_training import PART, ROOT, some_examples, states_of
 from transformers import MambaConfig, MambaForCausalLM
 
+from inserter.errors import InserterError
+from inserter.params import checked, load
+from inserter.run.work import WorkFolder
+from inserter.training.batches import Example, Packed, example, heard_lengths, packed_phase
+from inserter.training.loop import train
+from inserter.training.models import new_model
+from inserter.training.states import batch
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.common.errors import InserterError
-from stages.common.params import checked, load
-from stages.common.training.batches import Example, Packed, example, heard_lengths, packed_phase
-from stages.common.training.loop import train
-from stages.common.training.models import new_model
-from stages.common.training.states import batch
-from stages.common.work import WorkFolder
 
 
 @pytest.fixture

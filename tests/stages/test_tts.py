@@ -6,12 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from stages.common.audio import SAMPLE_RATE, read_clip
-from stages.common.augment import Effect
-from stages.common.errors import InserterError
-from stages.common.params import Voice
-from stages.common.tts import CannotSpeak, Job, Synthesizer, available, load_voice, speak_all, usable
-from stages.common.tts.voices import identity
+from inserter.audio.clips import SAMPLE_RATE, read_clip
+from inserter.audio.effects import Effect
+from inserter.errors import InserterError
+from inserter.params import Voice
+from inserter.tts import CannotSpeak, Job, Synthesizer, available, load_voice, speak_all, usable
+from inserter.tts.voices import identity
 
 TEXT = "Good morning, and thank you for coming."
 HEART = Voice(name="heart", engine="hibari", voice="heart")

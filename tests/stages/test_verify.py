@@ -10,21 +10,21 @@ from faults import list_shards
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inserter.assets import asr_folder
+from inserter.audio.clips import SAMPLE_RATE, flac, write_shard
+from inserter.audio.effects import NOISES, add_noise
+from inserter.errors import InserterError
+from inserter.files import read_table, write_table
+from inserter.params import Params, Voice, load
+from inserter.tables import UTTERANCES, VERIFIED, reason_kind
+from inserter.tts import load_voice
+from inserter.tts.shaping import change_pitch, change_rate
+from inserter.verification.asr import Transcriber
+from inserter.verification.norms import Norms
+from inserter.verification.packing import PAUSE, join, pack
+from inserter.verification.signal import measure
+from inserter.verification.words import compare, share_out, share_text, words
 from models.windows import WINDOW, cut
-from stages.common.asr import Transcriber
-from stages.common.assets import asr_folder
-from stages.common.audio import SAMPLE_RATE, flac, write_shard
-from stages.common.augment import NOISES, add_noise
-from stages.common.errors import InserterError
-from stages.common.files import read_table, write_table
-from stages.common.params import Params, Voice, load
-from stages.common.tables import UTTERANCES, VERIFIED, reason_kind
-from stages.common.tts import load_voice
-from stages.common.tts.shaping import change_pitch, change_rate
-from stages.common.verification.norms import Norms
-from stages.common.verification.packing import PAUSE, join, pack
-from stages.common.verification.signal import measure
-from stages.common.verification.words import compare, share_out, share_text, words
 from stages.verify.stage import main
 
 ROOT = Path(__file__).resolve().parents[2]

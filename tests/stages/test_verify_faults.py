@@ -6,9 +6,9 @@ from pathlib import Path
 
 from faults import FAULTS, make, publish
 
-from stages.common.files import read_table
-from stages.common.params import load
-from stages.common.tables import VERIFIED
+from inserter.files import read_table
+from inserter.params import load
+from inserter.tables import VERIFIED
 from stages.verify.stage import main
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from stages.common.errors import InserterError
-from stages.common.params import checked, load
-from stages.common.yaml_files import dump_yaml, not_kept, parse_yaml, read_yaml
+from inserter.errors import InserterError
+from inserter.params import checked, load
+from inserter.yaml_files import dump_yaml, not_kept, parse_yaml, read_yaml
 
 ROOT = Path(__file__).parents[2]
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")

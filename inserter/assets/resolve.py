@@ -1,0 +1,45 @@
+"""Names in params.yaml that are not embedded: a local folder, or a hub name where there is a hub."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from inserter.errors import InserterError
+
+PREFIX = "embedded:"
+# Weights as safetensors or CTranslate2's model.bin only: nothing that would have to be unpickled.
+_WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "model.bin"]
+
+
+def folder_of(name: str) -> Path:
+    """The folder that `name` (a local path, or a hub name org/name, downloaded here in the open) stands for."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+        return _download(name)
+    raise InserterError(
+        f"asset {name!r} is neither a folder, a hub name (org/name) nor {PREFIX}NAME",
+        "Mend the section `assets` of params.yaml",
+    )
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_WANTED))
+    except Exception as error:  # the client raises requests', httpx' and its own errors, by version
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InserterError(
+            f"{name} is no folder here and the hub did not give it ({reason})",
+            "Fetch its files elsewhere, put the folder here and give its path in params.yaml, or use an embedded: asset",
+        ) from error
+
+
+def require(folder: Path, patterns: Sequence[str], what: str) -> Path:
+    """`folder` when each pattern matches a file in it; an InserterError that says which is missing otherwise."""
+    for pattern in patterns:
+        if not any(folder.glob(pattern)):
+            raise InserterError(f"{folder} has no {pattern}, so it is not {what}", "Give a complete folder in params.yaml")
+    return folder

@@ -1,0 +1,68 @@
+"""The command line `inserter`.
+
+`score` and `judge` stand alone. Every other command is a part of the pipeline, which is used from its checkout.
+"""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import typer
+
+from inserter.cli.judge import judge_app
+from inserter.cli.score import score_app
+from inserter.errors import InserterError, refused
+
+HELP = "Teach a text LLM to follow spoken instructions: run the pipeline, look at it, score, ask."
+ALONE = {"score": score_app, "judge": judge_app}
+
+
+def new_app() -> typer.Typer:
+    """Return an app with the commands that need no checkout."""
+    app = typer.Typer(
+        name="inserter", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )  # fmt: skip
+    for name, commands in ALONE.items():
+        app.add_typer(commands, name=name)
+    return app
+
+
+def checkout() -> Path | None:
+    """Return the nearest folder that holds the pipeline: the current folder or one above it."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "flows" / "cli.py").is_file()), None)
+
+
+def _app(command: str) -> typer.Typer:
+    folder = checkout()
+    if folder is not None:
+        sys.path.insert(0, str(folder))
+    try:
+        app: typer.Typer = import_module("flows.cli").app
+    except ModuleNotFoundError as error:
+        if error.name not in ("flows", "flows.cli"):
+            raise
+        if command in ALONE or command.startswith("-") or not command:
+            return new_app()
+        remedy = "Change to the folder of its checkout, and run `make run` there once"
+        raise InserterError(f"`inserter {command}` is a command of the pipeline", remedy) from error
+    return app
+
+
+def main() -> None:
+    """Run a command. An InserterError becomes one line on standard error and exit code 1."""
+    try:
+        _app(sys.argv[1] if len(sys.argv) > 1 else "")()
+    except InserterError as error:
+        print(f"inserter: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has gone: `inserter status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if (line := refused(error)) is None:
+            raise
+        print(f"inserter: {line}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,32 @@
+"""The one exception that reaches a user: a line that names the remedy."""
+
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+REMEDY = "Mend the permissions, or work in a copy that can be written; INSERTER_CACHE and TMPDIR move what lies outside it"
+
+
+class InserterError(Exception):
+    """Something the user can mend. `str(error)` is one line: what is wrong, then what to do."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(" ".join(f"{problem}. {remedy}".split()) if remedy else " ".join(problem.split()))
+
+
+def refused(error: BaseException) -> InserterError | None:
+    """Return a full disk, a place that may not be written, a user without a home, or an error that has a `remedy`, as a line.
+
+    None stands for any other error. Libraries that write from Rust or C++ raise errors of their own, which only quote the system's.
+    """
+    if isinstance(remedy := getattr(error, "remedy", None), str):
+        return InserterError(str(error), remedy)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's and platformdirs'
+        return InserterError("HOME is not set, and this user has no home", "Set HOME to a folder that can be written")
+    number = error.errno if isinstance(error, OSError) else None
+    full = number in FULL or "No space left on device" in str(error)
+    if not full and number not in REFUSED:
+        return None
+    where = getattr(error, "filename", None) or " ".join(str(error).split())[:160]
+    what = "the disk is full" if full else getattr(error, "strerror", None) or "not permitted"
+    return InserterError(f"{where}: {what}", "Free some disk space, then run again" if full else REMEDY)

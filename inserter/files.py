@@ -1,0 +1,191 @@
+"""Files that are either whole or not there: written beside their place, synced, renamed into it."""
+
+import ast
+import filecmp
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inserter.errors import InserterError
+
+
+def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
+    """Call `write` on a temporary sibling of `path`, sync it to disk and rename it. A crash leaves the old file."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise InserterError(f"cannot write {path}: {error}", "Free some disk space or mend the permissions") from error
+    finally:
+        with suppress(OSError):  # what stopped the write is said above
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def publish(folder: Path | str, target: Path | str) -> Path:
+    """Move a finished `folder` to `target`, replacing what is there: a rename, never a half-copied folder."""
+    folder, target = Path(folder), Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def link(source: Path | str, target: Path | str) -> None:
+    """A second name of the file `source`; a copy where the file system has none, or is another one."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def share(source: Path, copy: Path) -> None:
+    """Files of the folder `copy` that equal those of `source` become second names of them: the disk holds them once."""
+    for file in sorted(source.rglob("*")):
+        twin = copy / file.relative_to(source)
+        if file.is_file() and twin.is_file() and not twin.samefile(file) and filecmp.cmp(file, twin, shallow=False):
+            new = twin.with_name(f".{twin.name}.{os.getpid()}.tmp")
+            link(file, new)
+            new.replace(twin)
+
+
+def write_json(path: Path | str, value: Any) -> Path:
+    """JSON with sorted keys and full floats: the same value gives the same bytes."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return atomic(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path | str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InserterError(f"{path} is not there", "Run `dvc repro`, or `dvc pull` where there is a remote") from error
+    except json.JSONDecodeError as error:
+        raise InserterError(f"{path} is not valid JSON ({error})", "Delete it and run `dvc repro`") from error
+
+
+def write_jsonl(path: Path | str, rows: Iterable[Any]) -> Path:
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+
+    return atomic(path, write)
+
+
+def read_jsonl(path: Path | str) -> Iterator[Any]:
+    with Path(path).open(encoding="utf-8") as file:
+        for line in file:
+            if line.strip():
+                yield json.loads(line)
+
+
+def write_table(path: Path | str, rows: list[dict], schema: pa.Schema) -> Path:
+    """Rows that fit `schema` as one Parquet file; the same rows give the same bytes."""
+    table = pa.Table.from_pylist(rows, schema=schema)
+    return atomic(path, lambda p: pq.write_table(table, p, compression="zstd"))
+
+
+def write_batches(path: Path | str, batches: Iterable[list[dict]], schema: pa.Schema) -> Path:
+    """Like `write_table` for rows that come in batches, each of which becomes a row group: memory stays flat."""
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for rows in batches:
+                if rows:
+                    writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+    return atomic(path, write)
+
+
+def read_table(path: Path | str, schema: pa.Schema) -> list[dict]:
+    """All rows of a Parquet file, or of a folder of them in name order, checked against `schema`."""
+    return [row for batch in read_batches(path, schema) for row in batch]
+
+
+def read_batches(path: Path | str, schema: pa.Schema, size: int = 4096) -> Iterator[list[dict]]:
+    """Rows in batches of at most `size`: memory does not grow with the table."""
+    path = Path(path)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files or not all(file.exists() for file in files):
+        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` where there is a remote")
+    for file in files:
+        parquet = pq.ParquetFile(file)
+        if parquet.schema_arrow.names != schema.names:
+            raise InserterError(
+                f"{file} has columns {parquet.schema_arrow.names}, expected {schema.names}",
+                "It was made by another version: delete it and run `dvc repro`",
+            )
+        for batch in parquet.iter_batches(batch_size=size):
+            yield batch.to_pylist()
+
+
+def count_rows(path: Path | str) -> int:
+    """Rows of one Parquet file, from its footer."""
+    try:
+        return pq.read_metadata(path).num_rows
+    except FileNotFoundError as error:
+        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` where there is a remote") from error
+
+
+def sha256(path: Path | str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(*parts: Any, files: Iterable[Path | str] = ()) -> str:
+    """Return 16 hex digits over JSON-able `parts` and the contents of `files`: the key of half-done work.
+
+    Python files are compared without comments, docstrings and layout.
+    """
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
+    for file in map(Path, files):
+        if file.suffix == ".py":
+            digest.update(hashlib.sha256(meaning(file.read_text(encoding="utf-8")).encode()).hexdigest().encode())
+        else:
+            digest.update(sha256(file).encode())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(1024)
+def meaning(source: str) -> str:
+    """Return what Python `source` does, as a text: without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node, False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def size_of(path: Path | str) -> int:
+    """Bytes of a file or of all files below a folder."""
+    path = Path(path)
+    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+
+
+def endings(paths: Iterable[Path]) -> str:
+    """How many files and of which endings, the most frequent first: `3 files (.csv 2, none 1)`."""
+    counts = Counter(path.suffix or "none" for path in paths)
+    told = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    number = counts.total()
+    return f"{number} file{'s' * (number != 1)} ({', '.join(f'{ending} {count}' for ending, count in told)})"

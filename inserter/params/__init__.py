@@ -1,0 +1,16 @@
+"""`params.yaml` as typed, frozen objects, a module for each part. A key that is not listed there is refused."""
+
+from inserter.params.gates import Check, MinRows
+from inserter.params.scoring import Benchmark, BenchmarkItems, BenchmarkVoices, Evaluate, EvaluateItems, Register, Variants
+from inserter.params.section import Section
+from inserter.params.speech import Augmentation, Interleave, Mixture, SecondOpinion, Synthesize, Verify, Voice
+from inserter.params.text import Corpus, CorpusGate, NearDuplicates, Segment, SentenceSpans, Source, WordSpans
+from inserter.params.training import Adapter, Model, Optimizer, Pretrain, Sft, Trainable, Warmup
+from inserter.params.whole import Assets, Params, checked, laid_over, load, read
+
+__all__ = [
+    "Adapter", "Assets", "Augmentation", "Benchmark", "BenchmarkItems", "BenchmarkVoices", "Check", "Corpus", "CorpusGate",
+    "Evaluate", "EvaluateItems", "Interleave", "MinRows", "Mixture", "Model", "NearDuplicates", "Optimizer", "Params", "Pretrain",
+    "Register", "SecondOpinion", "Section", "Segment", "SentenceSpans", "Sft", "Source", "Synthesize", "Trainable", "Variants",
+    "Verify", "Voice", "Warmup", "WordSpans", "checked", "laid_over", "load", "read",
+]  # fmt: skip

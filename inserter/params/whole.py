@@ -1,0 +1,132 @@
+"""All of `params.yaml`: read, checked, and what is wrong in it said in one line."""
+
+import difflib
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError
+
+from inserter.errors import InserterError
+from inserter.params.gates import Check
+from inserter.params.scoring import Benchmark, Evaluate, Register
+from inserter.params.section import Section
+from inserter.params.speech import Interleave, Synthesize, Verify
+from inserter.params.text import Corpus, Segment
+from inserter.params.training import Model, Pretrain, Sft, Warmup
+from inserter.yaml_files import read_yaml
+
+
+class Assets(Section):
+    """Where models come from: a local folder, a hub name, or `embedded:NAME` (see `inserter.assets`)."""
+
+    lm: str
+    encoder: str
+    asr: str
+
+
+class Params(Section):
+    """All of `params.yaml`: one section a stage, and what they share.
+
+    executor: where the workers of synthesize, verify and sft's clips run: processes of this machine, or actors of the Ray cluster
+    at RAY_ADDRESS. The result does not depend on it.
+    """
+
+    executor: Literal["local", "ray"]
+    assets: Assets
+    corpus: Corpus
+    segment: Segment
+    synthesize: Synthesize
+    verify: Verify
+    interleave: Interleave
+    model: Model
+    warmup: Warmup
+    pretrain: Pretrain
+    sft: Sft
+    benchmark: Benchmark
+    evaluate: Evaluate
+    register_: Annotated[Register, Field(alias="register")]
+    check: Check
+
+
+def load(path: Path | str = "params.yaml", overlay: Path | str | None = None) -> Params:
+    """Read and check `path`, with the keys of the file `overlay` laid over it. Raises InserterError that names the key and what
+    is allowed there."""
+    raw = read(path)
+    if overlay is not None:
+        raw = laid_over(raw, read(overlay))
+    return checked(raw, str(overlay or path))
+
+
+def checked(raw: Any, source: str) -> Params:
+    """`raw` as Params: nothing is taken for what it is not, text for a number or `true` for 1. Raises InserterError that names
+    `source`, the key and what is allowed there."""
+    text = json.dumps(_plain(raw, source))
+    try:
+        return Params.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise InserterError(f"{source}: {'; '.join(_explain(e) for e in error.errors())}") from error
+
+
+def laid_over(below: Any, above: Any) -> Any:
+    """Mappings are merged key by key; anything else is replaced."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {**below, **{key: laid_over(below.get(key), value) for key, value in above.items()}}
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """The keys of the file `path`, with their values as DVC reads them."""
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise InserterError(f"{path} {'is empty' if raw is None else 'has no keys'}", "Write `key: value`, a line each")
+    return raw
+
+
+def _plain(value: Any, source: str, *at: Any) -> Any:
+    """`value` as JSON has it. 24.0 is the whole number 24. Raises InserterError where JSON has no such value."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item, source, *at, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, source, *at, number) for number, item in enumerate(value)]
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value) if value.is_integer() else value
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    where = f"{source}: {'.'.join(map(str, at))}"
+    if isinstance(value, float):
+        raise InserterError(f"{where}: {value} is no finite number", "Write one that is")
+    raise InserterError(f"{where}: YAML reads {value} as a {type(value).__name__}", "Put it in quotes if it is text")
+
+
+def _explain(error: Any) -> str:
+    """One pydantic error as `section.key: problem`, with the allowed keys where the key is unknown or missing."""
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{where}: {error['msg']}"
+    if error["type"] != "extra_forbidden":
+        return f"{where}: {error['msg']}, got {error['input']!r}{_hint(error['type'], error['input'])}"
+    allowed = _allowed(error["loc"][:-1])
+    close = difflib.get_close_matches(str(error["loc"][-1]), allowed, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"unknown key {where}{hint}; allowed here: {', '.join(allowed)}"
+
+
+def _hint(expected: str, found: Any) -> str:
+    """How YAML has the value that was meant."""
+    if expected == "string_type" and found is not None:
+        return ": put it in quotes"
+    if expected == "bool_type":
+        return ": write true or false"
+    return ": write it without quotes, in digits" if expected in ("int_type", "float_type") and isinstance(found, str) else ""
+
+
+def _allowed(location: tuple) -> list[str]:
+    model: Any = Params
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = next(f for n, f in model.model_fields.items() if (f.alias or n) == part)
+        model = next((a for a in get_args(field.annotation) if isinstance(a, type) and issubclass(a, Section)), field.annotation)
+    return sorted(f.alias or n for n, f in model.model_fields.items())

@@ -1,0 +1,21 @@
+"""Instructions for SFT and for the benchmark, from templates of our own with a seed: closed-ended, open-ended, adjustment.
+
+The constraints of closed-ended prompts are the 25 types of IFEval, with its ids and arguments. Two worlds share nothing but
+these types: `train` (train.yaml) is what the model learns from, `benchmark` (benchmark.yaml, in Chinese benchmark_cn.yaml) is
+held out: other topics, requests and wordings of each constraint. Open-ended and adjustment prompts are of the benchmark's world.
+Every wording can be heard: marks are named in words ("double angular brackets").
+"""
+
+from inserter.prompts.adjustment import generate_adjustment
+from inserter.prompts.closed import INSTRUCTION_TYPES, PAIRED, generate
+from inserter.prompts.constraints import CONSTRAINTS
+from inserter.prompts.languages import Lang
+from inserter.prompts.open import generate_open
+from inserter.prompts.prompt import Prompt
+from inserter.prompts.similarity import overlap
+from inserter.prompts.worlds import World
+
+__all__ = [
+    "CONSTRAINTS", "INSTRUCTION_TYPES", "PAIRED", "Lang", "Prompt", "World", "generate", "generate_adjustment",
+    "generate_open", "overlap",
+]  # fmt: skip

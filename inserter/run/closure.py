@@ -1,0 +1,94 @@
+"""What a module imports inside the project, computed from its source: no list of it is kept by hand.
+
+Keys of half-done work and of recorded experiments hold this code. A test holds the `deps` of dvc.yaml against it.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DATA = (".yaml", ".json", ".css", ".js", ".j2", ".txt")  # what code reads from beside it
+
+# Code that a stage imports and that decides no byte of its results: the path of a file or folder, and why.
+DECIDES_NOTHING = {
+    "inserter/assets": "models are converted once, and known by their SHA-256 and the number of the conversion",
+    "inserter/cli": "the command line",
+    "inserter/errors.py": "what a user is told",
+    "inserter/files.py": "reads and writes what it is given",
+    "inserter/params": "the values that a stage reads are its `params`",
+    "inserter/paths.py": "where things are",
+    "inserter/run": "how a stage runs: processes, locks, half-done work",
+    "inserter/tables.py": "a new column is new code in the stage that writes it",
+    "inserter/yaml_files.py": "reads and writes what it is given",
+}
+
+
+def deciding(*modules: str, root: Path = ROOT) -> list[Path]:
+    """Return the `closure` of `modules` without what decides no byte of a result."""
+    return [path for path in closure(*modules, root=root) if not any(_below(path, root / place) for place in DECIDES_NOTHING)]
+
+
+def closure(*modules: str, root: Path = ROOT) -> list[Path]:
+    """Return the files below `root` that `modules` import, directly or not, and their own: Python, and the data beside it.
+
+    A package stands for all its modules. Imports inside functions and for types count. Of a package around a module its own file
+    counts alone: what it imports counts where something is taken from it. Raises ValueError for a module that is not there.
+    """
+    todo = [module for named in modules for module in _within(named, root)]
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += _imports(name, root)
+    around = {parent for name in seen for parent in _parents(name)}
+    return sorted({file for name in seen | around for file in _files(name, root)})
+
+
+def _below(path: Path, place: Path) -> bool:
+    return path == place or place in path.parents
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:size]) for size in range(1, len(parts))]
+
+
+def _within(name: str, root: Path) -> Iterator[str]:
+    """The module `name`, or all modules of the package `name`."""
+    source = _source(name, root)
+    if source is None:
+        raise ValueError(f"no module {name!r} in {root}")
+    if source.name != "__init__.py":
+        yield name
+        return
+    for file in source.parent.rglob("*.py"):
+        parts = file.relative_to(root).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _source(name: str, root: Path) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
+
+
+def _imports(name: str, root: Path) -> Iterator[str]:
+    """The project's modules that the module `name` imports, or takes a name from."""
+    source = _source(name, root)
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if source else ():
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if _source(alias.name, root))
+        elif isinstance(node, ast.ImportFrom) and node.module and _source(node.module, root):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (inner if _source(inner, root) else node.module for inner in names)
+
+
+def _files(name: str, root: Path) -> Iterator[Path]:
+    source = _source(name, root)
+    if source is None:
+        return
+    yield source
+    folder = source.parent
+    beside = [folder, *(inner for inner in folder.iterdir() if inner.is_dir() and not (inner / "__init__.py").is_file())]
+    yield from (file for place in beside for file in place.iterdir() if file.suffix in DATA)

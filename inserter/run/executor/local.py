@@ -1,0 +1,71 @@
+"""Local processes: a pool that hands out tasks and gives results in order."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from inserter.errors import InserterError
+from inserter.run.lifetime import die_with_parent
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+IN_FLIGHT = 4  # tasks a worker, done or not: memory stays flat, and no worker waits for the next task
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def cores() -> int:
+    """Cores this process may use (a container's limit counts, the machine's number does not)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Processes:
+    """`workers` processes with cores/workers threads each, until the block ends.
+
+    with Processes(2) as pool:
+        results = list(pool.map(function, items))
+    """
+
+    def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()) -> None:
+        self.workers = workers
+        threads = str(max(1, cores() // workers))
+        context = multiprocessing.get_context("spawn")
+        self.saved = {name: os.environ.get(name) for name in THREADS}
+        os.environ.update(dict.fromkeys(THREADS, threads))  # spawned workers read it when they import numpy and torch
+        self.pool = ProcessPoolExecutor(workers, context, _start, (os.getpid(), initializer, initargs))
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in self.saved.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Results in the order of `items`. Raises InserterError when a worker dies."""
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(self.pool.submit(function, item))
+                if len(pending) >= IN_FLIGHT * self.workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise InserterError(
+                "a worker process died, most likely for want of memory",
+                "Lower `workers` in params.yaml, then run again: it goes on",
+            ) from error
+
+
+def _start(parent: int, initializer: Callable[..., None] | None, initargs: tuple) -> None:
+    die_with_parent(parent=parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if initializer:
+        initializer(*initargs)

@@ -1,0 +1,96 @@
+"""How a stage runs: `python -m stages.NAME` is `run_stage("NAME", main)`."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from inserter.errors import InserterError, refused
+from inserter.files import write_json
+from inserter.params import Params, load
+from inserter.paths import DATA, REPORTS, SYSTEM, WORK
+from inserter.run.lifetime import die_with_parent, stage_lock
+from inserter.run.quiet import quiet
+from inserter.run.work import drop_resume_points
+
+SAMPLE_SECONDS = 2.0
+
+
+class SystemSampler(threading.Thread):
+    """Memory and CPU of this process and its children every 2 s: `reports/system/STAGE.json`."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.rows: list[dict[str, float]] = []
+        self.stop = threading.Event()
+
+    def sample(self, start: float) -> None:
+        me = psutil.Process()
+        rss = 0
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                rss += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        self.rows.append({"seconds": time.monotonic() - start, "rss_mb": rss / 2**20, "cpu_percent": psutil.cpu_percent()})
+
+    def run(self) -> None:
+        start = time.monotonic()
+        psutil.cpu_percent()
+        while True:
+            self.sample(start)
+            if self.stop.wait(SAMPLE_SECONDS):
+                break
+
+
+def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path | None = None) -> None:
+    """Run `main(params)` alone in this workspace and write what it returns to `report` (default `reports/NAME.json`).
+
+    Exits 1 with one line on an InserterError. Wall time and memory go to `reports/system/NAME.json`, since they are never
+    the same twice and DVC's outputs must be.
+    """
+    quiet()
+    die_with_parent()
+    start = time.monotonic()
+    sampler = SystemSampler()
+    try:
+        if int(os.environ.get("RANK", "0")) > 0:  # one of many processes under torchrun: the first one locks and reports
+            main(load())
+            return
+        with stage_lock(WORK / f"{name}.lock"):
+            drop_resume_points(name)
+            sampler.start()
+            metrics = main(load())
+            system = metrics.pop("system", {})  # figures that are never the same twice
+            sampler.stop.set()
+            sampler.join()
+            write_json(report or REPORTS / f"{name}.json", metrics)
+            wall = time.monotonic() - start
+            peak = max(row["rss_mb"] for row in sampler.rows)
+            write_json(SYSTEM / f"{name}.json", {"wall_seconds": wall, "peak_rss_mb": peak, **system, "samples": sampler.rows})
+    except InserterError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:
+        if (line := refused(error)) is None:
+            raise
+        print(f"{name}: {line}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; run again to go on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def say(text: str) -> None:
+    """A line of progress on standard error (standard output is for results)."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def output(name: str) -> Path:
+    """The stage's folder of outputs, data/NAME."""
+    return DATA / name

@@ -1,0 +1,117 @@
+"""The 25 instruction types: which check, and which keyword arguments it reads how."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from inserter.scoring.ifeval import arguments as read
+from inserter.scoring.ifeval import content, structure
+from inserter.scoring.ifeval import reader as robust
+from inserter.scoring.ifeval.arguments import Mode, Reader, Unscorable
+
+
+@dataclass(frozen=True)
+class Check:
+    """`test(response, **arguments) -> bool`. `consistent(**arguments)` raises ValueError when they contradict.
+
+    robust: takes the place of `test` in robust mode, where the published rule trips over how a text is written.
+    """
+
+    test: Callable[..., bool]
+    arguments: dict[str, Reader] = field(default_factory=dict)
+    consistent: Callable[..., None] | None = None
+    robust: Callable[..., bool] | None = None
+
+    def passes(self, response: str, arguments: dict[str, Any], mode: Mode) -> bool:
+        """Whether the check passes on a response that is not blank; in robust mode it has gone through `as_read`."""
+        test = self.robust if mode == "robust" and self.robust else self.test
+        return test(response, **arguments)
+
+    def read(self, kwargs: Any, mode: Mode = "robust") -> dict[str, Any]:
+        """The arguments as `test` takes them. Raises Unscorable where one is missing or cannot be used.
+
+        Reference: what is false in Python (None, 0, "", []) counts as missing, and an argument that the check does not
+        have is refused. Robust: only None counts as missing, and other arguments are passed over, since data sets with
+        one schema for all types carry them.
+        """
+        if kwargs is None and mode == "robust":
+            kwargs = {}
+        if not isinstance(kwargs, dict):
+            raise Unscorable("unusable argument", f"the arguments are not an object: {read.short(kwargs)}")
+        given = {name: value for name, value in kwargs.items() if (value if mode == "reference" else not _missing(value))}
+        if mode == "reference" and (others := sorted(given.keys() - self.arguments.keys())):
+            raise Unscorable("unexpected argument", read.short(others))
+        return self._parse(given, mode)
+
+    def _parse(self, given: dict[str, Any], mode: Mode) -> dict[str, Any]:
+        values = {}
+        for name, reader in self.arguments.items():
+            if name not in given:
+                raise Unscorable("missing argument", name)
+            try:
+                values[name] = reader(given[name], mode)
+            except ValueError as error:
+                raise Unscorable("unusable argument", f"{name} {error}") from error
+        if self.consistent:
+            try:
+                self.consistent(**values)
+            except ValueError as error:
+                raise Unscorable("unusable argument", str(error)) from error
+        return values
+
+
+def _missing(value: Any) -> bool:
+    """None, or NaN: how pandas writes it."""
+    return value is None or (isinstance(value, float) and value != value)
+
+
+CHECKS: dict[str, Check] = {
+    "keywords:existence": Check(content.existence, {"keywords": read.patterns}),
+    "keywords:frequency": Check(
+        content.frequency, {"keyword": read.pattern, "frequency": read.number, "relation": read.relation}
+    ),
+    "keywords:forbidden_words": Check(content.forbidden_words, {"forbidden_words": read.words}),
+    "keywords:letter_frequency": Check(
+        content.letter_frequency, {"letter": read.letter, "let_frequency": read.number, "let_relation": read.relation}
+    ),
+    "language:response_language": Check(content.response_language, {"language": read.language}),
+    "length_constraints:number_sentences": Check(
+        structure.number_sentences, {"num_sentences": read.number, "relation": read.relation},
+        robust=robust.number_sentences,
+    ),
+    "length_constraints:number_paragraphs": Check(structure.number_paragraphs, {"num_paragraphs": read.number}),
+    "length_constraints:number_words": Check(
+        structure.number_words, {"num_words": read.number, "relation": read.relation},
+        robust=robust.number_words,
+    ),
+    "length_constraints:nth_paragraph_first_word": Check(
+        structure.nth_paragraph_first_word,
+        {"num_paragraphs": read.number, "nth_paragraph": read.position, "first_word": read.text},
+        structure.nth_within,
+        robust=robust.nth_paragraph_first_word,
+    ),
+    "detectable_content:number_placeholders": Check(content.number_placeholders, {"num_placeholders": read.number}),
+    "detectable_content:postscript": Check(content.postscript, {"postscript_marker": read.postscript}),
+    "detectable_format:number_bullet_lists": Check(
+        structure.number_bullet_lists, {"num_bullets": read.number}, robust=robust.number_bullet_lists
+    ),
+    "detectable_format:constrained_response": Check(structure.constrained_response),
+    "detectable_format:number_highlighted_sections": Check(
+        structure.number_highlighted_sections, {"num_highlights": read.number}
+    ),
+    "detectable_format:multiple_sections": Check(
+        structure.multiple_sections, {"section_spliter": read.section, "num_sections": read.number}
+    ),
+    "detectable_format:json_format": Check(structure.json_format, robust=robust.json_format),
+    "detectable_format:title": Check(structure.title, robust=robust.title),
+    "combination:two_responses": Check(structure.two_responses),
+    "combination:repeat_prompt": Check(content.repeat_prompt, {"prompt_to_repeat": read.text}, robust=robust.repeat_prompt),
+    "startend:end_checker": Check(content.end_checker, {"end_phrase": read.text}, robust=robust.end_checker),
+    "change_case:capital_word_frequency": Check(
+        content.capital_word_frequency, {"capital_frequency": read.number, "capital_relation": read.relation}
+    ),
+    "change_case:english_capital": Check(content.english_capital),
+    "change_case:english_lowercase": Check(content.english_lowercase),
+    "punctuation:no_comma": Check(content.no_comma, robust=robust.no_comma),
+    "startend:quotation": Check(content.quotation, robust=robust.quotation),
+}

@@ -1,0 +1,65 @@
+"""From checks to verdicts: one response, its instructions, strict and loose."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from inserter.scoring.ifeval.arguments import Mode, Unscorable, short
+from inserter.scoring.ifeval.reader import as_read
+from inserter.scoring.ifeval.registry import CHECKS, Check
+from inserter.scoring.ifeval.text import is_blank
+
+TURN_MARKERS = ("<1>", "<2>", "<3>")
+
+
+def without_marker(response: str) -> str:
+    """A response that starts exactly with <1>, <2> or <3> loses it, then the space around it."""
+    return response[3:].strip() if response.startswith(TURN_MARKERS) else response
+
+
+def loose_forms(response: str) -> list[str]:
+    """The response whole, without its first line, its last, both; each as it is and without `*`. Each once."""
+    lines = response.split("\n")
+    cuts = [response, *("\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1]))]
+    return list(dict.fromkeys(form for cut in cuts for form in (cut, cut.replace("*", ""))))
+
+
+def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = None, mode: Mode = "robust") -> bool:
+    """Whether `response`, as it is, follows one instruction; a blank one never does.
+
+    Raises Unscorable for an unknown instruction and for arguments that are missing or cannot be used: no value is
+    ever made up.
+    """
+    found, arguments = _prepare(instruction_id, kwargs, mode)
+    response = as_read(response) if mode == "robust" else response
+    return not is_blank(response) and found.passes(response, arguments, mode)
+
+
+def verdicts(
+    instruction_ids: Sequence[str], kwargs: Sequence[Any], response: str, mode: Mode = "robust"
+) -> tuple[list[bool], list[bool]]:
+    """Strict and loose verdicts, one an instruction. What passes strictly passes loosely.
+
+    `kwargs` is parallel to `instruction_ids`. Raises Unscorable, which names the instruction.
+    """
+    prepared = [_prepare(*pair, mode) for pair in zip(instruction_ids, kwargs, strict=True)]
+    response = without_marker(as_read(response) if mode == "robust" else response)
+    blank = is_blank(response)
+    strict = [not blank and found.passes(response, arguments, mode) for found, arguments in prepared]
+    if all(strict):
+        return strict, list(strict)
+    forms = [form for form in loose_forms(response) if form != response and not is_blank(form)]
+    loose = [
+        passed or any(found.passes(form, arguments, mode) for form in forms)
+        for passed, (found, arguments) in zip(strict, prepared, strict=True)
+    ]
+    return strict, loose
+
+
+def _prepare(instruction_id: Any, kwargs: Any, mode: Mode) -> tuple[Check, dict[str, Any]]:
+    if not isinstance(instruction_id, str) or instruction_id not in CHECKS:
+        raise Unscorable("unknown instruction", short(instruction_id))
+    found = CHECKS[instruction_id]
+    try:
+        return found, found.read(kwargs, mode)
+    except Unscorable as error:
+        raise Unscorable(error.reason, f"{instruction_id}: {error.detail}") from error

@@ -1,0 +1,45 @@
+"""How sure a score is: bootstrap intervals of shares, and a paired test. What is resampled is the item, never its instructions."""
+
+from typing import Any
+
+import numpy as np
+
+from inserter import seeds
+
+RESAMPLES = 2_000  # of the bootstrap: the ends of a 95 % interval then move by less than a tenth of its width
+FLIPS = 9_999  # sign flips; fewer than 14 items are enumerated in full
+CONFIDENCE = 0.95
+
+
+def share_interval(followed: np.ndarray, asked: np.ndarray, *names: str) -> list[float] | None:
+    """[low, high]: 95 % percentile bootstrap of sum(followed) / sum(asked), both (items,).
+
+    Also of a paired difference, where `followed` is a difference. The randomness comes from `names`. None for fewer than
+    two items: there is nothing to resample.
+    """
+    from scipy.stats import bootstrap
+
+    if len(followed) < 2:
+        return None
+
+    def share(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+        return a.sum(axis=axis) / b.sum(axis=axis)
+
+    found = bootstrap(
+        (np.asarray(followed, float), np.asarray(asked, float)), share, paired=True, vectorized=True,
+        n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=seeds.np_rng(0, "bootstrap", *names),
+    )  # fmt: skip
+    return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
+
+
+def sign_flip_p(differences: np.ndarray, alternative: Any, *names: str) -> float:
+    """p-value of paired differences (items,) by flipping their signs. alternative: "greater" or "two-sided"."""
+    from scipy.stats import permutation_test
+
+    if not differences.any():
+        return 1.0
+    test = permutation_test(
+        (differences,), np.mean, permutation_type="samples", alternative=alternative, n_resamples=FLIPS,
+        rng=seeds.np_rng(0, *names),
+    )  # fmt: skip
+    return float(test.pvalue)

@@ -1,0 +1,98 @@
+"""Every reply that was paid for, on disk the moment it came: a crash loses none, and nothing is asked twice."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from inserter.errors import InserterError
+from inserter.paths import WORK
+from inserter.scoring.judge.completions import Reply
+from inserter.scoring.judge.prompts import Message
+from inserter.scoring.judge.settings import JudgeSettings
+
+FOLDER = WORK / "judge"
+FILE = "replies.sqlite"
+TABLE = """CREATE TABLE IF NOT EXISTS replies (
+    key TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', PRIMARY KEY (key, number)
+) WITHOUT ROWID"""
+NOTE = "ALTER TABLE replies ADD COLUMN note TEXT NOT NULL DEFAULT ''"  # of a cache that was made before there were notes
+
+
+def key_of(messages: list[Message], settings: JudgeSettings) -> str:
+    """The SHA-256 of all that decides what a judge says: endpoint, model, sampling parameters and messages.
+
+    The endpoint counts, since a model's name means another judge on another server. n does not: replies are numbered
+    as they come, so a run with a larger n asks only for the rest.
+    """
+    parts = {
+        "endpoint": settings.endpoint,
+        "model": settings.model,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_tokens": settings.max_tokens,
+        "messages": messages,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class ReplyCache:
+    """Replies by key, numbered in the order they came. A context manager; safe for processes that run side by side."""
+
+    def __init__(self, folder: Path | str = FOLDER) -> None:
+        """Makes `folder` and its `replies.sqlite` where they are not there. Raises InserterError."""
+        self.path = Path(folder) / FILE
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            remedy = "It keeps the replies that were paid for: run from a folder that can be written"
+            raise InserterError(f"cannot write {self.path}: {error.strerror}", remedy) from error
+        with self._told():
+            self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            with self._transaction():
+                self._connection.execute(TABLE)
+                if "note" not in [name for _, name, *_ in self._connection.execute("PRAGMA table_info(replies)")]:
+                    self._connection.execute(NOTE)
+
+    def replies(self, key: str) -> list[Reply]:
+        with self._told():
+            rows = self._connection.execute("SELECT text, note FROM replies WHERE key = ? ORDER BY number", (key,))
+            return [Reply(text, note) for text, note in rows]
+
+    def add(self, key: str, replies: list[Reply]) -> None:
+        """Append to the replies of `key`: all of them, on disk when this returns."""
+        with self._told(), self._transaction():
+            (first,) = self._connection.execute("SELECT COUNT(*) FROM replies WHERE key = ?", (key,)).fetchone()
+            rows = [(key, number, reply.text, reply.note) for number, reply in enumerate(replies, first)]
+            self._connection.executemany("INSERT INTO replies VALUES (?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # a full disk, no permission, a lock that another process keeps
+            raise InserterError(f"cannot use {self.path}: {error}", "Free disk space or mend permissions") from error
+        except sqlite3.DatabaseError as error:
+            raise InserterError(f"{self.path} is damaged ({error})", "Move it away: replies are asked again") from error
+
+    def __enter__(self) -> "ReplyCache":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()

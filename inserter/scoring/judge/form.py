@@ -1,0 +1,95 @@
+"""Which parameters a server takes: one that it refuses by name is asked for by another name, or left out."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inserter.endpoint import error_of
+from inserter.scoring.judge.prompts import Message
+from inserter.scoring.judge.settings import JudgeSettings
+
+LENGTHS = ("max_tokens", "max_completion_tokens")  # OpenAI's reasoning models know only the second name
+# A request that is too long for the model says nothing of the others, though servers name max_tokens in such an error
+TOO_LONG = re.compile(
+    r"context[ _](?:length|window|limit|size)|too long|(?:input|prompt)\b.{0,40}\b(?:length|exceeds?|tokens)|reduce the length",
+    re.IGNORECASE | re.DOTALL,
+)
+# "Only one completion choice is allowed" (llama.cpp), "Multiple candidates is not enabled" (Gemini): n without its name
+ONE_ALONE = re.compile(
+    r"\b(?:multiple|only (?:one|1|a single)|more than (?:one|1))\s+(?:completions?|choices?|candidates?|generations?|responses?)\b",
+    re.IGNORECASE,
+)
+NEAR = 25  # characters from one name to another that is refused with it ("`temperature` and `top_p` cannot both be given")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How requests are put. left_out: the parameters that are not sent. length: the name of max_tokens. one: n is 1."""
+
+    left_out: frozenset[str] = frozenset()
+    length: str = LENGTHS[0]
+    one: bool = False
+    stream: bool = False
+
+    def asked(self, n: int) -> int:
+        """How many completions a request asks for that should give `n`."""
+        return 1 if self.one else n
+
+    def body(self, settings: JudgeSettings, messages: list[Message], n: int) -> dict[str, Any]:
+        sent = self._sampling(settings) | {"n": self.asked(n)}
+        kept = {name: value for name, value in sent.items() if value is not None and name not in self.left_out}
+        return {"model": settings.model, "messages": messages, **kept, **({"stream": True} if self.stream else {})}
+
+    def _sampling(self, settings: JudgeSettings) -> dict[str, Any]:
+        return {"temperature": settings.temperature, "top_p": settings.top_p, self.length: settings.max_tokens}
+
+    def after(self, error: Any, settings: JudgeSettings, n: int) -> "Form | None":
+        """The form to try when a request was refused with the body `error`; None where it names no parameter."""
+        sent = [name for name in (*self._sampling(settings), "n") if name not in self.left_out]
+        text = "\n".join(_strings(error))
+        name = _named(error, text, sent)
+        if name == self.length and TOO_LONG.search(text):
+            return None
+        if name is None and self.asked(n) > 1 and ONE_ALONE.search(text):
+            name = "n"
+        if name is None:
+            wants_stream = not self.stream and re.search(r"\bstream(?:ing)?\b", text)
+            return replace(self, stream=True) if wants_stream else None
+        if name == "n" and self.asked(n) > 1:
+            return replace(self, one=True)
+        if name == LENGTHS[0]:
+            return replace(self, length=LENGTHS[1])
+        return replace(self, left_out=self.left_out | {name}, one=self.one or name == "n")
+
+    def notes(self) -> list[str]:
+        """What the server made us change, in words."""
+        other_name = self.length == LENGTHS[1] and self.length not in self.left_out
+        renamed = [f"{LENGTHS[1]} instead of {LENGTHS[0]}"] if other_name else []
+        names = sorted(LENGTHS[0] if name == LENGTHS[1] else name for name in self.left_out - {"n"})
+        sampling = [f"without {name} (the server's own value holds)" for name in names]
+        return [*renamed, *sampling, *["one completion a request"] * self.one, *["streamed"] * self.stream]
+
+
+def _named(error: Any, text: str, names: list[str]) -> str | None:
+    """The parameter that an error is about: the one it gives as `param`, else the first that its text names."""
+    param = str(error_of(error).get("param") or "").rpartition(".")[2]
+    if param in names:
+        return param
+    spots = sorted((found.start(), name) for name in names if (found := _word(name).search(text)))
+    first = [name for place, name in spots if place - spots[0][0] < NEAR]
+    return "top_p" if "top_p" in first else next(iter(first), None)  # of the two the temperature is worth more
+
+
+def _word(name: str) -> re.Pattern[str]:
+    """A parameter's name as a word of its own; not the n of "n'est", nor of an escaped line end."""
+    return re.compile(rf"(?<![\\\w]){re.escape(name)}(?!\w|['’]\w)")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in a body, in order: servers put the name in a message, a list of places, or an object in a message."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)

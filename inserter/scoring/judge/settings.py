@@ -1,0 +1,111 @@
+"""Which judge is asked, and how. The key is a secret: it is in no repr, no log, no cache and no error."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult
+
+from pydantic import SecretStr
+
+from inserter.endpoint import check_key, from_environment, split_url
+from inserter.errors import InserterError
+
+BASE_URL, MODEL, API_KEY = "INSERTER_JUDGE_BASE_URL", "INSERTER_JUDGE_MODEL", "INSERTER_JUDGE_API_KEY"
+FALLBACK_BASE_URL, FALLBACK_API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+OPENAI_HOST = "api.openai.com"
+EXAMPLE = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """A judge and the way it is asked. The sampling defaults are those of SpeechInstructBench's own judge.
+
+    base_url: what `/chat/completions` is appended to; a query (`?api-version=…`) stays. n: completions a record.
+    temperature, top_p, max_tokens (of a completion): sampling. None is not sent: the server's own value holds.
+    tries: requests in all before one is given up. backoff: seconds before the second try, doubled each time and cut
+    by up to a half at random. max_wait: seconds, the longest wait between tries. timeout: seconds, for a whole
+    request. reask: a completion that cannot be used is asked again so many times at most; 0 takes replies as they
+    come. give_up_after: records in a row, given up or without a reply that can be read, after which no more are asked.
+    price_in, price_out: money a million tokens. Raises InserterError for a URL, key or prices that cannot be used.
+    """
+
+    base_url: str
+    model: str
+    api_key: SecretStr | None = None
+    n: int = 4
+    concurrency: int = 8
+    temperature: float | None = 0.5
+    top_p: float | None = 0.95
+    max_tokens: int | None = 1024
+    tries: int = 6
+    backoff: float = 1.0
+    max_wait: float = 120.0
+    timeout: float = 120.0
+    reask: int = 2
+    give_up_after: int = 10
+    price_in: float | None = None
+    price_out: float | None = None
+
+    def __post_init__(self) -> None:
+        _split(self.base_url)
+        check_key(self.key, API_KEY)
+        if min(self.n, self.concurrency, self.tries) < 1:
+            raise InserterError("n, concurrency and tries of a judge have to be 1 or more", "Mend the setting")
+        if (self.price_in is None) != (self.price_out is None):
+            raise InserterError("one price alone gives no cost", "Give both --price-in and --price-out, or neither")
+
+    @classmethod
+    def from_environment(
+        cls, model: str | None = None, base_url: str | None = None, **changes: Any
+    ) -> "JudgeSettings | None":
+        """The judge that the environment names, or None where the base URL or the model is missing.
+
+        model, base_url: instead of the environment's. `changes`: other fields. The key is INSERTER_JUDGE_API_KEY;
+        OPENAI_API_KEY stands in for it only at OPENAI_BASE_URL and at OpenAI's own host: no other server is to see it.
+        """
+        base_url, model = base_url or from_environment(BASE_URL, FALLBACK_BASE_URL), model or from_environment(MODEL)
+        if not base_url or not model:
+            return None
+        key = from_environment(API_KEY)
+        if not key and (base_url == from_environment(FALLBACK_BASE_URL) or _split(base_url).hostname == OPENAI_HOST):
+            key = from_environment(FALLBACK_API_KEY)
+        return cls(base_url, model, SecretStr(key) if key else None, **changes)
+
+    @property
+    def key(self) -> str:
+        """The key in the clear, for the request's header alone; empty when there is none."""
+        return self.api_key.get_secret_value() if self.api_key else ""
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        parts = _split(self.base_url)
+        return parts._replace(path=f"{_path(parts)}/chat/completions", fragment="").geturl()
+
+    @property
+    def endpoint(self) -> str:
+        """The base URL without its query: what messages name and the cache is keyed by."""
+        parts = _split(self.base_url)
+        return f"{parts.scheme}://{parts.netloc.lower()}{_path(parts)}"
+
+    def redact(self, text: str) -> str:
+        """`text` without the key: a server may echo it."""
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def missing(model: str | None = None, base_url: str | None = None) -> str:
+    """One line for a user who has configured no judge: which variables to set, beside those given by option."""
+    wanted = [
+        "" if base_url or from_environment(BASE_URL, FALLBACK_BASE_URL) else f"{BASE_URL} (for example {EXAMPLE})",
+        "" if model or from_environment(MODEL) else f"{MODEL} (or --model)",
+        "" if from_environment(API_KEY) else f"{API_KEY} where the server asks for a key",
+    ]
+    return "Set " + ", ".join(filter(None, wanted))
+
+
+def _split(base_url: str) -> SplitResult:
+    """The parts of a base URL. Its text is in no message: it may hold a secret."""
+    return split_url(base_url, "the judge's", BASE_URL, API_KEY, EXAMPLE)
+
+
+def _path(parts: SplitResult) -> str:
+    return parts.path.rstrip("/").removesuffix("/chat/completions")

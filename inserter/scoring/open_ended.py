@@ -1,0 +1,117 @@
+"""Open-ended scoring: a file of judged records -> prompt and instruction accuracy. Rules and modes: docs/SCORING.md."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from inserter.scoring import records, votes
+from inserter.scoring.ifeval.arguments import Mode, Unscorable
+from inserter.scoring.records import Drops, Row, Scorer
+
+__all__ = ["aggregate", "render", "score_file", "score_record"]
+
+
+def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
+    """{"id", "counted": True, "votes": [...], "prompt_correct": bool}: one vote a decomposed question.
+
+    A record without a verdict: {"id", "counted": False, "votes": [], "prompt_correct": None, "reason", "error"}. Votes
+    are "YES" and "NO" in robust mode, and in reference mode whatever the judge wrote.
+    """
+    return SCORER.row(record, mode, line)
+
+
+def _verdict(record: Any, mode: Mode) -> Row:
+    record = records.as_object(record)
+    found = votes.replies(record, mode)
+    decided = _reference(found) if mode == "reference" else _robust(found, votes.expected_answers(record))
+    correct = all(vote == votes.YES for vote in decided)
+    return {"counted": True, "votes": [votes.plain(vote) for vote in decided], "prompt_correct": correct}
+
+
+def _stands(row: Row) -> bool:
+    return row["counted"] is True and isinstance(row["votes"], list) and isinstance(row["prompt_correct"], bool)
+
+
+SCORER = Scorer("open", _verdict, {"counted": False, "votes": [], "prompt_correct": None}, _stands)
+
+
+def _reference(replies: list[Any]) -> list[Any]:
+    """Python lists only; those of the greatest length; the mode by position."""
+    lists = [value for reply in replies if isinstance(value := votes.literal(reply), list)]
+    longest = max(map(len, lists), default=0)
+    if not longest:
+        raise Unscorable("no usable reply", f"no list with an answer in it in {len(replies)} replies")
+    return [
+        votes.mode_of(position) for position in zip(*(found for found in lists if len(found) == longest), strict=True)
+    ]
+
+
+def _robust(replies: list[Any], expected: int | None) -> list[str]:
+    """Lists of yes and no, one a question; the mode by position over those that do not abstain."""
+    lists = [read for reply in replies if (read := votes.answers(reply, expected))]
+    if not lists:
+        raise Unscorable("no usable reply", f"no list of answers in {len(replies)} replies")
+    length = expected or votes.common_length(lists)
+    fitting = [read for read in lists if len(read) == length]
+    if not fitting:
+        lengths = sorted({len(read) for read in lists})
+        raise Unscorable(
+            "wrong number of answers", f"{length} questions, replies of {', '.join(map(str, lengths))} answers"
+        )
+    given = [[vote for vote in position if vote] for position in zip(*fitting, strict=True)]
+    if silent := [number for number, position in enumerate(given, 1) if not position]:
+        raise Unscorable("no vote", f"neither yes nor no on question {', '.join(map(str, silent))}")
+    return [votes.mode_of(position) for position in given]
+
+
+class Tally:
+    """Running counts over the rows of `score_record`."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.drops = Drops()
+
+    def add(self, row: Row) -> None:
+        if not row["counted"]:
+            self.drops.add(row)
+            return
+        self.counts["records"] += 1
+        self.counts["correct"] += row["prompt_correct"]
+        self.counts["votes"] += len(row["votes"])
+        self.counts["yes"] += row["votes"].count(votes.YES)
+
+    def result(self) -> Row:
+        counts, drops = self.counts, self.drops.result()
+        return {
+            "prompt": counts["correct"] / counts["records"] if counts["records"] else None,
+            "instruction": counts["yes"] / counts["votes"] if counts["votes"] else None,
+            "n_instructions": counts["votes"],
+            "n": counts["records"] + drops["n_dropped"],
+            "n_counted": counts["records"],
+            **drops,
+        }
+
+
+def aggregate(rows: Iterable[Row]) -> Row:
+    """prompt: the share of counted records with every vote YES; instruction: the share of YES among their votes.
+
+    None where nothing was counted. n = n_counted + n_dropped; `dropped` counts by reason and `dropped_examples` names
+    the first ten; n_instructions is the number of votes.
+    """
+    return records.total(rows, Tally())
+
+
+def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
+    """`aggregate` over a JSONL file, and "mode": see `records.score_file`."""
+    return records.score_file(path, SCORER, Tally(), mode, details, workers)
+
+
+def render(result: Row) -> str:
+    """The result of `score_file` in words, percentages, and what was dropped and why."""
+    lines = [
+        f"prompt       {records.percent(result['prompt']):>13} of {result['n_counted']} records",
+        f"instruction  {records.percent(result['instruction']):>13} of {result['n_instructions']} questions",
+        f"counted      {result['n_counted']:>13} of {result['n']} records",
+    ]
+    return "\n".join([*lines, *records.dropped_lines(result, result["n"])])

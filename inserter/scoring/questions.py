@@ -1,0 +1,59 @@
+"""The yes/no questions of an open-ended record, in whichever of the data set's forms they come."""
+
+import re
+from typing import Any
+
+from inserter.scoring.structures import structure
+
+# "1. ", "Q2: ", "（3）", but not 2.5
+MARK = re.compile(r"[(（]?(?:Q(?:uestion)?\s*)?(\d{1,2})\s*([.):：、．）])(?!\d)\s*", re.IGNORECASE)
+BULLET = re.compile(r"^\s*[-*•]\s*")
+BETWEEN = re.compile(r"(?<=\?)\s+(?=[A-Z])|(?<=？)\s*(?=[^\s”」』》）\"'])")  # two questions on one line
+ENDS = ("", ".", "?", "!", ":", "。", "？", "！", "：")  # what stands before a number that opens a question
+
+
+def questions_of(record: dict[str, Any]) -> list[str]:
+    """The questions of a record: `decomposed_questions`, else `questions`."""
+    return split_questions(record.get("decomposed_questions")) or split_questions(record.get("questions"))
+
+
+def split_questions(value: Any) -> list[str]:
+    """The questions without their numbers and bullets, blank ones left out; [] where there are none.
+
+    A list is taken as it is. A string is a list in JSON or Python, numbered questions, one a line, or several on one line.
+    """
+    if isinstance(value, str):
+        listed = structure(value)
+        value = listed if isinstance(listed, list) else _split(value)
+    if not isinstance(value, list) or not all(question is None or isinstance(question, str) for question in value):
+        return []
+    return [_bare(question) for question in value if question and question.strip()]
+
+
+def _split(text: str) -> list[str]:
+    marks = [mark for mark in MARK.finditer(text) if mark.start() == 0 or not text[mark.start() - 1].isalnum()]
+    before = [text[: mark.start()].rstrip(" \t") for mark in marks]
+    opens_line = [mark for mark, text in zip(marks, before, strict=True) if text[-1:] in ("", "\n")]
+    opens = [mark for mark, text in zip(marks, before, strict=True) if text.rstrip()[-1:] in ENDS]
+    after_first = [mark for mark in marks if opens and mark.start() >= opens[0].start()]
+    for starts in map(_in_sequence, (opens_line, opens, after_first)):
+        if len(starts) > 1:
+            ends = [mark.start() for mark in starts[1:]] + [len(text)]
+            return [text[mark.end() : end] for mark, end in zip(starts, ends, strict=True)]
+    lines = [line for line in text.splitlines() if line.strip()]
+    return BETWEEN.split(lines[0]) if len(lines) == 1 else lines
+
+
+def _in_sequence(marks: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The marks 1, 2, 3 … that are written alike: other numbers belong to a question."""
+    found: list[re.Match[str]] = []
+    for mark in marks:
+        if int(mark.group(1)) == len(found) + 1 and (not found or mark.group(2) == found[0].group(2)):
+            found.append(mark)
+    return found
+
+
+def _bare(question: str) -> str:
+    text = " ".join(question.split())
+    mark = MARK.match(text)
+    return (text[mark.end() :] if mark else BULLET.sub("", text)) or text

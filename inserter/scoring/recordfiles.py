@@ -1,0 +1,282 @@
+"""Files of records, whoever wrote them: JSON Lines, also as .gz or .zst, a JSON array, Parquet and CSV. One reader, one writer."""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inserter.errors import InserterError
+from inserter.files import atomic
+
+Raw = tuple[int, bytes | Any]  # number from 1, and the bytes of a line or the record itself
+BLANK = re.compile(r"\s*")
+ROWS = 256  # of a Parquet file at a time
+BOM = b"\xef\xbb\xbf"
+WIDE = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+NOT_UTF8 = "its text is not UTF-8"
+SHEETS, PACKED = (".csv", ".tsv"), (".gz", ".zst")
+NOT_WRITTEN = (*SHEETS, ".xlsx", ".arrow", ".feather", ".avro", ".orc", ".bz2", ".xz", ".zip")
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"  # how such files begin
+OTHERS = {
+    b"PK\x03\x04": "a zip file", b"BZh": "a bzip2 file", b"\xfd7zXZ": "an xz file", b"ARROW1": "an Arrow file",
+    b"\xff\xff\xff\xff": "an Arrow file",
+}  # fmt: skip
+FORMS = "JSON Lines (also .gz or .zst), a JSON array, Parquet or CSV"
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, csv.Error)
+
+
+class Refused(Exception):
+    """A record that cannot be used. reason: the class it is counted under. detail: what exactly is wrong."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def raw_records(path: Path | str) -> Iterator[Raw]:
+    """The records of a file, by what it holds and not by its name, as `value` takes them. Memory does not grow with JSON
+    Lines and Parquet. Columns of bytes (sound) are left out. Raises InserterError when it cannot be read or has no records."""
+    path = Path(path)
+    try:
+        records = _records(path)
+        first = next(records, None)
+        if first is None:
+            raise InserterError(f"{path} has no records", "Give one JSON object a line")
+        yield first
+        yield from records
+    except DAMAGED as error:
+        raise InserterError(f"{path} is damaged or cut short ({error})", "Copy it again") from error
+    except OSError as error:
+        raise InserterError(f"{path} cannot be read ({error.strerror or error})", f"Give a file of records: {FORMS}") from error
+
+
+def value(raw: bytes | Any) -> Any:
+    """The record. Raises ValueError where a line is not JSON."""
+    if not isinstance(raw, bytes):
+        return raw
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _records(path: Path) -> Iterator[Raw]:
+    with path.open("rb") as file:
+        head = file.read(6)
+    if other := next((kind for start, kind in OTHERS.items() if head.startswith(start)), None):
+        raise InserterError(f"{path} is {other}", f"Give {FORMS}")
+    if head.startswith(PARQUET):
+        return _parquet(path)
+    if _suffix(path) in SHEETS:
+        return _csv(path, head)
+    return _json(path, head)
+
+
+def _suffix(path: Path) -> str:
+    """Of its name, without that of its compression."""
+    inner = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return inner.suffix.lower()
+
+
+def _json(path: Path, head: bytes) -> Iterator[Raw]:
+    with _opened(path, head) as file:
+        lines = ((number, line.strip()) for number, line in enumerate(_utf8(file, head), 1))
+        lines = ((number, line.removeprefix(BOM).strip() if number == 1 else line) for number, line in lines)
+        full = ((number, line) for number, line in lines if line)
+        first = next(full, None)
+        if first is None:
+            return
+        if first[1] == b"{" or first[1].startswith(b"["):
+            yield from _whole(path, [first, *full])
+            return
+        yield from chain([first], full)
+
+
+def _utf8(file: BinaryIO, head: bytes) -> Iterable[bytes]:
+    """The lines, of a file with the mark of UTF-16 or UTF-32 too."""
+    encoding = _wide(head)
+    return (line.encode() for line in io.TextIOWrapper(file, encoding, "replace", newline="\n")) if encoding else file
+
+
+def _wide(head: bytes) -> str | None:
+    return next((encoding for mark, encoding in WIDE.items() if head.startswith(mark)), None)
+
+
+def _whole(path: Path, lines: list[Raw]) -> list[Raw]:
+    """The records of a JSON array, or of objects that take several lines each; the lines themselves where they are neither.
+
+    Raises InserterError where an array is damaged: its lines are no records.
+    """
+    text = b"\n".join(line for _, line in lines)
+    try:
+        found = _values(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        if lines[0][1] != b"{" and not any(_is_object(line) for _, line in lines):
+            raise InserterError(f"{path}: its JSON array cannot be read ({error})", "Mend it, or give JSON Lines") from error
+        return lines
+    if len(found) == 1 and isinstance(found[0], list):
+        found = found[0]
+    elif lines[0][1] != b"{":
+        return lines
+    return list(enumerate(found, 1))
+
+
+def _values(text: str) -> list[Any]:
+    """JSON values one after the other."""
+    found, at, decoder = [], 0, json.JSONDecoder()
+    while at < len(text):
+        one, end = decoder.raw_decode(text, at)
+        found.append(one)
+        at = BLANK.match(text, end).end()  # type: ignore[union-attr]
+    return found
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(value(line), dict)
+    except ValueError:
+        return False
+
+
+def _opened(path: Path, head: bytes) -> BinaryIO:
+    if head[:2] == GZIP:
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if head.startswith(ZSTD):
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))  # type: ignore[arg-type]
+    return path.open("rb")
+
+
+def _csv(path: Path, head: bytes) -> Iterator[Raw]:
+    """Split cells at the separator that the first line has most of. Yield the reason in place of a row that cannot be read."""
+    encoding = _wide(head) or "utf-8-sig"
+    with _opened(path, head) as file, io.TextIOWrapper(file, encoding, "surrogateescape", newline="") as text:
+        csv.field_size_limit(2**31 - 1)
+        first = text.readline()
+        rows = csv.reader(chain([first], text), delimiter=max(",;\t", key=first.count))
+        names = next(rows, [])
+        for number, row in enumerate(filter(None, rows), 1):
+            yield number, _row(names, row)
+
+
+def _row(names: list[str], cells: list[str]) -> dict[str, str] | str:
+    """The record, or what is wrong with it."""
+    if len(cells) != len(names):
+        return f"{len(cells)} cells below {len(names)} names"
+    if not all(_is_text(cell) for cell in cells):
+        return NOT_UTF8
+    record = dict(zip(names, cells, strict=True))
+    twice = [name for name, cell in zip(names, cells, strict=True) if record[name] != cell]
+    return f"two values of {twice[0]}" if twice else record
+
+
+def _is_text(cell: str) -> bool:
+    return cell.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in cell)
+
+
+def _parquet(path: Path) -> Iterator[Raw]:
+    with pq.ParquetFile(path) as parquet:
+        columns = [name for column in parquet.schema_arrow for name in _readable(column)]
+        number = 0
+        for batch in parquet.iter_batches(batch_size=ROWS, columns=columns):
+            for row in rows_of(batch):
+                number += 1
+                yield number, _plain(row)
+
+
+def rows_of(batch: pa.RecordBatch) -> list[Any]:
+    """Return the rows as dicts, and NOT_UTF8 in place of a row whose text is not UTF-8. Parquet does not check it."""
+    try:
+        return batch.to_pylist(maps_as_pydicts="lossy")
+    except UnicodeDecodeError:
+        return [NOT_UTF8] if len(batch) == 1 else [row for at in range(len(batch)) for row in rows_of(batch.slice(at, 1))]
+
+
+def _readable(column: pa.Field) -> list[str]:
+    """The names of a column, or of the parts of a struct, that are no bytes; none of the index that pandas adds."""
+    if column.name.startswith("__index_level_"):
+        return []
+    parts = [(f"{column.name}.{part.name}", part.type) for part in column.type] if pa.types.is_struct(column.type) else []
+    return [name for name, kind in parts or [(column.name, column.type)] if not _bytes(kind)]
+
+
+def _bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def _plain(found: Any) -> Any:
+    """What JSON can hold: dates, times and decimals as text, bytes left out."""
+    if isinstance(found, dict):
+        return {name: _plain(part) for name, part in found.items()}
+    if isinstance(found, list):
+        return [_plain(part) for part in found]
+    if isinstance(found, bytes):
+        return None
+    return str(found) if isinstance(found, date | time | timedelta | Decimal) else found
+
+
+def check_name(path: Path | str) -> None:
+    """Raises InserterError for a name of a kind that is not written."""
+    if Path(path).suffix.lower() in NOT_WRITTEN or _suffix(Path(path)) in NOT_WRITTEN:
+        raise InserterError(f"{path}: records are not written in this form", "Let its name end in .jsonl, .jsonl.gz or .parquet")
+
+
+def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
+    """By its name: .parquet, .json (an array), .gz or .zst, else JSON Lines. The same records give the same bytes."""
+    check_name(path)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".parquet":
+        table = _table(list(records))
+        return atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    return atomic(path, lambda temporary: _write_json(temporary, suffix, records))
+
+
+def _write_json(path: Path, suffix: str, records: Iterable[dict[str, Any]]) -> None:
+    lines = (json.dumps(record, ensure_ascii=False, sort_keys=True).encode() for record in records)
+    with path.open("wb") as plain:
+        if suffix == ".json":
+            plain.write(b"[\n" + b",\n".join(lines) + b"\n]\n")
+            return
+        packed: Any = plain
+        if suffix == ".gz":
+            packed = gzip.GzipFile(filename="", fileobj=plain, mode="wb", mtime=0)
+        elif suffix == ".zst":
+            packed = pa.CompressedOutputStream(pa.PythonFile(plain), "zstd")
+        for line in lines:
+            packed.write(line + b"\n")
+        if packed is not plain:
+            packed.close()
+
+
+def _table(records: list[dict[str, Any]]) -> pa.Table:
+    names = sorted({name for record in records for name in record})
+    return pa.table({name: _column([record.get(name) for record in records]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Objects, and values of several kinds, as JSON text: Parquet has one schema for all rows, and would add keys to each."""
+    if not any(_has_object(one) for one in values):
+        try:
+            return pa.array(values)
+        except pa.ArrowException:
+            pass
+    return pa.array([_as_text(one) for one in values], pa.string())
+
+
+def _as_text(found: Any) -> str | None:
+    return found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+def _has_object(found: Any) -> bool:
+    return isinstance(found, dict) or (isinstance(found, list) and any(map(_has_object, found)))

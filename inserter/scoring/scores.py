@@ -1,0 +1,154 @@
+"""From answers with verdicts to the table: shares with intervals, by task, language, variant and form; and paired comparisons."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from inserter.scoring.chance import deal
+from inserter.scoring.closed import aggregate
+from inserter.scoring.intervals import share_interval, sign_flip_p
+
+Row = dict[str, Any]
+Dealt = dict[tuple[str, str], list[Row]]
+Measure = Callable[[Row], tuple[float, int]]  # of a row: what was followed, of how many
+SCORES = ("strict", "loose", "mean")
+LEVELS = ("prompt", "instruction")
+ALL = "all"  # the variant of a comparison over all variants together
+CHANCE = "chance"  # the form of `deals`
+PAIRED = "mean-instruction"  # the figure that the published table prints
+
+
+def measure(score: str, level: str) -> Measure:
+    """How a scored row counts for `score` (strict, loose or their mean) at `level` (prompt or instruction)."""
+
+    def count(row: Row, kind: str) -> float:
+        return float(all(row[kind])) if level == "prompt" else float(sum(row[kind]))
+
+    def of(row: Row) -> tuple[float, int]:
+        kinds = ("strict", "loose") if score == "mean" else (score,)
+        return sum(count(row, kind) for kind in kinds) / len(kinds), 1 if level == "prompt" else len(row["strict"])
+
+    return of
+
+
+def deals(rows: list[Row]) -> Dealt:
+    """`deal` of what was heard, by language and variant: the answers by chance that stand beside them."""
+    heard = {name: group for name, group in _groups(rows) if name[2] == "heard"}
+    return {(lang, variant): dealt for (lang, variant, _), group in heard.items() if (dealt := deal(group))}
+
+
+def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, Any]:
+    """{lang: {variant: {form: cell}}} of closed-ended rows. dealt: `deals` of them, where they were made before.
+
+    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts, n_instructions, n_dropped. The form "chance"
+    is what the answers to what was heard follow of other prompts (`deal`); it has no interval of its own: see `comparisons`.
+    """
+    dealt = deals(rows) if dealt is None else dealt
+    table: dict[str, Any] = {}
+    for (lang, variant, form), group in _groups(rows):
+        forms = table.setdefault(lang, {}).setdefault(variant, {})
+        forms[form] = _cell(group, f"{lang} {variant} {form}")
+        if form == "heard" and (lang, variant) in dealt:
+            forms[CHANCE] = forms[form] | _shares(aggregate(dealt[lang, variant])) | {"interval": None}
+    return table
+
+
+def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]:
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["lang"], row["variant"], row["form"]].append(row)
+    yield from sorted(groups.items())
+
+
+def _cell(group: list[Row], name: str) -> dict[str, Any]:
+    scored = [row for row in group if row["strict"] is not None]
+    scores = aggregate(scored)
+    cell = _shares(scores)
+    cell["interval"] = {
+        score: {level: _interval(scored, measure(score, level), name, score, level) for level in LEVELS} for score in SCORES
+    }
+    counts = {count: scores[count] for count in ("n_prompts", "n_instructions")}
+    return cell | counts | {"n_dropped": len(group) - len(scored)}
+
+
+def _shares(scores: Row) -> dict[str, Any]:
+    return {score: {level: scores[f"{score}-{level}"] for level in LEVELS} for score in SCORES}
+
+
+def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:
+    counts = np.array([of(row) for row in rows], dtype=float).reshape(-1, 2)
+    return share_interval(counts[:, 0], counts[:, 1], *names)
+
+
+def followed_by_prompt(rows: list[Row]) -> dict[str, tuple[float, float]]:
+    """PAIRED over closed-ended rows of many variants together: {prompt: (followed, asked)}, by key."""
+    of = measure(*PAIRED.split("-"))
+    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    for row in rows:
+        if row["strict"] is not None:
+            counts[row["key"]] += of(row)
+    return {key: (float(counts[key][0]), float(counts[key][1])) for key in sorted(counts)}
+
+
+def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
+    """The share of `followed_by_prompt`, and its 95 % interval. A prompt is resampled with all its variants: they are no
+    independent answers."""
+    if not (counts := followed_by_prompt(rows)):
+        return None, None
+    followed, asked = np.array(list(counts.values())).T
+    return float(followed.sum() / asked.sum()), share_interval(followed, asked, "by prompt")
+
+
+def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[dict[str, Any]]:
+    """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin.
+
+    Such a form is also CHANCE: what the answers to other prompts follow of the same one (dealt: see `closed_table`). Hearing is
+    set against each form over all variants together as well (variant ALL), where it was heard in more than one. The unit that is
+    resampled is the prompt: its variants are no independent answers.
+    """
+    cells = {(lang, variant, form): group for (lang, variant, form), group in _groups(rows)}
+    by_chance = deals(rows) if dealt is None else dealt
+    cells |= {(lang, variant, CHANCE): group for (lang, variant), group in by_chance.items()}
+    heard_in = {(lang, variant) for lang, variant, form in cells if form == "heard"}
+    languages = [lang for lang, _ in heard_in]
+    for lang in sorted(lang for lang in set(languages) if languages.count(lang) > 1):
+        for _, variant, form in [cell for cell in cells if cell[0] == lang and (lang, cell[1]) in heard_in]:
+            cells.setdefault((lang, ALL, form), []).extend(cells[lang, variant, form])
+    pairs = []
+    for lang, variant, form in cells:
+        if form != "heard" and (lang, variant, "heard") in cells:
+            pairs.append(((lang, variant, "heard"), (lang, variant, form)))
+        if form == "heard" and variant not in ("standard", ALL) and (lang, "standard", "heard") in cells:
+            pairs.append(((lang, variant, "heard"), (lang, "standard", "heard")))
+    return [found for a, b in pairs if (found := _compare(a, cells[a], b, cells[b]))]
+
+
+def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndarray]:
+    """(followed, asked) by prompt and, of variants that stand `together`, by variant: the mean of the rows of each."""
+    of = measure(*PAIRED.split("-"))
+    found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+    for row in rows:
+        if row["strict"] is not None:
+            found[row["key"], row["variant"] if together else ""].append(of(row))
+    return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
+
+
+def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[str, Any] | None:
+    sides = [_by_answer(rows, a[1] == ALL) for rows in (a_rows, b_rows)]
+    by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    for pair in sorted(sides[0].keys() & sides[1].keys()):
+        (followed, count), (other, other_count) = sides[0][pair], sides[1][pair]
+        if count == other_count:
+            by_prompt[pair[0]] += (followed - other, count)
+    if not by_prompt:
+        return None
+    differences, asked = np.array([by_prompt[key] for key in sorted(by_prompt)]).T
+    name = " ".join((*a, *b))
+    return {
+        "task": "closed", "lang": a[0], "metric": PAIRED, "a": {"variant": a[1], "form": a[2]},
+        "b": {"variant": b[1], "form": b[2]}, "difference": float(differences.sum() / asked.sum()),
+        "interval": share_interval(differences, asked, name),
+        "p_value": sign_flip_p(differences, "two-sided", "comparison", name), "n_prompts": len(by_prompt),
+    }  # fmt: skip

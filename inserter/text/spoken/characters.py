@@ -1,0 +1,87 @@
+"""Characters of any language: typography made plain, and what a voice reads of the rest."""
+
+import re
+import unicodedata
+
+import regex
+
+from inserter.text.spoken.refusal import CannotRead
+
+URL = r"(?:https?://|www\.)[^\s\"'<>)]*[A-Za-z0-9/]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+SITE = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|gov|edu|info|io)\b(?:/[\w./?=&%~-]*\w)?"  # without www
+# A file or a domain in a text: endings that are no English word, since a blank may be missing behind a stop ("late.It rained").
+_KINDS = (
+    "txt pdf docx? xlsx? pptx? html? css jsx? tsx? json ya?ml toml xml csv tsv md py ipynb rb rs php java cpp sh bat exe dll ini "
+    "cfg conf log sql zip tar gz iso jpe?g png gif svg webp mp[34] wav flac avi mkv NET com COM org ORG net gov edu io uk de fr es "
+    "nl ru jp cn au ca eu ch se dk fi pl br ai app dev"
+)
+_ENDING = "|".join(_KINDS.split())
+FILE = rf"(?<![\w.])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:{_ENDING})\b(?![.][A-Za-z]|\()(?:/[\w./?=&%~-]*\w)?"
+
+_TYPOGRAPHY = str.maketrans(
+    {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "“": '"', "”": '"', "«": '"', "»": '"', "⁄": "/", "∶": ":"}
+    | {"−": "-", "‐": "-", "‑": "-", "–": "—", "―": "—", "№": "No. ", "²": " squared", "³": " cubed"}
+    | {"。": ". ", "、": ", ", "™": None, "®": None, "©": None}
+)
+
+
+def plain(text: str) -> str:
+    """Typographic variants as plain characters; accents of Latin letters folded (é → e), as English lexicons have them."""
+    text = re.sub(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])", " and ", text).translate(_TYPOGRAPHY)
+    text = unicodedata.normalize("NFKD", text).translate(_TYPOGRAPHY)
+    text = re.sub(r"(?<=[A-Za-z])[\u0300-\u036f]+", "", text)
+    return unicodedata.normalize("NFC", decimals(text))
+
+
+def decimals(text: str) -> str:
+    """The decimal digits of every script as 0 to 9."""
+    return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+# Unicode says of every script which signs end a sentence or a part of one, so that none is deleted for being unknown here.
+_ASKS = "[?!？！؟፧‼⁇⁈⁉]"
+_ENDS = rf"(?:(?!{_ASKS})\p{{Sentence_Terminal}})"
+_PARTS = r"(?:(?!\p{Sentence_Terminal})\p{Terminal_Punctuation})"
+_RUN_OF_STOPS = regex.compile(  # the strongest stays
+    rf"(?:{_ENDS}|{_PARTS})*({_ASKS})\p{{Terminal_Punctuation}}*|{_PARTS}*({_ENDS})(?:{_ENDS}|{_PARTS})*|{_PARTS}*({_PARTS})"
+)
+_NARROW = r"(?![、。，！？：；．｡､])\p{Terminal_Punctuation}"  # wide ones bring their own blank
+_SPOKEN = regex.compile(
+    r"[\p{L}\p{M}\p{Nd}\p{Terminal_Punctuation}'\-·་՚-՟\u200c\u200d--[\p{Me}\p{Variation_Selector}ـ፡]]", regex.V1
+)
+_BLANK = regex.compile(r"[\s/_\\፡|¦¡¿•‣⁃※⁂・]|\p{Dash}")  # nothing said, but words end there
+# Nobody says a word for these: emoji with what joins and colours them, ornaments, bullets, quotation marks, marks of markup.
+_SILENT = regex.compile(
+    r"[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}"
+    r"\p{C}\p{Me}\p{Quotation_Mark}[\p{So}&&[\u2500-\u27bf\U0001f000-\U0001faff]]*~^`´¨ـ--[♭♮♯➕➖➗✖]]",
+    regex.V1,
+)
+_BRACKET = regex.compile(r"(?!\p{Quotation_Mark})[\p{Ps}\p{Pe}]")
+_JOINS = r"(?:(?<=[\p{L}\p{M}])(?<!\p{Latin})[\u200c\u200d](?=\p{L}))"  # in the spelling of Persian, of Hindi
+_UNUSUAL = re.compile(r"[^A-Za-z0-9 .,;:?!'-]")  # the others are spoken as they stand
+_LOOSE = regex.compile(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')")  # an inner ' or -, and the ' of a plural, stay
+
+
+def heard(character: str) -> str:
+    """The character, a blank or nothing, as a voice takes it. Raises CannotRead for a sign that means something."""
+    if _SPOKEN.match(character):
+        return character
+    if _BLANK.match(character):
+        return " "
+    if _SILENT.match(character):
+        return ""
+    raise CannotRead(f"cannot_read: {character}")
+
+
+def tidy(text: str, pause: str = ", ") -> str:
+    """One line: brackets as pauses, emoji, ornaments and quotation marks dropped, no doubled punctuation, none at the start.
+
+    Raises CannotRead for any other sign that is no letter, digit or punctuation: it means something.
+    """
+    text = regex.sub(rf"{_JOINS}(*SKIP)(*FAIL)|[\u200c\u200d]|#(?=\p{{L}})", "", _BRACKET.sub(pause, text))
+    text = regex.sub("(?<![lL])·|·(?![lL])", " ", text)  # Catalan col·legi
+    text = _LOOSE.sub(" ", _UNUSUAL.sub(lambda m: heard(m[0]), text))
+    text = regex.sub(r"\s+(\p{Terminal_Punctuation})", r"\1", " ".join(text.split()))
+    text = _RUN_OF_STOPS.sub(lambda m: m[1] or m[2] or m[3], text)
+    text = regex.sub(rf"({_NARROW})(?=\w)", r"\1 ", text)
+    return regex.sub(r"^[\p{Terminal_Punctuation}\s-]+", "", " ".join(text.split()))

@@ -1,0 +1,94 @@
+"""Resume points: weights, optimizer states, position and curve, whole or not there, written by all processes together."""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from inserter.errors import InserterError
+from inserter.files import publish, read_json, write_json
+from inserter.run.runner import say
+from inserter.training.processes import barrier, rank, world
+
+POSITION = "position.json"
+warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process alone needs none
+
+
+class Checkpoints:
+    """`folder/step-NNNNNN/`, the newest `keep` of them, of the run that `key` names.
+
+    torch.distributed.checkpoint writes them, so that a run may go on with another number of processes. What is frozen is not in
+    them. Random numbers are not either: they come from (seed, step).
+    """
+
+    def __init__(self, folder: Path, key: str, keep: int) -> None:
+        self.folder, self.key, self.keep = folder, key, keep
+
+    def save(self, step: int, module: nn.Module, optimizer: Optimizer, record: dict[str, Any]) -> None:
+        """`record`: what else a resume needs (JSON-able). `step` steps are done."""
+        from torch.distributed import checkpoint
+
+        new = self.folder / ".new"
+        if rank() == 0:
+            shutil.rmtree(new, ignore_errors=True)
+        barrier()
+        checkpoint.save(_state(module, optimizer), checkpoint_id=new, no_dist=world() == 1)  # synced to disk
+        barrier()
+        if rank() == 0:
+            sizes = {file.name: file.stat().st_size for file in new.iterdir()}
+            write_json(new / POSITION, {"step": step, "key": self.key, "files": sizes, **record})
+            publish(new, self.folder / f"step-{step:06d}")
+            for old in self._points()[self.keep :]:
+                shutil.rmtree(old)
+        barrier()
+
+    def load(self, module: nn.Module, optimizer: Optimizer) -> dict[str, Any] | None:
+        """Put the newest whole point into `module` and `optimizer`: its record with `step`, or None where there is none."""
+        from torch.distributed import checkpoint
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
+
+        for point in self._points():
+            record = self._whole(point)
+            if record is None:
+                continue
+            state = _state(module, optimizer)
+            checkpoint.load(state, checkpoint_id=point, no_dist=world() == 1)
+            options = StateDictOptions(strict=False)  # what is frozen is not in it
+            set_state_dict(
+                module, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=options
+            )
+            return record
+        return None
+
+    def _points(self) -> list[Path]:
+        """The newest first."""
+        return sorted(self.folder.glob("step-*"), reverse=True)
+
+    def _whole(self, point: Path) -> dict[str, Any] | None:
+        """The record of `point`, or None with a message where a file is missing or shorter than it was."""
+        try:
+            record = read_json(point / POSITION)
+        except InserterError as error:
+            return _passed_over(point, str(error))
+        for name, size in record["files"].items():
+            there = (point / name).stat().st_size if (point / name).exists() else 0
+            if there != size:
+                return _passed_over(point, f"{name} has {there} of {size} bytes")
+        if record["key"] != self.key:
+            raise InserterError(f"{point} is of a run with other data or parameters", "Delete it, then run again")
+        return record
+
+def _passed_over(point: Path, why: str) -> dict[str, Any] | None:
+    if rank() == 0:
+        say(f"checkpoint {point} is not whole and is passed over: {why}")
+    return None
+
+
+def _state(module: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+
+    model, state = get_state_dict(module, optimizer, options=StateDictOptions(ignore_frozen_params=True))
+    return {"model": model, "optimizer": state}

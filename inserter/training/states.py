@@ -1,0 +1,192 @@
+"""Clips as a model hears them. Encoder states are computed once: exact while the encoder is frozen, and most of a small run's cost.
+
+Kept by content in `.work/states/KEY/`, or below INSERTER_STATES (KEY: the encoder's weights and code, and the table of clips), as
+float16, 187 MB an hour of audio for Whisper base; read through a memory map, so memory does not grow with the corpus.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import models.ear
+import models.encoder
+import models.processor
+from inserter.audio.clips import read_clip
+from inserter.files import atomic, fingerprint, read_json, write_json
+from inserter.params import Pretrain, Sft
+from inserter.paths import states_home
+from inserter.training.processes import barrier, rank, world
+from models import InserterForConditionalGeneration, InserterProcessor
+
+CHUNK = 256  # clips a file: the unit of resuming
+BATCH_SECONDS = 240.0
+ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__file__]
+
+
+def encoder_digest(model: InserterForConditionalGeneration) -> str:
+    digest = hashlib.sha256()
+    parts = model.encoder.state_dict() | (model.ear.state_dict() if model.config.adapter == "decoder" else {})
+    for name, value in sorted(parts.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+class States:
+    """`states[utt_id]` -> (frames, width) float32: what the frozen encoder says of a clip."""
+
+    def __init__(self, folder: Path, index: dict[str, tuple[str, int, int]], width: int) -> None:
+        self.index = index
+        names = {name for name, _, _ in index.values()}
+        self.files = {name: np.memmap(folder / name, np.float16, "r").reshape(-1, width) for name in names}
+
+    def __getitem__(self, utt_id: str) -> Tensor:
+        name, start, frames = self.index[utt_id]
+        return torch.from_numpy(self.files[name][start : start + frames].astype(np.float32))
+
+    def __contains__(self, utt_id: str) -> bool:
+        return utt_id in self.index
+
+    def join(self, other: "States") -> "States":
+        """Both; the other's clips win where an id is in both."""
+        joined = States.__new__(States)
+        joined.index = {**self.index, **other.index}
+        joined.files = {**self.files, **other.files}
+        return joined
+
+
+class Sounds:
+    """`sounds[utt_id]` -> (samples,): for an encoder that learns. A clip is read and encoded anew each time it is heard."""
+
+    def __init__(self, processor: InserterProcessor, rows: Iterable[dict[str, Any]], shards: Path) -> None:
+        self.processor = processor
+        self.places = {row["utt_id"]: (shards, row) for row in rows}
+
+    def __getitem__(self, utt_id: str) -> np.ndarray:
+        return read_clip(*self.places[utt_id])
+
+    def join(self, other: "Sounds") -> "Sounds":
+        """Both; the other's clips win where an id is in both."""
+        joined = Sounds(self.processor, (), Path())
+        joined.places = {**self.places, **other.places}
+        return joined
+
+    def encoded(self, model: InserterForConditionalGeneration, names: list[str]) -> tuple[Tensor, Tensor, list[int]]:
+        """What `model.hear` takes of these clips, with a gradient into the encoder."""
+        given = self.processor.features([self[name] for name in names])
+        states, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
+        return states, lengths, given["clip_windows"]
+
+
+Clips = States | Sounds
+
+
+def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Padded (clips, frames, width) and lengths (clips,)."""
+    lengths = torch.tensor([len(s) for s in states], device=device)
+    return torch.nn.utils.rnn.pad_sequence(states, batch_first=True).to(device), lengths
+
+
+def clips_for(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict[str, Any]], shards: Path,
+    settings: Pretrain | Sft, needed: set[str],
+) -> Clips:  # fmt: skip
+    """The clips of `rows` for a phase with these settings: encoded once, unless the encoder learns.
+
+    needed: the ids that the phase trains on or measures. Of a warm-up that hears all, all are there already.
+    """
+    if settings.trainable.encoder:
+        return Sounds(processor, rows, shards)
+    if model.config.adapter != "soft_token":
+        rows = [row for row in rows if row["utt_id"] in needed]
+    return encode_clips(model, processor, rows, shards, settings.precision)
+
+
+def encode_clips(
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    rows: Iterable[dict[str, Any]],
+    shards: Path,
+    precision: str,
+) -> States:
+    """The states of all clips of `rows` (utt_id, shard, offset, size, duration) in the folder `shards`, from the cache where
+    they are there, each process its share. Killed and run again it goes on after the last finished file of 256 clips.
+
+    Each split (where rows have one) is cached by itself: evaluation asks for the held-out clips alone.
+    """
+    splits: dict[str | None, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["duration"]):  # like lengths share a batch
+        splits.setdefault(row.get("split"), []).append(row)
+    encoder = encoder_digest(model)
+    heard_with = "" if processor.recogniser is None else processor.tokenizer.backend_tokenizer.to_str()  # whose tokens are kept
+    settings = model.config.recogniser  # the language in which it hears
+    index: dict[str, tuple[str, int, int]] = {}
+    with tqdm(total=sum(map(len, splits.values())), desc="encode", unit="clip", disable=rank() > 0) as bar:
+        for table in splits.values():
+            clips = [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table]
+            key = fingerprint(encoder, heard_with, settings, precision, clips, files=ENCODED_BY)
+            index |= _encode_split(model, processor, table, shards, key, precision, bar)
+    return States(states_home(), index, model.state_width)
+
+
+def _encode_split(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], shards: Path, key: str,
+    precision: str, bar: Any,
+) -> dict[str, tuple[str, int, int]]:  # fmt: skip
+    """Where each clip of one split stands: {utt_id: (file below states_home, first frame, frames)}."""
+    index: dict[str, tuple[str, int, int]] = {}
+    names = [f"{key}/{number:05d}.f16" for number in range(-(-len(rows) // CHUNK))]
+    for number, name in enumerate(names):
+        chunk = rows[number * CHUNK : (number + 1) * CHUNK]
+        done = states_home() / f"{name}.json"
+        if done.exists() or number % world() != rank():
+            bar.update(len(chunk))
+        else:
+            write_json(done, _encode_chunk(model, processor, chunk, shards, states_home() / name, precision, bar))
+    barrier()
+    for name in names:
+        for utt_id, (first, frames) in read_json(states_home() / f"{name}.json").items():
+            index[utt_id] = (name, first, frames)
+    return index
+
+
+def _encode_chunk(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], shards: Path, path: Path,
+    precision: str, bar: Any,
+) -> dict[str, tuple[int, int]]:  # fmt: skip
+    """Write the chunk's states one after the other; where each stands: {utt_id: (first frame, frames)}."""
+    index: dict[str, tuple[int, int]] = {}
+    arrays: list[np.ndarray] = []
+    at = 0
+    model.eval()
+    for group in _by_seconds(rows):
+        features = processor.features([read_clip(shards, row) for row in group])
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            encoded, lengths = model.encode(
+                features["input_features"].to(model.device), features["feature_lengths"].to(model.device)
+            )
+        pieces = [row[:n].float().cpu().numpy().astype(np.float16) for row, n in zip(encoded, lengths.tolist(), strict=True)]
+        for row, windows in zip(group, features["clip_windows"], strict=True):
+            states = np.concatenate([pieces.pop(0) for _ in range(windows)])
+            index[row["utt_id"]] = (at, len(states))
+            arrays.append(states)
+            at += len(states)
+        bar.update(len(group))
+    atomic(path, lambda p: np.concatenate(arrays).tofile(p))
+    return index
+
+
+def _by_seconds(rows: list[dict]) -> list[list[dict]]:
+    """Groups of at most BATCH_SECONDS of padded audio."""
+    groups: list[list[dict]] = [[]]
+    for row in rows:
+        if groups[-1] and (len(groups[-1]) + 1) * (row["duration"] + 0.5) > BATCH_SECONDS:
+            groups.append([])
+        groups[-1].append(row)
+    return groups

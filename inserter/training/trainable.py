@@ -1,0 +1,58 @@
+"""What learns in a phase and how fast: freezing, LoRA, parameter groups, the schedule of the rates."""
+
+import math
+from typing import Any
+
+from torch import nn
+
+from inserter.errors import InserterError
+from inserter.params import Optimizer, Trainable
+
+Parts = list[tuple[nn.Module, float]]
+
+
+def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
+    """(part, its rate) for what is trained; everything else is frozen. lm `lora` wraps the LM (see `merge_lora`)."""
+    if trainable.encoder and model.config.adapter == "decoder":
+        raise InserterError("what a recogniser writes has no gradient", "Set trainable.encoder to false, or choose another adapter")
+    model.requires_grad_(False)
+    chosen: Parts = []
+    if trainable.adapter:
+        chosen.append((model.adapter, optimizer.adapter_lr))
+    if trainable.encoder:
+        chosen.append((model.encoder, optimizer.encoder_lr))
+    if trainable.lm == "lora":
+        with_lora(model)
+        chosen.append((model.language_model, optimizer.lm_lr))
+    elif trainable.lm == "full":
+        chosen.append((model.language_model, optimizer.lm_lr))
+    for part, _ in chosen:
+        if trainable.lm != "lora" or part is not model.language_model:
+            part.requires_grad_(True)
+    model.encoder.embed_positions.requires_grad_(False)  # Whisper's sinusoids, which are computed and not learnt
+    return chosen
+
+
+def with_lora(model: Any) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model.language_model = get_peft_model(model.language_model, LoraConfig(target_modules="all-linear"))
+
+
+def merge_lora(model: Any) -> None:
+    """LoRA's matrices into the LM's weights, so that what is saved is an ordinary model."""
+    if hasattr(model.language_model, "merge_and_unload"):
+        model.language_model = model.language_model.merge_and_unload()
+
+
+def groups(parts: Parts) -> list[dict[str, Any]]:
+    """Parameter groups for the optimizer; `base_lr` is the rate that the schedule scales."""
+    return [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate, "base_lr": rate} for part, rate in parts]
+
+
+def schedule(step: int, steps: int, warmup_share: float) -> float:
+    """Linear warm-up, then cosine to 10 %."""
+    warmup = max(1, round(steps * warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

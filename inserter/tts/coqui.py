@@ -1,0 +1,172 @@
+"""Coqui TTS (package coqui-tts, module TTS): any model that it can load, from a local folder or by name.
+
+Its checkpoints are torch files, which are loaded with `weights_only`; only what the parameters name is loaded, and what
+is not on this machine is not downloaded: the reason says how to fetch it.
+"""
+
+import importlib.util
+import json
+import os
+import re
+from functools import lru_cache
+from glob import glob
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inserter.errors import InserterError
+from inserter.params import Voice
+from inserter.seeds import derive
+from inserter.tts.base import Synthesizer
+from models.sound import read
+
+_RECORDING = re.compile(r"[*?,/]|\.(wav|flac|ogg|mp3)$", re.IGNORECASE)  # a path or glob, where speakers have names
+EXTRA = "Coqui is not installed. Install it with `pip install 'inserter[coqui]'`"
+
+
+class CoquiVoice(Synthesizer):
+    """One model, or one speaker of it: a name of the model's own, or recordings whose voice is cloned where it can."""
+
+    def __init__(self, voice: str, speaker: str | None, language: str) -> None:
+        self.model = _model(voice)
+        self.options = self._options(voice, speaker, language)
+        self.sample_rate = int(self.model.synthesizer.output_sample_rate)
+
+    def _options(self, voice: str, speaker: str | None, language: str) -> dict[str, Any]:
+        options: dict[str, Any] = {"language": language} if self.model.is_multi_lingual else {}
+        if found := recordings(speaker):
+            return {**options, "speaker_wav": [str(path) for path in found]}
+        if self.model.is_multi_speaker:
+            names = sorted(self.model.speakers or [])
+            if speaker not in names:
+                problem = f"the Coqui model {voice} has no speaker {speaker!r}"
+                raise InserterError(problem, f"Set `speaker` to one of {', '.join(names[:20])}, or to a wav file")
+            options["speaker"] = str(speaker)
+        elif speaker:
+            raise InserterError(f"the Coqui model {voice} has one speaker", f"Leave out `speaker: {speaker}`")
+        return options
+
+    def synthesize(self, text: str, rate: float) -> np.ndarray:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # its models draw noise: seeded by the text
+            torch.manual_seed(derive(0, text))
+            return np.asarray(self.model.tts(text, **self.options), dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _model(voice: str) -> Any:
+    """Loaded once a process: its speakers share it."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before the import: Coqui looks for newer files of some models by itself
+    from TTS.api import TTS
+
+    folder = Path(voice)
+    try:
+        if folder.is_dir():
+            config = folder / "config.json"
+            model = TTS(model_path=str(_checkpoint(folder)), config_path=str(config), progress_bar=False)
+        else:
+            model = TTS(model_name=voice, progress_bar=False)
+    except Exception as error:  # whatever a foreign checkpoint makes Coqui raise
+        problem = f"Coqui cannot load {voice} ({type(error).__name__}: {error})"
+        remedy = "Give a folder with model.pth and the config.json it was trained with"
+        raise InserterError(problem, remedy) from error
+    if model.synthesizer.tts_config.model == "xtts":
+        from TTS.tts.models import xtts
+
+        xtts.load_audio = _load_recording  # its own, torchaudio's, needs the libraries of FFmpeg
+    return model
+
+
+def _load_recording(path: str, rate: int) -> Any:
+    """Tensor (1, samples) at `rate` Hz."""
+    import torch
+
+    return torch.from_numpy(read(path, rate).wave).clip(-1, 1)[None]
+
+
+def load(voice: Voice) -> CoquiVoice:
+    return CoquiVoice(voice.voice, voice.speaker, voice.language)
+
+
+def missing(voice: Voice) -> str | None:
+    """Why `voice` cannot be used here, or None."""
+    if importlib.util.find_spec("TTS") is None:
+        return EXTRA
+    return _missing_model(voice.voice) or _missing_recording(voice.speaker)
+
+
+def _missing_model(voice: str) -> str | None:
+    folder = Path(voice)
+    if folder.is_dir():
+        return _bad_folder(folder)
+    if not voice.startswith("tts_models/") or voice.count("/") != 3:
+        remedy = "Give a folder with model.pth and config.json, or tts_models/LANGUAGE/SET/MODEL"
+        return f"Coqui has no model {voice!r}. {remedy}"
+    home = _home()
+    for name in filter(None, [voice, _vocoder(voice)]):
+        if not (home / name.replace("/", "--")).is_dir():
+            fetch = f"tts --model_name {voice} --text hello --out_path hello.wav"
+            return f"the Coqui model {name} is not in {home}. Fetch it with `{fetch}` where there is a network"
+    return _bad_folder(home / voice.replace("/", "--"))
+
+
+def _missing_recording(speaker: str | None) -> str | None:
+    if not speaker or not _RECORDING.search(speaker) or recordings(speaker):
+        return None
+    return f"there is no recording {speaker}. Set `speaker` to the wav file(s) of the voice to be cloned"
+
+
+def recordings(speaker: str | None) -> list[Path]:
+    """The files that `speaker` names: paths or globs, apart by commas, in order; none where it is a name of the model's own."""
+    parts = [part.strip() for part in (speaker or "").split(",") if part.strip()]
+    found = [path for part in parts for path in ([part] if Path(part).is_file() else sorted(glob(part)))]  # noqa: PTH207 (absolute)
+    return [Path(path) for path in found if Path(path).is_file()]
+
+
+def _bad_folder(folder: Path) -> str | None:
+    config = folder / "config.json"
+    if not config.is_file():
+        return f"{config} is not there. Put the model's config.json beside its model.pth"
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model")
+    except ValueError as error:
+        return f"{config} is not valid JSON ({error}). Mend it"
+    if kind == "bark":
+        return "Coqui's bark unpickles its checkpoint, which can run anything. Choose another model"
+    if not _checkpoint(folder).exists():
+        return f"{folder}/model.pth is not there. Put the model's checkpoint there"
+    return None
+
+
+def _checkpoint(folder: Path) -> Path:
+    """The checkpoint, or the folder itself for models that keep several files in it (xtts)."""
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model")
+    return folder if kind in ("xtts", "tortoise") else folder / "model.pth"
+
+
+def _home() -> Path:
+    from trainer.io import get_user_data_dir
+
+    return get_user_data_dir("tts")
+
+
+def _vocoder(voice: str) -> str | None:
+    """The second model that a named one needs, from Coqui's own list."""
+    from TTS.utils.manage import ModelManager
+
+    kind, language, dataset, model = voice.split("/")
+    entry = ModelManager(progress_bar=False).models_dict[kind].get(language, {}).get(dataset, {}).get(model, {})
+    return entry.get("default_vocoder")
+
+
+def files(voice: Voice) -> list[Path]:
+    """All files of the model's folder, and the recordings whose voice is cloned."""
+    folder = Path(voice.voice) if Path(voice.voice).is_dir() else _home() / voice.voice.replace("/", "--")
+    return [*sorted(path for path in folder.rglob("*") if path.is_file()), *recordings(voice.speaker)]
+
+
+def version(_voice: Voice) -> str:
+    return version_of("coqui-tts")

@@ -1,0 +1,121 @@
+"""What a worker does: speak a part of a shard, or take the speech from an earlier run, then the effects, then FLAC.
+
+The original is 16 bit, and effects are applied to what its FLAC decodes to, so that a clip has the same bytes whether its speech
+was made now or before.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from inserter.audio.clips import SAMPLE_RATE, decode, flac, quantise
+from inserter.audio.effects import Effect, apply
+from inserter.errors import InserterError
+from inserter.params import Voice
+from inserter.seeds import np_rng
+from inserter.tts.base import CannotSpeak
+from inserter.tts.driver.jobs import Job, Part, Place
+from inserter.tts.voices import load_voice
+
+
+class Speech(NamedTuple):
+    """An original: its samples (int16) and the same as FLAC."""
+
+    samples: np.ndarray
+    data: bytes
+
+
+class Clip(NamedTuple):
+    """What became of a job: its row (schema UTTERANCES) without its place, the clip, and the original where that is another."""
+
+    number: int
+    row: dict
+    heard: bytes | None
+    original: bytes | None
+
+
+class Spoken(NamedTuple):
+    """A finished part. seconds: of speech that was made now; made and reused: originals."""
+
+    clips: list[Clip]
+    seconds: float
+    made: int
+    reused: int
+
+
+def speak_part(part: Part) -> Spoken:
+    """All clips of `part`. Raises InserterError where the machine is at fault; a text's fault is a row with `error`."""
+    kept = {content: _load(place) for content, place in part.kept.items()}
+    missing = {c: job for c, job in zip(part.contents, part.jobs, strict=True) if c not in kept}
+    made = dict(_speak(missing, part.voices))
+    speech = kept | made
+    clips = [
+        _clip(number, job, part.voices[job.voice], content, speech[content], part.seed)
+        for number, job, content in zip(part.numbers, part.jobs, part.contents, strict=True)
+    ]
+    fresh = [found for found in made.values() if isinstance(found, Speech)]
+    return Spoken(clips, sum(len(found.samples) for found in fresh) / SAMPLE_RATE, len(fresh), len(kept))
+
+
+def _load(place: Place) -> Speech:
+    try:
+        with Path(place.path).open("rb") as file:
+            file.seek(place.offset)
+            data = file.read(place.size)
+    except OSError as error:
+        raise InserterError(f"{place.path} cannot be read ({error})", "Run again without changing `.work`") from error
+    return Speech(decode(data), data)
+
+
+def _speak(jobs: dict[str, Job], voices: dict[str, Voice]) -> Iterator[tuple[str, Speech | str]]:
+    """(content, its speech, or why there is none), voice by voice."""
+    for name, voice in voices.items():
+        texts = {content: job.spoken for content, job in jobs.items() if job.voice == name}
+        yield from zip(texts, _speak_texts(voice, list(texts.values())), strict=True)
+
+
+def _speak_texts(voice: Voice, texts: list[str]) -> Iterator[Speech | str]:
+    speaker = load_voice(voice)
+    done = 0
+    while done < len(texts):
+        try:
+            for wave in speaker.speak_many(texts[done:]):
+                done += 1
+                yield str(wave) if isinstance(wave, CannotSpeak) else _original(wave)
+            return
+        except (InserterError, MemoryError):
+            raise  # the machine's fault, not the text's: no clip would do better
+        except OSError as error:
+            raise InserterError(f"{voice.engine} cannot run ({error})", "Free some disk space or mend the permissions") from error
+        except Exception as error:  # an engine may fail on a text in any way: that costs one clip, not the run
+            done += 1
+            yield f"{voice.engine}: {type(error).__name__}: {error}"
+
+
+def _original(wave: np.ndarray) -> Speech:
+    """16 bit, turned down to full scale where an engine went beyond it."""
+    samples = quantise(wave / max(1.0, float(np.abs(wave).max())))
+    return Speech(samples, flac(samples))
+
+
+def _clip(number: int, job: Job, voice: Voice, content: str, speech: Speech | str, seed: int) -> Clip:
+    effect = job.effect or Effect()
+    row = {
+        "utt_id": job.utt_id, "doc_id": job.doc_id, "split": job.split, "language": voice.language, "written": job.written,
+        "spoken": job.spoken, "engine": voice.engine, "voice": voice.name, "license": voice.license, "content": content,
+        "effect": effect.to_json(), "shard": None, "offset": 0, "size": 0, "original_offset": 0, "original_size": 0,
+        "sample_rate": SAMPLE_RATE, "n_samples": 0, "duration": 0.0, "error": None,
+    }  # fmt: skip
+    if isinstance(speech, str):
+        return Clip(number, {**row, "error": speech}, None, None)
+    heard, original = speech, None
+    if not effect.nothing:
+        try:
+            wave = apply(speech.samples / np.float32(32768), effect, np_rng(seed, "noise", job.utt_id))
+            heard, original = _original(wave), speech.data
+        except ValueError as error:
+            return Clip(number, {**row, "error": f"effect: {error}"}, None, None)
+    length = len(heard.samples)
+    return Clip(number, {**row, "n_samples": length, "duration": length / SAMPLE_RATE}, heard.data, original)

@@ -1,0 +1,237 @@
+"""Any server with an OpenAI-compatible `POST /v1/audio/speech`: the way large voices (CosyVoice, XTTS, Kokoro…) are served.
+
+Requests of a batch overlap. What the server gives is kept as it is: a server that samples is not asked twice for one text.
+The key in INSERTER_TTS_API_KEY goes to the server of INSERTER_TTS_BASE_URL and to no other.
+"""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from inserter.audio.clips import read
+from inserter.endpoint import Again, check_key, error_of, from_environment, retry_after, split_url
+from inserter.errors import InserterError
+from inserter.params import Voice
+from inserter.tts.base import CannotSpeak, Synthesizer
+
+BASE_URL, API_KEY = "INSERTER_TTS_BASE_URL", "INSERTER_TTS_API_KEY"
+EXAMPLE = "http://127.0.0.1:8000"
+IN_FLIGHT = 8  # requests of one worker at a time: servers batch what they are asked together
+TRIES = 6
+BACKOFF, MAX_WAIT = 1.0, 60.0  # seconds before the second try, doubled each time; the longest wait
+TIMEOUT = 120.0  # seconds for a whole answer
+GIVE_UP_AFTER = 16  # texts in a row that were given up: it is the server then, and not the texts
+SHOWN = 200  # characters of a server's message
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class HttpVoice(Synthesizer):
+    """One voice of one server. Speed is changed here, by time stretch: many servers take `speed` and ignore it."""
+
+    def __init__(self, voice: Voice) -> None:
+        self.model, self.voice = voice.model, voice.voice
+        self.url = speech_url(voice)
+        self.reference = _reference(voice)
+        key = _key(voice)
+        self.key = key
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
+        self.http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits)  # redirects are not followed
+        self._lock = threading.Lock()
+        self._not_before = 0.0  # the server has asked for quiet until then, on the monotonic clock
+        self._given_up = 0  # in a row
+        self._answered = False  # a server that was never there is not waited for
+
+    def synthesize(self, text: str, rate: float) -> np.ndarray:
+        """16 kHz. Raises CannotSpeak when this text is refused, InserterError when every text would be."""
+        for number in range(1, TRIES + 1):
+            time.sleep(max(0.0, self._not_before - time.monotonic()))
+            try:
+                wave = self._try(text)
+            except Again as problem:
+                if number < TRIES:
+                    self._rest(number, problem)
+                    continue
+                raise self._give_up(problem) from problem
+            self._given_up = 0
+            return wave
+        raise AssertionError("TRIES is at least 1")
+
+    def speak_many(self, texts: Sequence[str], rate: float = 1.0) -> Iterator[np.ndarray | CannotSpeak]:
+        pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="speech")
+        try:
+            yield from pool.map(lambda text: self._speak(text, rate), texts)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _speak(self, text: str, rate: float) -> np.ndarray | CannotSpeak:
+        try:
+            return self.speak(text, rate)
+        except CannotSpeak as error:
+            return error
+
+    def _rest(self, number: int, problem: Again) -> None:
+        wait = problem.wait
+        if wait is None:
+            time.sleep(min(MAX_WAIT, BACKOFF * 2 ** (number - 1)))
+        elif wait > MAX_WAIT:
+            raise InserterError(f"{self.url}: {problem}, and to wait {wait:.0f} s", "Run again then: it goes on")
+        else:
+            with self._lock:
+                self._not_before = max(self._not_before, time.monotonic() + wait)  # for all requests
+
+    def _give_up(self, problem: Again) -> Exception:
+        with self._lock:
+            self._given_up += 1
+            count = self._given_up
+        if isinstance(problem.__cause__, httpx.ConnectError):
+            return self._nobody(problem.__cause__)
+        if count >= GIVE_UP_AFTER:
+            remedy = "Look at the server's log, then run again: it goes on"
+            return InserterError(f"{self.url} failed for {count} texts in a row, the last time with: {problem}", remedy)
+        return CannotSpeak(f"gave up after {TRIES} tries: {problem}")
+
+    def _nobody(self, error: Exception) -> InserterError:
+        remedy = f"Start the server, or mend {BASE_URL} or the voice's `url`; then run again: it goes on"
+        return InserterError(f"no speech server answers at {self.url} ({error})", remedy)
+
+    def _try(self, text: str) -> np.ndarray:
+        body = {"model": self.model, "input": text, "voice": self.voice, "response_format": "wav", **self.reference}
+        end = time.monotonic() + TIMEOUT
+        try:
+            with self.http.stream("POST", self.url, json=body) as response:
+                content = b"".join(_until(end, response.iter_bytes()))
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            if isinstance(error, httpx.ConnectError) and not self._answered:
+                raise self._nobody(error) from error
+            raise Again(self._redact(f"{type(error).__name__} {error}".strip())) from error
+        self._answered = True
+        answer = Answer(response.status_code, response.headers, content)
+        if answer.status != 200:
+            raise self._refused(answer)
+        return self._read(answer)
+
+    def _read(self, answer: Answer) -> np.ndarray:
+        """The audio of an answer, in whatever format it came."""
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/html":
+            remedy = f"Mend {BASE_URL} or the voice's `url`: speech is asked for at …/v1/audio/speech"
+            raise InserterError(f"{self.url} answers with a web page, not with speech", remedy)
+        if kind.endswith("json") or answer.content[:1] == b"{":
+            raise Again(f"200 with {self._message(answer) or 'JSON instead of audio'}")
+        if not answer.content:
+            raise Again("an empty answer")
+        try:
+            return read(answer.content)
+        except InserterError as error:
+            raise Again(f"{kind or 'an answer'} of {len(answer.content)} bytes: {error}") from error
+
+    def _refused(self, answer: Answer) -> Exception:
+        """What an answer that is not 200 means."""
+        status, told = answer.status, self._message(answer)
+        if status in (401, 403):
+            remedy = f"Check {API_KEY}" if self.key else f"Set {API_KEY}, and {BASE_URL} to this server: it alone gets the key"
+            return InserterError(f"{self.url} does not take the key ({status}) {told}".strip(), remedy)
+        if status == 402 or (status == 429 and "insufficient_quota" in str(_error(answer))):
+            return InserterError(f"the account at {self.url} has no credit ({status})", "Top it up, then run again: it goes on")
+        if status in (408, 429) or status >= 500:
+            what = "the server asks for fewer requests" if status == 429 else "the server failed"
+            return Again(f"{status}: {what} {told}".strip(), retry_after(answer.headers.get("retry-after")))
+        if status in (404, 405) or status < 400:
+            remedy = f"Check {BASE_URL} or the voice's `url`, its `model` and its `voice`"
+            problem = f"{self.url} has no speech of model {self.model}, voice {self.voice} ({status}) {told}".strip()
+            return InserterError(problem, remedy)
+        return CannotSpeak(f"{status}: the server refused the text {told}".strip())
+
+    def _message(self, answer: Answer) -> str:
+        message = _error(answer).get("message") or _error(answer).get("detail")
+        text = self._redact(" ".join(message.split())) if isinstance(message, str) else ""
+        return f"({text[:SHOWN]})" if text else ""
+
+    def _redact(self, text: str) -> str:
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def _error(answer: Answer) -> dict[str, Any]:
+    try:
+        return error_of(json.loads(answer.content))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _until(end: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """httpx's own limit is between two bytes: one a minute would go on for ever."""
+    for chunk in chunks:
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout(f"no whole answer in {TIMEOUT:.0f} s")
+        yield chunk
+
+
+def speech_url(voice: Voice) -> str:
+    """Where requests go: a base URL with or without /v1, or the whole address."""
+    parts = split_url(voice.url or from_environment(BASE_URL), "the speech server's", BASE_URL, API_KEY, EXAMPLE)
+    path = parts.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
+    return parts._replace(path=f"{path}/v1/audio/speech", fragment="").geturl()
+
+
+def _reference(voice: Voice) -> dict[str, str]:
+    """The recording to be imitated and its words, in the fields that vLLM-Omni added to the API; {} where there is none."""
+    if not voice.speaker:
+        return {}
+    audio, text = files(voice)
+    data = base64.b64encode(audio.read_bytes()).decode()
+    return {"ref_audio": f"data:audio/{audio.suffix[1:]};base64,{data}", "ref_text": text.read_text(encoding="utf-8").strip()}
+
+
+def _key(voice: Voice) -> str:
+    """The key, for the server that it belongs to."""
+    own = from_environment(BASE_URL)
+    if not own:
+        return ""
+    mine, its = (split_url(url, "the speech server's", BASE_URL, API_KEY, EXAMPLE) for url in (own, voice.url or own))
+    return check_key(from_environment(API_KEY), API_KEY) if (mine.scheme, mine.netloc) == (its.scheme, its.netloc) else ""
+
+
+def load(voice: Voice) -> HttpVoice:
+    return HttpVoice(voice)
+
+
+def missing(voice: Voice) -> str | None:
+    """Why `voice` cannot be used here, or None. Asks no server."""
+    if not voice.model:
+        return "a voice of engine http needs a `model`. Set it to the name that the server has for it"
+    if not (voice.url or from_environment(BASE_URL)):
+        return f"no speech server is named. Set {BASE_URL} (for example {EXAMPLE}), or the voice's `url`"
+    for path in files(voice):
+        if not path.is_file():
+            return f"{path} is not there. Set `speaker` to a recording, and put its words beside it as .txt; or leave it out"
+    try:
+        speech_url(voice)
+    except InserterError as error:
+        return str(error)
+    return None
+
+
+def files(voice: Voice) -> list[Path]:
+    """The recording to be imitated, where there is one, and the text beside it; the rest is the server's."""
+    return [Path(voice.speaker), Path(voice.speaker).with_suffix(".txt")] if voice.speaker else []
+
+
+def version(_voice: Voice) -> str:
+    """Unknown: a server says nothing of it that could be relied on."""
+    return ""

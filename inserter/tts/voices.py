@@ -1,0 +1,112 @@
+"""From a voice in `params.yaml` to one that speaks."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from inserter.errors import InserterError
+from inserter.files import fingerprint, sha256
+from inserter.params import Voice
+from inserter.run.closure import deciding
+from inserter.tts import coqui, espeak, flite, hibari, http, piper
+from inserter.tts.base import Shaped, Synthesizer
+
+DECIDING = ("engine", "voice", "speaker", "language", "rate", "pitch", "warp", "model", "url")  # fields that change the samples
+
+
+class Engine(Protocol):
+    """What the module of an engine has."""
+
+    __name__: str
+
+    def missing(self, voice: Voice, /) -> str | None:
+        """Why `voice` cannot be used here and what to do, or None. Loads no model."""
+
+    def load(self, voice: Voice, /) -> Synthesizer:
+        """`voice` at its engine's own rate and pitch. Raises InserterError when it cannot be loaded."""
+
+    def files(self, voice: Voice, /) -> list[Path]:
+        """The files whose bytes decide how `voice` sounds."""
+
+    def version(self, voice: Voice, /) -> str:
+        """Of the program that speaks; "" where it cannot be known."""
+
+
+ENGINES: dict[str, Engine] = {
+    "hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http
+}  # fmt: skip
+
+
+def available(voice: Voice) -> str | None:
+    """None when `voice` can be used here, else why not and what to do. Loads no model."""
+    return ENGINES[voice.engine].missing(voice)
+
+
+def deciding_files(voice: Voice) -> list[Path]:
+    """The files whose bytes decide how `voice` sounds: models that are local, and the recordings that it imitates."""
+    return ENGINES[voice.engine].files(voice)
+
+
+def identity(voice: Voice) -> str:
+    """16 hex digits: two voices that have the same one give the same samples for the same text.
+
+    From the engine, its version and our code for it, what it is told (speaker, language, rate, pitch, warp, model, server) and the
+    bytes of `deciding_files`; not from the voice's name, weight, licence, `optional` or `heldout`. The engine has to be here.
+    """
+    engine = ENGINES[voice.engine]
+    files = [(path.name, _sha256(path, path.stat().st_mtime_ns)) for path in deciding_files(voice)]
+    told = voice.model_dump(include=set(DECIDING))
+    for key in ("voice", "speaker"):
+        if told[key] and Path(told[key]).exists():  # it counts by what it holds: a moved model speaks the same
+            told[key] = "a file"
+    return fingerprint(told, engine.version(voice), files, files=deciding(engine.__name__))
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, _changed: int) -> str:
+    """Once for a file that voices share."""
+    return sha256(path)
+
+
+def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
+    """(the voices that can be used, {name: why} of the optional ones that cannot).
+
+    Raises InserterError when a voice that is not optional cannot be used, when two have one name, or when none is left.
+    """
+    found: list[Voice] = []
+    left_out: dict[str, str] = {}
+    for voice in voices:
+        if voice.name in left_out or any(voice.name == other.name for other in found):
+            raise InserterError(f"two voices are named {voice.name}", "Give each its own name")
+        reason = available(voice)
+        if reason is None:
+            found.append(voice)
+        elif voice.optional:
+            left_out[voice.name] = reason
+        else:
+            raise InserterError(f"voice {voice.name}: {reason}, or set `optional: true`")
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise InserterError(f"no voice can be used ({reasons or 'none is named'})", "Name the hibari voice heart")
+    return found, left_out
+
+
+@lru_cache(maxsize=256)
+def load_voice(voice: Voice) -> Synthesizer:
+    """The voice at its rate, pitch and warp, loaded once a process. Raises InserterError when it cannot be used here."""
+    reason = available(voice)
+    if reason:
+        raise InserterError(f"voice {voice.name}: {reason}")
+    plain = _engine(Voice(name="", **voice.model_dump(include={"engine", "voice", "speaker", "language", "model", "url"})))
+    return Shaped(plain, voice.rate, voice.pitch, voice.warp) if _shaped(voice) else plain
+
+
+def _shaped(voice: Voice) -> bool:
+    return (voice.rate, voice.pitch, voice.warp) != (1.0, 1.0, 1.0)
+
+
+@lru_cache(maxsize=64)
+def _engine(voice: Voice) -> Synthesizer:
+    """Loaded once a process: voices that differ in rate, pitch and warp share it."""
+    return ENGINES[voice.engine].load(voice)

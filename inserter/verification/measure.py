@@ -1,0 +1,56 @@
+"""What is measured of a block of clips. Nothing here knows a limit: those are the verdict's."""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from inserter.audio.clips import SAMPLE_RATE, read, read_clip_bytes
+from inserter.errors import InserterError
+from inserter.tables import UTTERANCES, VERIFIED
+from inserter.verification import signal
+from inserter.verification.hear import Clip, Ears, hear
+from inserter.verification.words import words
+
+ADDED = [name for name in VERIFIED.names if name not in UTTERANCES.names]
+
+
+def measure(rows: Iterable[dict], clips: Path, ears: Callable[[str], Ears]) -> list[dict]:
+    """`rows` (schema UTTERANCES) as rows of schema VERIFIED, in their order; the audio is in the folder `clips`.
+
+    ears: the recognisers of a language. `reason` is given to what cannot be measured alone; `duration_z` to none: that takes the
+    whole run. A lost or truncated shard raises InserterError.
+    """
+    measured = [row | dict.fromkeys(ADDED) for row in rows]
+    loaded = [clip for row in measured for clip in _load(row, clips)]
+    for clip in loaded:
+        clip.row.update(signal.measure(clip.wave)._asdict())
+        clip.row["pace"] = len(clip.row["spoken"]) * SAMPLE_RATE / len(clip.wave)
+    for language, spoken in groupby(sorted(loaded, key=_language), _language):
+        hear(list(spoken), ears(language))
+    return measured
+
+
+def _language(clip: Clip) -> str:
+    return clip.row["language"]
+
+
+def _load(row: dict, clips: Path) -> list[Clip]:
+    """The clip, or nothing and its row says why."""
+    if row["error"] is not None:
+        row["reason"] = f"synthesis: {row['error']}"
+        return []
+    data = read_clip_bytes(clips, row)
+    try:
+        wave = read(data)
+    except InserterError as error:
+        row["reason"] = f"audio: {error}"
+        return []
+    if len(wave) != row["n_samples"]:
+        row["reason"] = f"audio: {len(wave)} samples, the table says {row['n_samples']}"
+    elif not np.isfinite(wave).all():
+        row["reason"] = "audio: samples that are not finite"
+    else:
+        return [Clip(row, wave, words(row["spoken"], row["language"]))]
+    return []

@@ -1,0 +1,78 @@
+"""What can be measured in a clip without understanding it. Waves are (samples,) at 16 kHz; levels are in dB."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from inserter.audio.clips import SAMPLE_RATE
+
+FRAME = SAMPLE_RATE // 100  # 10 ms
+# A frame is silent so far below the loud frames, or so near to the floor: dead air under noise is found too.
+QUIET_DB, NEAR_FLOOR_DB, NOT_LOUD_DB = 40.0, 8.0, 8.0
+LOUD, FLOOR = 95, 10  # percentiles of the frames' levels: the loud parts of speech; what is between the words
+FLAT = 1e-3  # samples so near to the extreme, of the peak, are level with it: one step of 16 bit at -30 dBFS
+FLAT_RUN = 3  # as many in a row are no crest of a wave but a cut one
+TAIL = 3  # frames at the end of a clip
+OVER_FLOOR = 4.0  # times the floor's power: what a tail has less than that of may be noise
+
+
+class Signal(NamedTuple):
+    """The columns of VERIFIED that come from the samples alone; `tables.py` says what they are."""
+
+    level_db: float
+    clipping: float
+    silence: float
+    dc: float
+    snr_db: float
+    tail_db: float
+
+
+def measure(wave: np.ndarray) -> Signal:
+    dc = float(np.mean(wave, dtype=np.float64))
+    centred = wave - np.float32(dc)
+    frames = frame_levels(centred)
+    low, high = (float(level) for level in np.percentile(frames, [FLOOR, LOUD]))
+    quiet = max(high - QUIET_DB, min(low + NEAR_FLOOR_DB, high - NOT_LOUD_DB))
+    return Signal(
+        level_db=_db_of(_power(centred)),
+        clipping=clipping(wave),
+        silence=float(_runs(frames < quiet).max(initial=0)) * FRAME / SAMPLE_RATE,
+        dc=dc,
+        snr_db=high - low,
+        tail_db=_db_of(_power(centred[-TAIL * FRAME :]) - OVER_FLOOR * 10 ** (low / 10)) - high,
+    )
+
+
+def _power(wave: np.ndarray) -> float:
+    return float(np.mean(np.square(wave, dtype=np.float64)))
+
+
+def _db_of(power: float) -> float:
+    """In dB of full scale; -120 for nothing."""
+    return 10 * float(np.log10(max(power, 1e-12)))
+
+
+def frame_levels(wave: np.ndarray) -> np.ndarray:
+    """(frames,) of 10 ms, in dBFS; a last one that is not whole is left out, unless there is no other."""
+    size = min(FRAME, len(wave))
+    frames = wave[: len(wave) // size * size].reshape(-1, size)
+    return 10 * np.log10(np.maximum(np.mean(np.square(frames, dtype=np.float64), axis=1), 1e-12))
+
+
+def clipping(wave: np.ndarray) -> float:
+    """Share of the samples in flat tops: runs that are level with the clip's highest or lowest sample.
+
+    So a wave that was clipped and turned down afterwards is found too, as one at full scale is.
+    """
+    high, low = float(wave.max()), float(wave.min())
+    margin = FLAT * max(high, -low)
+    if margin == 0.0:
+        return 0.0
+    runs = np.concatenate([_runs(wave >= high - margin), _runs(wave <= low + margin)])
+    return float(runs[runs >= FLAT_RUN].sum()) / len(wave)
+
+
+def _runs(flags: np.ndarray) -> np.ndarray:
+    """Lengths of the runs of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return edges[1::2] - edges[::2]

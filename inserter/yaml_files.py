@@ -1,0 +1,140 @@
+"""YAML as DVC reads and writes it: with ruamel.yaml (YAML 1.2), so that a stage sees the values that `dvc.lock` records."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from inserter.errors import InserterError
+
+NO_FOLD = 10**6  # where ruamel folds a line between two blanks, one of them is lost
+REMEDIES = {  # by what ruamel says
+    "unexpected ':'": 'Put a value with a colon in quotes: "embedded:joe"',
+    "mapping values are not allowed": 'Put a value with ": " in it in quotes',
+    "cannot start any token": "Indent by blanks, and put a value that begins with a sign in quotes",
+    "single document": "Keep one document: no second line `---`",
+    "integer string conversion": "Write a smaller number",
+}
+
+
+def read_yaml(path: Path | str, missing: str = "Run from the folder of dvc.yaml") -> Any:
+    """What `path` holds; None for an empty file. Raises InserterError with the line. missing: the remedy where there is no file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InserterError(f"{path} is not there", missing) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InserterError(f"{path}, line {line}: byte {error.start} is not UTF-8", "Save the file as UTF-8") from error
+    except OSError as error:
+        raise InserterError(f"{path} cannot be read ({error.strerror})", "Give a file that you may read") from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, source: Path | str) -> Any:
+    """The one document in `text`. Raises InserterError that names `source`, the line and the remedy."""
+    try:
+        return _safe().load(text)
+    except DuplicateKeyError as error:
+        raise InserterError(f"{source}, {_given_twice(text, error)}", "Keep one of them") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        where = f"{source}, line {mark.line + 1}" if mark else f"{source}"
+        problem = getattr(error, "problem", None) or getattr(error, "context", None) or str(error).splitlines()[0]
+        remedy = next((remedy for said, remedy in REMEDIES.items() if said in str(error)), "Mend this line")
+        raise InserterError(f"{where}: this cannot be read as YAML ({problem})", remedy) from error
+
+
+def dump_yaml(value: Any) -> str:
+    """`value` as YAML that DVC and `parse_yaml` read back as it was."""
+    return _written(value, width=NO_FOLD)
+
+
+def not_kept(text: str) -> str | None:
+    """What `dvc exp run -S` does not keep of valid `text`: its line and the remedy, or None. DVC reads the file, sets the value,
+    and writes all of it anew: without quotes where ruamel needs none, and lists with a line for each item."""
+    for event in _safe().parse(text):
+        if isinstance(event, AliasEvent):
+            line = event.start_mark.line + 1
+            return f"line {line}: the alias *{event.anchor} undoes what is set at its anchor. Write its values out"
+    for node, braces in _strings(_safe().compose(text)):
+        line = f"line {node.start_mark.line + 1}"
+        if "${" in node.value or node.value == "???":
+            return f"{line}: DVC takes {node.value!r} for a reference. Choose another name"
+        if not _can_be_read_again(node.value, braces):
+            remedy = "Give each key of its {...} a line of its own" if braces else "Choose another name"
+            return f"{line}: DVC writes {node.value!r} so that it cannot be read again. {remedy}"
+    if _safe().load(_rewritten(text)) == _safe().load(text):
+        return None
+    return "DVC changes values of it. Write no line that begins with %, and no two blanks in a row in a long value"
+
+
+def _safe() -> YAML:
+    return YAML(typ="safe")
+
+
+def _rewritten(text: str) -> str:
+    def without_style(value: Any, listed: bool = False) -> Any:
+        if isinstance(value, list):
+            return [without_style(item, listed=True) for item in value]
+        if isinstance(value, dict) and listed:
+            return {key: without_style(item, listed) for key, item in value.items()}
+        for key in value if isinstance(value, dict) else ():
+            value[key] = without_style(value[key])
+        return value
+
+    return _written(without_style(YAML().load(text)))
+
+
+def _written(value: Any, width: int | None = None, braces: bool = False) -> str:
+    yaml, text = YAML(), io.StringIO()
+    yaml.default_flow_style = braces
+    if width is not None:
+        yaml.width = width
+    yaml.dump(value, text)
+    return text.getvalue()
+
+
+def _can_be_read_again(value: str, braces: bool) -> bool:
+    try:
+        return _safe().load(_written({"key": value}, braces=braces)) == {"key": value}
+    except YAMLError:
+        return False
+
+
+def _given_twice(text: str, error: DuplicateKeyError) -> str:
+    """The key of `error` and the lines where its mapping has it."""
+    at = (error.problem_mark.line, error.problem_mark.column)
+    keys = next(keys for keys in _keys(_safe().compose(text)) if at in map(_place, keys))
+    name = next(key.value for key in keys if _place(key) == at)
+    lines = [key.start_mark.line + 1 for key in keys if key.value == name]
+    return f"lines {' and '.join(map(str, lines))}: the key {name} is given twice"
+
+
+def _place(node: Node) -> tuple[int, int]:
+    return node.start_mark.line, node.start_mark.column
+
+
+def _keys(node: Node) -> Iterator[list[Node]]:
+    """The keys of every mapping in `node`."""
+    if isinstance(node, MappingNode):
+        yield [key for key, _ in node.value]
+    for part in node.value if not isinstance(node, ScalarNode) else ():
+        yield from _keys(part[1] if isinstance(part, tuple) else part)
+
+
+def _strings(node: Node | None, braces: bool = False, listed: bool = False) -> Iterator[tuple[ScalarNode, bool]]:
+    """Every value that is text, and whether DVC writes it inside {...}."""
+    if isinstance(node, MappingNode):
+        for _, value in node.value:
+            yield from _strings(value, braces or (node.flow_style and not listed), listed)
+    elif isinstance(node, SequenceNode):
+        for value in node.value:
+            yield from _strings(value, braces, True)
+    elif isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:str":
+        yield node, braces

@@ -1,1 +1,0 @@
-"""What the stages share. Nothing here imports a stage."""
