@@ -1,1 +1,1 @@
-"""One package a DVC stage (`python -m stages.NAME`); what they share stands in `stages.common`."""
+"""One package per DVC stage, run as `python -m stages.NAME`; what they share is in `inserter`."""

@@ -1,6 +1,6 @@
 """One side of a comparison with an earlier commit: `python -P side.py WORK INPUTS`, run in the folder of that side's code.
 
-It imports only names that the earlier commit has too. It loads once; then each line of standard input is a round of the work, and a
+It imports only names that the earlier commit has too, and finds them under the name that a module had there. It loads once; then each line of standard input is a round of the work, and a
 line of JSON tells what the round made. INPUTS is a JSON file that both sides read.
 """
 
@@ -8,36 +8,47 @@ import json
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 Round = Callable[[], list]
+BEFORE = {  # modules of today under the names that they had before the package `inserter`
+    "inserter.params": "stages.common.params",
+    "inserter.training.models": "stages.common.training.models",
+    "inserter.verification.asr": "stages.common.asr",
+    "inserter.verification.hear": "stages.common.verification.hear",
+    "inserter.verification.measure": "stages.common.verification.measure",
+}
+
+
+def module(name: str) -> Any:
+    """Return the module `name` of this side's commit."""
+    return import_module(name if Path("inserter").is_dir() else BEFORE[name])
 
 
 def verify(inputs: dict[str, Any]) -> Round:
     """A round measures all clips of `rows` with one thread, as a process of the stage does. It makes the words heard of each."""
-    from inserter.verification.asr import Transcriber
-    from inserter.verification.hear import Ears
-    from inserter.verification.measure import measure
+    transcriber, ears_of = module("inserter.verification.asr").Transcriber, module("inserter.verification.hear").Ears
+    measure = module("inserter.verification.measure").measure
 
     first, second = inputs["recognisers"]
 
     @cache
-    def ears(language: str) -> Ears:
-        other = Transcriber(Path(second), language) if second else None
-        return Ears(Transcriber(Path(first), language), other, inputs["band"])
+    def ears(language: str) -> Any:
+        other = transcriber(Path(second), language) if second else None
+        return ears_of(transcriber(Path(first), language), other, inputs["band"])
 
     return lambda: [row["heard"] for row in measure(inputs["rows"], Path(inputs["clips"]), ears)]
 
 
 def answers(inputs: dict[str, Any]) -> Round:
     """A round answers all prompts, greedily. The LM reads them, so the adapter does nothing."""
-    from inserter.params import Assets, load
-    from inserter.training.models import for_answers, new_model
     from models.generation import Prompt, generate_answers
 
-    model, processor = new_model(Assets(**inputs["assets"]), load().warmup.adapter, 0)
-    for_answers(model, inputs["precision"])
+    params, models = module("inserter.params"), module("inserter.training.models")
+    model, processor = models.new_model(params.Assets(**inputs["assets"]), params.load().warmup.adapter, 0)
+    models.for_answers(model, inputs["precision"])
     prompts = [Prompt(text=text) for text in inputs["prompts"]]
     settings = {name: inputs[name] for name in ("max_new_tokens", "batch_size", "precision")}
     return lambda: generate_answers(model, processor, prompts, **settings)

@@ -1,0 +1,1 @@
+"""Clips, and what is done to them."""

@@ -1,0 +1,1 @@
+"""SpeechInstructBench's rules, and the figures made of verdicts."""

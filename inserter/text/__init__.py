@@ -1,0 +1,1 @@
+"""Words, sentences, and how a voice reads them."""
