@@ -97,7 +97,7 @@ def test_a_side_that_lacks_what_is_measured_says_so(project: Path, monkeypatch: 
     Path("inserter/verification/asr.py").unlink()
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, "verify")
-    problem = r"bench: verify: this checkout cannot do this work \(ModuleNotFoundError: .* 'stages\.common\.asr'\)\. Mend it, .*"
+    problem = r"bench: verify: this checkout cannot do this work \(ModuleNotFoundError: .* 'inserter\.verification\.asr'\)\. Mend it, .*"
     assert re.fullmatch(problem, str(end.value.code))
     assert nothing_left(project)
 
