@@ -1,7 +1,7 @@
 """One side of a comparison with an earlier commit: `python -P side.py WORK INPUTS`, run in the folder of that side's code.
 
-It imports only what the earlier commit has too, under the name that it had there. It loads once. Then each line of standard input is
-a round of the work, and a line of JSON tells what the round made. INPUTS is a JSON file that both sides read.
+It imports only what the earlier commit has too, under the name that it had there. It loads once. Then each line of standard input
+is a round of the work, and a line of JSON tells what the round made. INPUTS is a JSON file that both sides read.
 """
 
 import json
