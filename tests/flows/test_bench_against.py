@@ -97,7 +97,8 @@ def test_a_side_that_lacks_what_is_measured_says_so(project: Path, monkeypatch: 
     Path("inserter/verification/asr.py").unlink()
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, "verify")
-    problem = r"bench: verify: this checkout cannot do this work \(ModuleNotFoundError: .* 'inserter\.verification\.asr'\)\. Mend it, .*"
+    why = r"ModuleNotFoundError: .* 'inserter\.verification\.asr'"
+    problem = rf"bench: verify: this checkout cannot do this work \({why}\)\. Mend it, .*"
     assert re.fullmatch(problem, str(end.value.code))
     assert nothing_left(project)
 
