@@ -101,9 +101,10 @@ def _downloaded(name: str) -> Path:
         if version:
             model = version["model"] or register.model
             found = (
-                client.get_model_version(model, version["number"]) if version["number"]
+                client.get_model_version(model, version["number"])
+                if version["number"]
                 else client.get_model_version_by_alias(model, version["alias"])
-            )  # fmt: skip
+            )
             run_id = found.run_id
         return Path(client.download_artifacts(run_id or "", RESPONSES.partition("/")[0]))
     except (MlflowException, OSError) as error:
@@ -150,9 +151,10 @@ def _costs(one: Losses, other: Losses) -> Iterator[Row]:
     places = [(voice, f"{how}_own") for how in HEARS for voice in VOICES] + [("seen", "read_own"), ("seen", "absent")]
     for voice, context in [*places, *((voice, KL) for voice in VOICES)]:
         found = [
-            (*one[voice, context, doc], *other[voice, context, doc]) for doc in _shared(one, other, [(voice, context)])
+            (*one[voice, context, doc], *other[voice, context, doc])
+            for doc in _shared(one, other, [(voice, context)])
             if one[voice, context, doc][1] == other[voice, context, doc][1]
-        ]  # fmt: skip
+        ]
         if found:
             name = "KL(read || heard)" if context == KL else f"loss, {context.replace('_', ' ')}"
             yield _row(name, None if context in ("read_own", "absent") else voice, "nats", np.array(found, dtype=float))
@@ -179,9 +181,16 @@ def _row(figure: str, voice: str | None, unit: str, counts: np.ndarray) -> Row:
     a, b = share(counts.sum(0)).tolist()
     low, high = _interval(counts, share, figure, voice or "")
     return {
-        "figure": figure, "voice": voice, "unit": unit, "a": a, "b": b, "difference": a - b, "low": low, "high": high,
+        "figure": figure,
+        "voice": voice,
+        "unit": unit,
+        "a": a,
+        "b": b,
+        "difference": a - b,
+        "low": low,
+        "high": high,
         "n": len(counts),
-    }  # fmt: skip
+    }
 
 
 def _interval(counts: np.ndarray, share: Callable[[np.ndarray], np.ndarray], *names: str) -> tuple[float | None, float | None]:

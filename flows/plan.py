@@ -60,14 +60,21 @@ def plan(params: Params, processes: int = 1) -> Plan:
     # computed again in the backward pass, a layer at a time, all that is kept of each is what goes in, in fp32
     kept = ACTIVATION_BYTES + 4 * layers if p.gradient_checkpointing else ACTIVATION_BYTES * layers
     return Plan(
-        parameters, trained, p.batch_positions, micro, p.steps, processes, share, lm + share * speech,
+        parameters,
+        trained,
+        p.batch_positions,
+        micro,
+        p.steps,
+        processes,
+        share,
+        lm + share * speech,
         {
             "weights (fp32)": 4 * whole / processes,
             "gradients and AdamW (fp32)": 12 * trained / processes,
             "activations": kept * micro * width,
             "logits": 2 * micro * (1 - share) * vocabulary,  # one tensor, of which the gradient takes the place
         },
-    )  # fmt: skip
+    )
 
 
 def speech_share(params: Params) -> float:

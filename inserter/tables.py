@@ -26,9 +26,27 @@ SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, language=S, start=N, end=N
 # same shard, which are the clip's own where nothing was done; original_size 0: not kept.
 # error: None, or why there is no clip (then shard is None and the numbers are 0).
 UTTERANCES = _schema(
-    utt_id=S, doc_id=S, split=S, language=S, written=S, spoken=S, engine=S, voice=S, license=S, content=S, effect=S,
-    shard=S, offset=N, size=N, original_offset=N, original_size=N, sample_rate=N, n_samples=N, duration=F, error=S,
-)  # fmt: skip
+    utt_id=S,
+    doc_id=S,
+    split=S,
+    language=S,
+    written=S,
+    spoken=S,
+    engine=S,
+    voice=S,
+    license=S,
+    content=S,
+    effect=S,
+    shard=S,
+    offset=N,
+    size=N,
+    original_offset=N,
+    original_size=N,
+    sample_rate=N,
+    n_samples=N,
+    duration=F,
+    error=S,
+)
 
 UNSEEN = "-unseen"  # ends the utt_id of a held-out context that is spoken once more, in a voice that training does not hear
 
@@ -47,10 +65,13 @@ SHARDS = _schema(shard=S, size=N, sha256=S, clips=N, fingerprint=S)
 # of the spoken form a second; duration_z: robust z-score of the duration, given the text, among the voice's clips (None: too few).
 _HEARD = {"heard": S, "wer": F, "extra": N, "ending": F, "wrote": S}
 _SIGNAL = {"level_db": F, "clipping": F, "silence": F, "dc": F, "snr_db": F, "tail_db": F}
-VERIFIED = pa.schema([
-    *UTTERANCES, *_schema(**_HEARD, **{f"second_{name}": kind for name, kind in _HEARD.items()}),
-    *_schema(**_SIGNAL, pace=F, duration_z=F, reason=S),
-])  # fmt: skip
+VERIFIED = pa.schema(
+    [
+        *UTTERANCES,
+        *_schema(**_HEARD, **{f"second_{name}": kind for name, kind in _HEARD.items()}),
+        *_schema(**_SIGNAL, pace=F, duration_z=F, reason=S),
+    ]
+)
 
 
 def reason_kind(reason: str) -> str:
@@ -84,6 +105,20 @@ PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.
 # instruction_id_list (closed; [] elsewhere); questions: what a judge is asked of an answer (open; [] elsewhere). Audio is bytes
 # [offset, offset + size) of `shard`; an item that is only read has shard None and numbers 0. notes: its parameters as JSON.
 ITEMS = _schema(
-    item_id=S, key=S, task=S, lang=S, variant=S, prompt=S, clean_prompt=S, instruction_id_list=pa.list_(S), kwargs=S,
-    questions=pa.list_(S), shard=S, offset=N, size=N, duration=F, voice=S, notes=S,
-)  # fmt: skip
+    item_id=S,
+    key=S,
+    task=S,
+    lang=S,
+    variant=S,
+    prompt=S,
+    clean_prompt=S,
+    instruction_id_list=pa.list_(S),
+    kwargs=S,
+    questions=pa.list_(S),
+    shard=S,
+    offset=N,
+    size=N,
+    duration=F,
+    voice=S,
+    notes=S,
+)

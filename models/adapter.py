@@ -65,9 +65,16 @@ class SoftTokenAdapter(nn.Module):
     spread: Tensor
 
     def __init__(
-        self, encoder_width: int, lm_width: int, vocabulary: int, stride: int, hidden_size: int, layers: int, spelling: int,
+        self,
+        encoder_width: int,
+        lm_width: int,
+        vocabulary: int,
+        stride: int,
+        hidden_size: int,
+        layers: int,
+        spelling: int,
         top: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.stride, self.top = stride, top
         self.project = nn.Linear(stride * encoder_width, hidden_size)
@@ -181,9 +188,7 @@ class SoftTokenAdapter(nn.Module):
         ends = keep.sum(dim=1).cumsum(0).tolist()
         return [pairs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
-    def ctc_loss(
-        self, states: Tensor, lengths: Tensor, targets: list[list[int]], embeddings: Tensor, negatives: Tensor
-    ) -> Tensor:
+    def ctc_loss(self, states: Tensor, lengths: Tensor, targets: list[list[int]], embeddings: Tensor, negatives: Tensor) -> Tensor:
         """CTC loss a target token, over the targets' own tokens and `negatives` (ids) instead of the whole table.
 
         A sampled vocabulary a batch makes the step about 10 times faster than 49 k classes. A clip that is shorter than its
@@ -196,9 +201,14 @@ class SoftTokenAdapter(nn.Module):
         log_probs = torch.cat([part.float() for part in scores], dim=-1).log_softmax(-1)
         sizes = torch.tensor([len(t) for t in targets], device=states.device)
         loss = F.ctc_loss(
-            log_probs.transpose(0, 1), index[: len(flat)], frames, sizes,
-            blank=len(vocabulary), reduction="sum", zero_infinity=True,
-        )  # fmt: skip
+            log_probs.transpose(0, 1),
+            index[: len(flat)],
+            frames,
+            sizes,
+            blank=len(vocabulary),
+            reduction="sum",
+            zero_infinity=True,
+        )
         return loss / sizes.sum().clamp(min=1)
 
 

@@ -12,9 +12,15 @@ PACKED = "packed_sdpa"
 
 
 def packed_sdpa(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
-    lengths: list[int] | None = None, sliding_window: int | None = None, **kwargs: Any,
-) -> tuple[Tensor, None]:  # fmt: skip
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    lengths: list[int] | None = None,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
     """`sdpa` (query, key, value: (batch, heads, positions, width)); with `lengths` every sequence of a batch of one by itself.
 
     A causal kernel over each costs its own square; one masked kernel over the row costs the row's, of which most is masked. A layer

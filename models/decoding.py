@@ -138,9 +138,10 @@ def _prefill(
         given = {"inputs_embeds": embeds[group, -n:], "attention_mask": mask[group, -n:]}
         places = (given["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         outputs = lm._prefill(
-            input_ids[group], generation_config,
+            input_ids[group],
+            generation_config,
             {**kwargs, **given, "position_ids": places, "past_key_values": DynamicCache(config=lm.config)},
-        )  # fmt: skip
+        )
         logits.append(outputs.logits[:, -1].float())
         caches.append(outputs.past_key_values)
     cache, more = DynamicCache(config=lm.config), longest - input_ids.shape[1]

@@ -102,9 +102,13 @@ def _about(prompt: Prompt) -> str:
 
 
 def _answer(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt], tokens: int, bf16: bool,
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    prompts: list[Prompt],
+    tokens: int,
+    bf16: bool,
     temperature: float,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     chats = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
     audio = [p.audio for p in prompts if p.audio is not None]
     states = [p.states for p in prompts if p.states is not None]

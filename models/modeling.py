@@ -43,9 +43,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.adapter: nn.Module = PoolingAdapter(width, lm_width, config.adapter_stride)
         elif config.adapter == "soft_token":
             self.adapter = SoftTokenAdapter(
-                width, lm_width, config.text_config.vocab_size, config.adapter_stride, config.adapter_hidden_size,
-                config.adapter_layers, config.adapter_spelling, config.adapter_top,
-            )  # fmt: skip
+                width,
+                lm_width,
+                config.text_config.vocab_size,
+                config.adapter_stride,
+                config.adapter_hidden_size,
+                config.adapter_layers,
+                config.adapter_spelling,
+                config.adapter_top,
+            )
         elif config.adapter == "decoder":
             self.ear = Ear(config.audio_config, config.recogniser)
             self.adapter = DecoderAdapter(width, lm_width)
@@ -293,11 +299,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         assert input_ids is not None
         speech = self._speech(
             {
-                "input_features": input_features, "feature_lengths": feature_lengths,
-                "states": states, "state_lengths": state_lengths, "clip_windows": clip_windows,
+                "input_features": input_features,
+                "feature_lengths": feature_lengths,
+                "states": states,
+                "state_lengths": state_lengths,
+                "clip_windows": clip_windows,
             },
-            input_ids, attention_mask,
-        )  # fmt: skip
+            input_ids,
+            attention_mask,
+        )
         embeds, mask, sources = self._inputs(input_ids, attention_mask, speech, "right")
         output = self.language_model(inputs_embeds=embeds, attention_mask=mask, use_cache=False, **kwargs)
         if labels is not None:

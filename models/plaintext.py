@@ -142,6 +142,4 @@ def _rename(model: dict[str, Any], renamed: dict[str, str]) -> None:
         model["unk_token"] = renamed.get(model["unk_token"], model["unk_token"])
     if "merges" in model:
         prefix = model["continuing_subword_prefix"] or ""
-        model["merges"] = [
-            [a, b] for a, b in model["merges"] if not {a, b, a + b.removeprefix(prefix)} & renamed.keys()
-        ]  # fmt: skip
+        model["merges"] = [[a, b] for a, b in model["merges"] if not {a, b, a + b.removeprefix(prefix)} & renamed.keys()]

@@ -27,8 +27,16 @@ from models.sound import SAMPLE_RATE
 __all__ = ["SIGNATURE", "InserterModel", "decode_audio", "input_example", "pyfunc_arguments", "read_record", "requirements"]
 
 REQUIREMENTS = (
-    "mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "soundfile", "soxr",
-)  # fmt: skip
+    "mlflow",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "pandas",
+    "soundfile",
+    "soxr",
+)
 
 # Both columns are open: MLflow would refuse the whole request for one record of another type; `read_record` refuses that record.
 SIGNATURE = ModelSignature(

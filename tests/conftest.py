@@ -45,10 +45,18 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, max_position_embeddings=2048, tie_word_embeddings=False,
-        bos_token_id=1, eos_token_id=2, pad_token_id=2,
-    )  # fmt: skip
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=2048,
+        tie_word_embeddings=False,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
         model.lm_head.weight[:3] = 0.0  # it babbles on (tied weights would repeat the newline)
@@ -66,10 +74,22 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny-whisper")
     torch.manual_seed(0)
     config = WhisperConfig(
-        vocab_size=100, d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=64, decoder_layers=1,
-        decoder_attention_heads=2, decoder_ffn_dim=64, num_mel_bins=80, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-        decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
-    )  # fmt: skip
+        vocab_size=100,
+        d_model=32,
+        encoder_layers=1,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_layers=1,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=64,
+        num_mel_bins=80,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+    )
     encoder = Whisper(config).get_encoder().state_dict()  # the golden curve is of these weights
     config.update({key: getattr(WhisperConfig.from_pretrained(real), key) for key in ("vocab_size", *TOKENS)})
     whisper = Whisper(config)
@@ -87,9 +107,14 @@ def tiny_model(tiny_lm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("tiny-model")
     processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
     model = InserterForConditionalGeneration.from_parts(
-        str(tiny_lm), str(tiny_encoder), processor.tokens, adapter="soft_token", adapter_hidden_size=32,
-        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
-    )  # fmt: skip
+        str(tiny_lm),
+        str(tiny_encoder),
+        processor.tokens,
+        adapter="soft_token",
+        adapter_hidden_size=32,
+        audio_token_id=processor.audio_token_id,
+        document_start_id=processor.document_start_id,
+    )
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

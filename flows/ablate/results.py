@@ -71,16 +71,28 @@ def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row
     standard = variants.get("standard", {})
     unseen = evaluate["voices"]["unseen"]
     return {
-        "group": experiment.group, "arm": experiment.arm, "seed": experiment.seed, "key": key, "commit": revision,
+        "group": experiment.group,
+        "arm": experiment.arm,
+        "seed": experiment.seed,
+        "key": key,
+        "commit": revision,
         "command": experiment.command,
-        "gap_closed": evaluate["gap_closed"], "gap_closed_interval": evaluate["gap_closed_interval"],
-        "unseen_gap": unseen["gap_closed"] if unseen else None, **_company(evaluate),
-        "heard": standard.get("heard"), "read": standard.get("read"), "variants": variants,
-        **_intervals(closed.get("standard", {})), **_spoken(folder),
+        "gap_closed": evaluate["gap_closed"],
+        "gap_closed_interval": evaluate["gap_closed_interval"],
+        "unseen_gap": unseen["gap_closed"] if unseen else None,
+        **_company(evaluate),
+        "heard": standard.get("heard"),
+        "read": standard.get("read"),
+        "variants": variants,
+        **_intervals(closed.get("standard", {})),
+        **_spoken(folder),
         "text_nll_drift": evaluate["text_nll"] / pretrain["text_nll"]["before"] - 1,
-        "transcript_nll": pretrain["transcript_nll"], "token_error": warmup["heldout_token_error"],
-        "positions": pretrain["positions"], "hours": warmup["hours"], "precision": evaluate["precision"],
-    }  # fmt: skip
+        "transcript_nll": pretrain["transcript_nll"],
+        "token_error": warmup["heldout_token_error"],
+        "positions": pretrain["positions"],
+        "hours": warmup["hours"],
+        "precision": evaluate["precision"],
+    }
 
 
 def _company(evaluate: Row) -> Row:
@@ -88,11 +100,13 @@ def _company(evaluate: Row) -> Row:
     cascade, beside = evaluate.get("cascade") or {}, evaluate.get("heard_minus_cascade") or {}
     ends = [beside.get("low"), beside.get("high")]
     return {
-        "cascade_gap": cascade.get("gap_closed"), "cascade_gap_interval": cascade.get("gap_closed_interval"),
-        "heard_minus_cascade": beside.get("difference"), "heard_minus_cascade_interval": None if None in ends else ends,
+        "cascade_gap": cascade.get("gap_closed"),
+        "cascade_gap_interval": cascade.get("gap_closed_interval"),
+        "heard_minus_cascade": beside.get("difference"),
+        "heard_minus_cascade_interval": None if None in ends else ends,
         "kl_read_heard": evaluate.get("kl_read_heard"),
         "kl_base_model": ((evaluate.get("likelihood") or {}).get("forgetting") or {}).get("kl"),
-    }  # fmt: skip
+    }
 
 
 def followed(experiment: Experiment, folder: Path) -> Row:

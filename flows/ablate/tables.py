@@ -99,8 +99,9 @@ def _pairs(prompts: list[Row], group: str, arms: Arms) -> str:
         return ""
     lines = [
         [f"{first} − {arm}", *(_difference(found[first], found[arm], form, group, first, arm) for form in FORMS)]
-        for arm in found if arm != first
-    ]  # fmt: skip
+        for arm in found
+        if arm != first
+    ]
     table = tabulate(lines, ["difference in points", *(f"{form}, all variants" for form in FORMS)], tablefmt="github")
     return f"\n\nThe same prompts answered by both, the mean of an arm's seeds, with 95 % intervals over the prompts:\n\n{table}"
 

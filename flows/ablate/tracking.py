@@ -26,9 +26,14 @@ def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) 
     for old in client.search_runs([where], f"tags.experiment = '{experiment.name}'"):
         client.delete_run(old.info.run_id)
     tags = {
-        "experiment": experiment.name, "group": experiment.group, "arm": experiment.arm, "seed": str(experiment.seed),
-        "key": row["key"], "git.commit": row["commit"], "mlflow.parentRunId": _group(client, where, experiment.group),
-    }  # fmt: skip
+        "experiment": experiment.name,
+        "group": experiment.group,
+        "arm": experiment.arm,
+        "seed": str(experiment.seed),
+        "key": row["key"],
+        "git.commit": row["commit"],
+        "mlflow.parentRunId": _group(client, where, experiment.group),
+    }
     run_id = client.create_run(where, tags=tags, run_name=experiment.name).info.run_id
     now = int(time.time() * 1000)
     log_params(client, run_id, {"arm": experiment.arm, "seed": experiment.seed, **experiment.overrides})

@@ -58,8 +58,10 @@ def answers() -> Entry:
     inputs = {
         "assets": {name: str(folder.resolve()) for name, folder in folders.items()},
         "prompts": [prompt.prompt for prompt in generate("benchmark", 1, per_type=3)[:PROMPTS]],
-        "max_new_tokens": e.max_new_tokens, "batch_size": e.batch_size, "precision": e.precision,
-    }  # fmt: skip
+        "max_new_tokens": e.max_new_tokens,
+        "batch_size": e.batch_size,
+        "precision": e.precision,
+    }
     return _by_turns("answers", inputs, f"{PROMPTS} prompts")
 
 

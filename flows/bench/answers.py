@@ -102,15 +102,11 @@ def _quoted(kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> li
 
 
 def _sections(kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
-    return [
-        f"{kwargs['section_spliter']} {n + 1}\n{paragraphs[n % len(paragraphs)]}" for n in range(kwargs["num_sections"])
-    ]
+    return [f"{kwargs['section_spliter']} {n + 1}\n{paragraphs[n % len(paragraphs)]}" for n in range(kwargs["num_sections"])]
 
 
 def _starred(count: str) -> Follow:
-    return lambda kwargs, paragraphs, random: [
-        "\n***\n".join(paragraphs[n % len(paragraphs)] for n in range(kwargs[count]))
-    ]
+    return lambda kwargs, paragraphs, random: ["\n***\n".join(paragraphs[n % len(paragraphs)] for n in range(kwargs[count]))]
 
 
 FOLLOW: dict[str, Follow] = {
@@ -122,13 +118,9 @@ FOLLOW: dict[str, Follow] = {
     "detectable_content:postscript": _after(lambda kwargs: f"{kwargs['postscript_marker']} Keep this note."),
     "detectable_format:number_bullet_lists": _bullets,
     "detectable_format:constrained_response": _before(lambda kwargs: "My answer is yes."),
-    "detectable_format:number_highlighted_sections": _before(
-        lambda kwargs: "*First* of all, *second* to none, and *third*."
-    ),
+    "detectable_format:number_highlighted_sections": _before(lambda kwargs: "*First* of all, *second* to none, and *third*."),
     "detectable_format:multiple_sections": _sections,
-    "detectable_format:json_format": lambda kwargs, paragraphs, random: [
-        f"```json\n{json.dumps({'answer': paragraphs})}\n```"
-    ],
+    "detectable_format:json_format": lambda kwargs, paragraphs, random: [f"```json\n{json.dumps({'answer': paragraphs})}\n```"],
     "detectable_format:title": _before(lambda kwargs: "<<A short account>>"),
     "combination:two_responses": lambda kwargs, paragraphs, random: [f"{paragraphs[0]}\n******\nOr: {paragraphs[-1]}"],
     "combination:repeat_prompt": _before(lambda kwargs: kwargs["prompt_to_repeat"]),

@@ -99,14 +99,23 @@ def _trainer(model: Any, examples: list[Any], states: Any, parameter_groups: lis
             "input_ids": pad_sequence(ids, batch_first=True),
             "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
             "labels": pad_sequence([torch.tensor(item.labels) for item in items], batch_first=True, padding_value=-100),
-            "states": clips, "state_lengths": lengths,
-        }  # fmt: skip
+            "states": clips,
+            "state_lengths": lengths,
+        }
 
     arguments = TrainingArguments(
-        str(folder), per_device_train_batch_size=BATCH, num_train_epochs=1, bf16=precision == "bf16",
-        use_cpu=not torch.cuda.is_available(), remove_unused_columns=False, dataloader_pin_memory=False,
-        save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True,
-    )  # fmt: skip
+        str(folder),
+        per_device_train_batch_size=BATCH,
+        num_train_epochs=1,
+        bf16=precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
     optimizer = torch.optim.AdamW([{k: v for k, v in group.items() if k != "base_lr"} for group in parameter_groups], lr=1e-5)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     return Trainer(model, arguments, collate, examples, optimizers=(optimizer, constant))

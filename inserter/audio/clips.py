@@ -21,9 +21,21 @@ from models.sound import SAMPLE_RATE, NoSound, Sound, resample
 from models.sound import read as read_sound
 
 __all__ = [
-    "SAMPLE_RATE", "check_shards", "decode", "flac", "quantise", "read", "read_clip", "read_clip_bytes", "read_note", "read_noted",
-    "read_original", "resample", "stream_shard", "write_shard",
-]  # fmt: skip
+    "SAMPLE_RATE",
+    "check_shards",
+    "decode",
+    "flac",
+    "quantise",
+    "read",
+    "read_clip",
+    "read_clip_bytes",
+    "read_note",
+    "read_noted",
+    "read_original",
+    "resample",
+    "stream_shard",
+    "write_shard",
+]
 NOTE = "shard.json"
 LIST = "shards.parquet"
 AGAIN = "Delete it and run `dvc repro`"

@@ -21,9 +21,13 @@ ALONE = {"score": score_app, "judge": judge_app}
 def new_app() -> typer.Typer:
     """Return an app with the commands that need no checkout."""
     app = typer.Typer(
-        name="inserter", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        name="inserter",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
-    )  # fmt: skip
+    )
     for name, commands in ALONE.items():
         app.add_typer(commands, name=name)
     return app

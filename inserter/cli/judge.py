@@ -42,14 +42,32 @@ def _command(task: Literal["open", "adjustment"], said: str) -> None:
 
     @judge_app.command(task, help=f"{said} The key: INSERTER_JUDGE_API_KEY.", epilog=example)
     def command(
-        file: File, out: Out, model: Model = None, base_url: BaseUrl = None, n: N = 4, concurrency: Concurrency = 8,
-        reask: Reask = 2, timeout: Timeout = 120.0, max_tokens: MaxTokens = 1024, temperature: Temperature = 0.5,
-        top_p: TopP = 0.95, price_in: PriceIn = None, price_out: PriceOut = None, as_json: AsJson = False,
-    ) -> None:  # fmt: skip
+        file: File,
+        out: Out,
+        model: Model = None,
+        base_url: BaseUrl = None,
+        n: N = 4,
+        concurrency: Concurrency = 8,
+        reask: Reask = 2,
+        timeout: Timeout = 120.0,
+        max_tokens: MaxTokens = 1024,
+        temperature: Temperature = 0.5,
+        top_p: TopP = 0.95,
+        price_in: PriceIn = None,
+        price_out: PriceOut = None,
+        as_json: AsJson = False,
+    ) -> None:
         changes = {
-            "n": n, "concurrency": concurrency, "reask": reask, "timeout": timeout, "max_tokens": max_tokens,
-            "temperature": temperature, "top_p": top_p, "price_in": price_in, "price_out": price_out,
-        }  # fmt: skip
+            "n": n,
+            "concurrency": concurrency,
+            "reask": reask,
+            "timeout": timeout,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+            "price_in": price_in,
+            "price_out": price_out,
+        }
         _judge(task, file, out, model, base_url, changes, as_json)
 
 
@@ -58,9 +76,14 @@ _command("adjustment", "Judge answers to instructions that are corrected in mid-
 
 
 def _judge(
-    task: Literal["open", "adjustment"], file: Path, out: Path, model: str | None, base_url: str | None,
-    changes: dict[str, Any], as_json: bool,
-) -> None:  # fmt: skip
+    task: Literal["open", "adjustment"],
+    file: Path,
+    out: Path,
+    model: str | None,
+    base_url: str | None,
+    changes: dict[str, Any],
+    as_json: bool,
+) -> None:
     quiet()
     from inserter.scoring.judge import JudgeSettings, judge_file
     from inserter.scoring.judge.settings import missing

@@ -16,6 +16,14 @@ from inserter.prompts.similarity import overlap
 from inserter.prompts.worlds import World
 
 __all__ = [
-    "CONSTRAINTS", "INSTRUCTION_TYPES", "PAIRED", "Lang", "Prompt", "World", "generate", "generate_adjustment",
-    "generate_open", "overlap",
-]  # fmt: skip
+    "CONSTRAINTS",
+    "INSTRUCTION_TYPES",
+    "PAIRED",
+    "Lang",
+    "Prompt",
+    "World",
+    "generate",
+    "generate_adjustment",
+    "generate_open",
+    "overlap",
+]

@@ -14,9 +14,7 @@ INSTRUCTION_TYPES = tuple(CONSTRAINTS)
 PAIRED = 0.3  # share of the prompts with two constraints, where the first can have a partner
 
 
-def generate(
-    world: World, seed: int, *, count: int | None = None, per_type: int | None = None, lang: Lang = "en"
-) -> list[Prompt]:
+def generate(world: World, seed: int, *, count: int | None = None, per_type: int | None = None, lang: Lang = "en") -> list[Prompt]:
     """Prompts of `world`, all different: `count` with types drawn by the world's weights, or `per_type` of each type.
 
     A longer list of the same seed begins with the shorter one (per type, where per_type is given).

@@ -27,7 +27,11 @@ class Prompt:
     def record(self) -> dict[str, Any]:
         """The benchmark's fields, without the topic."""
         record = {
-            "key": self.key, "task": self.task, "lang": self.lang, "prompt": self.prompt,
-            "instruction_id_list": list(self.instruction_id_list), "kwargs": list(self.kwargs),
-        }  # fmt: skip
+            "key": self.key,
+            "task": self.task,
+            "lang": self.lang,
+            "prompt": self.prompt,
+            "instruction_id_list": list(self.instruction_id_list),
+            "kwargs": list(self.kwargs),
+        }
         return {**record, "decomposed_questions": list(self.questions)} if self.questions else record

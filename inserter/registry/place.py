@@ -15,9 +15,12 @@ ARTIFACTS = "mlartifacts"
 OWN = re.compile(rf"/({ARTIFACTS}|mlruns/\d+)$")  # ours, and that of MLflow's default experiment
 BUSY_SECONDS = 60.0
 DERIVED = (
-    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
-    ("model_versions", "storage_location"), ("model_versions", "source"),
-)  # fmt: skip
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+    ("model_versions", "source"),
+)
 
 
 def database(address: str) -> Path | None:

@@ -32,5 +32,6 @@ def deal(rows: list[Row]) -> list[Row]:
     return [
         {name: row[name] for name in ("key", "variant")}
         | score_record({**row, "response": scored[(place + step) % count]["response"]})
-        for step in steps for place, row in enumerate(scored)
-    ]  # fmt: skip
+        for step in steps
+        for place, row in enumerate(scored)
+    ]

@@ -26,9 +26,15 @@ def share_interval(followed: np.ndarray, asked: np.ndarray, *names: str) -> list
         return a.sum(axis=axis) / b.sum(axis=axis)
 
     found = bootstrap(
-        (np.asarray(followed, float), np.asarray(asked, float)), share, paired=True, vectorized=True,
-        n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=seeds.np_rng(0, "bootstrap", *names),
-    )  # fmt: skip
+        (np.asarray(followed, float), np.asarray(asked, float)),
+        share,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=seeds.np_rng(0, "bootstrap", *names),
+    )
     return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
 
 
@@ -39,7 +45,11 @@ def sign_flip_p(differences: np.ndarray, alternative: Any, *names: str) -> float
     if not differences.any():
         return 1.0
     test = permutation_test(
-        (differences,), np.mean, permutation_type="samples", alternative=alternative, n_resamples=FLIPS,
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        alternative=alternative,
+        n_resamples=FLIPS,
         rng=seeds.np_rng(0, *names),
-    )  # fmt: skip
+    )
     return float(test.pvalue)

@@ -42,9 +42,7 @@ def _reference(replies: list[Any]) -> list[Any]:
     longest = max(map(len, lists), default=0)
     if not longest:
         raise Unscorable("no usable reply", f"no list with an answer in it in {len(replies)} replies")
-    return [
-        votes.mode_of(position) for position in zip(*(found for found in lists if len(found) == longest), strict=True)
-    ]
+    return [votes.mode_of(position) for position in zip(*(found for found in lists if len(found) == longest), strict=True)]
 
 
 def _robust(replies: list[Any], expected: int | None) -> list[str]:
@@ -56,9 +54,7 @@ def _robust(replies: list[Any], expected: int | None) -> list[str]:
     fitting = [read for read in lists if len(read) == length]
     if not fitting:
         lengths = sorted({len(read) for read in lists})
-        raise Unscorable(
-            "wrong number of answers", f"{length} questions, replies of {', '.join(map(str, lengths))} answers"
-        )
+        raise Unscorable("wrong number of answers", f"{length} questions, replies of {', '.join(map(str, lengths))} answers")
     given = [[vote for vote in position if vote] for position in zip(*fitting, strict=True)]
     if silent := [number for number, position in enumerate(given, 1) if not position]:
         raise Unscorable("no vote", f"neither yes nor no on question {', '.join(map(str, silent))}")

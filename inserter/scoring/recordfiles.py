@@ -30,9 +30,12 @@ SHEETS, PACKED = (".csv", ".tsv"), (".gz", ".zst")
 NOT_WRITTEN = (*SHEETS, ".xlsx", ".arrow", ".feather", ".avro", ".orc", ".bz2", ".xz", ".zip")
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"  # how such files begin
 OTHERS = {
-    b"PK\x03\x04": "a zip file", b"BZh": "a bzip2 file", b"\xfd7zXZ": "an xz file", b"ARROW1": "an Arrow file",
+    b"PK\x03\x04": "a zip file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"ARROW1": "an Arrow file",
     b"\xff\xff\xff\xff": "an Arrow file",
-}  # fmt: skip
+}
 FORMS = "JSON Lines (also .gz or .zst), a JSON array, Parquet or CSV"
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, csv.Error)
 

@@ -147,8 +147,13 @@ def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[s
     differences, asked = np.array([by_prompt[key] for key in sorted(by_prompt)]).T
     name = " ".join((*a, *b))
     return {
-        "task": "closed", "lang": a[0], "metric": PAIRED, "a": {"variant": a[1], "form": a[2]},
-        "b": {"variant": b[1], "form": b[2]}, "difference": float(differences.sum() / asked.sum()),
+        "task": "closed",
+        "lang": a[0],
+        "metric": PAIRED,
+        "a": {"variant": a[1], "form": a[2]},
+        "b": {"variant": b[1], "form": b[2]},
+        "difference": float(differences.sum() / asked.sum()),
         "interval": share_interval(differences, asked, name),
-        "p_value": sign_flip_p(differences, "two-sided", "comparison", name), "n_prompts": len(by_prompt),
-    }  # fmt: skip
+        "p_value": sign_flip_p(differences, "two-sided", "comparison", name),
+        "n_prompts": len(by_prompt),
+    }

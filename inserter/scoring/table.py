@@ -35,9 +35,12 @@ def _figures(task: str, cell: dict[str, Any]) -> dict[str, Any]:
     low, high = intervals.get(main) or (None, None)
     second = (shares or {}).get("ecr" if task == "adjustment" else "prompt")
     return {
-        "share": (shares or {}).get(main), "low": low, "high": high, "second": second,
+        "share": (shares or {}).get(main),
+        "low": low,
+        "high": high,
+        "second": second,
         "n": cell.get("n_prompts", cell.get("n")),
-    }  # fmt: skip
+    }
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -86,8 +89,10 @@ def company(report: dict[str, Any]) -> dict[str, Any]:
     gap = report.get("heard_minus_cascade")
     return {
         "gap": gap if gap and gap["difference"] is not None else None,
-        "instructions": _heard_less(report, lang, "cascade"), "above_chance": _heard_less(report, lang, "chance"), **shares,
-    }  # fmt: skip
+        "instructions": _heard_less(report, lang, "cascade"),
+        "above_chance": _heard_less(report, lang, "chance"),
+        **shares,
+    }
 
 
 def _heard_less(report: dict[str, Any], lang: str | None, form: str) -> dict[str, Any] | None:

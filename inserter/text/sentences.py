@@ -16,9 +16,26 @@ _STOP = regex.compile(
 
 # What Punkt has not learnt for English, and what rarely ends a sentence: "they sent Hon. James Bond" is one.
 _ABBREVIATIONS = {
-    "hon", "messrs", "pres", "capt", "gov", "rev", "sgt", "supt", "atty", "mt", "dept", "approx", "viz", "cf", "e.g", "i.e",
-    "fig", "vol", "pp",
-}  # fmt: skip
+    "hon",
+    "messrs",
+    "pres",
+    "capt",
+    "gov",
+    "rev",
+    "sgt",
+    "supt",
+    "atty",
+    "mt",
+    "dept",
+    "approx",
+    "viz",
+    "cf",
+    "e.g",
+    "i.e",
+    "fig",
+    "vol",
+    "pp",
+}
 
 
 @lru_cache(maxsize=1)

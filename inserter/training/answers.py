@@ -49,9 +49,15 @@ def answer_all(
             if not _holds(path, batch):
                 prompts = [Prompt(q.text, states=q.states() if q.states else None) for q in batch]
                 made = generate_answers(
-                    model, processor, prompts, max_new_tokens, batch_size, precision,
-                    temperature=temperature, seed=derive(seed, name, start),
-                )  # fmt: skip
+                    model,
+                    processor,
+                    prompts,
+                    max_new_tokens,
+                    batch_size,
+                    precision,
+                    temperature=temperature,
+                    seed=derive(seed, name, start),
+                )
                 write_json(path, {q.id: a for q, a in zip(batch, made, strict=True)})
             answers |= read_json(path)
             bar.update(len(batch))

@@ -142,18 +142,17 @@ def hear(model: InserterForConditionalGeneration, places: Iterable[Place], clips
     return dict(zip(distinct, heard, strict=True))
 
 
-def to_sequences(
-    model: InserterForConditionalGeneration, examples: list[Example], heard: Mapping[Place, Tensor]
-) -> list[Sequence]:
+def to_sequences(model: InserterForConditionalGeneration, examples: list[Example], heard: Mapping[Place, Tensor]) -> list[Sequence]:
     """What `model.packed_losses` takes. heard: every clip of the examples in its place."""
     device = model.device
     return [
         (
-            torch.tensor(item.ids, device=device), torch.tensor(item.labels, device=device),
+            torch.tensor(item.ids, device=device),
+            torch.tensor(item.labels, device=device),
             [heard[place] for place in places_of(model, [item])],
         )
         for item in examples
-    ]  # fmt: skip
+    ]
 
 
 def grouped(examples: list[Example], chosen: list[int], positions: int) -> list[list[int]]:
@@ -222,9 +221,14 @@ class Packed:
 
 
 def packed_phase(
-    name: str, settings: Pretrain | Sft, model: InserterForConditionalGeneration, examples: list[Example], clips: Clips,
-    read: Iterable[Example] = (), distill: float = 0.0,
-) -> Phase:  # fmt: skip
+    name: str,
+    settings: Pretrain | Sft,
+    model: InserterForConditionalGeneration,
+    examples: list[Example],
+    clips: Clips,
+    read: Iterable[Example] = (),
+    distill: float = 0.0,
+) -> Phase:
     """The phase that trains on `examples` as the stage's section of params.yaml says. read, distill: see `Packed`."""
     s, o = settings, settings.optimizer
     steps = plan(examples, s.steps, s.batch_positions, s.seed)
@@ -234,6 +238,15 @@ def packed_phase(
     if s.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return Phase(
-        name, s.seed, s.steps, parts, task, o.weight_decay, o.clip, o.warmup_share, s.precision, s.checkpoint_steps,
+        name,
+        s.seed,
+        s.steps,
+        parts,
+        task,
+        o.weight_decay,
+        o.clip,
+        o.warmup_share,
+        s.precision,
+        s.checkpoint_steps,
         s.keep_checkpoints,
-    )  # fmt: skip
+    )

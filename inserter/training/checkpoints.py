@@ -57,9 +57,7 @@ class Checkpoints:
             state = _state(module, optimizer)
             checkpoint.load(state, checkpoint_id=point, no_dist=world() == 1)
             options = StateDictOptions(strict=False)  # what is frozen is not in it
-            set_state_dict(
-                module, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=options
-            )
+            set_state_dict(module, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=options)
             return record
         return None
 
@@ -80,6 +78,7 @@ class Checkpoints:
         if record["key"] != self.key:
             raise InserterError(f"{point} is of a run with other data or parameters", "Delete it, then run again")
         return record
+
 
 def _passed_over(point: Path, why: str) -> dict[str, Any] | None:
     if rank() == 0:

@@ -37,9 +37,13 @@ class Compared(NamedTuple):
 
 
 def context_example(
-    processor: InserterProcessor, row: dict[str, Any], context: str, others: dict[str, dict], clip: str = SEEN_CLIP,
+    processor: InserterProcessor,
+    row: dict[str, Any],
+    context: str,
+    others: dict[str, dict],
+    clip: str = SEEN_CLIP,
     transcripts: Transcripts | None = None,
-) -> Example:  # fmt: skip
+) -> Example:
     """The continuation of `row` after one context; the same tokens are learnt in each. clip: which one is heard or transcribed."""
     source = others[row["other_doc_id"]] if context.endswith("other") else row
     after = {"text": row["continuation"], "utt_id": None, "loss": True}
@@ -224,9 +228,13 @@ def figures(found: HeldOut) -> dict[str, Any]:
 
 
 def measure(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str,
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    rows: list[dict],
+    clips: Clips,
+    precision: str,
     transcripts: Transcripts | None = None,
-) -> HeldOut:  # fmt: skip
+) -> HeldOut:
     """Losses by document and context. transcripts: of every clip of `rows`; with them the cascade and KL are measured too."""
     others = {row["doc_id"]: row for row in rows}
     cascade = CASCADE if transcripts is not None else ()
@@ -240,11 +248,15 @@ def measure(
     def of(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
         return {
             context: losses(
-                model, [after(row, context, clip) for row in chosen], clips, precision,
-                f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}", heard,
+                model,
+                [after(row, context, clip) for row in chosen],
+                clips,
+                precision,
+                f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}",
+                heard,
             )
             for context in contexts
-        }  # fmt: skip
+        }
 
     both = [i for i, row in enumerate(rows) if row[UNSEEN_CLIP] and others[row["other_doc_id"]][UNSEEN_CLIP]]
     in_both = [rows[i] for i in both]
@@ -253,8 +265,9 @@ def measure(
         name: divergences(
             model, [(after(row, "read_own", clip), after(row, "heard_own", clip)) for row in chosen], clips, precision, heard
         )
-        for name, (chosen, clip) in voices.items() if chosen
-    }  # fmt: skip
+        for name, (chosen, clip) in voices.items()
+        if chosen
+    }
     known: dict[str, Measured] = {"seen": {}, "unseen": {}}  # what the divergences say of the losses
     if "seen" in compared:
         known["seen"] = {"read_own": compared["seen"].first, "heard_own": compared["seen"].second}
@@ -274,8 +287,9 @@ def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, Any]:
     if CASCADE[0] in measured:
         cascade = gap_closed(means, "cascade")
         beside["cascade"] = {
-            "gap_closed": cascade, "gap_closed_interval": None if cascade is None else _gap_interval(measured, "cascade")
-        }  # fmt: skip
+            "gap_closed": cascade,
+            "gap_closed_interval": None if cascade is None else _gap_interval(measured, "cascade"),
+        }
         beside["heard_minus_cascade"] = _behind(measured, closed, cascade)
     return {
         "continuation": means,

@@ -176,13 +176,18 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
     if not finite:
         return None
     return {
-        "step": step, "loss": total, "positions": int(positions), "tokens": tokens,
-        "lr": float(optimizer.param_groups[0]["lr"]), "gradient_norm": norm,
-    }  # fmt: skip
+        "step": step,
+        "loss": total,
+        "positions": int(positions),
+        "tokens": tokens,
+        "lr": float(optimizer.param_groups[0]["lr"]),
+        "gradient_norm": norm,
+    }
 
 
 def write_curve(path: Path, curve: list[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> None:
     """The curve as CSV for `dvc plots` and MLflow."""
+
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)

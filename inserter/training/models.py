@@ -26,9 +26,7 @@ def _placed(model: Any) -> InserterForConditionalGeneration:
     return model.to(torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else "cpu")
 
 
-def new_model(
-    assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens", languages: Sequence[str] = ()
-) -> Pair:  # fmt: skip
+def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens", languages: Sequence[str] = ()) -> Pair:
     """From the configured LM and encoder, its adapter from the seed. Raises InserterError for an LM that cannot be trained here.
 
     delimiters: what stands around a clip; only who puts clips among text has to say. languages: see `recogniser_settings`.
@@ -45,9 +43,14 @@ def new_model(
         raise InserterError(f"{assets.lm}: {error}", "Choose another LM, or give this one other files of these names") from error
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
-        lm, encoder, processor.tokens, **adapter_settings(adapter), **heard,
-        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
-    )  # fmt: skip
+        lm,
+        encoder,
+        processor.tokens,
+        **adapter_settings(adapter),
+        **heard,
+        audio_token_id=processor.audio_token_id,
+        document_start_id=processor.document_start_id,
+    )
     if getattr(model.language_model, "_is_stateful", False):
         remedy = "Choose an LM whose layers are all attention"
         raise InserterError(f"{assets.lm} keeps a state that packed sequences would hand on to each other", remedy)

@@ -94,9 +94,13 @@ def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Ten
 
 
 def clips_for(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict[str, Any]], shards: Path,
-    settings: Pretrain | Sft, needed: set[str],
-) -> Clips:  # fmt: skip
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    rows: list[dict[str, Any]],
+    shards: Path,
+    settings: Pretrain | Sft,
+    needed: set[str],
+) -> Clips:
     """The clips of `rows` for a phase with these settings: encoded once, unless the encoder learns.
 
     needed: the ids that the phase trains on or measures. Of a warm-up that hears all, all are there already.
@@ -136,9 +140,14 @@ def encode_clips(
 
 
 def _encode_split(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], shards: Path, key: str,
-    precision: str, bar: Any,
-) -> dict[str, tuple[str, int, int]]:  # fmt: skip
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    rows: list[dict],
+    shards: Path,
+    key: str,
+    precision: str,
+    bar: Any,
+) -> dict[str, tuple[str, int, int]]:
     """Where each clip of one split stands: {utt_id: (file below states_home, first frame, frames)}."""
     index: dict[str, tuple[str, int, int]] = {}
     names = [f"{key}/{number:05d}.f16" for number in range(-(-len(rows) // CHUNK))]
@@ -157,9 +166,14 @@ def _encode_split(
 
 
 def _encode_chunk(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], shards: Path, path: Path,
-    precision: str, bar: Any,
-) -> dict[str, tuple[int, int]]:  # fmt: skip
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    rows: list[dict],
+    shards: Path,
+    path: Path,
+    precision: str,
+    bar: Any,
+) -> dict[str, tuple[int, int]]:
     """Write the chunk's states one after the other; where each stands: {utt_id: (first frame, frames)}."""
     index: dict[str, tuple[int, int]] = {}
     arrays: list[np.ndarray] = []

@@ -24,6 +24,16 @@ from inserter.tts.driver import Earlier, Job, Progress, content, speak_all, spea
 from inserter.tts.voices import available, identity, load_voice, usable
 
 __all__ = [
-    "CannotSpeak", "Earlier", "Job", "Progress", "Synthesizer", "available", "content", "identity", "load_voice", "speak_all",
-    "speak_shards", "usable",
-]  # fmt: skip
+    "CannotSpeak",
+    "Earlier",
+    "Job",
+    "Progress",
+    "Synthesizer",
+    "available",
+    "content",
+    "identity",
+    "load_voice",
+    "speak_all",
+    "speak_shards",
+    "usable",
+]

@@ -33,9 +33,7 @@ class Engine(Protocol):
         """Of the program that speaks; "" where it cannot be known."""
 
 
-ENGINES: dict[str, Engine] = {
-    "hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http
-}  # fmt: skip
+ENGINES: dict[str, Engine] = {"hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http}
 
 
 def available(voice: Voice) -> str | None:

@@ -15,9 +15,19 @@ from inserter.text.spoken.characters import decimals
 
 SMALL = 12  # recognisers take small numbers for words ("to", "for"); months in digits are heard by name
 SCALES = {
-    "k": 3, "m": 6, "mn": 6, "b": 9, "bn": 9, "t": 12, "tn": 12, "hundred": 2, "thousand": 3, "million": 6, "billion": 9,
+    "k": 3,
+    "m": 6,
+    "mn": 6,
+    "b": 9,
+    "bn": 9,
+    "t": 12,
+    "tn": 12,
+    "hundred": 2,
+    "thousand": 3,
+    "million": 6,
+    "billion": 9,
     "trillion": 12,
-}  # fmt: skip
+}
 NAMES = {"$": "dollar|cent", "£": "pound|pence|penny|sterling", "€": "euro|cent", "¥": "yen|yuan", "%": r"per\s?cent"}
 ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _DIGITS = re.compile(r"\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")

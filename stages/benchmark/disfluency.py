@@ -15,10 +15,22 @@ FILLERS = ("um", "uh", "er", "you know", "I mean")
 REPEATED = frozenset(("a", "an", "the", "of", "to", "in", "and", "that", "it", "is", "on", "with", "for", "by", "some"))
 # what is said by mistake -> corrected to the word of the prompt
 MISTAKES = {
-    "note": "letter", "message": "report", "talk": "lecture", "text": "slides", "scene": "song", "blog": "diary",
-    "newcomer": "teacher", "colleague": "customer", "reply": "question", "main": "minor", "brief": "long",
-    "paragraph": "poem", "story": "song", "answer": "question", "advice": "news",
-}  # fmt: skip
+    "note": "letter",
+    "message": "report",
+    "talk": "lecture",
+    "text": "slides",
+    "scene": "song",
+    "blog": "diary",
+    "newcomer": "teacher",
+    "colleague": "customer",
+    "reply": "question",
+    "main": "minor",
+    "brief": "long",
+    "paragraph": "poem",
+    "story": "song",
+    "answer": "question",
+    "advice": "news",
+}
 FIXED = r"my answer is \w+"  # sentences that the answer must contain
 
 Edit = tuple[int, str]  # what is put in before the word of this index

@@ -11,9 +11,7 @@ from inserter.run.work import WorkFolder
 from inserter.tables import ITEMS
 
 
-def finish(
-    work: WorkFolder, target: Path, prompts: list[dict], rows: list[dict], quarantined: list[dict]
-) -> dict[str, Any]:
+def finish(work: WorkFolder, target: Path, prompts: list[dict], rows: list[dict], quarantined: list[dict]) -> dict[str, Any]:
     """Add the tables to the shards in `work/out`, publish all of it as `target` and count: read = items + quarantined.
 
     Raises InserterError when there is no item at all.

@@ -53,9 +53,17 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
     recipe = {"seed": settings.seed, "jobs": [asdict(job) for job in jobs], "voices": [v.model_dump() for v in voices]}
     work = WorkFolder("benchmark", recipe, deciding("inserter.tts"))
     utterances = tts.speak_all(
-        jobs, voices, work / "out", work / "rows", settings.seed,
-        workers=workers, shard_clips=SHARD_CLIPS, fingerprint=work.key, label="benchmark", total=len(jobs),
-    )  # fmt: skip
+        jobs,
+        voices,
+        work / "out",
+        work / "rows",
+        settings.seed,
+        workers=workers,
+        shard_clips=SHARD_CLIPS,
+        fingerprint=work.key,
+        label="benchmark",
+        total=len(jobs),
+    )
     clips = {row["utt_id"]: row for row in utterances}
     failed |= {name: clip["error"] for name, clip in clips.items() if clip["error"]}
     rows = [item.row(clips.get(item.item_id, NO_CLIP)) for item in planned.items if item.item_id not in failed]
@@ -67,9 +75,13 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
     metrics = finish(work, target, [prompt.record() for prompt in asked], rows, quarantined)
     accents = Counter(row["voice"] for row in rows if row["variant"] == "accent")
     return {
-        **metrics, "source": "own", "absent": planned.absent, "text_only": planned.text_only,
-        "accents": {"used": dict(accents), "missing": planned.missing}, "drawn": _drawn(rows),
-    }  # fmt: skip
+        **metrics,
+        "source": "own",
+        "absent": planned.absent,
+        "text_only": planned.text_only,
+        "accents": {"used": dict(accents), "missing": planned.missing},
+        "drawn": _drawn(rows),
+    }
 
 
 def _jobs(items: list[Planned]) -> tuple[list[tts.Job], dict[str, str]]:

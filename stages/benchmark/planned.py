@@ -39,10 +39,16 @@ class Planned:
     def row(self, utterance: dict[str, Any]) -> dict[str, Any]:
         """The item (schema ITEMS) with the clip of its utterance."""
         return {
-            "item_id": self.item_id, "key": self.prompt.key, "task": self.prompt.task, "lang": self.prompt.lang,
-            "variant": self.variant, "prompt": self.text, "clean_prompt": self.prompt.prompt,
+            "item_id": self.item_id,
+            "key": self.prompt.key,
+            "task": self.prompt.task,
+            "lang": self.prompt.lang,
+            "variant": self.variant,
+            "prompt": self.text,
+            "clean_prompt": self.prompt.prompt,
             "instruction_id_list": list(self.prompt.instruction_id_list),
             "kwargs": json.dumps(self.prompt.kwargs, sort_keys=True, ensure_ascii=False),
             "questions": list(self.prompt.questions),
-            "notes": json.dumps(self.notes, sort_keys=True, ensure_ascii=False), **{name: utterance[name] for name in NO_CLIP},
-        }  # fmt: skip
+            "notes": json.dumps(self.notes, sort_keys=True, ensure_ascii=False),
+            **{name: utterance[name] for name in NO_CLIP},
+        }

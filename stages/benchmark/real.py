@@ -178,12 +178,23 @@ def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
             say(f"benchmark: {one.item_id}: {note}")
         notes = one.notes | ({"sound": told} if told else {})
         twin = clean.get((one.lang, one.key), one.prompt) if one.task == "closed" else one.prompt
-        rows.append({
-            "item_id": one.item_id, "key": one.key, "task": one.task, "lang": one.lang, "variant": one.variant,
-            "prompt": one.prompt, "clean_prompt": twin, "instruction_id_list": one.instruction_id_list,
-            "kwargs": json.dumps(one.kwargs, sort_keys=True, ensure_ascii=False), "questions": one.questions,
-            "voice": "SpeechInstructBench", "notes": json.dumps(notes, sort_keys=True, ensure_ascii=False), **clip,
-        })  # fmt: skip
+        rows.append(
+            {
+                "item_id": one.item_id,
+                "key": one.key,
+                "task": one.task,
+                "lang": one.lang,
+                "variant": one.variant,
+                "prompt": one.prompt,
+                "clean_prompt": twin,
+                "instruction_id_list": one.instruction_id_list,
+                "kwargs": json.dumps(one.kwargs, sort_keys=True, ensure_ascii=False),
+                "questions": one.questions,
+                "voice": "SpeechInstructBench",
+                "notes": json.dumps(notes, sort_keys=True, ensure_ascii=False),
+                **clip,
+            }
+        )
     return rows
 
 

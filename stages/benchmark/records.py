@@ -14,8 +14,14 @@ from inserter.scoring.structures import instructions
 TASKS = ("closed", "open", "adjustment")
 VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
 LANGUAGES = {
-    "en": "en", "english": "en", "cn": "cn", "zh": "cn", "zh-cn": "cn", "chinese": "cn", "mandarin": "cn",
-}  # fmt: skip
+    "en": "en",
+    "english": "en",
+    "cn": "cn",
+    "zh": "cn",
+    "zh-cn": "cn",
+    "chinese": "cn",
+    "mandarin": "cn",
+}
 FILLING = {"ended", "train", "test", "validation", "data", "default"}  # words of a file's name that say nothing here
 WORDS = {*TASKS, *VARIANTS, *LANGUAGES, *FILLING}
 KEY_LENGTH = 60  # a ustar member's name has at most 100 bytes, and the item's id is the name of its clip

@@ -17,9 +17,20 @@ TASKS = ["closed", "open", "adjustment"]
 LANGUAGES = ["en", "cn"]
 VARIANTS = ["standard", "background", "accent", "paralinguistics", "disfluency"]
 COLUMNS = [
-    "item_id", "key", "task", "lang", "variant", "prompt", "instruction_id_list", "instructions", "kwargs_fit",
-    "questions", "spoken", "duration", "in_shard",
-]  # fmt: skip
+    "item_id",
+    "key",
+    "task",
+    "lang",
+    "variant",
+    "prompt",
+    "instruction_id_list",
+    "instructions",
+    "kwargs_fit",
+    "questions",
+    "spoken",
+    "duration",
+    "in_shard",
+]
 AGAIN = "Delete data/benchmark and run `dvc repro benchmark`"
 INCOMPLETE = "See why in reports/benchmark.json and mend the data set, or raise check.max_missing_items"
 TYPES = "Raise benchmark.items_per_type or complete the data set, or raise check.max_missing_types"

@@ -17,8 +17,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = [
-    "doc_id", "source", "license", "weight", "language", "split", "n_words", "characters", "benchmark_text", "repeats_heldout",
-]  # fmt: skip
+    "doc_id",
+    "source",
+    "license",
+    "weight",
+    "language",
+    "split",
+    "n_words",
+    "characters",
+    "benchmark_text",
+    "repeats_heldout",
+]
 FEW = "Add sources or lower corpus.words: all text that passes is taken (reports/corpus.json says what does not, and why)"
 BEHIND = "Delete data/corpus and run `dvc repro corpus`: this source has more text than was taken"
 AGAIN = "Delete data/corpus and run `dvc repro corpus`"

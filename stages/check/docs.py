@@ -75,10 +75,13 @@ def _build(context: Any, site: Path) -> Path:
     logger.addHandler(log)
     try:
         builder = SiteBuilder(
-            context, _folder(site), site_name="inserter", show_how_to_buttons=False,
+            context,
+            _folder(site),
+            site_name="inserter",
+            show_how_to_buttons=False,
             site_section_builders={"expectations": page, "validations": page, "profiling": "None"},
             site_index_builder={"class_name": "DefaultSiteIndexBuilder", "view": VIEWS | {"class_name": "IndexView"}},
-        )  # fmt: skip
+        )
         for section in builder.site_section_builders.values():  # `build()` would also copy 4 MB of fonts and pictures
             section.build()
         builder.site_index_builder.build()

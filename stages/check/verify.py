@@ -14,9 +14,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = [
-    "utt_id", "voice", "sample_rate", "duration", "wer", "extra", "ending", "pace", "duration_z", "level_db", "clipping", "dc",
-    "silence", "snr_db", "tail_db", "reason", "in_shard",
-]  # fmt: skip
+    "utt_id",
+    "voice",
+    "sample_rate",
+    "duration",
+    "wer",
+    "extra",
+    "ending",
+    "pace",
+    "duration_z",
+    "level_db",
+    "clipping",
+    "dc",
+    "silence",
+    "snr_db",
+    "tail_db",
+    "reason",
+    "in_shard",
+]
 ENOUGH = 50  # clips of a voice, from which on its own share of the quarantine says something
 AGAIN = "Delete data/verify and run `dvc repro verify`"
 SPEAK_AGAIN = "Delete data/synthesize and run `dvc repro verify`"

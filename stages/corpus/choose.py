@@ -89,11 +89,14 @@ def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Pat
     db.execute(f"CREATE VIEW chosen AS SELECT * FROM read_parquet('{path}')")
     (units,) = db.execute("SELECT count(DISTINCT unit) FROM usable").fetchone() or (0,)
     return Choice(
-        documents=documents, heldout=len(held), units=units, repeats=others.repeats + rest.repeats,
+        documents=documents,
+        heldout=len(held),
+        units=units,
+        repeats=others.repeats + rest.repeats,
         words=[sum(words) for words in zip(*(each.words for each in drawn), strict=True)],
         exhausted=[one is None and other is None for one, other in zip(others.heads, rest.heads, strict=True)],
         thin=[head is None for head in apart.heads],
-    )  # fmt: skip
+    )
 
 
 def _set_apart(db: "DuckDBPyConnection", params: Corpus, sizes: list[int]) -> None:

@@ -17,11 +17,29 @@ SENTENCE_ENDS = ".!?…。！？｡؟۔।॥։።፧။។"  # of every script 
 CLOSING = "\"'”’»)]」』"
 BOILERPLATE_WORDS = 40  # a longer paragraph may speak of cookies
 BOILERPLATE = (
-    "lorem ipsum", "all rights reserved", "terms of use", "terms of service", "terms and conditions", "privacy policy",
-    "use cookies", "use of cookies", "uses cookies", "enable javascript", "subscribe to", "subscribe now", "sign up for",
-    "sign up now", "log in to", "click here", "read more", "share this", "share on", "leave a comment", "leave a reply",
+    "lorem ipsum",
+    "all rights reserved",
+    "terms of use",
+    "terms of service",
+    "terms and conditions",
+    "privacy policy",
+    "use cookies",
+    "use of cookies",
+    "uses cookies",
+    "enable javascript",
+    "subscribe to",
+    "subscribe now",
+    "sign up for",
+    "sign up now",
+    "log in to",
+    "click here",
+    "read more",
+    "share this",
+    "share on",
+    "leave a comment",
+    "leave a reply",
     "copyright ©",
-)  # fmt: skip
+)
 CODE = ("{", "}", "()", "==", "!=", "->", "::")
 LINK_SIGNS = ("http", "www.", "@", ".com", ".org", ".net", ".gov", ".edu")
 

@@ -24,9 +24,13 @@ def connect(folder: Path, threads: int) -> "DuckDBPyConnection":
     path = folder / "candidates.duckdb"
     path.unlink(missing_ok=True)
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY, "threads": threads, "temp_directory": str(folder / "spill"), "preserve_insertion_order": False,
-        "autoinstall_known_extensions": False, "autoload_known_extensions": False,
-    }  # fmt: skip
+        "memory_limit": MEMORY,
+        "threads": threads,
+        "temp_directory": str(folder / "spill"),
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
     return duckdb.connect(str(path), config=settings)
 
 

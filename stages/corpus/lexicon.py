@@ -50,7 +50,13 @@ def lexicon(db: "DuckDBPyConnection", params: Corpus) -> Iterator[Row]:
         while document := list(islice(left, max(1, params.max_words // wanted.line_words) * wanted.line_words)):
             lines = [document[start : start + wanted.line_words] for start in range(0, len(document), wanted.line_words)]
             yield {
-                "doc_id": f"{LEXICON}-{number:05d}", "source": LEXICON, "license": LICENSE, "weight": 0.0, "language": language,
-                "split": LEXICON, "text": "\n".join(", ".join(line) + "." for line in lines), "n_words": len(document),
-            }  # fmt: skip
+                "doc_id": f"{LEXICON}-{number:05d}",
+                "source": LEXICON,
+                "license": LICENSE,
+                "weight": 0.0,
+                "language": language,
+                "split": LEXICON,
+                "text": "\n".join(", ".join(line) + "." for line in lines),
+                "n_words": len(document),
+            }
             number += 1

@@ -27,12 +27,20 @@ FLAGS = """
 """
 HIDDEN = "script style template head svg annotation annotation-xml"  # what stands in them is not shown as text
 WITHIN_A_LINE = (  # a browser shows nothing in their place and does not break the line
-    "script", "style", "template", "svg", "annotation", "annotation-xml",
+    "script",
+    "style",
+    "template",
+    "svg",
+    "annotation",
+    "annotation-xml",
 )
 # What a start or an end of each stands for in the text.
 STANDS_FOR = {
-    **dict.fromkeys(INLINE.split(), ""), **dict.fromkeys(CELLS.split(), " "), **dict.fromkeys(BLOCKS.split(), "\n\n"), "br": "\n",
-}  # fmt: skip
+    **dict.fromkeys(INLINE.split(), ""),
+    **dict.fromkeys(CELLS.split(), " "),
+    **dict.fromkeys(BLOCKS.split(), "\n\n"),
+    "br": "\n",
+}
 
 _VALUE = r"""(?:"[^"]{0,4000}"|'[^']{0,4000}'|[^\s"'=<>`]+)"""
 _ATTRIBUTE = rf"""\s+(?:[^\s"'<>/=]+\s*=\s*{_VALUE}|(?:{"|".join(FLAGS.split())})\b)"""

@@ -48,9 +48,15 @@ def _document(row: tuple, params: Corpus) -> Row:
     doc_id, number, language, heldout, text, n_words = row
     source = params.sources[number]
     return {
-        "doc_id": doc_id, "source": source.name, "license": source.license, "weight": source.weight, "language": language,
-        "split": "heldout" if heldout else "train", "text": text, "n_words": n_words,
-    }  # fmt: skip
+        "doc_id": doc_id,
+        "source": source.name,
+        "license": source.license,
+        "weight": source.weight,
+        "language": language,
+        "split": "heldout" if heldout else "train",
+        "text": text,
+        "n_words": n_words,
+    }
 
 
 def _counted(row: Row, counts: dict[str, dict[str, dict[str, int]]]) -> Row:

@@ -27,8 +27,20 @@ S, N = pa.string(), pa.int64()
 # seq: place in reading order. draw: place in the sample's order, from (seed, text), so the same text has the same. origin: the raw
 # document (its source and its place there), with its clean words. own_draw, origin_draw: places in the order of holding out, of the
 # document and of the raw document. reason: why it is refused (then there is no text). Then the bands.
-COLUMNS = [("seq", N), ("source", N), ("doc_id", S), ("draw", N), ("own_draw", N), ("origin", S), ("origin_draw", N),
-           ("origin_words", N), ("language", S), ("reason", S), ("text", S), ("n_words", N)]  # fmt: skip
+COLUMNS = [
+    ("seq", N),
+    ("source", N),
+    ("doc_id", S),
+    ("draw", N),
+    ("own_draw", N),
+    ("origin", S),
+    ("origin_draw", N),
+    ("origin_words", N),
+    ("language", S),
+    ("reason", S),
+    ("text", S),
+    ("n_words", N),
+]
 PART_DOCUMENTS = 2**20  # seq = part * PART_DOCUMENTS + place in the part
 
 
@@ -60,8 +72,9 @@ class Preparer:
         counts, quarantine = Counts(), []
         rows = [row for raw in part.raws for row in self._documents(raw, part, counts)]
         quarantine = [{"name": raw.name, "reason": raw.error} for raw in part.raws if raw.error]
-        hashes = band_hashes([shingles(row["text"] or "", self.params.near_duplicates.shingle_words) for row in rows],
-                             self.params.near_duplicates)  # fmt: skip
+        hashes = band_hashes(
+            [shingles(row["text"] or "", self.params.near_duplicates.shingle_words) for row in rows], self.params.near_duplicates
+        )
         for place, row in enumerate(rows):
             row["seq"] = part.number * PART_DOCUMENTS + place
         table = pa.Table.from_pylist(rows, pa.schema(COLUMNS))

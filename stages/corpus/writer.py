@@ -56,9 +56,13 @@ class Writer:
         ctranslate2.set_random_seed(seed % 2**32)
         model = ctranslate2.Generator(str(self.folder), compute_type="int8", inter_threads=1, intra_threads=1)
         results = model.generate_batch(
-            [self._tokens(prompt) for prompt in prompts], max_length=max_new_tokens, sampling_topk=top_k,
-            sampling_temperature=temperature, include_prompt_in_result=False, end_token=self.tokenizer.eos_token,
-        )  # fmt: skip
+            [self._tokens(prompt) for prompt in prompts],
+            max_length=max_new_tokens,
+            sampling_topk=top_k,
+            sampling_temperature=temperature,
+            include_prompt_in_result=False,
+            end_token=self.tokenizer.eos_token,
+        )
         return [self.tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip() for result in results]
 
     def _tokens(self, prompt: str) -> list[str]:

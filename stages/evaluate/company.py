@@ -48,7 +48,7 @@ def loss_rows(found: HeldOut) -> Iterator[Row]:
             "\x1f".join((row["context"], row["continuation"], contexts[row["other_doc_id"]])).encode(), digest_size=8
         ).hexdigest()
         for row in found.documents
-    ]  # fmt: skip
+    ]
     every = range(len(found.documents))
     voices: list[tuple[str, Any, dict[str, Pairs]]] = [("seen", every, found.seen), ("unseen", found.both, found.unseen or {})]
     for voice, places, measured in voices:

@@ -57,11 +57,16 @@ def records(rows: list[Row], task: str) -> list[Row]:
     """The answers of a task in the benchmark's fields: what a judge is given (data/evaluate/TASK.jsonl)."""
     return [
         {
-            "id": row["id"], "lang": row["lang"], "form": row["form"], "prompt": row["clean_prompt"],
-            "decomposed_questions": row["questions"], "response": row["response"],
+            "id": row["id"],
+            "lang": row["lang"],
+            "form": row["form"],
+            "prompt": row["clean_prompt"],
+            "decomposed_questions": row["questions"],
+            "response": row["response"],
         }
-        for row in rows if row["task"] == task
-    ]  # fmt: skip
+        for row in rows
+        if row["task"] == task
+    ]
 
 
 def judged_table(rows: list[Row]) -> dict[str, Any]:

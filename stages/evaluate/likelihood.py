@@ -62,9 +62,15 @@ class Prompt(NamedTuple):
 
 
 def measure(
-    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, prompts: list[Prompt],
-    clips: Clips, rows: list[Row], by_document: list[Row], work: WorkFolder,
-) -> Likelihood:  # fmt: skip
+    params: Params,
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    prompts: list[Prompt],
+    clips: Clips,
+    rows: list[Row],
+    by_document: list[Row],
+    work: WorkFolder,
+) -> Likelihood:
     """Return all four measures. model: as it was saved, since `for_answers` changes weights at bf16.
 
     rows: the held-out documents. by_document: rows of LOSSES, whose losses are not measured again.
@@ -179,9 +185,14 @@ def needed(prompts: list[Prompt]) -> set[tuple[int, str]]:
 
 
 def answer_losses(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, forms: tuple[str, ...], prompts: list[Prompt],
-    trials: list[tuple[int, str]], clips: Clips, precision: str,
-) -> dict[str, Pairs]:  # fmt: skip
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    forms: tuple[str, ...],
+    prompts: list[Prompt],
+    trials: list[tuple[int, str]],
+    clips: Clips,
+    precision: str,
+) -> dict[str, Pairs]:
     """Return {form: (summed loss, tokens) of each trial}: the answer and its end, after the prompt as the user's turn."""
 
     def turn(form: str, place: int, answer: str) -> Example:
@@ -241,9 +252,11 @@ def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mappin
     read = gains(measured, "read")
     closed = {form: gap_closed(means, form) for form in forms if form != "read"}
     result: Row = {
-        "prompts": len(chosen), "without_answer": sum(not prompt.answers for prompt in prompts),
-        "without_other": sum(bool(prompt.answers) for prompt in prompts) - len(chosen), "nats": means,
-    }  # fmt: skip
+        "prompts": len(chosen),
+        "without_answer": sum(not prompt.answers for prompt in prompts),
+        "without_other": sum(bool(prompt.answers) for prompt in prompts) - len(chosen),
+        "nats": means,
+    }
     for form, gap in closed.items():
         low, high = _of_reading(gap, gains(measured, form), read, f"instruction gap {form}")
         result[form] = Cell(share=gap, low=low, high=high)
@@ -308,7 +321,12 @@ def forgotten(lost: dict[str, Any]) -> Row:
     kl, low, high = per_token("kl", lost["kl"])
     more = per_token("loss", [after - before for before, after in zip(lost["base"], lost["model"], strict=True)])
     return {
-        "documents": len(tokens), "tokens": int(tokens.sum()), "kl": kl, "low": low, "high": high,
-        "text_nll_base": per_token("base", lost["base"])[0], "text_nll_model": per_token("model", lost["model"])[0],
+        "documents": len(tokens),
+        "tokens": int(tokens.sum()),
+        "kl": kl,
+        "low": low,
+        "high": high,
+        "text_nll_base": per_token("base", lost["base"])[0],
+        "text_nll_model": per_token("model", lost["model"])[0],
         "model_minus_base": Pair(difference=more[0], low=more[1], high=more[2]),
-    }  # fmt: skip
+    }

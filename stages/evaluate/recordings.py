@@ -120,11 +120,19 @@ def _written(recordings: list[Recording], params: Params, work: WorkFolder) -> t
 def _row(recording: Recording, one: Row) -> Row:
     reference = spoken_words(recording.text, recording.language)
     return {
-        "id": recording.id, "language": recording.language, "seconds": one["seconds"], "transcript": recording.text,
-        "heard": None, "asr": one["asr"], "words": len(reference), "heard_errors": None,
+        "id": recording.id,
+        "language": recording.language,
+        "seconds": one["seconds"],
+        "transcript": recording.text,
+        "heard": None,
+        "asr": one["asr"],
+        "words": len(reference),
+        "heard_errors": None,
         "asr_errors": _errors(recording, one["asr"]),
-        "instruction_id_list": recording.instruction_id_list, "kwargs": recording.kwargs, "recording": recording,
-    }  # fmt: skip
+        "instruction_id_list": recording.instruction_id_list,
+        "kwargs": recording.kwargs,
+        "recording": recording,
+    }
 
 
 def _errors(recording: Recording, heard: str) -> int:
@@ -221,8 +229,10 @@ def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: 
     p = params.evaluate
     if not rows:
         return []
-    forms = {"heard": [_question(params, model, processor, row) for row in rows],
-             "read": [Question(row["id"], len(row["transcript"]), text=row["transcript"]) for row in rows]}
+    forms = {
+        "heard": [_question(params, model, processor, row) for row in rows],
+        "read": [Question(row["id"], len(row["transcript"]), text=row["transcript"]) for row in rows],
+    }
     scored = []
     for form, questions in forms.items():
         name = f"answers recordings {form}"
@@ -230,9 +240,14 @@ def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: 
         answers = answer_all(net, processor, questions, work, name, p.max_new_tokens, p.batch_size, p.precision)
         for row in rows:
             answer = {name: row[name] for name in ("instruction_id_list", "kwargs")} | {
-                "id": row["id"], "key": row["id"], "lang": row["language"], "variant": "recordings", "form": form,
-                "prompt": row["transcript"], "response": answers[row["id"]],
-            }  # fmt: skip
+                "id": row["id"],
+                "key": row["id"],
+                "lang": row["language"],
+                "variant": "recordings",
+                "form": form,
+                "prompt": row["transcript"],
+                "response": answers[row["id"]],
+            }
             verdict = score_record(answer)
             scored.append(answer | {name: verdict.get(name) for name in ("strict", "loose", "error")})
             row[f"{form}_answer"] = answers[row["id"]]

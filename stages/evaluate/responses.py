@@ -38,9 +38,15 @@ class Respondent:
         p = self.params.evaluate
         new = {question.id: question for question in questions.values() if question.id not in self.known}
         self.known |= answer_all(
-            self.model, self.processor, list(new.values()), self.work, f"answers {name}",
-            p.max_new_tokens, p.batch_size, p.precision,
-        )  # fmt: skip
+            self.model,
+            self.processor,
+            list(new.values()),
+            self.work,
+            f"answers {name}",
+            p.max_new_tokens,
+            p.batch_size,
+            p.precision,
+        )
         return {key: self.known[question.id] for key, question in questions.items()}
 
 
@@ -76,8 +82,10 @@ def respond(
             answers["asr_lm"] = untrained("asr_lm", understood)
     return [
         _row(item, form, answers[form][item["item_id"]], texts.get(item["item_id"]))
-        for item in items for form in forms if item["item_id"] in answers[form]
-    ]  # fmt: skip
+        for item in items
+        for form in forms
+        if item["item_id"] in answers[form]
+    ]
 
 
 def _text(text: str) -> Question:
@@ -112,12 +120,22 @@ def _sound(digest: str, item: Item, states: States) -> Question:
 def _row(item: Item, form: str, response: str, transcript: str | None) -> dict[str, Any]:
     """The benchmark's fields, the response and, closed-ended, its verdicts (None: not scorable, and `error` says why)."""
     row = {
-        "id": f"{item['item_id']} {form}", "item_id": item["item_id"], "key": item["key"], "task": item["task"],
-        "lang": item["lang"], "variant": item["variant"], "form": form, "prompt": item["prompt"],
-        "clean_prompt": item["clean_prompt"], "instruction_id_list": item["instruction_id_list"],
-        "kwargs": json.loads(item["kwargs"]), "questions": item["questions"] or [],
+        "id": f"{item['item_id']} {form}",
+        "item_id": item["item_id"],
+        "key": item["key"],
+        "task": item["task"],
+        "lang": item["lang"],
+        "variant": item["variant"],
+        "form": form,
+        "prompt": item["prompt"],
+        "clean_prompt": item["clean_prompt"],
+        "instruction_id_list": item["instruction_id_list"],
+        "kwargs": json.loads(item["kwargs"]),
+        "questions": item["questions"] or [],
         "voice": item["voice"] if item["shard"] else None,
-        "transcript": transcript if form in ("heard", *CASCADES) else None, "response": response, "judged": None,
-    }  # fmt: skip
+        "transcript": transcript if form in ("heard", *CASCADES) else None,
+        "response": response,
+        "judged": None,
+    }
     verdict = score_record(row) if item["task"] == "closed" else {}
     return {**row, **{name: verdict.get(name) for name in ("strict", "loose", "error")}}

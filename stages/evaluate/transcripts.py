@@ -40,9 +40,13 @@ class Task(NamedTuple):
 
 
 def transcripts(
-    items: list[dict[str, Any]], asr: Path, work: WorkFolder, shards: Path = DATA / "benchmark", name: str = "transcripts",
+    items: list[dict[str, Any]],
+    asr: Path,
+    work: WorkFolder,
+    shards: Path = DATA / "benchmark",
+    name: str = "transcripts",
     workers: int = 0,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """{item_id: text} of the items (item_id, lang, shard, offset, size) that are spoken, whose clips are in the folder `shards`.
 
     Each clip is heard by itself. Finished batches are kept in the folder `name`, and not heard again.

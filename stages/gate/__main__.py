@@ -8,9 +8,7 @@ from stages.gate.gate import gate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.gate", description="Stop if reports/gates/NAME.json says so."
-    )
+    parser = argparse.ArgumentParser(prog="python -m stages.gate", description="Stop if reports/gates/NAME.json says so.")
     parser.add_argument("name", help="the stage whose output was checked")
     name = parser.parse_args().name
     run_stage(f"gate@{name}", lambda _: gate(name), report=DATA / "gates" / f"{name}.json")

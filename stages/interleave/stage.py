@@ -108,8 +108,14 @@ class Mixer:
             "by_kind": dict(self.kinds),
             "words": total,
             "share_of_words": {group: count / total for group, count in self.words.items()},
-            "spans": {"all": self.spans["all"], "clean": clean, "in_sequences": used, "in_heldout": heldout,
-                      "in_lexicon": lists, "not_used": clean - used - heldout - lists},
+            "spans": {
+                "all": self.spans["all"],
+                "clean": clean,
+                "in_sequences": used,
+                "in_heldout": heldout,
+                "in_lexicon": lists,
+                "not_used": clean - used - heldout - lists,
+            },
             "heldout_contexts": heldout,
             "heldout_in_unseen_voice": sum(row["unseen_utt_id"] is not None for row in self.heldout),
-        }  # fmt: skip
+        }

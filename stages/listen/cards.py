@@ -16,12 +16,18 @@ BINS = 160  # lines of a thumbnail
 HEIGHT = 40
 # column of VERIFIED: what people call it, and how it is written; what is null is left out
 MEASURES = {
-    "wer": ("word error rate", "{:.2f}"), "second_wer": ("word error rate, second opinion", "{:.2f}"),
-    "extra": ("extra words", "{:d}"), "ending": ("likeness of the last words", "{:.2f}"),
+    "wer": ("word error rate", "{:.2f}"),
+    "second_wer": ("word error rate, second opinion", "{:.2f}"),
+    "extra": ("extra words", "{:d}"),
+    "ending": ("likeness of the last words", "{:.2f}"),
     "duration_z": ("duration, z-score", "{:+.1f}"),
-    "pace": ("pace", "{:.1f} characters/s"), "silence": ("longest silence", "{:.2f} s"), "level_db": ("level", "{:.1f} dB"),
-    "clipping": ("clipping", "{:.2%}"), "dc": ("DC offset", "{:+.3f}"), "snr_db": ("signal to noise", "{:.0f} dB"),
-}  # fmt: skip
+    "pace": ("pace", "{:.1f} characters/s"),
+    "silence": ("longest silence", "{:.2f} s"),
+    "level_db": ("level", "{:.1f} dB"),
+    "clipping": ("clipping", "{:.2%}"),
+    "dc": ("DC offset", "{:+.3f}"),
+    "snr_db": ("signal to noise", "{:.0f} dB"),
+}
 UNITS = {"snr_db": " dB", "gain_db": " dB", "loudness_db": " dB", "rt60": " s"}
 
 
@@ -32,11 +38,25 @@ def card(row: Row, folder: Path, sounds: dict[str, bytes]) -> Row:
     there is no audio; wave: an SVG path; said, heard, second: [(word, whether the other has it)] or None.
     """
     found = {
-        "id": row["utt_id"], "voice": row["voice"], "engine": row["engine"], "license": row["license"], "reason": row["reason"],
-        "language": row["language"], "seconds": row["duration"], "written": row["written"], "spoken": row["spoken"],
-        "measures": _measures(row), "effect": _effect(row), "audio": None, "original": None, "wave": None, "unplayable": None,
-        "said": None, "heard": None, "second": None,
-    }  # fmt: skip
+        "id": row["utt_id"],
+        "voice": row["voice"],
+        "engine": row["engine"],
+        "license": row["license"],
+        "reason": row["reason"],
+        "language": row["language"],
+        "seconds": row["duration"],
+        "written": row["written"],
+        "spoken": row["spoken"],
+        "measures": _measures(row),
+        "effect": _effect(row),
+        "audio": None,
+        "original": None,
+        "wave": None,
+        "unplayable": None,
+        "said": None,
+        "heard": None,
+        "second": None,
+    }
     _add_sound(found, row, folder, sounds)
     if row["heard"] is not None:
         found["said"], found["heard"] = compared(row["spoken"], row["heard"])

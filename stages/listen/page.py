@@ -45,9 +45,12 @@ def tally(counts: dict[str, Counter[str | None]]) -> Row:
     def line(voice: str, found: Counter[str | None]) -> Row:
         clean = found[None]
         return {
-            "voice": voice, "in": found.total(), "clean": clean, "quarantined": found.total() - clean,
+            "voice": voice,
+            "in": found.total(),
+            "clean": clean,
+            "quarantined": found.total() - clean,
             "reasons": [found[reason] for reason in reasons],
-        }  # fmt: skip
+        }
 
     voices = [line(voice, counts[voice]) for voice in sorted(counts)]
     return {"reasons": reasons, "all": line("all voices", total), "voices": voices}

@@ -35,14 +35,19 @@ def main(params: Params) -> dict[str, Any]:
         work = WorkFolder(
             "pretrain",
             {
-                "pretrain": p.model_dump(), "adapter": adapter.model_dump(), "model": params.model.model_dump(),
-                "assets": params.assets.model_dump(), "languages": languages,
+                "pretrain": p.model_dump(),
+                "adapter": adapter.model_dump(),
+                "model": params.model.model_dump(),
+                "assets": params.assets.model_dump(),
+                "languages": languages,
             },
             [
-                DATA / "warmup", DATA / "interleave", DATA / "verify" / "clean.parquet",
+                DATA / "warmup",
+                DATA / "interleave",
+                DATA / "verify" / "clean.parquet",
                 *deciding("stages.pretrain"),
             ],
-        )  # fmt: skip
+        )
     model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, params.model.delimiters, languages), DATA / "warmup")
     lengths = heard_lengths(model, clean)
     examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths) for row in sequences]

@@ -82,15 +82,15 @@ def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], tim
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
-def log_system(
-    client: "MlflowClient", run_id: str, system: dict[str, Any], start: int, prefix: str = "system"
-) -> None:
+def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], start: int, prefix: str = "system") -> None:
     """Samples every 2 s, by MLflow's names of system metrics, and the totals. start: ms since the epoch."""
     names = {"rss_mb": "memory_rss_megabytes", "cpu_percent": "cpu_utilization_percentage"}
     rows = [
         (f"{prefix}/{names.get(key, key)}", value, start + int(1000 * row["seconds"]), step)
-        for step, row in enumerate(system.get("samples", [])) for key, value in row.items() if key != "seconds"
-    ]  # fmt: skip
+        for step, row in enumerate(system.get("samples", []))
+        for key, value in row.items()
+        if key != "seconds"
+    ]
     totals = [(f"{prefix}/{key}", value, start, 0) for key, value in system.items() if key != "samples"]
     _log(client, run_id, rows + totals)
 

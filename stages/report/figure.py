@@ -8,9 +8,13 @@ from stages.report.words import LANGUAGES, TASKS
 
 # Okabe and Ito's colours, which a colour-blind reader tells apart; the markers differ too, for print.
 STYLE = {
-    "heard": ("#0072B2", "o"), "read": ("#D55E00", "D"), "cascade": ("#009E73", "s"), "lm": ("#6B7280", "^"),
-    "asr_lm": ("#CC79A7", "P"), "chance": ("#9CA3AF", "v"),
-}  # fmt: skip
+    "heard": ("#0072B2", "o"),
+    "read": ("#D55E00", "D"),
+    "cascade": ("#009E73", "s"),
+    "lm": ("#6B7280", "^"),
+    "asr_lm": ("#CC79A7", "P"),
+    "chance": ("#9CA3AF", "v"),
+}
 FOLLOWED = {"closed": "instructions followed", "open": "questions met", "adjustment": "corrections followed"}
 SPREAD = 0.16  # between the forms of a variant, in variants
 Row = dict[str, Any]
@@ -45,9 +49,7 @@ def _panel(axes: Any, name: tuple[str, str], rows: list[Row]) -> None:
         place = forms.index(row["form"]) if row["form"] in forms else len(forms)
         y = variants.index(row["variant"]) + SPREAD * (place - (len(forms) - 1) / 2)
         if row["low"] is not None:
-            axes.plot(
-                [100 * row["low"], 100 * row["high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="round"
-            )
+            axes.plot([100 * row["low"], 100 * row["high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="round")
         point = {"marker": marker, "markersize": 6, "color": colour, "markeredgecolor": "white", "markeredgewidth": 0.6}
         axes.plot(100 * row["share"], y, **point, clip_on=False, zorder=3)  # whole at 0 and 100 too
     axes.set_yticks(range(len(variants)), variants)
@@ -68,6 +70,7 @@ def _legend(figure: Any, forms: set[str]) -> None:
 
     handles = [
         Line2D([], [], color=colour, marker=marker, linewidth=1.6, label=scoretable.FORMS[form])
-        for form, (colour, marker) in STYLE.items() if form in forms
-    ]  # fmt: skip
+        for form, (colour, marker) in STYLE.items()
+        if form in forms
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)

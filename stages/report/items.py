@@ -28,8 +28,13 @@ def _item(item_id: str, group: list[Row], place: Row | None) -> Row:
     spoken = place is not None and place["shard"] is not None
     answers = {row["form"]: _answer(row) for row in group}
     return {
-        "id": item_id, "key": first["key"], "task": first["task"], "lang": first["lang"], "variant": first["variant"],
-        "prompt": first["prompt"], "clean": clean if clean != first["prompt"] else None,
+        "id": item_id,
+        "key": first["key"],
+        "task": first["task"],
+        "lang": first["lang"],
+        "variant": first["variant"],
+        "prompt": first["prompt"],
+        "clean": clean if clean != first["prompt"] else None,
         "checks": [[kind, check_name(kind), rule(kind, kwargs)] for kind, kwargs in _checks(first)],
         "questions": first.get("questions") or [],
         "transcript": next((row["transcript"] for row in group if row.get("transcript") is not None), None),
@@ -38,7 +43,7 @@ def _item(item_id: str, group: list[Row], place: Row | None) -> Row:
         "voice": place["voice"] if spoken and place else None,
         "notes": [list(note(key, value)) for key, value in json.loads((place or {}).get("notes") or "{}").items()],
         "forms": {form: answers[form] for form in (*FORMS, *answers) if form in answers},
-    }  # fmt: skip
+    }
 
 
 def _checks(row: Row) -> list[tuple[str, Any]]:

@@ -34,7 +34,5 @@ def _tables(counts: dict[tuple[str, str], dict[str, float]]) -> dict[str, list[R
     for (lang, kind), count in counts.items():
         shares = {form: count[form] / count["n"] for form in PAIRED}
         tables[lang].append({"type": kind, "name": check_name(kind), "n": int(count["n"]), **shares})
-    ordered = {
-        lang: sorted(table, key=lambda row: (row["heard"] - row["read"], row["name"])) for lang, table in tables.items()
-    }
+    ordered = {lang: sorted(table, key=lambda row: (row["heard"] - row["read"], row["name"])) for lang, table in tables.items()}
     return dict(sorted(ordered.items()))

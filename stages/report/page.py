@@ -69,13 +69,15 @@ def tables(scores: dict[str, Any]) -> Iterator[Row]:
         cells = [cell for forms in variants.values() for cell in forms.values()]
         used = {cell["form"] for cell in cells}
         yield {
-            "task": task, "lang": lang, "forms": [form for form in words.FORMS if form in used],
+            "task": task,
+            "lang": lang,
+            "forms": [form for form in words.FORMS if form in used],
             "scored": any(cell["share"] is not None for cell in cells),
             "tried": task == "closed" or any(cell["cell"].get("judged") for cell in cells),
             "reason": next((reason for cell in cells if (reason := cell["cell"].get("reason"))), None),
             "n": max(cell["n"] or 0 for cell in cells),
             "variants": {name: variants[name] for name in sorted(variants, key=lambda v: (v != "standard", v))},
-        }  # fmt: skip
+        }
 
 
 @cache

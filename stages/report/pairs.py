@@ -9,9 +9,11 @@ Pair = dict[str, Any]
 LEVEL = 0.05
 ALL = "all"  # the variant of a comparison over all variants together
 HEARD_WITH = {
-    "background": "With background noise", "accent": "In another accent",
-    "paralinguistics": "At another pace, pitch or loudness", "disfluency": "With slips of the tongue",
-}  # fmt: skip
+    "background": "With background noise",
+    "accent": "In another accent",
+    "paralinguistics": "At another pace, pitch or loudness",
+    "disfluency": "With slips of the tongue",
+}
 AGAINST = {
     "read": "reading the same words",
     "cascade": "the cascade (the recogniser, then the same trained model, which reads the transcript)",
@@ -58,8 +60,6 @@ def _heading(pair: Pair) -> str:
 def _in_words(pair: Pair) -> Pair:
     interval, difference, variant = pair["interval"], pair["difference"], pair["a"]["variant"]
     settled = None if interval is None else pair["p_value"] < LEVEL and not interval[0] <= 0 <= interval[1]
-    says = (
-        f"{100 * abs(difference):.1f} points {'less' if difference < 0 else 'more'}" if difference else "no difference"
-    )
+    says = f"{100 * abs(difference):.1f} points {'less' if difference < 0 else 'more'}" if difference else "no difference"
     name = (HEARD_WITH if _of_variants(pair) else {**VARIANTS, ALL: "All variants together"}).get(variant, variant)
     return {**pair, "name": name, "says": says, "settled": settled}

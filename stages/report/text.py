@@ -37,9 +37,7 @@ def markdown(scores: dict[str, Any]) -> str:
     groups = grouped(scores.get("comparisons") or [])
     if groups:
         parts.append("## Paired comparisons")
-        parts.append(
-            "Closed-ended, on the same items, in points; p by sign flips, not corrected for the number of lines."
-        )
+        parts.append("Closed-ended, on the same items, in points; p by sign flips, not corrected for the number of lines.")
     for (lang, heading), pairs in groups.items():
         parts.append(f"**{heading}** ({LANGUAGES.get(lang, lang)})")
         parts.append("\n".join(f"- {pair['name']}: {pair['says']} ({figures(pair)})" for pair in pairs))

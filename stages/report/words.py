@@ -14,9 +14,12 @@ FORMS = {
 TASKS = {"closed": "Closed-ended", "open": "Open-ended", "adjustment": "Adjustment"}
 LANGUAGES = {"en": "English", "cn": "Chinese"}
 VARIANTS = {
-    "standard": "Clean speech", "background": "Background noise", "accent": "Another accent",
-    "paralinguistics": "Manner of speaking", "disfluency": "Slips of the tongue",
-}  # fmt: skip
+    "standard": "Clean speech",
+    "background": "Background noise",
+    "accent": "Another accent",
+    "paralinguistics": "Manner of speaking",
+    "disfluency": "Slips of the tongue",
+}
 # Instruction type: its name, and the rule with the arguments' values in place. The rules: inserter/scoring/ifeval.
 CHECKS = {
     "keywords:existence": ("Keywords", "uses {keywords}"),
@@ -26,25 +29,31 @@ CHECKS = {
     "language:response_language": ("Response language", "is written in the language with the code {language}"),
     "length_constraints:number_sentences": ("Number of sentences", "has {relation} {num_sentences} sentences"),
     "length_constraints:number_paragraphs": (
-        "Number of paragraphs", "has exactly {num_paragraphs} paragraphs, with *** between",
+        "Number of paragraphs",
+        "has exactly {num_paragraphs} paragraphs, with *** between",
     ),
     "length_constraints:number_words": ("Number of words", "has {relation} {num_words} words"),
     "length_constraints:nth_paragraph_first_word": (
-        "First word of a paragraph", "has {num_paragraphs} paragraphs; number {nth_paragraph} starts with {first_word}",
+        "First word of a paragraph",
+        "has {num_paragraphs} paragraphs; number {nth_paragraph} starts with {first_word}",
     ),
     "detectable_content:number_placeholders": (
-        "Placeholders", "has at least {num_placeholders} placeholders [in brackets]",
+        "Placeholders",
+        "has at least {num_placeholders} placeholders [in brackets]",
     ),
     "detectable_content:postscript": ("Postscript", "has a postscript: {postscript_marker}"),
     "detectable_format:number_bullet_lists": ("Bullet points", "has exactly {num_bullets} bullet points"),
     "detectable_format:constrained_response": (
-        "Constrained response", "says “My answer is yes.”, “… no.” or “… maybe.”",
+        "Constrained response",
+        "says “My answer is yes.”, “… no.” or “… maybe.”",
     ),
     "detectable_format:number_highlighted_sections": (
-        "Highlights", "highlights at least {num_highlights} passages *so*",
+        "Highlights",
+        "highlights at least {num_highlights} passages *so*",
     ),
     "detectable_format:multiple_sections": (
-        "Sections", "has at least {num_sections} sections, each under {section_spliter} and its number",
+        "Sections",
+        "has at least {num_sections} sections, each under {section_spliter} and its number",
     ),
     "detectable_format:json_format": ("JSON", "is JSON and nothing else"),
     "detectable_format:title": ("Title", "has a title <<in double angle brackets>>"),
@@ -52,18 +61,24 @@ CHECKS = {
     "combination:repeat_prompt": ("Repeat the prompt", "first repeats {prompt_to_repeat}"),
     "startend:end_checker": ("Ending", "ends with {end_phrase}"),
     "change_case:capital_word_frequency": (
-        "Words in capitals", "has {capital_relation} {capital_frequency} words in capitals",
+        "Words in capitals",
+        "has {capital_relation} {capital_frequency} words in capitals",
     ),
     "change_case:english_capital": ("All capitals", "is English in capital letters only"),
     "change_case:english_lowercase": ("All lower case", "is English in small letters only"),
     "punctuation:no_comma": ("No comma", "has no comma"),
     "startend:quotation": ("Quotation", "stands in double quotation marks"),
-}  # fmt: skip
+}
 
 NOTES = {
-    "snr_db": ("signal-to-noise ratio", "{} dB"), "gain_db": ("gain", "{} dB"), "noise": ("noise", "{}"),
-    "rate": ("pace", "× {}"), "pitch": ("pitch", "× {}"), "accent": ("accent", "{}"), "engine": ("voice engine", "{}"),
-}  # fmt: skip
+    "snr_db": ("signal-to-noise ratio", "{} dB"),
+    "gain_db": ("gain", "{} dB"),
+    "noise": ("noise", "{}"),
+    "rate": ("pace", "× {}"),
+    "pitch": ("pitch", "× {}"),
+    "accent": ("accent", "{}"),
+    "engine": ("voice engine", "{}"),
+}
 
 
 class _Said(dict):

@@ -85,11 +85,16 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> di
         )
     write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
     report = {
-        "prompts": params.sft.prompts, "kept": len(pairs), "rewritten": edited, "dropped": {
-            "overlaps the benchmark": overlapping, "answer fails": dict(failed), "cannot be spoken": dict(unread + mute),
+        "prompts": params.sft.prompts,
+        "kept": len(pairs),
+        "rewritten": edited,
+        "dropped": {
+            "overlaps the benchmark": overlapping,
+            "answer fails": dict(failed),
+            "cannot be spoken": dict(unread + mute),
             "clip quarantined": dict(quarantined),
         },
-    }  # fmt: skip
+    }
     work.mark("pairs", report)
     return report
 
@@ -101,15 +106,21 @@ def main(params: Params) -> dict[str, Any]:
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     with main_first():
         work = WorkFolder(
-            "sft", {
-                "sft": p.model_dump(), "assets": params.assets.model_dump(),
-                "voices": [v.model_dump() for v in params.synthesize.voices], "limits": params.verify.limits(),
+            "sft",
+            {
+                "sft": p.model_dump(),
+                "assets": params.assets.model_dump(),
+                "voices": [v.model_dump() for v in params.synthesize.voices],
+                "limits": params.verify.limits(),
             },
             [
-                DATA / "pretrain", DATA / "interleave", DATA / "verify" / "clean.parquet", DATA / "benchmark" / "prompts.jsonl",
+                DATA / "pretrain",
+                DATA / "interleave",
+                DATA / "verify" / "clean.parquet",
+                DATA / "benchmark" / "prompts.jsonl",
                 *deciding("stages.sft"),
             ],
-        )  # fmt: skip
+        )
         counts = make_pairs(params, work, corpus_clips)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
     prompt_clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
@@ -135,12 +146,15 @@ def main(params: Params) -> dict[str, Any]:
         **outcome.summary(),
         "precision": p.precision,
         **counts,
-        "examples": {"heard": sum(bool(e.clips) for e in chat), "read": sum(not e.clips for e in chat),
-                     "replayed": len(examples) - len(chat)},
+        "examples": {
+            "heard": sum(bool(e.clips) for e in chat),
+            "read": sum(not e.clips for e in chat),
+            "replayed": len(examples) - len(chat),
+        },
         "held_out_pairs": len(kept_out),
         "pairs_nll": {"before": before, "after": after},
         "system": {"positions_a_second": outcome.speed},
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -32,9 +32,16 @@ def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tup
         voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]
         jobs.append(Job(pair["utt_id"], pair["pair_id"], "train", pair["prompt"], pair["spoken"], voice.name))
     rows = speak_all(
-        jobs, voices, work / "out" / "clips", work / "clip-rows", params.sft.seed, workers=params.synthesize.workers,
-        executor=params.executor, fingerprint=work.key, label="speak prompts",
-    )  # fmt: skip
+        jobs,
+        voices,
+        work / "out" / "clips",
+        work / "clip-rows",
+        params.sft.seed,
+        workers=params.synthesize.workers,
+        executor=params.executor,
+        fingerprint=work.key,
+        label="speak prompts",
+    )
     return [row for row in rows if not row["error"]], Counter(row["error"] for row in rows if row["error"])
 
 

@@ -88,6 +88,11 @@ def _fails(prompt: Prompt, response: str) -> str | None:
 
 def _pair(prompt: Prompt, response: str) -> dict[str, Any]:
     return {
-        "pair_id": prompt.key, "prompt": prompt.prompt, "spoken": spoken_form(prompt.prompt, "en"), "utt_id": prompt.key,
-        "instruction_id_list": list(prompt.instruction_id_list), "kwargs": json.dumps(prompt.kwargs), "response": response,
-    }  # fmt: skip
+        "pair_id": prompt.key,
+        "prompt": prompt.prompt,
+        "spoken": spoken_form(prompt.prompt, "en"),
+        "utt_id": prompt.key,
+        "instruction_id_list": list(prompt.instruction_id_list),
+        "kwargs": json.dumps(prompt.kwargs),
+        "response": response,
+    }

@@ -45,10 +45,21 @@ def _speak(
 ) -> Iterator[list[dict]]:
     earlier = Earlier(work.older, work / INDEX) if work.older else None
     return speak_shards(
-        _jobs(spans, spec, voices), voices, work / "out", work / "rows", spec.seed, workers=spec.workers, executor=executor,
-        shard_clips=spec.shard_clips, fingerprint=work.key, keep_originals=spec.keep_originals, earlier=earlier,
-        label="synthesize", total=total, progress=progress,
-    )  # fmt: skip
+        _jobs(spans, spec, voices),
+        voices,
+        work / "out",
+        work / "rows",
+        spec.seed,
+        workers=spec.workers,
+        executor=executor,
+        shard_clips=spec.shard_clips,
+        fingerprint=work.key,
+        keep_originals=spec.keep_originals,
+        earlier=earlier,
+        label="synthesize",
+        total=total,
+        progress=progress,
+    )
 
 
 def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, Any]:

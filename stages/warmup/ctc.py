@@ -84,14 +84,27 @@ class Spelling:
 
 
 def phase(
-    w: Warmup, adapter: SoftTokenAdapter, model: InserterForConditionalGeneration, states: States,
-    spelled: dict[str, list[int]], rows: list[dict],
-) -> Phase:  # fmt: skip
+    w: Warmup,
+    adapter: SoftTokenAdapter,
+    model: InserterForConditionalGeneration,
+    states: States,
+    spelled: dict[str, list[int]],
+    rows: list[dict],
+) -> Phase:
     task = Spelling(w, adapter, model, states, spelled, plan(rows, w.steps, w.batch_seconds, w.seed))
     return Phase(
-        "warmup", w.seed, w.steps, [(adapter, w.lr)], task, w.weight_decay, w.clip, w.warmup_share, w.precision,
-        w.checkpoint_steps, w.keep_checkpoints,
-    )  # fmt: skip
+        "warmup",
+        w.seed,
+        w.steps,
+        [(adapter, w.lr)],
+        task,
+        w.weight_decay,
+        w.clip,
+        w.warmup_share,
+        w.precision,
+        w.checkpoint_steps,
+        w.keep_checkpoints,
+    )
 
 
 def token_error(

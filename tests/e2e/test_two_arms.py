@@ -94,9 +94,7 @@ def test_two_arms_killed_in_the_second_and_gone_on_with(project: Path) -> None:
     assert not copy.exists() and not (project / "mlruns").exists()
 
 
-def test_an_arm_s_run_has_its_curves_gap_memory_and_clips_with_answers(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_arm_s_run_has_its_curves_gap_memory_and_clips_with_answers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
     monkeypatch.chdir(project)  # the artifacts are found from there, wherever it is

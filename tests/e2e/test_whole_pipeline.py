@@ -20,9 +20,19 @@ from inserter.params import load
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = [
-    "corpus", "segment", "synthesize", "verify", "warmup", "interleave", "pretrain", "sft", "benchmark", "evaluate", "report",
+    "corpus",
+    "segment",
+    "synthesize",
+    "verify",
+    "warmup",
+    "interleave",
+    "pretrain",
+    "sft",
+    "benchmark",
+    "evaluate",
+    "report",
     "register",
-]  # fmt: skip
+]
 BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "check@sft", "evaluate", "report", "register"}
 SMALL = {
     "corpus": {"words": 6000, "heldout_documents": 8, "lexicon": {"words": 40, "line_words": 8, "look_at_words": 20_000}},
@@ -30,7 +40,9 @@ SMALL = {
     "pretrain": {"steps": 8, "batch_positions": 400, "precision": "fp32", "checkpoint_steps": 4, "gap_steps": 4},
     "sft": {"prompts": 40, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
     "benchmark": {
-        "items_per_type": 1, "open_items": 3, "adjustment_items": 3,
+        "items_per_type": 1,
+        "open_items": 3,
+        "adjustment_items": 3,
         "chinese": {"items_per_type": 1, "open_items": 2, "adjustment_items": 2},
     },
     "evaluate": {"max_new_tokens": 8, "precision": "fp32", "items": {"closed_per_type": 1, "open": 2, "adjustment": 2}},
@@ -79,9 +91,7 @@ def environment(workspace: Path) -> dict[str, str]:
 def start(workspace: Path, *arguments: str) -> subprocess.Popen:
     log = (workspace / "run.log").open("a")
     command = [sys.executable, "-m", "flows.cli", "run", *arguments]
-    return subprocess.Popen(
-        command, cwd=workspace, env=environment(workspace), stdout=log, stderr=log, start_new_session=True
-    )
+    return subprocess.Popen(command, cwd=workspace, env=environment(workspace), stdout=log, stderr=log, start_new_session=True)
 
 
 def finish(workspace: Path) -> str:
@@ -145,8 +155,14 @@ def test_every_stage_left_its_report_and_the_counts_reconcile(workspace):
     assert spans["in_lexicon"] > 0
     assert verify["clean"] - twins <= spans["clean"] <= verify["clean"]
     assert set(reports["evaluate"]["continuation"]) == {
-        "heard_own", "heard_other", "cascade_own", "cascade_other", "read_own", "read_other", "absent",
-    }  # fmt: skip
+        "heard_own",
+        "heard_other",
+        "cascade_own",
+        "cascade_other",
+        "read_own",
+        "read_other",
+        "absent",
+    }
     assert reports["evaluate"]["documents"] == heldout
     assert {reports[name]["precision"] for name in ("pretrain", "sft", "evaluate")} == {"fp32"}
     assert reports["warmup"]["precision"] in ("bf16", "fp32"), "not `auto`, but what it became"

@@ -87,12 +87,39 @@ groups:
       good: {set: {pretrain.steps: 3}, seeds: [1]}
 """
 FIELDS = {
-    "arm", "group", "seed", "gap_closed", "gap_closed_interval", "heard", "heard_interval", "heard_all", "heard_all_interval",
-    "heard_chance", "read_chance",
-    "read", "read_interval", "read_all", "read_all_interval", "variants", "text_nll_drift", "unseen_gap",
-    "transcript_nll", "token_error", "positions", "hours", "precision", "commit", "command", "key",
-    "cascade_gap", "cascade_gap_interval", "heard_minus_cascade", "heard_minus_cascade_interval", "kl_read_heard", "kl_base_model",
-}  # fmt: skip
+    "arm",
+    "group",
+    "seed",
+    "gap_closed",
+    "gap_closed_interval",
+    "heard",
+    "heard_interval",
+    "heard_all",
+    "heard_all_interval",
+    "heard_chance",
+    "read_chance",
+    "read",
+    "read_interval",
+    "read_all",
+    "read_all_interval",
+    "variants",
+    "text_nll_drift",
+    "unseen_gap",
+    "transcript_nll",
+    "token_error",
+    "positions",
+    "hours",
+    "precision",
+    "commit",
+    "command",
+    "key",
+    "cascade_gap",
+    "cascade_gap_interval",
+    "heard_minus_cascade",
+    "heard_minus_cascade_interval",
+    "kl_read_heard",
+    "kl_base_model",
+}
 
 
 class Project:
@@ -101,9 +128,12 @@ class Project:
     def __init__(self, folder: Path, api: str) -> None:
         self.folder, self.log = folder, folder.parent / "log"
         self.environment = {
-            **os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT), "TOY_LOG": str(self.log),
+            **os.environ,
+            "PREFECT_API_URL": api,
+            "PYTHONPATH": str(ROOT),
+            "TOY_LOG": str(self.log),
             "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
-        }  # fmt: skip
+        }
 
     def start(self, *arguments: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "flows.cli", "ablate", "--arms", "arms.yaml", *arguments]

@@ -43,9 +43,7 @@ def test_the_slower_side_gives_a_ratio_above_one() -> None:
     assert found["low"] > 1
 
 
-def test_what_could_be_measured_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_what_could_be_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     def missing() -> dict:
         raise InserterError("lm-eval is not installed", "Run make bench")
 

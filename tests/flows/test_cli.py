@@ -246,9 +246,12 @@ def test_the_summary_shows_recordings_of_people_apart(tmp_path: Path, monkeypatc
     cell = {"errors": 3, "share": 0.12, "interval": [0.05, 0.2]}
     answers = {"en": {"recordings": {"heard": {"mean": {"instruction": 0.25, "prompt": 0.2}, "n_prompts": 9}}}}
     found = {
-        "clips": 9, "hours": 0.5, "refused": {"silent": 2}, "answers": answers,
+        "clips": 9,
+        "hours": 0.5,
+        "refused": {"silent": 2},
+        "answers": answers,
         "word_errors": {"heard": cell, "asr": {**cell, "share": 0.1}, "difference": {**cell, "share": 0.02, "interval": None}},
-    }  # fmt: skip
+    }
     write_json("reports/evaluate.json", {"recordings": found})
     text = " ".join(summary().split())
     assert "Recordings of people clips 9 (0.50 h); 2 refused" in text
@@ -262,18 +265,22 @@ def beside_cascade(gap: tuple, points: tuple) -> dict:
     heard, cascade = ({"variant": "standard", "form": form} for form in ("heard", "cascade"))
     pair = {"lang": "en", "a": heard, "b": cascade, "difference": points[0], "interval": list(points[1:]), "p_value": 0.5}
     return {
-        "heard_minus_cascade": dict(zip(("difference", "low", "high"), gap, strict=True)), "comparisons": [pair],
+        "heard_minus_cascade": dict(zip(("difference", "low", "high"), gap, strict=True)),
+        "comparisons": [pair],
         "speechinstructbench": {"closed": {"en": {"standard": {}}}},
-    }  # fmt: skip
+    }
 
 
-@pytest.mark.parametrize(("gap", "points", "said"), [
-    ((0.1, 0.05, 0.15), (0.1, 0.02, 0.2), "The model hears better than its own cascade: "),
-    ((-0.1, -0.2, -0.05), (-0.1, -0.2, -0.02), "The model hears worse than its own cascade: "),
-    ((-0.1, -0.2, 0.05), (0.1, -0.02, 0.2), "The model and its own cascade are not told apart: "),
-    ((-0.1, -0.2, -0.05), (-0.1, -0.2, 0.02), "The model hears worse than its own cascade: "),
-    ((-0.1, -0.2, -0.05), (0.1, 0.02, 0.2), "The two figures disagree"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("gap", "points", "said"),
+    [
+        ((0.1, 0.05, 0.15), (0.1, 0.02, 0.2), "The model hears better than its own cascade: "),
+        ((-0.1, -0.2, -0.05), (-0.1, -0.2, -0.02), "The model hears worse than its own cascade: "),
+        ((-0.1, -0.2, 0.05), (0.1, -0.02, 0.2), "The model and its own cascade are not told apart: "),
+        ((-0.1, -0.2, -0.05), (-0.1, -0.2, 0.02), "The model hears worse than its own cascade: "),
+        ((-0.1, -0.2, -0.05), (0.1, 0.02, 0.2), "The two figures disagree"),
+    ],
+)
 def test_the_summary_begins_with_how_the_model_hears_beside_its_cascade(gap, points, said, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_json("reports/evaluate.json", beside_cascade(gap, points))

@@ -29,14 +29,33 @@ def results(folder: Path, gap: float, good: int, first: int = 0, forms: tuple[st
         losses = {f"{how}_{whose}": 100.0 + (whose == "other") * gains[how] for how in gains for whose in ("own", "other")}
         for context, loss in {**losses, "absent": 150.0, KL: 4 * (1 - gap)}.items():
             for voice in ("seen", "unseen") if context.startswith(("heard", "cascade")) else ("seen",):
-                rows.append({"doc_id": f"{folder.name} {n}", "content": f"c{n}", "voice": voice, "context": context,
-                             "loss": loss, "tokens": 40})  # fmt: skip
+                rows.append(
+                    {
+                        "doc_id": f"{folder.name} {n}",
+                        "content": f"c{n}",
+                        "voice": voice,
+                        "context": context,
+                        "loss": loss,
+                        "tokens": 40,
+                    }
+                )
     write_table(folder / "data/evaluate/losses.parquet", rows, LOSSES)
     answers = [
-        {"task": "closed", "form": form, "lang": "en", "key": f"k{n}", "variant": variant, "prompt": f"p{n}",
-         "instruction_id_list": ["x:y"], "strict": [n < good], "loose": [n < good]}
-        for n in range(30) for variant in ("standard", "noise") for form in forms
-    ]  # fmt: skip
+        {
+            "task": "closed",
+            "form": form,
+            "lang": "en",
+            "key": f"k{n}",
+            "variant": variant,
+            "prompt": f"p{n}",
+            "instruction_id_list": ["x:y"],
+            "strict": [n < good],
+            "loose": [n < good],
+        }
+        for n in range(30)
+        for variant in ("standard", "noise")
+        for form in forms
+    ]
     write_jsonl(folder / "data/evaluate/responses.jsonl", [*answers, {"task": "open", "form": "heard"}])
     return folder
 

@@ -24,9 +24,14 @@ def model(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder, encoder = tmp_path_factory.mktemp("hears"), str(encoder_folder("embedded:whisper-tiny.en"))
     processor = InserterProcessor.from_parts(str(tiny_lm), encoder, recogniser=True)
     net = InserterForConditionalGeneration.from_parts(
-        str(tiny_lm), encoder, processor.tokens, adapter="decoder", recogniser=recogniser_settings(encoder),
-        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
-    )  # fmt: skip
+        str(tiny_lm),
+        encoder,
+        processor.tokens,
+        adapter="decoder",
+        recogniser=recogniser_settings(encoder),
+        audio_token_id=processor.audio_token_id,
+        document_start_id=processor.document_start_id,
+    )
     net.save_pretrained(folder)
     processor.save_pretrained(folder)
     return str(folder)

@@ -43,10 +43,19 @@ def add(params: Params, tmp_path: Path, good: int, keys: int = KEYS, **tags: str
     client = connect(register)
     run = client.create_run(experiment_id(client, register)).info.run_id
     rows = [
-        {"item_id": f"{key}-{variant}", "key": str(key), "variant": variant, "form": form, "response": "x",
-         "strict": [form == "read" or key < good, True], "loose": [True, True]}
-        for key in range(keys) for variant in VARIANTS for form in ("heard", "read")
-    ]  # fmt: skip
+        {
+            "item_id": f"{key}-{variant}",
+            "key": str(key),
+            "variant": variant,
+            "form": form,
+            "response": "x",
+            "strict": [form == "read" or key < good, True],
+            "loose": [True, True],
+        }
+        for key in range(keys)
+        for variant in VARIANTS
+        for form in ("heard", "read")
+    ]
     rows.append({"item_id": "open", "key": "open", "variant": "standard", "form": "heard", "response": "x"})
     path = write_jsonl(tmp_path / "responses.jsonl", rows)
     client.log_artifact(run, str(path), RESPONSES.partition("/")[0])
@@ -122,25 +131,33 @@ def test_the_figures_of_the_first_decision_are_on_record(params, tmp_path):
     assert (result[f"{ABOVE}.low"], tags(params, 1)[f"promotion.{ABOVE}.high"]) == (0.02, "0.18")
 
 
-@pytest.mark.parametrize(("low", "said"), [
-    ("-0.01", "+10.0 points (95 % -1.0 to +18.0), not told apart"),
-    ("0.0", "+10.0 points (95 % +0.0 to +18.0), not told apart"),
-    ("None", "chance 20.0 %: +10.0 points; "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [
+        ("-0.01", "+10.0 points (95 % -1.0 to +18.0), not told apart"),
+        ("0.0", "+10.0 points (95 % +0.0 to +18.0), not told apart"),
+        ("None", "chance 20.0 %: +10.0 points; "),
+    ],
+)
 def test_a_first_version_above_chance_may_not_be_told_apart_from_it_and_the_reason_says_so(low, said):
     found = first(PASSED | {f"{ABOVE}.low": low}, load(ROOT / "params.yaml").register_.model_copy(update={"min_gap_closed": 0.3}))
     assert found.decision == "promoted" and said in found.reason
 
 
-@pytest.mark.parametrize(("given", "said"), [
-    ({"follow.heard": "0.2", f"{ABOVE}.low": "None"}, "+0.0 points, not above chance"),
-    ({"follow.heard": "0.1", f"{ABOVE}.difference": "-0.1", f"{ABOVE}.low": "-0.2", f"{ABOVE}.high": "0.0"},
-     "-10.0 points (95 % -20.0 to +0.0), not above chance"),
-    ({f"{BESIDE}.high": "-0.06"}, "heard less cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
-    ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard less cascade -10.0 points, at most 5 behind"),
-    ({"gap_closed": "None"}, "did not help it"),
-    ({"gap_closed": "nan"}, "gap closed nan"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"follow.heard": "0.2", f"{ABOVE}.low": "None"}, "+0.0 points, not above chance"),
+        (
+            {"follow.heard": "0.1", f"{ABOVE}.difference": "-0.1", f"{ABOVE}.low": "-0.2", f"{ABOVE}.high": "0.0"},
+            "-10.0 points (95 % -20.0 to +0.0), not above chance",
+        ),
+        ({f"{BESIDE}.high": "-0.06"}, "heard less cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
+        ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard less cascade -10.0 points, at most 5 behind"),
+        ({"gap_closed": "None"}, "did not help it"),
+        ({"gap_closed": "nan"}, "gap closed nan"),
+    ],
+)
 def test_each_rule_refuses_a_first_version_by_itself(params, tmp_path, given, said):
     add(params, tmp_path, good=20, **given)
     result = promote(params)

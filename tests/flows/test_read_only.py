@@ -145,8 +145,9 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_of_a_file(workspace):
     full = "mount -t tmpfs -o size=64k none full && cat /dev/zero > full/filled 2> /dev/null; "
     (workspace / "long.jsonl").write_text(
         '{"key": "1", "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "response": "a '
-        + "word " * 20_000 + '"}\n'
-    )  # fmt: skip
+        + "word " * 20_000
+        + '"}\n'
+    )
     done = inserter(workspace, "score", "closed", "long.jsonl", "--details", "full/verdicts.jsonl", mount=full)
     assert "No space left on device. Free some disk space" in one_line(done)
 

@@ -130,9 +130,16 @@ def test_a_request_without_any_known_column_is_a_400_that_says_so(url):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("batch_size", -1), ("batch_size", 0), ("max_new_tokens", 0), ("max_new_tokens", 10**12), ("precision", "fp8"),
-     ("max_new_tokens", float("nan")), ("batch_size", 10**30)],
-)  # fmt: skip
+    [
+        ("batch_size", -1),
+        ("batch_size", 0),
+        ("max_new_tokens", 0),
+        ("max_new_tokens", 10**12),
+        ("precision", "fp8"),
+        ("max_new_tokens", float("nan")),
+        ("batch_size", 10**30),
+    ],
+)
 def test_a_parameter_that_is_not_allowed_is_a_400_that_says_so(url, name, value):
     status, body = post(url, {"dataframe_records": [{"text": "x"}], "params": {name: value}})
     assert status == 400 and name in json.dumps(body)

@@ -47,9 +47,11 @@ def _pieces(words: list[str]) -> list[tuple[str, float]]:
 
 def gpt2() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
-        tokenizer_object=_bytes(["<|endoftext|>", "<|im_start|>", "<|im_end|>"]), eos_token="<|im_end|>",
-        unk_token="<|endoftext|>", chat_template=CHATML,
-    )  # fmt: skip
+        tokenizer_object=_bytes(["<|endoftext|>", "<|im_start|>", "<|im_end|>"]),
+        eos_token="<|im_end|>",
+        unk_token="<|endoftext|>",
+        chat_template=CHATML,
+    )
 
 
 def llama3() -> PreTrainedTokenizerFast:
@@ -115,9 +117,14 @@ def bert() -> PreTrainedTokenizerFast:
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made.decoder = decoders.WordPiece(cleanup=False)
     found = PreTrainedTokenizerFast(
-        tokenizer_object=made, unk_token="[UNK]", bos_token="[CLS]", eos_token="[SEP]", pad_token="[PAD]", mask_token="[MASK]",
+        tokenizer_object=made,
+        unk_token="[UNK]",
+        bos_token="[CLS]",
+        eos_token="[SEP]",
+        pad_token="[PAD]",
+        mask_token="[MASK]",
         chat_template=BERT,
-    )  # fmt: skip
+    )
     found.add_tokens([AddedToken("<tool>", special=False, normalized=True), AddedToken("<|mark|>", special=False, normalized=True)])
     return found
 

@@ -134,13 +134,15 @@ def test_what_opens_a_text_is_heard_without_a_leading_blank_and_what_goes_on_wit
         return [dict(zip(("text", "utt_id", "loss"), piece, strict=True)) for piece in pieces]
 
     heard = [
-        chat_example(processor, text, "Yes.", "a"), example(processor, parts_of(text, "a", after)),
+        chat_example(processor, text, "Yes.", "a"),
+        example(processor, parts_of(text, "a", after)),
         example(processor, parts_of(text, "a", before, after)),
-    ]  # fmt: skip
+    ]
     read = [
-        chat_example(processor, text, "Yes.", None), example(processor, parts_of(text, None, after)),
+        chat_example(processor, text, "Yes.", None),
+        example(processor, parts_of(text, None, after)),
         example(processor, parts_of(" " + text, None, before, after)),
-    ]  # fmt: skip
+    ]
     with torch.no_grad():
         one, _ = model.packed_losses(to_sequences(model, heard, hear(model, places_of(model, heard), clips)))
         other, _ = model.packed_losses(to_sequences(model, read, {}))

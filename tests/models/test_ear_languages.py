@@ -23,15 +23,31 @@ def whisper(tmp_path_factory) -> tuple[WhisperForConditionalGeneration, str]:
     """A multilingual Whisper of random weights, and its folder."""
     torch.manual_seed(0)
     config = WhisperConfig(
-        vocab_size=90, d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=64, decoder_layers=2,
-        decoder_attention_heads=2, decoder_ffn_dim=64, init_std=0.5, pad_token_id=END, bos_token_id=END, eos_token_id=END,
+        vocab_size=90,
+        d_model=32,
+        encoder_layers=1,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=64,
+        init_std=0.5,
+        pad_token_id=END,
+        bos_token_id=END,
+        eos_token_id=END,
         decoder_start_token_id=START,
-    )  # fmt: skip
+    )
     model = WhisperForConditionalGeneration(config).eval()
     model.generation_config = GenerationConfig(
-        decoder_start_token_id=START, eos_token_id=END, pad_token_id=END, bos_token_id=END, no_timestamps_token_id=NO_TIMES,
-        is_multilingual=True, lang_to_id=LANGUAGES, task_to_id={"transcribe": TRANSCRIBE, "translate": 86},
-    )  # fmt: skip
+        decoder_start_token_id=START,
+        eos_token_id=END,
+        pad_token_id=END,
+        bos_token_id=END,
+        no_timestamps_token_id=NO_TIMES,
+        is_multilingual=True,
+        lang_to_id=LANGUAGES,
+        task_to_id={"transcribe": TRANSCRIBE, "translate": 86},
+    )
     folder = tmp_path_factory.mktemp("multilingual")
     model.save_pretrained(folder)
     return model, str(folder)

@@ -19,16 +19,21 @@ def build(tiny_lm, tiny_encoder, adapter, delimiters="tokens"):
     torch.manual_seed(0)
     processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder), delimiters)
     model = InserterForConditionalGeneration.from_parts(
-        str(tiny_lm), str(tiny_encoder), processor.tokens, adapter=adapter, adapter_hidden_size=32,
-        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
-    )  # fmt: skip
+        str(tiny_lm),
+        str(tiny_encoder),
+        processor.tokens,
+        adapter=adapter,
+        adapter_hidden_size=32,
+        audio_token_id=processor.audio_token_id,
+        document_start_id=processor.document_start_id,
+    )
     if adapter == "soft_token":
         model.adapter.standardise([torch.randn(60, 32) * 3 + 1])
     return model.eval(), processor
 
 
 def say_again(processor):
-    """"say", a clip, and "again"."""
+    """ "say", a clip, and "again"."""
     return [*processor.encode("say "), *processor.span_ids, *processor.encode(" again and again")]
 
 
@@ -42,9 +47,7 @@ def test_encoder_equals_whisper_on_a_full_window(parts, tiny_encoder):
     reference = WhisperModel.from_pretrained(tiny_encoder).encoder.eval()
     features = torch.randn(2, 80, 3000)
     with torch.no_grad():
-        assert torch.allclose(
-            model.encoder(features, torch.tensor([3000, 3000])), reference(features).last_hidden_state, atol=1e-5
-        )
+        assert torch.allclose(model.encoder(features, torch.tensor([3000, 3000])), reference(features).last_hidden_state, atol=1e-5)
 
 
 def test_padding_does_not_change_what_a_clip_says(parts):
@@ -126,9 +129,7 @@ def test_heard_and_read_prompts_differ_only_where_the_speech_stands(parts):
     span = {"none": "<|audio|>", "tokens": "<|audio_bos|><|audio|><|audio_eos|>"}[processor.delimiters]
     assert heard.replace(span, "Name a fruit.") == read
     assert read == "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\n"
-    by_parts = processor.apply_chat_template(
-        [{"role": "user", "content": [{"type": "audio"}]}], add_generation_prompt=True
-    )
+    by_parts = processor.apply_chat_template([{"role": "user", "content": [{"type": "audio"}]}], add_generation_prompt=True)
     assert by_parts == heard
 
 

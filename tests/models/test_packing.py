@@ -10,15 +10,20 @@ from transformers import (
     PreTrainedConfig,
     Qwen2Config,
     WhisperConfig,
-)  # fmt: skip
+)
 
 from models import InserterForConditionalGeneration
 from models.configuration import InserterConfig
 
 SHAPE = {
-    "vocab_size": 60, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 64,
-}  # fmt: skip
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+}
 LMS = {
     "grouped heads": Qwen2Config(**SHAPE),
     "window of 4": MistralConfig(**SHAPE, sliding_window=4),
@@ -27,7 +32,7 @@ LMS = {
     ),
     "learned positions": GPT2Config(vocab_size=60, n_embd=32, n_layer=2, n_head=4, n_positions=64),
     "eager attention": Qwen2Config(**SHAPE, attn_implementation="eager"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("config", LMS.values(), ids=LMS.keys())

@@ -17,9 +17,14 @@ def parts(tiny_lm, tiny_encoder):
     """The pooling adapter makes a position of 8 encoder frames, so that the positions of a clip are known."""
     processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
     model = InserterForConditionalGeneration.from_parts(
-        str(tiny_lm), str(tiny_encoder), processor.tokens, adapter="pooling", adapter_stride=8,
-        audio_token_id=processor.audio_token_id, document_start_id=processor.document_start_id,
-    )  # fmt: skip
+        str(tiny_lm),
+        str(tiny_encoder),
+        processor.tokens,
+        adapter="pooling",
+        adapter_stride=8,
+        audio_token_id=processor.audio_token_id,
+        document_start_id=processor.document_start_id,
+    )
     return model.eval(), processor
 
 

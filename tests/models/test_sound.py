@@ -92,9 +92,11 @@ BEHIND = {
     "bytes of another program": b"HTTP/1.1 200 OK\r\n" * 40 + BARE,
     "a page at the end": BARE + b"</html>" * 500,
     "an ID3v1 tag": BARE + b"TAG" + bytes(125),
-    "a tag between two parts": BARE[: BARE.find(BARE[:4], len(BARE) // 2)] + b"ID3\x04\0\0\0\0\x10\0" + bytes(2048)
+    "a tag between two parts": BARE[: BARE.find(BARE[:4], len(BARE) // 2)]
+    + b"ID3\x04\0\0\0\0\x10\0"
+    + bytes(2048)
     + BARE[BARE.find(BARE[:4], len(BARE) // 2) :],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BEHIND)
@@ -125,11 +127,20 @@ def test_an_ogg_whose_last_page_does_not_say_where_it_ends_is_read_whole(data, f
 
 
 CUT = {
-    "wav": WAV[:-1_000], "aiff": AIFF[:-1_000], "au": AU[:-1_000], "caf": CAF[:-1_000], "rf64": RF64[:-1_000],
-    "opus": OPUS[: len(OPUS) // 2], "mp3": MP3[: len(MP3) // 2 + 5], "bare mp3": BARE[:-20], "header of a wav": WAV[:44],
-    "w64": W64[:-1_000], "half of a w64": W64[: len(W64) // 2], "w64 of GSM": encoded(WAVE, "W64", subtype="GSM610")[:-1_000],
+    "wav": WAV[:-1_000],
+    "aiff": AIFF[:-1_000],
+    "au": AU[:-1_000],
+    "caf": CAF[:-1_000],
+    "rf64": RF64[:-1_000],
+    "opus": OPUS[: len(OPUS) // 2],
+    "mp3": MP3[: len(MP3) // 2 + 5],
+    "bare mp3": BARE[:-20],
+    "header of a wav": WAV[:44],
+    "w64": W64[:-1_000],
+    "half of a w64": W64[: len(W64) // 2],
+    "w64 of GSM": encoded(WAVE, "W64", subtype="GSM610")[:-1_000],
     "nist": NIST[:-1_000],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CUT)

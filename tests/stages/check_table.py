@@ -3,9 +3,7 @@
 from typing import Any
 
 LESS, LEAST = "less than", "at least"
-SPANISH = (
-    "Todos los domingos mi abuela prepara una sopa de verduras y nos cuenta historias de cuando vivía en el campo."
-)
+SPANISH = "Todos los domingos mi abuela prepara una sopa de verduras y nos cuenta historias de cuando vivía en el campo."
 CHINESE = "今天下午我们去河边散步吧，天气非常好。"
 ENGLISH = "The night train leaves the station at eleven and arrives in the morning."
 

@@ -12,13 +12,45 @@ from inserter.tables import DOCUMENTS
 
 ROOT = Path(__file__).parents[2]
 NOUNS = [
-    "river", "harbour", "farmer", "engine", "letter", "garden", "winter", "market", "soldier", "teacher", "mountain", "village",
-    "doctor", "bridge", "island", "forest", "captain", "kitchen", "window", "orchard", "library", "station", "painter", "valley",
-]  # fmt: skip
+    "river",
+    "harbour",
+    "farmer",
+    "engine",
+    "letter",
+    "garden",
+    "winter",
+    "market",
+    "soldier",
+    "teacher",
+    "mountain",
+    "village",
+    "doctor",
+    "bridge",
+    "island",
+    "forest",
+    "captain",
+    "kitchen",
+    "window",
+    "orchard",
+    "library",
+    "station",
+    "painter",
+    "valley",
+]
 VERBS = [
-    "watched", "crossed", "remembered", "measured", "painted", "followed",
-    "repaired", "questioned", "described", "guarded", "admired", "left",
-]  # fmt: skip
+    "watched",
+    "crossed",
+    "remembered",
+    "measured",
+    "painted",
+    "followed",
+    "repaired",
+    "questioned",
+    "described",
+    "guarded",
+    "admired",
+    "left",
+]
 
 
 def prose(name: str, count: int = 5) -> str:

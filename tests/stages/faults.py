@@ -146,11 +146,16 @@ def _offset(wave: np.ndarray, dice: np.random.Generator) -> np.ndarray:
 
 
 _OF_THE_SPEECH: dict[str, Callable[[Line, Line, np.random.Generator], np.ndarray]] = {
-    "cut end": _cut_end, "prepended prompt": _prompt, "repeated phrase": _repeat, "silence": _silence,
-}  # fmt: skip
+    "cut end": _cut_end,
+    "prepended prompt": _prompt,
+    "repeated phrase": _repeat,
+    "silence": _silence,
+}
 _OF_THE_RECORDING: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "clipping": _clipped, "noise": _noisy, "DC offset": _offset,
-}  # fmt: skip
+    "clipping": _clipped,
+    "noise": _noisy,
+    "DC offset": _offset,
+}
 FAULTS = (*_OF_THE_SPEECH, *_OF_THE_RECORDING, "wrong text")
 
 
@@ -171,12 +176,26 @@ def publish(folder: Path, clips: list[Clip]) -> None:
     rows = []
     for clip in clips:
         offset, size = index[clip.line.name]
-        rows.append({
-            "utt_id": clip.line.name, "doc_id": "d", "split": "train", "language": "en", "written": clip.line.written,
-            "spoken": clip.line.spoken, "engine": clip.line.voice.engine, "voice": clip.line.voice.name, "license": "test",
-            "effect": clip.line.effect.to_json(), "shard": "shard-00000.tar", "offset": offset, "size": size,
-            "sample_rate": SAMPLE_RATE, "n_samples": len(clip.wave), "duration": len(clip.wave) / SAMPLE_RATE,
-        })  # fmt: skip
+        rows.append(
+            {
+                "utt_id": clip.line.name,
+                "doc_id": "d",
+                "split": "train",
+                "language": "en",
+                "written": clip.line.written,
+                "spoken": clip.line.spoken,
+                "engine": clip.line.voice.engine,
+                "voice": clip.line.voice.name,
+                "license": "test",
+                "effect": clip.line.effect.to_json(),
+                "shard": "shard-00000.tar",
+                "offset": offset,
+                "size": size,
+                "sample_rate": SAMPLE_RATE,
+                "n_samples": len(clip.wave),
+                "duration": len(clip.wave) / SAMPLE_RATE,
+            }
+        )
     write_table(folder / "utterances.parquet", rows, UTTERANCES)
     list_shards(folder)
 

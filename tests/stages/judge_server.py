@@ -53,9 +53,7 @@ class Request:
         self.authorization = handler.headers.get("Authorization")
         self.text = "\n".join(message["content"] for message in body["messages"])
 
-    def send(
-        self, status: int, content: bytes, headers: dict[str, str] | None = None, length: int | None = None
-    ) -> None:
+    def send(self, status: int, content: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
         self.handler.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
             self.handler.send_header(name, value)

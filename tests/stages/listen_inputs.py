@@ -48,11 +48,27 @@ def write(root: Path, quarantined: bool = True, hostile: bool = False) -> tuple[
 def _row(utt_id: str, spoken: str, wave: np.ndarray, voice: str) -> Row:
     """A row of VERIFIED: a clip that was heard as it should be. Its columns that are not named here are null."""
     return {
-        "utt_id": utt_id, "doc_id": "d", "split": "train", "language": "en", "written": spoken, "spoken": spoken,
-        "engine": "hibari", "voice": voice, "license": "Apache-2.0", "effect": "{}", "sample_rate": SAMPLE_RATE,
-        "n_samples": len(wave), "duration": len(wave) / SAMPLE_RATE, "heard": spoken.lower().strip("."), "wer": 0.0,
-        "level_db": -21.5, "clipping": 0.0, "silence": 0.12, "pace": len(spoken) * SAMPLE_RATE / len(wave), "reason": None,
-    }  # fmt: skip
+        "utt_id": utt_id,
+        "doc_id": "d",
+        "split": "train",
+        "language": "en",
+        "written": spoken,
+        "spoken": spoken,
+        "engine": "hibari",
+        "voice": voice,
+        "license": "Apache-2.0",
+        "effect": "{}",
+        "sample_rate": SAMPLE_RATE,
+        "n_samples": len(wave),
+        "duration": len(wave) / SAMPLE_RATE,
+        "heard": spoken.lower().strip("."),
+        "wer": 0.0,
+        "level_db": -21.5,
+        "clipping": 0.0,
+        "silence": 0.12,
+        "pace": len(spoken) * SAMPLE_RATE / len(wave),
+        "reason": None,
+    }
 
 
 def _clean(n: int, wave: np.ndarray, clips: dict[str, bytes]) -> Row:

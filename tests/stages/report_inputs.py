@@ -33,15 +33,24 @@ GOOD = {
     "accent": 0.45,
 }  # share that follows
 COPIED = (
-    "item_id", "key", "task", "lang", "variant", "prompt", "clean_prompt", "instruction_id_list", "questions",
-)  # fmt: skip
+    "item_id",
+    "key",
+    "task",
+    "lang",
+    "variant",
+    "prompt",
+    "clean_prompt",
+    "instruction_id_list",
+    "questions",
+)
 HOSTILE = "</script><script>alert('in')</script> \"quoted\" & <img src=x onerror=alert(1)> <!-- \u2028"
 
 # key: prompt, instruction types, arguments, an answer that follows and one that does not
 CLOSED: dict[str, tuple[str, list[str], list[Row], str, str]] = {
     "tea": (
         "Compose a short note on green tea for a friend with a heading in double angle brackets. Use no commas at all.",
-        ["detectable_format:title", "punctuation:no_comma"], [{}, {}],
+        ["detectable_format:title", "punctuation:no_comma"],
+        [{}, {}],
         "<<A Cup of Calm>>\nGreen tea wakes you gently. Steep it for two minutes in water that no longer boils.",
         "Green tea is light, fresh, and full of flavour. Steep it for two minutes, then enjoy it.",
     ),
@@ -54,27 +63,37 @@ CLOSED: dict[str, tuple[str, list[str], list[Row], str, str]] = {
     ),
     "bread": (
         "List the steps of baking bread as exactly 3 bullet points.",
-        ["detectable_format:number_bullet_lists"], [{"num_bullets": 3}],
+        ["detectable_format:number_bullet_lists"],
+        [{"num_bullets": 3}],
         "* Mix flour, water, salt and yeast.\n* Let the dough rise for two hours.\n* Bake it until the crust is brown.",
         "1. Mix.\n2. Knead.\n3. Let it rise.\n4. Bake.",
     ),
     "rain": (
         "Write two sentences about rain, all in small letters, and finish with the words so it goes.",
-        ["change_case:english_lowercase", "startend:end_checker"], [{}, {"end_phrase": "so it goes"}],
+        ["change_case:english_lowercase", "startend:end_checker"],
+        [{}, {"end_phrase": "so it goes"}],
         "the rain has been falling since the morning and the streets are shining. people hurry home and so it goes",
         "Rain is water that falls from clouds. It is good for plants.",
     ),
     "json": (
-        "Give me a city and its country as JSON.", ["detectable_format:json_format"], [{}],
-        '{"city": "Lisbon", "country": "Portugal"}', "Lisbon is the capital of Portugal.",
+        "Give me a city and its country as JSON.",
+        ["detectable_format:json_format"],
+        [{}],
+        '{"city": "Lisbon", "country": "Portugal"}',
+        "Lisbon is the capital of Portugal.",
     ),
     "quote": (
-        "Put your whole answer in double quotation marks: what is courage?", ["startend:quotation"], [{}],
-        '"Courage is being afraid and going on all the same."', "Courage is being afraid and going on all the same.",
+        "Put your whole answer in double quotation marks: what is courage?",
+        ["startend:quotation"],
+        [{}],
+        '"Courage is being afraid and going on all the same."',
+        "Courage is being afraid and going on all the same.",
     ),
-}  # fmt: skip
-OPEN = ("Plan a quiet Sunday for my grandmother, who likes gardens, and keep it cheap.",
-        ["Does the plan fit a Sunday?", "Is there a garden in it?", "Is it cheap?"])  # fmt: skip
+}
+OPEN = (
+    "Plan a quiet Sunday for my grandmother, who likes gardens, and keep it cheap.",
+    ["Does the plan fit a Sunday?", "Is there a garden in it?", "Is it cheap?"],
+)
 ADJUSTMENT = "Write about winter in five lines, no wait, make that spring, in three lines."
 
 
@@ -85,28 +104,44 @@ def items(copies: int = 1) -> list[Row]:
         for key, (prompt, kinds, kwargs, *_) in CLOSED.items():
             for variant, notes in VARIANTS.items():
                 said = prompt.replace(" a ", " a, uh, a ", 1) if variant == "disfluency" else prompt
-                found.append(
-                    _item(f"{key}-{copy:03d}", "closed", "en", variant, said, prompt, kinds, kwargs, [], notes)
-                )
+                found.append(_item(f"{key}-{copy:03d}", "closed", "en", variant, said, prompt, kinds, kwargs, [], notes))
         found.append(_item(f"open-{copy:03d}", "open", "en", "standard", OPEN[0], OPEN[0], [], [], OPEN[1], {}))
-        found.append(
-            _item(f"adjust-{copy:03d}", "adjustment", "en", "standard", ADJUSTMENT, ADJUSTMENT, [], [], [], {})
-        )
+        found.append(_item(f"adjust-{copy:03d}", "adjustment", "en", "standard", ADJUSTMENT, ADJUSTMENT, [], [], [], {}))
     chinese = "请介绍一下绿茶，不要使用逗号。"
     found.append(_item("lucha", "closed", "cn", "standard", chinese, chinese, ["punctuation:no_comma"], [{}], [], {}))
     return found
 
 
 def _item(
-    key: str, task: str, lang: str, variant: str, prompt: str, clean: str, kinds: list, kwargs: list, questions: list,
+    key: str,
+    task: str,
+    lang: str,
+    variant: str,
+    prompt: str,
+    clean: str,
+    kinds: list,
+    kwargs: list,
+    questions: list,
     notes: Row,
-) -> Row:  # fmt: skip
+) -> Row:
     return {
-        "item_id": f"{task}-{variant}-{lang}-{key}", "key": key, "task": task, "lang": lang, "variant": variant,
-        "prompt": prompt, "clean_prompt": clean, "instruction_id_list": kinds, "kwargs": json.dumps(kwargs),
-        "questions": questions, "shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": "heart",
+        "item_id": f"{task}-{variant}-{lang}-{key}",
+        "key": key,
+        "task": task,
+        "lang": lang,
+        "variant": variant,
+        "prompt": prompt,
+        "clean_prompt": clean,
+        "instruction_id_list": kinds,
+        "kwargs": json.dumps(kwargs),
+        "questions": questions,
+        "shard": None,
+        "offset": 0,
+        "size": 0,
+        "duration": 0.0,
+        "voice": "heart",
         "notes": json.dumps(notes),
-    }  # fmt: skip
+    }
 
 
 def responses(rows: list[Row], judged: bool = False) -> list[Row]:
@@ -160,15 +195,16 @@ def scores(rows: list[Row]) -> Row:
     closed = [row for row in rows if row["task"] == "closed"]
     tables = {"closed": closed_table(closed), **judged_table(rows)}
     return {
-        "gap_closed": 0.41, "cascade": {"gap_closed": 0.58, "gap_closed_interval": [0.5, 0.66]},
-        "heard_minus_cascade": {"difference": -0.17, "low": -0.23, "high": -0.11}, "continuation": {},
-        "speechinstructbench": tables, "comparisons": comparisons(closed),
-    }  # fmt: skip
+        "gap_closed": 0.41,
+        "cascade": {"gap_closed": 0.58, "gap_closed_interval": [0.5, 0.66]},
+        "heard_minus_cascade": {"difference": -0.17, "low": -0.23, "high": -0.11},
+        "continuation": {},
+        "speechinstructbench": tables,
+        "comparisons": comparisons(closed),
+    }
 
 
-def write(
-    root: Path, copies: int = 1, judged: bool = False, hostile: bool = False, spoken: bool = True
-) -> tuple[Path, Path]:
+def write(root: Path, copies: int = 1, judged: bool = False, hostile: bool = False, spoken: bool = True) -> tuple[Path, Path]:
     """(data, reports) below `root`: what the report stage reads. spoken: English items have audio."""
     data, reports = root / "data", root / "reports"
     rows = items(copies)

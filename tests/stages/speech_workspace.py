@@ -30,9 +30,16 @@ def spans(count: int) -> list[dict]:
         text, level = TEXTS[i % 4], ("word", "sentence", "context")[i % 3]
         split = "heldout" if level == "context" else "train"
         return {
-            "utt_id": f"d{i // 5}-{i}", "doc_id": f"d{i // 5}", "split": split, "level": level, "language": "en",
-            "start": 0, "end": len(text), "written": text, "spoken": text,
-        }  # fmt: skip
+            "utt_id": f"d{i // 5}-{i}",
+            "doc_id": f"d{i // 5}",
+            "split": split,
+            "level": level,
+            "language": "en",
+            "start": 0,
+            "end": len(text),
+            "written": text,
+            "spoken": text,
+        }
 
     return [span(i) for i in range(count)]
 

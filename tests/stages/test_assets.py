@@ -81,9 +81,15 @@ def test_a_whisper_of_ones_own_is_converted_for_recognition(tmp_path: Path, monk
 
     tokenizer = WhisperTokenizer.from_pretrained(assets.encoder_folder(TINY))
     config = WhisperConfig(
-        vocab_size=51_864, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
-    )  # fmt: skip
+        vocab_size=51_864,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+    )
     mine = tmp_path / "mine"
     model = WhisperForConditionalGeneration(config)
     model.generation_config.update(suppress_tokens=[1], begin_suppress_tokens=[220])

@@ -151,9 +151,7 @@ def decided(task: str, row: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("mode", ["reference", "robust"])
-@pytest.mark.parametrize(
-    ("point", "task", "record", "reference", "robust"), TABLE, ids=[f"{row[1]}: {row[0]}" for row in TABLE]
-)
+@pytest.mark.parametrize(("point", "task", "record", "reference", "robust"), TABLE, ids=[f"{row[1]}: {row[0]}" for row in TABLE])
 def test_a_fragile_point(point, task, record, reference, robust, mode, tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(nltk, "download", lambda *_: pytest.fail("scoring must not download"))
     wanted = reference if mode == "reference" else robust

@@ -67,8 +67,9 @@ def test_every_item_has_a_clip_and_what_cannot_be_spoken_is_counted(spoken):
         assert 1.0 < row["duration"] < 15.0
     quarantined = list(read_jsonl(folder / "quarantine.jsonl"))
     assert [(row["key"], row["reason"], row["detail"]) for row in quarantined] == [
-        *[("title-001", "unspeakable", "cannot_read: ⊕")] * 4, *[("no_comma-000", "unspeakable", "empty text")] * 4,
-    ]  # fmt: skip
+        *[("title-001", "unspeakable", "cannot_read: ⊕")] * 4,
+        *[("no_comma-000", "unspeakable", "empty text")] * 4,
+    ]
     assert metrics["read"] == len(rows) + len(quarantined) == len(PROMPTS) * 4
     assert metrics["quarantined"] == {"total": 8, "unspeakable": 8}
 
@@ -151,9 +152,13 @@ def test_all_tasks_and_languages_are_asked_and_their_counts_reconcile(tmp_path, 
     rows = read_table(folder / "items.parquet", ITEMS)
     assert len({row["item_id"] for row in rows}) == len(rows) == metrics["read"]
     assert metrics["items"] == {
-        **{f"closed/en/{variant}": 2 for variant in MADE}, "closed/cn/standard": 25, "open/en/standard": 2, "open/cn/standard": 2,
-        "adjustment/en/standard": 3, "adjustment/cn/standard": 3,
-    }  # fmt: skip
+        **{f"closed/en/{variant}": 2 for variant in MADE},
+        "closed/cn/standard": 25,
+        "open/en/standard": 2,
+        "open/cn/standard": 2,
+        "adjustment/en/standard": 3,
+        "adjustment/cn/standard": 3,
+    }
     assert metrics["text_only"] == ["cn"]
     assert [row["shard"] is None for row in rows] == [row["lang"] == "cn" for row in rows]
     assert all(bool(row["questions"]) == (row["task"] == "open") for row in rows)

@@ -23,14 +23,24 @@ def tiny_vits(folder, speakers: int = 0):
     torch.manual_seed(0)
     folder.mkdir()
     small = {
-        "hidden_channels": 32, "hidden_channels_ffn_text_encoder": 64, "num_layers_text_encoder": 1,
-        "num_heads_text_encoder": 2, "num_layers_flow": 1, "num_layers_posterior_encoder": 1,
-        "upsample_initial_channel_decoder": 32, "init_discriminator": False,
-    }  # fmt: skip
+        "hidden_channels": 32,
+        "hidden_channels_ffn_text_encoder": 64,
+        "num_layers_text_encoder": 1,
+        "num_heads_text_encoder": 2,
+        "num_layers_flow": 1,
+        "num_layers_posterior_encoder": 1,
+        "upsample_initial_channel_decoder": 32,
+        "init_discriminator": False,
+    }
     characters = CharactersConfig(
         characters_class="TTS.tts.models.vits.VitsCharacters",
-        characters="abcdefghijklmnopqrstuvwxyz", punctuations=" .,", pad="_", eos="", bos="", blank="",
-    )  # fmt: skip
+        characters="abcdefghijklmnopqrstuvwxyz",
+        punctuations=" .,",
+        pad="_",
+        eos="",
+        bos="",
+        blank="",
+    )
     if speakers:
         names = folder / "speakers.json"
         names.write_text(json.dumps({f"speaker{i}": i for i in range(speakers)}))
@@ -91,10 +101,18 @@ def tiny_xtts(folder: Path) -> Path:
     vocabulary = str(folder / "vocab.json")
     tokenizer.save(vocabulary)
     small = XttsArgs(
-        gpt_layers=1, gpt_n_model_channels=128, gpt_n_heads=2, gpt_max_audio_tokens=40, gpt_max_text_tokens=100,
-        gpt_max_prompt_tokens=10, gpt_num_audio_tokens=34, gpt_start_audio_token=32, gpt_stop_audio_token=33,
-        decoder_input_dim=128, tokenizer_file=vocabulary,
-    )  # fmt: skip
+        gpt_layers=1,
+        gpt_n_model_channels=128,
+        gpt_n_heads=2,
+        gpt_max_audio_tokens=40,
+        gpt_max_text_tokens=100,
+        gpt_max_prompt_tokens=10,
+        gpt_num_audio_tokens=34,
+        gpt_start_audio_token=32,
+        gpt_stop_audio_token=33,
+        decoder_input_dim=128,
+        tokenizer_file=vocabulary,
+    )
     config = XttsConfig(model_args=small, languages=["en"])
     model = Xtts(config)
     model.tokenizer = VoiceBpeTokenizer(vocab_file=vocabulary)

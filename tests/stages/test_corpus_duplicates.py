@@ -70,9 +70,12 @@ def test_a_prompt_of_each_kind_is_found_in_the_text(workspace: Path) -> None:
     write_jsonl("data/benchmark/prompts.jsonl", [prompt.record() for prompt in asked])
     write_jsonl(
         "text/a.jsonl",
-        [{"text": prose(f"k{n}", 4) + " " + prompt.prompt.rstrip(".。!?") + ". " + prose(f"l{n}", 2)}
-         for n, prompt in enumerate(kinds.values())] + [{"text": prose(f"m{n}", 5)} for n in range(6)],
-    )  # fmt: skip
+        [
+            {"text": prose(f"k{n}", 4) + " " + prompt.prompt.rstrip(".。!?") + ". " + prose(f"l{n}", 2)}
+            for n, prompt in enumerate(kinds.values())
+        ]
+        + [{"text": prose(f"m{n}", 5)} for n in range(6)],
+    )
     metrics = main(params(source(), languages=["en", "zh"], max_words=600, heldout_documents=2))
     assert metrics["decontaminated"] == 6 and metrics["documents"]["kept"] == 6
 

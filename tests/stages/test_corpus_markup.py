@@ -38,12 +38,18 @@ def test_references_are_the_characters_that_they_name(raw: str, right: str) -> N
 
 
 SIGNS = [
-    "Where p<q and r>s hold, both are true.", "I <3 you, and 4 > 2, and a<b>c too.", "It fell for p<0.05 and n>30 alike.",
-    "We go on while i<n; then j> is next.", "If a<b and c>d they cross.", "Use <<title>> at the top of it.",
+    "Where p<q and r>s hold, both are true.",
+    "I <3 you, and 4 > 2, and a<b>c too.",
+    "It fell for p<0.05 and n>30 alike.",
+    "We go on while i<n; then j> is next.",
+    "If a<b and c>d they cross.",
+    "Use <<title>> at the top of it.",
     "Dear <John Smith>, come soon.",
-    "A broken </3 heart is > none.", "So <!-- is a sign that never ends here.", "It is -> there <- or <= here.",
+    "A broken </3 heart is > none.",
+    "So <!-- is a sign that never ends here.",
+    "It is -> there <- or <= here.",
     "In a <script> that nobody closed they went on.",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("text", SIGNS)
@@ -79,8 +85,11 @@ def test_a_page_becomes_its_paragraphs() -> None:
     )
     edited: Counter[str] = Counter()
     assert paragraphs(page, edited, Counter()) == [
-        "The first one stood here.", "The second one stood there.", "The third one, too.", "And the last one as well.",
-    ]  # fmt: skip
+        "The first one stood here.",
+        "The second one stood there.",
+        "The third one, too.",
+        "And the last one as well.",
+    ]
     assert edited["markup"] == 1, "a document"
 
 
@@ -120,11 +129,13 @@ def test_letters_stay_and_words_stay_apart(raw: str, right: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "می‌خواهم به خانه بروم و در آنجا بمانم.", "क्‍ष और न्‌ का भेद यहाँ लिखा है और सब लोग जानते हैं।",
+        "می‌خواهم به خانه بروم و در آنجا بمانم.",
+        "क्‍ष और न्‌ का भेद यहाँ लिखा है और सब लोग जानते हैं।",
         "The 👩‍🌾 waved to us all from the field.",
-        "1968. That was the year in which the bridge was built.", "7. Juli war der Tag, an dem alle kamen.",
+        "1968. That was the year in which the bridge was built.",
+        "7. Juli war der Tag, an dem alle kamen.",
     ],
-)  # fmt: skip
+)
 def test_right_text_stays_as_it_is(text: str) -> None:
     assert paragraphs(text, Counter(), Counter()) == [text]
 

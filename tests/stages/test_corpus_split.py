@@ -166,6 +166,12 @@ def test_files_are_told_apart_by_their_place_and_read_through_links(workspace: P
     Path(os.fsdecode(os.fsencode(workspace / "text") + b"/\xff.txt")).write_text("a name of bytes")
     found = {raw.name: raw.error or raw.text for raw in read(Source(name="s", kind="local", path="text"))}
     assert found == {
-        "B/x.txt": "text/B", "a/x.txt": "text/a", "b/x.txt": "text/b", "link/deep/x.txt": "away/deep", "é.txt": "one form",
-        "e\u0301.txt": "the other", "gone.txt": "unreadable: No such file or directory", "\\xff.txt": "a name of bytes",
-    }  # fmt: skip
+        "B/x.txt": "text/B",
+        "a/x.txt": "text/a",
+        "b/x.txt": "text/b",
+        "link/deep/x.txt": "away/deep",
+        "é.txt": "one form",
+        "e\u0301.txt": "the other",
+        "gone.txt": "unreadable: No such file or directory",
+        "\\xff.txt": "a name of bytes",
+    }

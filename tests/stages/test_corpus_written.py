@@ -49,9 +49,7 @@ def test_blocks_are_the_same_on_any_number_of_workers_and_not_written_twice(
     assert other[0].read_bytes() != few[0].read_bytes()
 
 
-def test_the_embedded_lm_writes_a_corpus_and_two_processes_write_the_same(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_embedded_lm_writes_a_corpus_and_two_processes_write_the_same(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(written, "BLOCK", 2)
     monkeypatch.setattr(written.write, "__defaults__", (2,))
     own = source("lm", "lm", "own", license="Apache-2.0")

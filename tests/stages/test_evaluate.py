@@ -32,11 +32,24 @@ VARIANTS = ("standard", "background")
 def item(key: str, variant: str = "standard", task: str = "closed", lang: str = "en", kind: str = "punctuation:no_comma", **more):
     closed = task == "closed"
     return {
-        "item_id": f"{task}-{variant}-{lang}-{key}", "key": key, "task": task, "lang": lang, "variant": variant,
-        "prompt": f"Tell me about {key}.", "clean_prompt": f"Tell me about {key}.", "questions": [] if closed else ["Is it?"],
-        "instruction_id_list": [kind] if closed else [], "kwargs": "[{}]" if closed else "[]",
-        "shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": "", "notes": "{}", **more,
-    }  # fmt: skip
+        "item_id": f"{task}-{variant}-{lang}-{key}",
+        "key": key,
+        "task": task,
+        "lang": lang,
+        "variant": variant,
+        "prompt": f"Tell me about {key}.",
+        "clean_prompt": f"Tell me about {key}.",
+        "questions": [] if closed else ["Is it?"],
+        "instruction_id_list": [kind] if closed else [],
+        "kwargs": "[{}]" if closed else "[]",
+        "shard": None,
+        "offset": 0,
+        "size": 0,
+        "duration": 0.0,
+        "voice": "",
+        "notes": "{}",
+        **more,
+    }
 
 
 def limits(**items: int):
@@ -59,10 +72,15 @@ def scored(key: str, variant: str, form: str, followed: bool, asked: int = 2) ->
     verdicts = [followed, True][:asked]
     texts = {True: "Bread and milk.", False: "Bread, and milk."}
     return {
-        **item(key, variant), "id": f"{key} {variant} {form}", "form": form, "response": texts[followed],
-        "instruction_id_list": ["punctuation:no_comma", "startend:quotation"][:asked], "kwargs": [{}, {}][:asked],
-        "strict": [followed, False][:asked], "loose": verdicts,
-    }  # fmt: skip
+        **item(key, variant),
+        "id": f"{key} {variant} {form}",
+        "form": form,
+        "response": texts[followed],
+        "instruction_id_list": ["punctuation:no_comma", "startend:quotation"][:asked],
+        "kwargs": [{}, {}][:asked],
+        "strict": [followed, False][:asked],
+        "loose": verdicts,
+    }
 
 
 def test_the_table_has_shares_counts_and_intervals_that_hold_them():
@@ -93,6 +111,7 @@ def spoken_to(number: int, response: str, variant: str = "standard") -> dict:
 
 def test_chance_is_what_answers_follow_of_other_prompts():
     """What all answers do all the same is chance."""
+
     def cells(responses: list[str]) -> dict:
         rows = [spoken_to(number, response) for number, response in enumerate(responses)]
         assert closed_table(rows[::-1]) == closed_table(rows)
@@ -108,6 +127,7 @@ def test_chance_is_what_answers_follow_of_other_prompts():
 
 def test_what_is_heard_is_set_against_chance_prompt_by_prompt():
     """With an interval, in each variant and over all: of an answer that is understood above 0, of a deaf one none."""
+
     def pairs(responses: list[str]) -> dict[str, dict]:
         rows = [spoken_to(number, response, variant) for number, response in enumerate(responses) for variant in VARIANTS]
         assert comparisons(rows, deals(rows)) == comparisons(rows)
@@ -191,7 +211,7 @@ def asked(tmp_path, monkeypatch, tiny_lm, tiny_encoder, tiny_model):
         item("a", **place, offset=index["a"][0], size=index["a"][1]),
         item("a", "background", **place, offset=index["b"][0], size=index["b"][1]),
         item("c", task="open"),
-    ]  # fmt: skip
+    ]
     write_table("data/benchmark/items.parquet", items, ITEMS)
     assets = params.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
     evaluate = params.evaluate.model_copy(update={"max_new_tokens": 4, "precision": "fp32"})

@@ -21,10 +21,16 @@ def model(tiny_model):
 def documents(unseen: str = "abcd") -> list[dict]:
     names = "abcd"
     return [
-        {"doc_id": d, "utt_id": d, "unseen_utt_id": f"{d}-unseen" if d in unseen else None, "context": f"the {d} dog",
-         "continuation": " jumps over the fox", "other_doc_id": names[(i + 1) % 4]}
+        {
+            "doc_id": d,
+            "utt_id": d,
+            "unseen_utt_id": f"{d}-unseen" if d in unseen else None,
+            "context": f"the {d} dog",
+            "continuation": " jumps over the fox",
+            "other_doc_id": names[(i + 1) % 4],
+        }
         for i, d in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def clips(rows: list[dict]) -> dict[str, torch.Tensor]:
@@ -68,9 +74,12 @@ def test_an_interval_holds_the_gap():
         return [(float(loss), 10) for loss in losses]
 
     measured = {
-        "heard_own": pairs(own), "heard_other": pairs(own + 0.5 * other), "read_own": pairs(own - 3),
-        "read_other": pairs(own - 3 + other), "absent": pairs(own + 20),
-    }  # fmt: skip
+        "heard_own": pairs(own),
+        "heard_other": pairs(own + 0.5 * other),
+        "read_own": pairs(own - 3),
+        "read_other": pairs(own - 3 + other),
+        "absent": pairs(own + 20),
+    }
     figures = heldout._figures(measured)
     low, high = figures["gap_closed_interval"]
     assert figures["gap_closed"] == pytest.approx(0.5) and low == pytest.approx(0.5) == high
@@ -92,7 +101,7 @@ def test_a_recogniser_without_errors_closes_the_whole_gap_in_both_voices(model):
     table = list(loss_rows(found))
     assert {(r["voice"], r["context"]) for r in table if r["voice"] == "unseen"} == {
         ("unseen", c) for c in (*heldout.HEARD, *heldout.CASCADE, KL)
-    }  # fmt: skip
+    }
     assert len(table) == 4 * (8 + 5) and len({r["content"] for r in table}) == 4
     of = {(r["doc_id"], r["voice"], r["context"]): (r["loss"], r["tokens"]) for r in table}
     assert of["b", "unseen", "heard_own"] == found.unseen["heard_own"][1]
@@ -142,10 +151,20 @@ def test_the_paired_difference_is_of_the_same_documents():
 
 def row(voice: str | None, form: str, variant: str = "standard", followed: bool = True) -> dict:
     return {
-        "voice": voice, "form": form, "variant": variant, "lang": "en", "key": f"{voice} {form}", "id": f"{voice} {variant} {form}",
-        "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "prompt": "p", "response": "no" if followed else "a, b",
-        "strict": [followed], "loose": [followed], "error": None,
-    }  # fmt: skip
+        "voice": voice,
+        "form": form,
+        "variant": variant,
+        "lang": "en",
+        "key": f"{voice} {form}",
+        "id": f"{voice} {variant} {form}",
+        "instruction_id_list": ["punctuation:no_comma"],
+        "kwargs": [{}],
+        "prompt": "p",
+        "response": "no" if followed else "a, b",
+        "strict": [followed],
+        "loose": [followed],
+        "error": None,
+    }
 
 
 def test_benchmark_items_are_grouped_by_whether_training_heard_the_speaker():

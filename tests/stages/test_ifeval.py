@@ -143,8 +143,15 @@ def test_a_turn_marker_is_cut_only_at_the_very_start():
 def test_loose_forms():
     assert loose_forms("a*") == ["a*", "a", ""]
     assert set(loose_forms("Sure:\n*a*\nbye")) == {
-        "Sure:\n*a*\nbye", "Sure:\na\nbye", "*a*\nbye", "a\nbye", "Sure:\n*a*", "Sure:\na", "*a*", "a",
-    }  # fmt: skip
+        "Sure:\n*a*\nbye",
+        "Sure:\na\nbye",
+        "*a*\nbye",
+        "a\nbye",
+        "Sure:\n*a*",
+        "Sure:\na",
+        "*a*",
+        "a",
+    }
 
 
 TEXT = st.text(st.sampled_from("aB cd.,*-\n\"“”<>《》[]【】今天。？,，1{}'\ud800😀"), max_size=60)

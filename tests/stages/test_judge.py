@@ -95,8 +95,9 @@ def test_questions_are_found_in_every_form(given: Any) -> None:
 
 def test_numbers_and_quotes_inside_a_question_do_not_split_it() -> None:
     assert questions_of({"decomposed_questions": "1. Is it version 2.5?\n2. Are there 3. Or 4?"}) == [
-        "Is it version 2.5?", "Are there 3. Or 4?",
-    ]  # fmt: skip
+        "Is it version 2.5?",
+        "Are there 3. Or 4?",
+    ]
     quoted = 'Does it ask "why?" at the end?'
     assert questions_of({"decomposed_questions": quoted}) == [quoted]
     assert questions_of({"decomposed_questions": "是诗吗？是否提到雨？"}) == ["是诗吗？", "是否提到雨？"]
@@ -107,9 +108,7 @@ def test_a_list_with_one_answer_a_question_is_usable(text: str) -> None:
     assert usable(text, "open", 2)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "YES, NO", '["YES"]', '["YES", "NO", "NO"]', '["YES", "maybe"]', '["YES", 1]', ADJUSTED]
-)
+@pytest.mark.parametrize("text", ["", "YES, NO", '["YES"]', '["YES", "NO", "NO"]', '["YES", "maybe"]', '["YES", 1]', ADJUSTED])
 def test_what_is_no_list_of_answers_is_not(text: str) -> None:
     assert not usable(text, "open", 2)
     assert not usable("[" * 50_000, "open", 2) and not usable("(" * 9_000, "open", 2)
@@ -230,8 +229,9 @@ def test_a_broken_record_never_ends_the_run(broken: Any, why: str) -> None:
 
 
 def test_an_empty_answer_and_half_a_surrogate_are_judged_too() -> None:
-    with JudgeServer(usual=lambda request: request.send(200, json.dumps(
-        {"choices": [{"message": {"content": "\ud800 hm"}}] * 4}).encode())) as server:  # fmt: skip
+    with JudgeServer(
+        usual=lambda request: request.send(200, json.dumps({"choices": [{"message": {"content": "\ud800 hm"}}] * 4}).encode())
+    ) as server:
         judged, usage = judge([record(response=None), record(response="\ud83d")], "open", settings(server, reask=0))
     assert [row["pred_score"] for row in judged] == [["? hm"] * 4] * 2
     assert usage.calls_without_usage == 2 and usage.cost(settings(server, price_in=1.0, price_out=1.0)) is None

@@ -87,8 +87,10 @@ def start(*arguments: str, server: JudgeServer | None = None) -> subprocess.Pope
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if server:
         environment |= {
-            "INSERTER_JUDGE_BASE_URL": server.url, "INSERTER_JUDGE_MODEL": "judge-1", "INSERTER_JUDGE_API_KEY": KEY,
-        }  # fmt: skip
+            "INSERTER_JUDGE_BASE_URL": server.url,
+            "INSERTER_JUDGE_MODEL": "judge-1",
+            "INSERTER_JUDGE_API_KEY": KEY,
+        }
     command = [sys.executable, "-m", "flows.cli", "judge", *arguments]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -117,8 +119,13 @@ def test_the_command_judges_a_file_and_counts_what_it_took() -> None:
     assert code == 0 and found["reasons"] == {"not a JSON object": 1}
     assert found["cost"] == pytest.approx(2 * (PROMPT_TOKENS * 2 + 4 * COMPLETION_TOKENS * 10) / 1e6)
     assert {name: found[name] for name in ("records", "judged", "failed", "calls", "retries", "cached")} == {
-        "records": 3, "judged": 2, "failed": 1, "calls": 2, "retries": 1, "cached": 0,
-    }  # fmt: skip
+        "records": 3,
+        "judged": 2,
+        "failed": 1,
+        "calls": 2,
+        "retries": 1,
+        "cached": 0,
+    }
     first, broken, last = read_jsonl("new/judged.jsonl")
     assert first == {**record(0), "pred_score": [OPEN] * 4} and last["id"] == "r1"
     assert broken == {"id": 2, "pred_score": [], "judge_error": "not a JSON object"}

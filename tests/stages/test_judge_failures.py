@@ -36,12 +36,19 @@ def _workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        refuse(500), refuse(503, {"message": "overloaded"}), refuse(429), reset, cut_json, cut_body,
-        say(), lambda request: request.send(200, b'{"error": "busy"}'), lambda request: request.send(200, b"\xff[" * 9),
+        refuse(500),
+        refuse(503, {"message": "overloaded"}),
+        refuse(429),
+        reset,
+        cut_json,
+        cut_body,
+        say(),
+        lambda request: request.send(200, b'{"error": "busy"}'),
+        lambda request: request.send(200, b"\xff[" * 9),
         lambda request: request.send(200, b"[" * 100_000),
     ],
     ids=["500", "503", "429", "reset", "half JSON", "half body", "no choice", "error as 200", "garbage", "deep"],
-)  # fmt: skip
+)
 def test_a_passing_failure_is_tried_again(bad: Any) -> None:
     with JudgeServer(bad, bad) as server:
         (judged,), usage = judge([record()], "open", settings(server))

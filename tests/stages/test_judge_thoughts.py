@@ -134,8 +134,10 @@ def test_the_sampling_is_an_option_or_comes_from_the_environment(monkeypatch: py
         run("open", "answers.jsonl", "--out", "o.jsonl", "--temperature", "0.25", "--top-p", "0.75", server=server)
     (request,) = server.requests
     assert {name: request.body[name] for name in ("temperature", "top_p", "max_tokens")} == {
-        "temperature": 0.25, "top_p": 0.75, "max_tokens": 3000,
-    }  # fmt: skip
+        "temperature": 0.25,
+        "top_p": 0.75,
+        "max_tokens": 3000,
+    }
 
 
 def strict(refused: dict[str, Any]) -> Any:
@@ -256,10 +258,13 @@ def test_records_with_one_id_and_of_another_task_are_kept_apart() -> None:
     assert usage.reasons == {"a record of task closed": 1}
 
 
-@pytest.mark.parametrize("body", [
-    {"error": {"code": 400, "message": "Only one completion choice is allowed", "type": "invalid_request_error"}},
-    [{"error": {"code": 400, "message": "Multiple candidates is not enabled for this model", "status": "INVALID_ARGUMENT"}}],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": 400, "message": "Only one completion choice is allowed", "type": "invalid_request_error"}},
+        [{"error": {"code": 400, "message": "Multiple candidates is not enabled for this model", "status": "INVALID_ARGUMENT"}}],
+    ],
+)
 def test_a_server_that_gives_one_completion_and_does_not_name_n_is_asked_one_by_one(body: Any) -> None:
     def one_alone(request: Request) -> None:
         more = request.body.get("n", 1) > 1

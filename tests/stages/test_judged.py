@@ -112,9 +112,7 @@ def test_robust_finds_the_list(reply, read):
 def test_replies_of_another_length_never_decide():
     right, long = "['YES', 'YES', 'YES']", "['NO', 'NO', 'NO', 'NO']"
     assert _votes([right, right, right, long]) == ["YES"] * 3
-    assert _votes([right, right, right, long], "reference") == ["NO"] * 4, (
-        "one over-long list overrides three right ones"
-    )
+    assert _votes([right, right, right, long], "reference") == ["NO"] * 4, "one over-long list overrides three right ones"
     assert _votes([right, long, long, long], **THREE) == ["YES"] * 3
     assert _votes([long, "['YES']"], **THREE) == "wrong number of answers"
 
@@ -185,15 +183,49 @@ def test_a_reply_votes_with_the_fields_it_has():
 
 
 STRANGE = [
-    None, 5, True, 1.5, "", "   ", [], {}, "text", "['YES']", {"a": 1}, [None], [5], [[]], [["YES"]], [{"a": ["YES"]}],
-    ["[" * 100_000], ["[" + "-" * 100_000 + "1]"], ["1+" * 20_000 + "1"], ['{"a":' * 100_000], ["{" * 100_000],
-    ["['YES', '\x00']"], ["('YES', 'NO')"], ["{'YES'}"], ["{'YES': 'NO'}"], ["[['YES'], ['NO']]"], ["[{'a': 'YES'}]"],
-    ["[b'YES', 1j, 1e999, ...]"], ["[0x" + "f" * 10_000 + "]"], ["['\\ud800']"], ['["\ud800"]'], ["['\\d']"],
-    ["[NaN]"], ["[float('nan')]"], ["[" + "1" * 5_000 + "]"],
-    ['{"follow_after_adjust": NaN}'], ['{"follow_after_adjust": [1]}'],
-    [json.dumps({name: ["YES"] for name in YES_NO})], [json.dumps({name: {} for name in YES_NO})],
-    [json.dumps(YES_NO).replace('"NO"', "NaN")], ['{"follow_after_adjust": ' + "1" * 5_000 + "}"], ["\ufeff[]"],
-]  # fmt: skip
+    None,
+    5,
+    True,
+    1.5,
+    "",
+    "   ",
+    [],
+    {},
+    "text",
+    "['YES']",
+    {"a": 1},
+    [None],
+    [5],
+    [[]],
+    [["YES"]],
+    [{"a": ["YES"]}],
+    ["[" * 100_000],
+    ["[" + "-" * 100_000 + "1]"],
+    ["1+" * 20_000 + "1"],
+    ['{"a":' * 100_000],
+    ["{" * 100_000],
+    ["['YES', '\x00']"],
+    ["('YES', 'NO')"],
+    ["{'YES'}"],
+    ["{'YES': 'NO'}"],
+    ["[['YES'], ['NO']]"],
+    ["[{'a': 'YES'}]"],
+    ["[b'YES', 1j, 1e999, ...]"],
+    ["[0x" + "f" * 10_000 + "]"],
+    ["['\\ud800']"],
+    ['["\ud800"]'],
+    ["['\\d']"],
+    ["[NaN]"],
+    ["[float('nan')]"],
+    ["[" + "1" * 5_000 + "]"],
+    ['{"follow_after_adjust": NaN}'],
+    ['{"follow_after_adjust": [1]}'],
+    [json.dumps({name: ["YES"] for name in YES_NO})],
+    [json.dumps({name: {} for name in YES_NO})],
+    [json.dumps(YES_NO).replace('"NO"', "NaN")],
+    ['{"follow_after_adjust": ' + "1" * 5_000 + "}"],
+    ["\ufeff[]"],
+]
 
 
 @pytest.mark.parametrize("mode", ["reference", "robust"])
@@ -246,9 +278,7 @@ def test_any_replies_are_counted_or_dropped_with_a_reason(replies, mode, questio
 
 @pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
 def test_the_number_of_workers_changes_nothing(scorer, cases, tmp_path):
-    path = write_jsonl(
-        tmp_path / "in.jsonl", [{**case, "id": f"{case['id']} {n}"} for n in range(15) for case in cases]
-    )
+    path = write_jsonl(tmp_path / "in.jsonl", [{**case, "id": f"{case['id']} {n}"} for n in range(15) for case in cases])
     alone = scorer.score_file(path, details=tmp_path / "1.jsonl", workers=1)
     assert scorer.score_file(path, details=tmp_path / "2.jsonl", workers=2) == alone
     assert (tmp_path / "1.jsonl").read_bytes() == (tmp_path / "2.jsonl").read_bytes()

@@ -89,9 +89,11 @@ def test_the_cloze_sets_two_continuations_against_each_other_after_the_same_cont
     per_token = {(name, which): loss for which, losses in (("own", own), ("other", other)) for name, loss in losses.items()}
     by_document = [
         {"doc_id": name, "voice": voice, "context": f"{form}_{which}", "loss": tokens * loss, "tokens": tokens}
-        for form in ("heard", "read") for voice, tokens in (("unseen", 1), ("seen", len(form)))
-        for (name, which), loss in per_token.items() if voice == "seen" or (form, which) == ("heard", "own")
-    ]  # fmt: skip
+        for form in ("heard", "read")
+        for voice, tokens in (("unseen", 1), ("seen", len(form)))
+        for (name, which), loss in per_token.items()
+        if voice == "seen" or (form, which) == ("heard", "own")
+    ]
     result = likelihood.topic_cloze(("heard", "read"), by_document, others)
     assert result["heard"]["share"] == result["read"]["share"] == 0.5, "one right, one wrong, one as likely"
     assert result["documents"] == 3 and "cascade" not in result
@@ -128,10 +130,11 @@ def figures() -> dict:
     cell, pair = {"share": 0.612, "low": 0.55, "high": 0.674}, {"difference": -0.051, "low": -0.1, "high": -0.002}
     both = {"heard": cell, "read": cell, "heard_minus_read": pair}
     return {
-        "topic_cloze": {"documents": 123, **both}, "instruction_gap": {"prompts": 40, **both, "read": None},
+        "topic_cloze": {"documents": 123, **both},
+        "instruction_gap": {"prompts": 40, **both, "read": None},
         "minimal_pairs": {"pairs": 31, **both},
         "forgetting": {"kl": 0.021, "low": 0.02, "high": 0.022, "text_nll_base": 3.1, "text_nll_model": 3.2},
-    }  # fmt: skip
+    }
 
 
 def test_the_report_shows_every_figure_and_mlflow_gets_flat_numbers():

@@ -12,10 +12,16 @@ from models.generation import in_bf16
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("flags", "gpu", "fast"), [
-    ("fpu avx2", False, False), ("avx512_bf16 avx512_vnni", False, False), ("avx512_bf16 amx_bf16 amx_tile", False, True),
-    ("fpu avx2", True, True), (None, False, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flags", "gpu", "fast"),
+    [
+        ("fpu avx2", False, False),
+        ("avx512_bf16 avx512_vnni", False, False),
+        ("avx512_bf16 amx_bf16 amx_tile", False, True),
+        ("fpu avx2", True, True),
+        (None, False, False),
+    ],
+)
 def test_bf16_is_for_gpus_and_cpus_with_amx(tmp_path: Path, flags: str | None, gpu: bool, fast: bool) -> None:
     device, cpu = tmp_path / "gpu", tmp_path / "cpuinfo"
     if gpu:

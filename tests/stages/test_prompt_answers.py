@@ -11,12 +11,13 @@ TEXT = {
 }
 FIRST = {"en": "Here ", "cn": "这里"}
 FOREIGN = {
-    "en": TEXT["en"], "fr": "La rivière emportait les petits bateaux au loin et les gens la regardaient depuis la rive.",
+    "en": TEXT["en"],
+    "fr": "La rivière emportait les petits bateaux au loin et les gens la regardaient depuis la rive.",
     "de": "Der Fluss trug die kleinen Boote weit fort, und die Leute am Ufer sahen ihnen bis zum Abend nach.",
     "es": "El río se llevaba los pequeños barcos muy lejos y la gente los miraba desde la orilla hasta la noche.",
     "it": "Il fiume portava lontano le piccole barche e la gente sulla riva le guardava fino alla sera.",
     "pt": "O rio levava os pequenos barcos para longe e as pessoas na margem olhavam para eles até à noite.",
-}  # fmt: skip
+}
 
 
 def counted(unit: str, kwargs: dict, count: str, relation: str) -> tuple[str, str]:

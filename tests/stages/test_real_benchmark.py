@@ -33,8 +33,11 @@ def whole(root: Path) -> None:
 
 WHOLE = [
     *(f"{variant}-{lang}-1000" for variant in ("standard", "disfluency") for lang in ("cn", "en")),
-    "open-cn-1", "open-en-1", "adjustment-cn-1", "adjustment-en-1",
-]  # fmt: skip
+    "open-cn-1",
+    "open-en-1",
+    "adjustment-cn-1",
+    "adjustment-en-1",
+]
 
 
 def test_all_tasks_and_languages_become_items(root):
@@ -66,8 +69,9 @@ def test_the_counts_are_compared_with_the_published_ones(root, capsys):
     *_, metrics = build(root)
     expected = metrics["expected"]
     assert expected["closed/en/standard"] == {
-        "prompts": {"published": 454, "here": 1}, "instructions": {"published": 699, "here": 1},
-    }  # fmt: skip
+        "prompts": {"published": 454, "here": 1},
+        "instructions": {"published": 699, "here": 1},
+    }
     assert expected["adjustment"]["prompts"] == {"published": 502, "here": 2}
     assert expected["open/cn/standard"]["prompts"] == {"published": 434, "here": 1}
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "published results" in line]

@@ -119,6 +119,7 @@ def test_a_record_may_say_what_its_file_does_not(root):
     parquet(root / "closed-ended/0000.parquet", rows)
     items, _, metrics = build(root)
     assert [(row["item_id"], row["kwargs"]) for row in items] == [
-        ("accent-cn-1", '[{"num_bullets": 3}]'), ("standard-en-1", '[{"num_bullets": 3}]'),
-    ]  # fmt: skip
+        ("accent-cn-1", '[{"num_bullets": 3}]'),
+        ("standard-en-1", '[{"num_bullets": 3}]'),
+    ]
     assert {"cn/standard", "en/accent"} <= set(metrics["absent"])

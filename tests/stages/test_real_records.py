@@ -38,8 +38,13 @@ def test_what_a_file_holds_is_told_by_its_place(path, kind):
         ("1、这是诗吗？2、押韵吗？", ["这是诗吗？", "押韵吗？"]),
         ("这是诗吗？押韵吗？", ["这是诗吗？", "押韵吗？"]),
         ("Are there 3 of them?", ["Are there 3 of them?"]),
-        (None, []), ("", []), ("[", ["["]), ({"a": 1}, []), ("{}", ["{}"]), ("[1, 2]", []),
+        (None, []),
+        ("", []),
+        ("[", ["["]),
+        ({"a": 1}, []),
+        ("{}", ["{}"]),
+        ("[1, 2]", []),
     ],
-)  # fmt: skip
+)
 def test_questions_are_read_in_each_of_their_forms(text, questions):
     assert split_questions(text) == questions

@@ -115,13 +115,23 @@ def test_numpys_lists_without_commas_do_not_grow_together() -> None:
 def items() -> list[dict[str, Any]]:
     """Of each task one, as the benchmark stage writes them, and a response."""
     blank = {
-        "lang": "en", "variant": "standard", "shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": "", "notes": "{}",
-        "instruction_id_list": [], "kwargs": "[]", "questions": [],
-    }  # fmt: skip
+        "lang": "en",
+        "variant": "standard",
+        "shard": None,
+        "offset": 0,
+        "size": 0,
+        "duration": 0.0,
+        "voice": "",
+        "notes": "{}",
+        "instruction_id_list": [],
+        "kwargs": "[]",
+        "questions": [],
+    }
     own = {
         "closed": {"instruction_id_list": ["punctuation:no_comma"], "kwargs": "[{}]"},
-        "open": {"questions": ["Is it short?", "Is it long?"]}, "adjustment": {},
-    }  # fmt: skip
+        "open": {"questions": ["Is it short?", "Is it long?"]},
+        "adjustment": {},
+    }
     return [
         {"item_id": task, "key": task, "task": task, "prompt": "Say it.", "clean_prompt": "Say it.", **blank, **fields}
         for task, fields in own.items()
@@ -200,10 +210,15 @@ def test_damaged_files_are_told_in_one_line_and_half_good_ones_keep_their_record
 
 
 def test_sound_inside_a_table_is_left_out_and_dates_become_text() -> None:
-    table = pa.table({
-        "id": [1], "audio": [{"bytes": b"RIFF", "path": "a.wav"}], "raw": [b"x"], "day": pa.array([0], pa.date32()),
-        "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "id": [1],
+            "audio": [{"bytes": b"RIFF", "path": "a.wav"}],
+            "raw": [b"x"],
+            "day": pa.array([0], pa.date32()),
+            "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        }
+    )
     pa.parquet.write_table(table, "a.parquet")
     ((number, raw),) = raw_records("a.parquet")
     assert (number, value(raw)) == (1, {"id": 1, "audio": {"path": "a.wav"}, "day": "1970-01-01", "map": {"a": 1}})
@@ -219,8 +234,9 @@ def test_one_bad_row_costs_the_others_nothing() -> None:
     result = closed.score_file("a.csv")
     assert (result["n_prompts"], result["dropped"]) == (3, {"malformed record": 2})
     assert [example["error"][-32:-1].split("'")[-1] for example in result["dropped_examples"]] == [
-        "2 cells below 5 names", "its text is not UTF-8",
-    ]  # fmt: skip
+        "2 cells below 5 names",
+        "its text is not UTF-8",
+    ]
 
 
 def not_utf8(*texts: bytes) -> pa.Array:
@@ -255,9 +271,12 @@ def test_a_file_that_is_none_of_records_is_told_by_its_kind() -> None:
     Path("comma.json").write_text("[" + ",\n".join(map(json.dumps, answers())) + ",]")
     Path("empty.json").write_text("[]")
     for name, told in (
-        ("a.feather", "an Arrow file"), ("a.jsonl.bz2", "a bzip2 file"), ("cut.json", "array cannot be read"),
-        ("comma.json", "array cannot be read"), ("empty.json", "has no records"),
-    ):  # fmt: skip
+        ("a.feather", "an Arrow file"),
+        ("a.jsonl.bz2", "a bzip2 file"),
+        ("cut.json", "array cannot be read"),
+        ("comma.json", "array cannot be read"),
+        ("empty.json", "has no records"),
+    ):
         with pytest.raises(InserterError, match=told):
             closed.score_file(name)
     for name in ("b.feather", "b.csv.gz", "b.xlsx"):

@@ -116,10 +116,13 @@ def test_a_file_is_read_alone_and_names_the_language(tmp_path):
 
 def test_what_cannot_be_used_is_refused_with_a_reason(tmp_path):
     rows = [
-        {"audio": "good.wav", "text": "It is good."}, {"audio": "gone.wav", "text": "It is gone."},
+        {"audio": "good.wav", "text": "It is good."},
+        {"audio": "gone.wav", "text": "It is gone."},
         {"audio": "mute.wav", "text": " "},
-        {"audio": "good.wav", "text": "It is good again."}, {"text": "Nothing."}, {"audio": "mute.wav", "text": "x", "offset": 2.5},
-    ]  # fmt: skip
+        {"audio": "good.wav", "text": "It is good again."},
+        {"text": "Nothing."},
+        {"audio": "mute.wav", "text": "x", "offset": 2.5},
+    ]
     sound(tmp_path / "good.wav"), sound(tmp_path / "mute.wav"), sound(tmp_path / "untold.wav")
     (tmp_path / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "[1]\n{bad\n")
     (tmp_path / "torn.csv").write_bytes(b"path,text\n\xff\xfe,\xff\n")

@@ -33,19 +33,38 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     index = write_shard(root / "data/benchmark/clips-00000.tar", [(name, flac(wave)) for name in names])
     items = [
         {
-            "item_id": name, "key": name.partition("-")[0], "task": "closed", "lang": "en",
-            "variant": name.partition("-")[2], "prompt": "Answer in lower case.", "clean_prompt": "Answer in lower case.",
-            "instruction_id_list": ["change_case:english_lowercase"], "kwargs": "[{}]", "shard": "clips-00000.tar",
-            "offset": index[name][0], "size": index[name][1], "duration": 0.25, "voice": "heart", "notes": "{}",
+            "item_id": name,
+            "key": name.partition("-")[0],
+            "task": "closed",
+            "lang": "en",
+            "variant": name.partition("-")[2],
+            "prompt": "Answer in lower case.",
+            "clean_prompt": "Answer in lower case.",
+            "instruction_id_list": ["change_case:english_lowercase"],
+            "kwargs": "[{}]",
+            "shard": "clips-00000.tar",
+            "offset": index[name][0],
+            "size": index[name][1],
+            "duration": 0.25,
+            "voice": "heart",
+            "notes": "{}",
         }
         for name in names
-    ]  # fmt: skip
+    ]
     write_table(root / "data/benchmark/items.parquet", items, ITEMS)
     responses = [
-        {"item_id": row["item_id"], "key": row["key"], "variant": row["variant"], "form": form, "response": f"{form} yes",
-         "strict": [True], "loose": [True]}
-        for row in items for form in ("heard", "read")
-    ]  # fmt: skip
+        {
+            "item_id": row["item_id"],
+            "key": row["key"],
+            "variant": row["variant"],
+            "form": form,
+            "response": f"{form} yes",
+            "strict": [True],
+            "loose": [True],
+        }
+        for row in items
+        for form in ("heard", "read")
+    ]
     write_jsonl(root / "data/evaluate/responses.jsonl", responses)
     shares = {"prompt": 0.5, "instruction": 0.75}
     cell = {"mean": shares, "interval": {"mean": {"instruction": [0.6, 0.9]}}, "n_prompts": 3}
@@ -163,9 +182,12 @@ def test_every_stage_with_a_report_has_a_nested_run(here):
     assert [m.value for m in memory] == [100.0, 101.0, 102.0] and memory[1].timestamp - memory[0].timestamp == 2000
     assert pretrain.info.end_time - pretrain.info.start_time == 6000
     assert {f.path for f in client().list_artifacts(pretrain.info.run_id, "plots")} == {
-        "plots/pretrain.csv", "plots/pretrain.png", "plots/pretrain-gap.csv", "plots/pretrain-gap.png",
+        "plots/pretrain.csv",
+        "plots/pretrain.png",
+        "plots/pretrain-gap.csv",
+        "plots/pretrain-gap.png",
         "plots/pretrain-later.csv",
-    }  # fmt: skip
+    }
 
 
 def test_the_run_keeps_verdicts_gates_samples_and_files(here, tmp_path):

@@ -148,9 +148,7 @@ def test_judged_tasks_show_their_scores_and_every_verdict(tmp_path):
     data, reports = made.write(tmp_path, judged=True)
     build(data, reports)
     found = page(reports)
-    assert (
-        "Not judged." not in found.text and "IAR, higher is better" in found.text and "1 no usable reply" in found.text
-    )
+    assert "Not judged." not in found.text and "IAR, higher is better" in found.text and "1 no usable reply" in found.text
     items = {item["task"]: item["forms"] for item in json.loads(found.data)["items"]}
     assert items["open"]["heard"]["marks"] == ["pass", "fail", "pass"] and items["open"]["heard"]["ok"] is False
     assert items["open"]["read"]["ok"] is True
@@ -165,9 +163,18 @@ def test_judged_tasks_show_their_scores_and_every_verdict(tmp_path):
 
 
 def test_a_verdict_is_strict_and_a_loose_pass_is_told_apart():
-    row = {"task": "closed", "key": "k", "lang": "en", "variant": "standard", "prompt": "p", "form": "heard",
-           "item_id": "i", "instruction_id_list": ["punctuation:no_comma"] * 3,
-           "kwargs": [{}] * 3, "response": "r"}  # fmt: skip
+    row = {
+        "task": "closed",
+        "key": "k",
+        "lang": "en",
+        "variant": "standard",
+        "prompt": "p",
+        "form": "heard",
+        "item_id": "i",
+        "instruction_id_list": ["punctuation:no_comma"] * 3,
+        "kwargs": [{}] * 3,
+        "response": "r",
+    }
     scored = {**row, "strict": [True, False, False], "loose": [True, True, False], "error": None}
     failed = {**row, "form": "read", "strict": None, "loose": None, "error": "missing argument: letter"}
     forms = browsable([scored, failed], {})[0]["forms"]
@@ -234,9 +241,7 @@ def test_nothing_answered_is_a_report_that_says_so(tmp_path):
     write_jsonl(data / "evaluate" / "responses.jsonl", [])
     write_json(reports / "evaluate.json", {"gap_closed": None, "speechinstructbench": {}, "comparisons": []})
     assert build(data, reports) == {"items": 0, "audio": 0, "without_audio": 0, "rows": 0}
-    assert "Nothing was scored." in page(reports).text and "Nothing was scored." in markdown(
-        {"speechinstructbench": {}}
-    )
+    assert "Nothing was scored." in page(reports).text and "Nothing was scored." in markdown({"speechinstructbench": {}})
 
 
 def test_the_stage_runs_by_its_name(tmp_path):

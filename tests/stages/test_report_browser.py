@@ -102,11 +102,7 @@ def test_an_item_shows_the_answers_and_verdicts_of_every_form(open_page, url):
 def test_hostile_answers_are_shown_as_they_are(open_page, url):
     page = open_page(url)
     page.locator(".item .head").first.click()
-    assert (
-        page.locator(".answer .text")
-        .first.inner_text()
-        .startswith("</script><script>alert('in')</script> \"quoted\" &")
-    )
+    assert page.locator(".answer .text").first.inner_text().startswith("</script><script>alert('in')</script> \"quoted\" &")
     assert page.locator("#items img").count() == 0
 
 
@@ -115,9 +111,7 @@ def test_filters_choose_together_and_the_address_keeps_them(open_page, url):
     assert page.locator("#count").inner_text() == "97 of 97 items"
     page.select_option("[name=outcome]", "lost")
     lost = page.locator(".item")
-    assert lost.count() and all(
-        "heard ✗" in text and "read ✓" in text for text in lost.locator(".tags").all_inner_texts()
-    )
+    assert lost.count() and all("heard ✗" in text and "read ✓" in text for text in lost.locator(".tags").all_inner_texts())
     page.select_option("[name=kind]", "startend:end_checker")
     page.select_option("[name=variant]", "background")
     chosen = shown(page)
@@ -163,11 +157,7 @@ def test_thousands_of_items_cost_little_to_show(open_page, tmp_path):
     data, reports = made.write(tmp_path, spoken=False)
     answers = data / "evaluate" / "responses.jsonl"
     rows = list(read_jsonl(answers))
-    copies = (
-        {**row, "item_id": f"{row['item_id']}-{copy}", "key": f"{row['key']}-{copy}"}
-        for copy in range(100)
-        for row in rows
-    )
+    copies = ({**row, "item_id": f"{row['item_id']}-{copy}", "key": f"{row['key']}-{copy}"} for copy in range(100) for row in rows)
     write_jsonl(answers, copies)
     assert build(data, reports)["items"] == 3_300
     page = open_page((reports / "benchmark.html").resolve().as_uri())

@@ -44,8 +44,9 @@ def pair(difference, interval, p, a=("background", "heard"), b=("standard", "hea
 
 
 def test_a_loss_is_called_settled_only_where_interval_and_test_agree():
-    found = pairs.grouped([pair(-0.1, [-0.2, -0.01], 0.01), pair(-0.1, [-0.2, -0.01], 0.09),
-                           pair(0.1, [-0.2, 0.3], 0.01), pair(0.0, None, 1.0)])  # fmt: skip
+    found = pairs.grouped(
+        [pair(-0.1, [-0.2, -0.01], 0.01), pair(-0.1, [-0.2, -0.01], 0.09), pair(0.1, [-0.2, 0.3], 0.01), pair(0.0, None, 1.0)]
+    )
     (lines,) = found.values()
     assert [line["settled"] for line in lines] == [True, False, False, None]
     assert [line["says"] for line in lines] == [
@@ -60,20 +61,27 @@ def test_a_loss_is_called_settled_only_where_interval_and_test_agree():
 def test_what_speaking_costs_comes_before_what_hearing_costs():
     hearing = pair(-0.3, [-0.4, -0.2], 0.001, ("standard", "heard"), ("standard", "read"))
     headings = [heading for _, heading in pairs.grouped([hearing, pair(-0.1, None, 1.0)])]
-    assert (
-        headings[0].startswith("What each way of speaking costs")
-        and headings[1] == "Hearing against reading the same words"
-    )
+    assert headings[0].startswith("What each way of speaking costs") and headings[1] == "Hearing against reading the same words"
     assert pairs.scale([hearing]) == 0.4 and pairs.scale([]) == 0.1
 
 
 def test_a_type_is_compared_on_items_scored_in_both_forms():
     def row(item, form, strict):
-        return {"task": "closed", "lang": "en", "item_id": item, "form": form,
-                "instruction_id_list": ["punctuation:no_comma"], "strict": strict, "loose": strict}  # fmt: skip
+        return {
+            "task": "closed",
+            "lang": "en",
+            "item_id": item,
+            "form": form,
+            "instruction_id_list": ["punctuation:no_comma"],
+            "strict": strict,
+            "loose": strict,
+        }
 
-    rows = [row("a", "heard", [False]), row("a", "read", [True]), row("b", "heard", [True]), row("b", "read", None),
-            row("c", "read", [True])]  # fmt: skip
-    assert kinds.by_type(rows) == {
-        "en": [{"type": "punctuation:no_comma", "name": "No comma", "n": 1, "heard": 0.0, "read": 1.0}]
-    }
+    rows = [
+        row("a", "heard", [False]),
+        row("a", "read", [True]),
+        row("b", "heard", [True]),
+        row("b", "read", None),
+        row("c", "read", [True]),
+    ]
+    assert kinds.by_type(rows) == {"en": [{"type": "punctuation:no_comma", "name": "No comma", "n": 1, "heard": 0.0, "read": 1.0}]}

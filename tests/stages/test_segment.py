@@ -131,8 +131,14 @@ def test_sentences_end_at_punctuation_but_not_at_abbreviations() -> None:
 
 def test_chinese_sentences_end_at_their_own_stops() -> None:
     assert sentences("天气很好。我们去公园吧！“好啊！”他说。 Mr. Smith left. 是吗？😀是的") == [
-        "天气很好。", "我们去公园吧！", "“好啊！”", "他说。", "Mr. Smith left.", "是吗？😀", "是的",
-    ]  # fmt: skip
+        "天气很好。",
+        "我们去公园吧！",
+        "“好啊！”",
+        "他说。",
+        "Mr. Smith left.",
+        "是吗？😀",
+        "是的",
+    ]
     assert sentences("他想：“走吧……”然后走了。。。") == ["他想：“走吧……”", "然后走了。。。"]
 
 

@@ -115,8 +115,10 @@ def test_short_runs_and_long_sentences_are_named(workspace: Path, params: Params
     )
     found = failed(params.model_copy(update={"segment": tight}))
     assert {table for table, expectation, column in found if (expectation, column) == (BETWEEN, "words")} == {
-        "word", "sentence", "context",
-    }  # fmt: skip
+        "word",
+        "sentence",
+        "context",
+    }
 
 
 def test_too_few_words_spoken_are_noticed(workspace: Path, params: Params) -> None:

@@ -69,17 +69,20 @@ def test_prompts_whose_greedy_answer_fails_are_asked_again(monkeypatch):
     assert [pair["pair_id"] for pair in pairs] == ["p0", "p1", "p2", "p3", "p4"] and edited == 0
     assert dropped == {"change_case:english_lowercase": 1}
     assert [(ids, temperature > 0) for _, ids, temperature in calls] == [
-        ([f"p{i}" for i in range(6)], False), (["p2", "p3", "p4", "p5"], True), (["p3", "p4", "p5"], True),
-    ]  # fmt: skip
+        ([f"p{i}" for i in range(6)], False),
+        (["p2", "p3", "p4", "p5"], True),
+        (["p3", "p4", "p5"], True),
+    ]
     assert len({name for name, _, _ in calls}) == 3, "each draw is kept apart"
 
 
 def test_an_answer_that_fails_is_edited_and_what_no_edit_mends_is_counted(monkeypatch):
     lower, french = ("change_case:english_lowercase",), ("language:response_language",)
     asked = [
-        Prompt("good", "In lower case.", lower, ({},), "t"), Prompt("mended", "In lower case.", lower, ({},), "t"),
+        Prompt("good", "In lower case.", lower, ({},), "t"),
+        Prompt("mended", "In lower case.", lower, ({},), "t"),
         Prompt("lost", "In French.", french, ({"language": "fr"},), "t"),
-    ]  # fmt: skip
+    ]
     said = {"good": "yes, that is so.", "mended": "Yes, that is so.", "lost": "Yes, that is most certainly so."}
     monkeypatch.setattr(making, "answer_all", lambda *_, **__: said)
     monkeypatch.setattr(making, "whole_sentences", lambda processor, answer, limit: answer)

@@ -171,7 +171,9 @@ def test_a_voice_without_a_server_or_a_model_says_what_to_set():
     assert "`model`" in (available(voice("http://127.0.0.1:1", model=None)) or "")
     assert "http" in (available(voice("ftp://host")) or "") and "user name" in (available(voice("http://me:secret@host")) or "")
     assert "secret" not in (available(voice("http://me:secret@host")) or "")
-    assert engine.speech_url(voice("http://h/tts/v1/")) == engine.speech_url(voice("http://h/tts")) == "http://h/tts/v1/audio/speech"
+    assert (
+        engine.speech_url(voice("http://h/tts/v1/")) == engine.speech_url(voice("http://h/tts")) == "http://h/tts/v1/audio/speech"
+    )
 
 
 def test_speed_and_pitch_are_changed_here(serve):

@@ -14,8 +14,10 @@ from inserter.text.spoken import CannotRead, max_characters, speakable, spoken_f
 with (Path(__file__).parent / "spoken_cases.tsv").open(encoding="utf-8", newline="") as file:
     TABLE = [tuple(row.values()) for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
 CASES = [
-    ("13 colonies, 1,234 men and 1,000,000 more",
-     "thirteen colonies, one thousand two hundred thirty-four men and one million more"),
+    (
+        "13 colonies, 1,234 men and 1,000,000 more",
+        "thirteen colonies, one thousand two hundred thirty-four men and one million more",
+    ),
     ("On July 4, 1776, it began", "On July fourth, seventeen seventy-six, it began"),
     ("from 4 July 1776 to Sept. 5th, 1850", "from the fourth of July seventeen seventy-six to September fifth, eighteen fifty"),
     ("2001-12-25 or 12/25/2001", "December twenty-fifth, two thousand one or December twenty-fifth, two thousand one"),
@@ -23,9 +25,11 @@ CASES = [
     ("the 1990s, the '60s and 1998's end", "the nineteen nineties, the sixties and nineteen ninety-eight's end"),
     ("1941-45 and 10–20 days", "nineteen forty-one to forty-five and ten to twenty days"),
     ("the 21st century, the 2d of May and the 3rd", "the twenty-first century, the second of May and the third"),
-    ("$1,234.56, $1.50, $0.25 and $1",
-     "one thousand two hundred thirty-four dollars and fifty-six cents, one dollar and fifty cents, "
-     "twenty-five cents and one dollar"),
+    (
+        "$1,234.56, $1.50, $0.25 and $1",
+        "one thousand two hundred thirty-four dollars and fifty-six cents, one dollar and fifty cents, "
+        "twenty-five cents and one dollar",
+    ),
     ("$1.5 billion, £3 million", "one point five billion dollars, three million pounds"),
     ("5% of 3.14", "five percent of three point one four"),
     ("at 5:30 p.m., at 10:00 and at 9:05", "at five thirty P M, at ten o'clock and at nine oh five"),
@@ -44,7 +48,7 @@ CASES = [
     ("the farmers' café", "the farmers' cafe"),
     ("see www.example.org/a", "see www dot example dot org slash a"),
     ("line one\n\nline two", "line one line two"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("written", "spoken"), CASES)
@@ -59,8 +63,22 @@ def test_reads_every_kind_of_writing(language: str, written: str, spoken: str) -
 
 def test_the_table_has_every_kind_of_writing_in_both_languages() -> None:
     kinds = {language: {row[1] for row in TABLE if row[0] == language} for language in ("en", "zh")}
-    both = {"cardinal", "decimal", "ordinal", "date", "money", "percent", "time", "fraction", "range", "phone", "unit", "url",
-            "symbol", "unicode"}  # fmt: skip
+    both = {
+        "cardinal",
+        "decimal",
+        "ordinal",
+        "date",
+        "money",
+        "percent",
+        "time",
+        "fraction",
+        "range",
+        "phone",
+        "unit",
+        "url",
+        "symbol",
+        "unicode",
+    }
     assert kinds["en"] >= both | {"year", "title", "abbreviation", "roman"} and kinds["zh"] >= both | {"ratio", "mixed"}
 
 
@@ -92,15 +110,30 @@ LETTERS = " .,;:?!'-"
 
 UNREAD = {
     "a form of number": [
-        "owed $4,310.007.52 in all", "some 25,000,40 men", "it costs €3.500", "2.750 € a day", "at 0x7f3a", "MAC 3C:22:FB:0A:91:7E",
-        "ping 2001:db8::7", "the colour #3a5f0b", "due 2025-W07", "QX$400", "€ 2,4 Mio.",
+        "owed $4,310.007.52 in all",
+        "some 25,000,40 men",
+        "it costs €3.500",
+        "2.750 € a day",
+        "at 0x7f3a",
+        "MAC 3C:22:FB:0A:91:7E",
+        "ping 2001:db8::7",
+        "the colour #3a5f0b",
+        "due 2025-W07",
+        "QX$400",
+        "€ 2,4 Mio.",
     ],
     "a date or a version": ["on 07.11.19"],
     "an abbreviation": [
-        "2 c. rice", "the 4th ed. of it", "see Ex. 9", "Rom. 5:3", "4 Rbs. scored", "trans. A. Poe", "s. 12 of the Act",
+        "2 c. rice",
+        "the 4th ed. of it",
+        "see Ex. 9",
+        "Rom. 5:3",
+        "4 Rbs. scored",
+        "trans. A. Poe",
+        "s. 12 of the Act",
         "1 pt. cream",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("written", "why"), [(written, why) for why, all_ in UNREAD.items() for written in all_])
@@ -110,10 +143,40 @@ def test_english_refuses_what_would_be_a_guess(written: str, why: str) -> None:
 
 
 PIECES = [
-    "Chapter", "Henry", "June", "5", "3-5", "10:30", "1/2", "$", "5m", "I", "X", "IIV", "p.m.", "v2.0", "-", "–",
-    "12.05.2024", "St.", "page", "xii", "3.5", "'99", "°C", "km/", "US$", "bn", "(ii)", "War", "B-52", "Route", "101",
-    "1e6", "x²",
-]  # fmt: skip
+    "Chapter",
+    "Henry",
+    "June",
+    "5",
+    "3-5",
+    "10:30",
+    "1/2",
+    "$",
+    "5m",
+    "I",
+    "X",
+    "IIV",
+    "p.m.",
+    "v2.0",
+    "-",
+    "–",
+    "12.05.2024",
+    "St.",
+    "page",
+    "xii",
+    "3.5",
+    "'99",
+    "°C",
+    "km/",
+    "US$",
+    "bn",
+    "(ii)",
+    "War",
+    "B-52",
+    "Route",
+    "101",
+    "1e6",
+    "x²",
+]
 
 
 @settings(max_examples=300, deadline=None)

@@ -242,18 +242,45 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
     waves = {n: np.random.default_rng(i).standard_normal(16_000).astype(np.float32) * 0.1 for i, n in enumerate(names)}
     index = write_shard(folder / "data/synthesize/shard-00000.tar", ((n, flac(w)) for n, w in waves.items()))
     clips = [
-        {"utt_id": n, "doc_id": n, "split": "heldout" if i < 4 else "train", "written": "lazy dog", "spoken": "lazy dog",
-         "engine": "e", "voice": "v", "shard": "shard-00000.tar", "offset": index[n][0], "size": index[n][1],
-         "sample_rate": 16_000, "n_samples": 16_000, "duration": 1.0, "error": None, "heard": "", "wer": 0.0,
-         "level_db": -20.0, "clipping": 0.0, "silence": 0.0, "pace": 8.0, "reason": None}
+        {
+            "utt_id": n,
+            "doc_id": n,
+            "split": "heldout" if i < 4 else "train",
+            "written": "lazy dog",
+            "spoken": "lazy dog",
+            "engine": "e",
+            "voice": "v",
+            "shard": "shard-00000.tar",
+            "offset": index[n][0],
+            "size": index[n][1],
+            "sample_rate": 16_000,
+            "n_samples": 16_000,
+            "duration": 1.0,
+            "error": None,
+            "heard": "",
+            "wer": 0.0,
+            "level_db": -20.0,
+            "clipping": 0.0,
+            "silence": 0.0,
+            "pace": 8.0,
+            "reason": None,
+        }
         for i, n in enumerate(names)
-    ]  # fmt: skip
+    ]
     write_table(folder / "data/verify/clean.parquet", clips, VERIFIED)
     rows = [
-        {"seq_id": n, "doc_id": n, "kind": "continue", "n_words": 6,
-         "parts": [{"text": "lazy dog", "utt_id": n, "loss": False}, {"text": " jumps over the fox", "utt_id": None, "loss": True}]}
+        {
+            "seq_id": n,
+            "doc_id": n,
+            "kind": "continue",
+            "n_words": 6,
+            "parts": [
+                {"text": "lazy dog", "utt_id": n, "loss": False},
+                {"text": " jumps over the fox", "utt_id": None, "loss": True},
+            ],
+        }
         for n in names[4:]
-    ]  # fmt: skip
+    ]
     write_table(folder / "data/interleave/sequences.parquet", rows, SEQUENCES)
     held = [
         {"doc_id": n, "utt_id": n, "context": f"lazy dog {i}", "continuation": " jumps over", "other_doc_id": names[(i + 1) % 4]}

@@ -99,9 +99,8 @@ def test_an_encoder_that_learns_is_heard_as_it_is(saving, alone):
     """Its clips are encoded in every step. Whisper's sinusoids are not learnt."""
     _, folder, _ = saving
     before, after = (
-        InserterForConditionalGeneration.from_pretrained(f / "data/pretrain/model").encoder.state_dict()
-        for f in (alone[1], folder)
-    )  # fmt: skip
+        InserterForConditionalGeneration.from_pretrained(f / "data/pretrain/model").encoder.state_dict() for f in (alone[1], folder)
+    )
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert {name for name in after if "weight" in name} - moved == {"embed_positions.weight"}
     text = read_json(folder / "reports/pretrain.json")["text_nll"]

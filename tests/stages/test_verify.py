@@ -67,14 +67,25 @@ def publish(folder: Path, clips: list[tuple[str, str, np.ndarray | bytes | None]
     for name, spoken, wave in clips:
         offset, size = index.get(name, (0, 0))
         samples = len(wave) if isinstance(wave, np.ndarray) else 16000 if wave else 0
-        rows.append({
-            "utt_id": name, "doc_id": "d", "split": "train", "language": "en",
-            "written": (written or {}).get(name, spoken), "spoken": spoken,
-            "engine": "hibari", "voice": "heart", "shard": "shard-00000.tar" if name in index else None,
-            "offset": offset, "size": size,
-            "sample_rate": SAMPLE_RATE, "n_samples": samples, "duration": samples / SAMPLE_RATE,
-            "error": None if name in index else "the engine gave zero samples",
-        })  # fmt: skip
+        rows.append(
+            {
+                "utt_id": name,
+                "doc_id": "d",
+                "split": "train",
+                "language": "en",
+                "written": (written or {}).get(name, spoken),
+                "spoken": spoken,
+                "engine": "hibari",
+                "voice": "heart",
+                "shard": "shard-00000.tar" if name in index else None,
+                "offset": offset,
+                "size": size,
+                "sample_rate": SAMPLE_RATE,
+                "n_samples": samples,
+                "duration": samples / SAMPLE_RATE,
+                "error": None if name in index else "the engine gave zero samples",
+            }
+        )
     write_table(folder / "utterances.parquet", rows, UTTERANCES)
     list_shards(folder)
 
@@ -323,8 +334,15 @@ def spoken_row(number: int, voice: str, seconds_a_letter: float, jitter: float =
     letters = sum(map(str.isalnum, text))
     wobble = 1 + jitter * ((number * 37) % 11 - 5) / 5
     heard = {"wer": 0.0, "extra": 0, "ending": 1.0, "second_wer": None, "duration_z": None, "reason": None}
-    return {"utt_id": f"{voice}{number}", "voice": voice, "split": "train", "language": "en", "spoken": text, **heard,
-            "duration": (0.3 + seconds_a_letter * letters) * wobble}  # fmt: skip
+    return {
+        "utt_id": f"{voice}{number}",
+        "voice": voice,
+        "split": "train",
+        "language": "en",
+        "spoken": text,
+        **heard,
+        "duration": (0.3 + seconds_a_letter * letters) * wobble,
+    }
 
 
 def test_a_duration_is_judged_by_what_its_voice_does():

@@ -67,8 +67,14 @@ def test_dvc_records_in_its_lock_what_a_stage_reads(tmp_path: Path) -> None:
     recorded = read_yaml(tmp_path / "dvc.lock")["stages"]["one"]["params"]["params.yaml"]
     assert recorded == read_yaml(tmp_path / "params.yaml")
     assert recorded == {
-        "rate": 2e-5, "number": 123, "time": "6:15", "answer": "yes", "country": "NO", "small": 10, "list": ["off", 16, 0.25]
-    }  # fmt: skip
+        "rate": 2e-5,
+        "number": 123,
+        "time": "6:15",
+        "answer": "yes",
+        "country": "NO",
+        "small": 10,
+        "list": ["off", 16, 0.25],
+    }
 
 
 def _refused(path: Path) -> str:
@@ -160,9 +166,35 @@ def test_the_lines_of_a_key_that_is_given_twice_are_named() -> None:
         parse_yaml("sft: {steps: 1}\npretrain:\n  steps: 2\n  # as before\n  seed: 1\n  'steps': 3\n", "mine.yaml")
 
 
-HARD = ["http://host:8000", "embedded:joe", "org/name:part", "a?b", "12:30", "no", "007", "1e-5", "", " x ", "a #b", "*.txt",
-        "&a", "%a", "@a", "2026-11-28", "a, b", "{a}", "é …", "long " * 40 + "end", "null", "~", "- a", "a: b", "'a", 'a"',
-        "a\nb"]  # fmt: skip
+HARD = [
+    "http://host:8000",
+    "embedded:joe",
+    "org/name:part",
+    "a?b",
+    "12:30",
+    "no",
+    "007",
+    "1e-5",
+    "",
+    " x ",
+    "a #b",
+    "*.txt",
+    "&a",
+    "%a",
+    "@a",
+    "2026-11-28",
+    "a, b",
+    "{a}",
+    "é …",
+    "long " * 40 + "end",
+    "null",
+    "~",
+    "- a",
+    "a: b",
+    "'a",
+    'a"',
+    "a\nb",
+]
 
 
 def _texts(value: Any, *at: str) -> list[tuple[str, ...]]:

@@ -32,9 +32,14 @@ MORE_RELATIONS = {
 
 CHINESE = frozenset({"zh-cn", "zh-tw"})
 LANGUAGES = {
-    "zh": CHINESE, "cn": CHINESE, "zh-hans": frozenset({"zh-cn"}), "zh-hant": frozenset({"zh-tw"}),
-    "iw": frozenset({"he"}), "nb": frozenset({"no"}), "nn": frozenset({"no"}),
-}  # fmt: skip
+    "zh": CHINESE,
+    "cn": CHINESE,
+    "zh-hans": frozenset({"zh-cn"}),
+    "zh-hant": frozenset({"zh-tw"}),
+    "iw": frozenset({"he"}),
+    "nb": frozenset({"no"}),
+    "nn": frozenset({"no"}),
+}
 
 
 class Unscorable(Exception):

@@ -40,9 +40,7 @@ def forbidden_words(response: str, forbidden_words: list[str]) -> bool:
 
     Source: SpeechInstructBench, which changes IFEval's ForbiddenWords.
     """
-    return not any(
-        word in response or re.search(rf"\b{re.escape(word)}\b", response, re.IGNORECASE) for word in forbidden_words
-    )
+    return not any(word in response or re.search(rf"\b{re.escape(word)}\b", response, re.IGNORECASE) for word in forbidden_words)
 
 
 def letter_frequency(response: str, letter: str, let_frequency: float, let_relation: Relation) -> bool:

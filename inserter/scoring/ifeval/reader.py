@@ -24,7 +24,7 @@ WORD = re.compile(rf"[\w{SIGNS}]*[^\W_][\w{SIGNS}]*")
 FENCE = re.compile(r"(?:```+|~~~+)[ \t]*[\w+-]*[ \t]*\n?(.*?)\n?[ \t]*(?:```+|~~~+)?", re.DOTALL)
 TITLE = re.compile(r"(?:＜＜|«)([^\n]+?)(?:＞＞|»)")
 QUOTES = {'"': '"”', "“": '"”', "„": "“”", "«": "»", "»": "«", "＂": "＂"}
-STRAIGHT = str.maketrans("‘’‛“”„‟", "'''\"\"\"\"")
+STRAIGHT = str.maketrans("‘’‛“”„‟", '\'\'\'""""')
 
 
 def as_read(text: str) -> str:

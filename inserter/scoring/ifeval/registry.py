@@ -67,21 +67,21 @@ def _missing(value: Any) -> bool:
 
 CHECKS: dict[str, Check] = {
     "keywords:existence": Check(content.existence, {"keywords": read.patterns}),
-    "keywords:frequency": Check(
-        content.frequency, {"keyword": read.pattern, "frequency": read.number, "relation": read.relation}
-    ),
+    "keywords:frequency": Check(content.frequency, {"keyword": read.pattern, "frequency": read.number, "relation": read.relation}),
     "keywords:forbidden_words": Check(content.forbidden_words, {"forbidden_words": read.words}),
     "keywords:letter_frequency": Check(
         content.letter_frequency, {"letter": read.letter, "let_frequency": read.number, "let_relation": read.relation}
     ),
     "language:response_language": Check(content.response_language, {"language": read.language}),
     "length_constraints:number_sentences": Check(
-        structure.number_sentences, {"num_sentences": read.number, "relation": read.relation},
+        structure.number_sentences,
+        {"num_sentences": read.number, "relation": read.relation},
         robust=robust.number_sentences,
     ),
     "length_constraints:number_paragraphs": Check(structure.number_paragraphs, {"num_paragraphs": read.number}),
     "length_constraints:number_words": Check(
-        structure.number_words, {"num_words": read.number, "relation": read.relation},
+        structure.number_words,
+        {"num_words": read.number, "relation": read.relation},
         robust=robust.number_words,
     ),
     "length_constraints:nth_paragraph_first_word": Check(
@@ -96,9 +96,7 @@ CHECKS: dict[str, Check] = {
         structure.number_bullet_lists, {"num_bullets": read.number}, robust=robust.number_bullet_lists
     ),
     "detectable_format:constrained_response": Check(structure.constrained_response),
-    "detectable_format:number_highlighted_sections": Check(
-        structure.number_highlighted_sections, {"num_highlights": read.number}
-    ),
+    "detectable_format:number_highlighted_sections": Check(structure.number_highlighted_sections, {"num_highlights": read.number}),
     "detectable_format:multiple_sections": Check(
         structure.multiple_sections, {"section_spliter": read.section, "num_sections": read.number}
     ),

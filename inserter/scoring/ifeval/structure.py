@@ -22,9 +22,13 @@ DOUBLE_HIGHLIGHT = re.compile(r"\*\*[^\n\*]*\*\*")
 TITLE = re.compile(r"<<[^\n]+>>")
 FENCES = ("```json", "```Json", "```JSON", "```")
 CONSTRAINED = (
-    "My answer is yes.", "My answer is no.", "My answer is maybe.",
-    "我的答案是是的。", "我的答案是不是。", "我的答案是可能。",
-)  # fmt: skip
+    "My answer is yes.",
+    "My answer is no.",
+    "My answer is maybe.",
+    "我的答案是是的。",
+    "我的答案是不是。",
+    "我的答案是可能。",
+)
 
 
 def number_sentences(response: str, num_sentences: float, relation: Relation) -> bool:

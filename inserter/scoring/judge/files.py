@@ -14,9 +14,7 @@ from inserter.scoring.judge.usage import Usage
 from inserter.scoring.recordfiles import check_name, raw_records, value, write_records
 
 
-def judge_file(
-    path: Path | str, out: Path | str, task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER
-) -> Usage:
+def judge_file(path: Path | str, out: Path | str, task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER) -> Usage:
     """Judge the records of `path` and write them to `out`, in their order, each with `pred_score`.
 
     A line that is not a JSON object becomes {"id": its number, "pred_score": [], "judge_error"}. Raises InserterError,

@@ -54,9 +54,7 @@ class JudgeSettings:
             raise InserterError("one price alone gives no cost", "Give both --price-in and --price-out, or neither")
 
     @classmethod
-    def from_environment(
-        cls, model: str | None = None, base_url: str | None = None, **changes: Any
-    ) -> "JudgeSettings | None":
+    def from_environment(cls, model: str | None = None, base_url: str | None = None, **changes: Any) -> "JudgeSettings | None":
         """The judge that the environment names, or None where the base URL or the model is missing.
 
         model, base_url: instead of the environment's. `changes`: other fields. The key is INSERTER_JUDGE_API_KEY;

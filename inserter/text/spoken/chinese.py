@@ -16,13 +16,37 @@ from inserter.text.spoken.refusal import CannotRead
 from inserter.text.words import HAN
 
 CURRENCY = {
-    "HK$": "港元", "US$": "美元", "NZ$": "新西兰元", "NT$": "新台币", "MX$": "墨西哥比索", "C$": "加元", "A$": "澳元",
-    "S$": "新加坡元", "R$": "雷亚尔", "₩": "韩元", "₹": "卢比", "￥": "元", "¥": "元", "$": "美元", "€": "欧元", "£": "英镑",
-}  # fmt: skip
+    "HK$": "港元",
+    "US$": "美元",
+    "NZ$": "新西兰元",
+    "NT$": "新台币",
+    "MX$": "墨西哥比索",
+    "C$": "加元",
+    "A$": "澳元",
+    "S$": "新加坡元",
+    "R$": "雷亚尔",
+    "₩": "韩元",
+    "₹": "卢比",
+    "￥": "元",
+    "¥": "元",
+    "$": "美元",
+    "€": "欧元",
+    "£": "英镑",
+}
 SYMBOLS = {
-    "&": "和", "+": "加", "=": "等于", "@": " at ", "%": "百分之", "°": "度", "×": "乘", "÷": "除以", "<": "小于", ">": "大于",
-    "±": "正负", **CURRENCY,
-}  # fmt: skip
+    "&": "和",
+    "+": "加",
+    "=": "等于",
+    "@": " at ",
+    "%": "百分之",
+    "°": "度",
+    "×": "乘",
+    "÷": "除以",
+    "<": "小于",
+    ">": "大于",
+    "±": "正负",
+    **CURRENCY,
+}
 DIGITS = str.maketrans("0123456789〇", "零一二三四五六七八九零")
 SIZES = {"k": 10**3, "m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9, "tn": 10**12}
 METERS = {"m": "米", "km": "公里", "cm": "厘米", "mm": "毫米"}
@@ -95,16 +119,19 @@ _BEFORE = [
         (r"(?P<base>\d+|(?<![A-Za-z])[A-Za-z])\^(?P<exponent>-?\d+)(?!\.?\d)", _raised),
         (r"(?<=[A-Za-z0-9)])\^|(?<=\d)\*\*(?=\d)", _no_reading),
         (r"±(?=\d)", "正负"),
-        (r"(?<![A-Za-z])(?P<name>[A-Z]{2,}(?:/[A-Z])?\s?)(?P<number>(?!(?:19|20)\d\d-)\d{3,6})-(?P<year>(?:19|20)\d\d)(?!\d)",
-         lambda m: f"{m['name']}{m['number']} {m['year']}".translate(DIGITS)),
-        (r"(?<=[(（])((?:1[1-9]|20)\d\d)\s?[-—–~]\s?((?:1[1-9]|20)\d\d)(?=[)）])",
-         lambda m: f"{m[1]}到{m[2]}".translate(DIGITS)),
+        (
+            r"(?<![A-Za-z])(?P<name>[A-Z]{2,}(?:/[A-Z])?\s?)(?P<number>(?!(?:19|20)\d\d-)\d{3,6})-(?P<year>(?:19|20)\d\d)(?!\d)",
+            lambda m: f"{m['name']}{m['number']} {m['year']}".translate(DIGITS),
+        ),
+        (r"(?<=[(（])((?:1[1-9]|20)\d\d)\s?[-—–~]\s?((?:1[1-9]|20)\d\d)(?=[)）])", lambda m: f"{m[1]}到{m[2]}".translate(DIGITS)),
         (r"(?<=第)(\d+)-(?=\d+[章节页回集条卷课期届名])", r"\1到"),
         (r"(?<![\d-])(7\d7)-(\d{3})(?![\d-])", lambda m: f"{m[1]}{m[2]}".translate(DIGITS)),  # an aircraft
         (r"(?<![\d.:-])(?P<first>\d{1,3})-(?P<last>\d{1,3})(?![\d.:%-])", _score),
-        (rf"(?P<sign>{_SIGNS})(?P<first>{_NUMBER})(?:(?P<size>{_LETTERS})|(?P<many>{_MANY}))?\s?[-—–~]\s?(?P=sign)?"
-         rf"(?P<last>{_NUMBER})(?:(?P<last_size>{_LETTERS})|(?P<last_many>{_MANY}))?元?(?![\d.A-Za-z-])",
-         _between),
+        (
+            rf"(?P<sign>{_SIGNS})(?P<first>{_NUMBER})(?:(?P<size>{_LETTERS})|(?P<many>{_MANY}))?\s?[-—–~]\s?(?P=sign)?"
+            rf"(?P<last>{_NUMBER})(?:(?P<last_size>{_LETTERS})|(?P<last_many>{_MANY}))?元?(?![\d.A-Za-z-])",
+            _between,
+        ),
         (r"(?<!\d)((?:1\d|20)\d0)s(?![A-Za-z])", r"\1年代"),
         (r"(?<!\d)(\d{4})[-/](\d{2})(?=\s?(?:赛季|学年|财年|年度))", lambda m: f"{m[1]}到{m[2]}".translate(DIGITS)),
         (r"(比分[是为:\s]{0,3}|以)(\d{1,3}):(\d{1,3})(?![:\d])", _points),
@@ -120,8 +147,10 @@ _BEFORE = [
             lambda m: f"{m[2]}{CURRENCY[m[1]]}",
         ),
         (r"(?<!\d)(1\d\d)[ -](\d{4})[ -](\d{4})(?!\d)", r"\1\2\3"),  # a mobile number
-        (r"(?<!\d)(0\d{2,3})[- ](\d{4,8})(?:[- ](\d{4}))?(?!\d)",  # one with its area code
-         lambda m: f"{m[1]}{m[2]}{m[3] or ''}".translate(DIGITS)),
+        (
+            r"(?<!\d)(0\d{2,3})[- ](\d{4,8})(?:[- ](\d{4}))?(?!\d)",  # one with its area code
+            lambda m: f"{m[1]}{m[2]}{m[3] or ''}".translate(DIGITS),
+        ),
         (r"\b[Nn]o\.\s?(?=\d)", "第"),
         (r"(?<=%)\s?[-—–~]+\s?(?=\d)", "到"),
         (r"(?<=\d)\s?[—–~]+\s?(?=\d)", "~"),

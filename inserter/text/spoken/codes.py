@@ -71,8 +71,10 @@ _AND = r"(?:,\s|,?\s(?:and|or|to)\s|-)"
 RULES: Rules = [
     (r"(?<=\d)\.x\b", " point x"),
     (r"(?<=[A-Z][A-Z])\.(?=\d)", " dot "),
-    (rf"(?P<before>\b[Vv]ersion|\b[Vv]er\.|\b[Rr]elease|\b(?:{any_of(SOFTWARE)}))(?P<between>\s|-)v?(?P<number>\d+(?:\.\d+)+(?:{_AND}\d+(?:\.\d+)+)*)",
-     lambda m: f"{m['before'].replace('er.', 'ersion')}{m['between']}{_version(m)}"),
+    (
+        rf"(?P<before>\b[Vv]ersion|\b[Vv]er\.|\b[Rr]elease|\b(?:{any_of(SOFTWARE)}))(?P<between>\s|-)v?(?P<number>\d+(?:\.\d+)+(?:{_AND}\d+(?:\.\d+)+)*)",
+        lambda m: f"{m['before'].replace('er.', 'ersion')}{m['between']}{_version(m)}",
+    ),
     (r"\bv\.?\s?(?P<number>\d+(?:\.\d+)*)(?=\b)", lambda m: f"version {_version(m)}"),
     (_TELEPHONE, _in_groups),
     (r"(?<![\w.,])(?P<parts>\d+(?:\.\d+){2,})(?:(?P<sign>[:/])(?P<port>\d+))?", _points),
@@ -85,12 +87,18 @@ RULES: Rules = [
     (rf"(?<![\w.-])(?!{_CODED})(?P<before>[A-Z]{{1,3}})-?(?P<number>\d{{3}}(?:-\d{{3}})?)(?![\d,-]|\.\d)", _named),
     (r"(?<!\d)(?P<number>\d{3,4})(?P<line>[pi])\b", lambda m: f"{name(m['number'])} {m['line'].upper()}"),
     (_HOUSE, _house),
-    (rf"(?P<before>\b(?:{STATES})|\b(?i:zip(?:\scode)?))\s(?P<number>\d{{5}}(?:-\d{{4}})?)(?![\d,-])",
-     lambda m: f"{m['before']} {_in_groups(m)}"),
+    (
+        rf"(?P<before>\b(?:{STATES})|\b(?i:zip(?:\scode)?))\s(?P<number>\d{{5}}(?:-\d{{4}})?)(?![\d,-])",
+        lambda m: f"{m['before']} {_in_groups(m)}",
+    ),
     (r"\bISBN(?:-1[03])?:?\s\d[\d -]{8,15}[\dX]\b", lambda m: f"ISBN {_in_groups(m)}{' X' if m[0].endswith('X') else ''}"),
     (r"(?<![\w-])\d+(?:-\d+){2,}(?![\w-])", _chain),
-    (r"\b(?P<number>[23])d(?=\s(?:print|model|graphic|game|movie|film|image|scan|render|animat|object|view|map))",
-     lambda m: f"{words(int(m['number']))} D"),
-    (r"\b(?P<number>[2-6])g(?=\s(?:network|phone|signal|data|coverage|spectrum|tower|technolog|service|connect|mobile|rollout))",
-     lambda m: f"{words(int(m['number']))} G"),
-]  # fmt: skip
+    (
+        r"\b(?P<number>[23])d(?=\s(?:print|model|graphic|game|movie|film|image|scan|render|animat|object|view|map))",
+        lambda m: f"{words(int(m['number']))} D",
+    ),
+    (
+        r"\b(?P<number>[2-6])g(?=\s(?:network|phone|signal|data|coverage|spectrum|tower|technolog|service|connect|mobile|rollout))",
+        lambda m: f"{words(int(m['number']))} G",
+    ),
+]

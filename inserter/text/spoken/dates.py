@@ -106,34 +106,54 @@ RULES: Rules = [
     (r"\b(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d\d?)(?P=sign)(?P<day>\d\d?)(?:T(?=\d\d:)|\b)", _date),
     (r"(?<![\d./-])(?P<month>\d{1,2})(?P<sign>[/-])(?P<day>\d{1,2})(?P=sign)(?P<year>\d{4})(?![\d/-]|\.\d)", _date),
     (r"(?<![\d./-])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>(?:1[5-9]|20)\d\d)(?![\d/-]|\.\d)", _date),
-    (r"(?<=\b[Oo]n )(?!9/11)(?P<month>0?[1-9]|1[0-2])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\d/]|\s(?:of|inch|mile)\b)",
-     lambda m: f"{MONTHS[int(m['month']) - 1]} {day(m['day'])}"),
-    (rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}{_RANGE}(?:(?P<later>{_MONTHS})\s+)?(?P<last>{_DAYS}){_TH}\b{_NO_DAY}",
-     _days),
-    (rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?(?:\s?-\s?|\sto\s)(?P<last>{_DAYS}){_TH}\s"
-     rf"(?P<month>{_MONTHS})(?!\w)", _days_before),
-    (rf"\b(?P<month>{_MONTHS})(?:\s+|-)(?P<day>{_DAYS}){_TH}\b(?:-(?=\d{{4}}\b))?{_NO_DAY}",
-     lambda m: f"{month(m)} {day(m['day'])}" + " " * m[0].endswith("-")),
-    (rf"(?:\b[Tt]he\s)?\b(?P<day>{_DAYS}){_TH}(?:\s+|-)(?P<month>{_MONTHS})(?!\w)(?:-(?=\d{{4}}\b))?",
-     lambda m: f"the {day(m['day'])} of {month(m)}" + " " * m[0].endswith("-")),
+    (
+        r"(?<=\b[Oo]n )(?!9/11)(?P<month>0?[1-9]|1[0-2])/(?P<day>3[01]|[12]\d|0?[1-9])(?![\d/]|\s(?:of|inch|mile)\b)",
+        lambda m: f"{MONTHS[int(m['month']) - 1]} {day(m['day'])}",
+    ),
+    (
+        rf"\b(?P<month>{_MONTHS})\s+(?P<day>{_DAYS}){_TH}{_RANGE}(?:(?P<later>{_MONTHS})\s+)?(?P<last>{_DAYS}){_TH}\b{_NO_DAY}",
+        _days,
+    ),
+    (
+        rf"(?:\b[Tt]he\s)?(?<![\d.,:/$£€-])\b(?P<day>{_DAYS}){_TH}(?:\s(?P<earlier>{_MONTHS}))?(?:\s?-\s?|\sto\s)(?P<last>{_DAYS}){_TH}\s"
+        rf"(?P<month>{_MONTHS})(?!\w)",
+        _days_before,
+    ),
+    (
+        rf"\b(?P<month>{_MONTHS})(?:\s+|-)(?P<day>{_DAYS}){_TH}\b(?:-(?=\d{{4}}\b))?{_NO_DAY}",
+        lambda m: f"{month(m)} {day(m['day'])}" + " " * m[0].endswith("-"),
+    ),
+    (
+        rf"(?:\b[Tt]he\s)?\b(?P<day>{_DAYS}){_TH}(?:\s+|-)(?P<month>{_MONTHS})(?!\w)(?:-(?=\d{{4}}\b))?",
+        lambda m: f"the {day(m['day'])} of {month(m)}" + " " * m[0].endswith("-"),
+    ),
     (rf"\b(?P<month>{_MONTHS})(?P<year>\s\d{{4}})?\s?-\s?(?P<later>{_MONTHS})(?!\w)", _months),
     (rf"\b(?P<month>{_MONTHS})(?=\s+\d{{4}})", month),
     (rf"(?<!\w)(?P<first>\d{{1,2}}(?:[:.]\d\d)?(?:{_ANY_HALF})?)\s?-\s?(?=\d{{1,2}}(?:[:.]\d\d)?{_ANY_HALF})", r"\g<first> to "),
-    (rf"(?P<first>(?<![\w:])\d{{1,2}}:\d\d(?:{_ANY_HALF})?|\d{_ANY_HALF})\s?-\s?(?=\d{{1,2}}\b(?!:\d\d\d)|noon\b|midnight\b|late\b)",
-     r"\g<first> to "),
+    (
+        rf"(?P<first>(?<![\w:])\d{{1,2}}:\d\d(?:{_ANY_HALF})?|\d{_ANY_HALF})\s?-\s?(?=\d{{1,2}}\b(?!:\d\d\d)|noon\b|midnight\b|late\b)",
+        r"\g<first> to ",
+    ),
     (rf"(?<![\w.,])(?P<hour>\d{{1,2}})\.(?P<minute>[0-5]\d)(?={_ANY_HALF})", r"\g<hour>:\g<minute>"),
-    (rf"(?<![\w:.,])(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>[0-5]\d))?(?P<tenths>\.\d+)?(?![\d:]|,\d{{3}})"
-     rf"(?:{_HALF}|(?P<zone>Z)\b)?", _time),
+    (
+        rf"(?<![\w:.,])(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>[0-5]\d))?(?P<tenths>\.\d+)?(?![\d:]|,\d{{3}})"
+        rf"(?:{_HALF}|(?P<zone>Z)\b)?",
+        _time,
+    ),
     (rf"(?<![\w.,])(?P<hour>\d{{1,2}})(?P<minute>){_HALF}", _time),
     (r"\b(?P<hour>0\d)(?P<minute>[0-5]\d)(?=\s?(?:hours|hrs|h)\b)", _hours),
     (r"(?<=\b[Aa]t )(?P<hour>1\d|2[0-4])(?P<minute>[0-5]\d)(?=\s?(?:hours|hrs|h)\b)", _hours),
-    (r"(?<![\w.,])(?P<hour>\d{1,3})\s?h(?:rs?)?\s?(?P<minute>\d{1,2})(?:\s?m(?:in)?)?(?:\s?(?P<second>\d{1,2})\s?s(?:ec)?)?\b",
-     _lasting),
+    (
+        r"(?<![\w.,])(?P<hour>\d{1,3})\s?h(?:rs?)?\s?(?P<minute>\d{1,2})(?:\s?m(?:in)?)?(?:\s?(?P<second>\d{1,2})\s?s(?:ec)?)?\b",
+        _lasting,
+    ),
     (r"(?<![\w.,])(?P<hour>)(?P<minute>\d{1,3})\s?m(?:in)?\s?(?P<second>\d{1,2})\s?s(?:ec)?\b", _lasting),
-    (r"\b(?!Ratio|Odds|Scale)(?P<book>[A-Z][a-z]+)\s(?P<first>\d{1,3}):(?P<last>\d{1,3})(?![\d:,])",
-     r"\g<book> \g<first> \g<last>"),  # Genesis 1:1
+    (
+        r"\b(?!Ratio|Odds|Scale)(?P<book>[A-Z][a-z]+)\s(?P<first>\d{1,3}):(?P<last>\d{1,3})(?![\d:,])",
+        r"\g<book> \g<first> \g<last>",
+    ),  # Genesis 1:1
     (r"(?<![\w.,:])(?P<first>\d+(?:\.\d+)?):(?P<last>\d[\d,]*(?:\.\d+)?)(?![\d:])", r"\g<first> to \g<last>"),
-]  # fmt: skip
+]
 # Where there may be no digit.
 NAMES: Rules = [
     (rf"\b(?P<first>{_WEEKDAYS})\b\.?\s?-\s?(?P<last>{_WEEKDAYS})\b", _weekdays),
@@ -141,4 +161,4 @@ NAMES: Rules = [
     (r"\b(?P<first>Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun)\.(?=\s+(?:and|or|to|through|at|from)\b)(?P<last>)", _weekdays),
     (rf"\b(?P<month>{_MONTHS})(?P<year>)-(?P<later>{_MONTHS})(?!\w)", _months),
     (r"\b(?P<month>Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?!\w)", lambda m: ending(m, month(m))),
-]  # fmt: skip
+]

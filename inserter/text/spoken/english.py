@@ -124,62 +124,68 @@ _UNREADABLE = re.compile(
 )
 _SPAN = any_of({*MONTH_OF, *WEEKDAYS, *WEEKDAYS.values(), "noon", "midnight"})
 # Signs of the text as it is written, before they are made plain.
-_WRITTEN = _compiled([
-    (r"(?<=\d)\s?−\s?(?=\d)", " minus "),
-    (r"(?<=[A-Za-z₀-₉)\]])(?P<count>[¹²³⁴-⁹]?)(?P<sign>[⁺⁻])(?![⁰¹²³⁴-⁹])", _charge),
-    (r"(?<=[A-Za-z0-9)°Ωµμ])[⁰¹²³⁴-⁹⁻]+", _raised),
-    (r"(?<![\d.,])[1-9]\d{0,2}(?:[\u00a0\u2007\u2009\u202f]\d{3})+(?!\d)", _grouped),
-    (rf"(?<=[\w.%°])–(?=[$£€¥]?\d|(?:{_SPAN})\b)|(?<=[IVX])–(?=[IVX]+\b)", "-"),
-    (rf"(?:(?<=\d)|(?<=[ap]m)|(?<=[ap]\.m\.))\s–\s(?=[$£€¥]?\d|(?:{_SPAN})\s\d)", "-"),
-    (r"(?<=\d)′\s?(?=\d{1,2}(?:\.\d)?\s?″(?!\s?[NSEW]\b))", " feet "),
-    (r"(?<![\d.,])1\s?″(?!\s?[NSEW]\b)", "1 inch"),
-    (r"(?<=\d)\s?″(?!\s?[NSEW]\b)", " inches"),
-    (r"(?<=\d)\s?º", "°"),
-    (r"©\s?(?=\d)", "copyright "),
-])  # fmt: skip
+_WRITTEN = _compiled(
+    [
+        (r"(?<=\d)\s?−\s?(?=\d)", " minus "),
+        (r"(?<=[A-Za-z₀-₉)\]])(?P<count>[¹²³⁴-⁹]?)(?P<sign>[⁺⁻])(?![⁰¹²³⁴-⁹])", _charge),
+        (r"(?<=[A-Za-z0-9)°Ωµμ])[⁰¹²³⁴-⁹⁻]+", _raised),
+        (r"(?<![\d.,])[1-9]\d{0,2}(?:[\u00a0\u2007\u2009\u202f]\d{3})+(?!\d)", _grouped),
+        (rf"(?<=[\w.%°])–(?=[$£€¥]?\d|(?:{_SPAN})\b)|(?<=[IVX])–(?=[IVX]+\b)", "-"),
+        (rf"(?:(?<=\d)|(?<=[ap]m)|(?<=[ap]\.m\.))\s–\s(?=[$£€¥]?\d|(?:{_SPAN})\s\d)", "-"),
+        (r"(?<=\d)′\s?(?=\d{1,2}(?:\.\d)?\s?″(?!\s?[NSEW]\b))", " feet "),
+        (r"(?<![\d.,])1\s?″(?!\s?[NSEW]\b)", "1 inch"),
+        (r"(?<=\d)\s?″(?!\s?[NSEW]\b)", " inches"),
+        (r"(?<=\d)\s?º", "°"),
+        (r"©\s?(?=\d)", "copyright "),
+    ]
+)
 _FILES = _compiled([(f"{URL}|{SITE}|{FILE}", _address), (r"\bPh\.D\.s\b", "P H Ds")])
-_WORDS = _compiled([
-    (URL, _address),
-    (r"[<>!]=|<?-+>", lambda m: {"<": "≤", ">": "≥", "!": "≠"}[m[0][0]] if m[0][-1] == "=" else "→"),
-    (r"(?<!\w)(?P<with>[wc]/o?)(?=\s)", lambda m: {"w/": "with", "w/o": "without", "c/o": "care of"}.get(m["with"], m[0])),
-    (r"(?<=\d)\s?—\s?(?=\d)|(?<=\d{4})\s-\s(?=\d{4}\b)", "-"),
-    (r"(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\s[apAP][mM])|(?<=[ap]\.m\.))\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
-    (r"(?<=\d)\s-\s(?=\d)", " minus "),
-    (r"\s*(?:—|--+)\s*|\s+-\s+", ", "),
-    (r"(?<=\d )(?:[NSEW]\. )?(?:[A-Z]\w+ ){1,2}Dr\.?(?=,)", lambda m: f"{m[0].removesuffix('.')[:-2]}Drive"),
-    (rf"\b(?P<word>{any_of(TITLES)})\.(?!\w)", lambda m: TITLES[m["word"]]),
-    (rf"\b(?P<word>{any_of(ENDINGS)})\.(?!\w)", lambda m: ending(m, ENDINGS[m["word"]])),
-    (rf"(?<=[a-z] )St\.(?=\s+(?:{any_of(STARTERS)})\b)", "Street."),
-    (r"\bSt\.(?=\s+[A-Z])", "Saint"),
-    (r"\bSt\.", lambda m: ending(m, "Street")),
-    (r"\bv\.(?=\s[A-Z])", "versus"),
-    (r"(?<![\w.])(?P<word>[bdr]|fl|est)\.\s(?=(?:c\.\s)?1\d{3}\b|20\d\d\b)", lambda m: f"{_OF_YEARS[m['word']]} "),
-    (r"(?<![\w.])c\.\s(?=AD\b)", "circa "),
-    (rf"\b(?P<word>{any_of(PAGES)})\.\s*(?=\(?\d|[ivxl]+\b|(?<![Nn]o\. )(?<!p\. )[IVX]+\b)", lambda m: f"{PAGES[m['word']]} "),
-    (r"(?<=\s)#(?=\s)", "number"),
-    (r"\b([A-G])#", r"\1 sharp"),
-    *dates.NAMES,
-])  # fmt: skip
+_WORDS = _compiled(
+    [
+        (URL, _address),
+        (r"[<>!]=|<?-+>", lambda m: {"<": "≤", ">": "≥", "!": "≠"}[m[0][0]] if m[0][-1] == "=" else "→"),
+        (r"(?<!\w)(?P<with>[wc]/o?)(?=\s)", lambda m: {"w/": "with", "w/o": "without", "c/o": "care of"}.get(m["with"], m[0])),
+        (r"(?<=\d)\s?—\s?(?=\d)|(?<=\d{4})\s-\s(?=\d{4}\b)", "-"),
+        (r"(?:(?<=\d)|(?<=\d[apAP][mM])|(?<=\s[apAP][mM])|(?<=[ap]\.m\.))\s-\s(?=[$£€]?\d)(?![^.;]*=)", "-"),
+        (r"(?<=\d)\s-\s(?=\d)", " minus "),
+        (r"\s*(?:—|--+)\s*|\s+-\s+", ", "),
+        (r"(?<=\d )(?:[NSEW]\. )?(?:[A-Z]\w+ ){1,2}Dr\.?(?=,)", lambda m: f"{m[0].removesuffix('.')[:-2]}Drive"),
+        (rf"\b(?P<word>{any_of(TITLES)})\.(?!\w)", lambda m: TITLES[m["word"]]),
+        (rf"\b(?P<word>{any_of(ENDINGS)})\.(?!\w)", lambda m: ending(m, ENDINGS[m["word"]])),
+        (rf"(?<=[a-z] )St\.(?=\s+(?:{any_of(STARTERS)})\b)", "Street."),
+        (r"\bSt\.(?=\s+[A-Z])", "Saint"),
+        (r"\bSt\.", lambda m: ending(m, "Street")),
+        (r"\bv\.(?=\s[A-Z])", "versus"),
+        (r"(?<![\w.])(?P<word>[bdr]|fl|est)\.\s(?=(?:c\.\s)?1\d{3}\b|20\d\d\b)", lambda m: f"{_OF_YEARS[m['word']]} "),
+        (r"(?<![\w.])c\.\s(?=AD\b)", "circa "),
+        (rf"\b(?P<word>{any_of(PAGES)})\.\s*(?=\(?\d|[ivxl]+\b|(?<![Nn]o\. )(?<!p\. )[IVX]+\b)", lambda m: f"{PAGES[m['word']]} "),
+        (r"(?<=\s)#(?=\s)", "number"),
+        (r"\b([A-G])#", r"\1 sharp"),
+        *dates.NAMES,
+    ]
+)
 _NUMERALS = _compiled(roman.RULES)
 _INITIAL = _compiled([(r"(?<![\w.])([A-HJ-Z])\.(?=\s+[A-Z])", r"\1")])  # not I, which may end a sentence
-_TIMES = _compiled([
-    (r"(?<![\w.])\.(?=\d)", "0."),
-    (r"#(?=\d)", "number "),
-    (r"\b[Cc]a?\.\s?(?=\d{3})", "circa "),
-    (r"§§\s?(?=\d)", "sections "),
-    (r"~\s?(?=[$£€]?\d)", "about "),
-    (r"(?P<sign>[$£€])\((?P<amount>\d[\d.,]*)\)", r"-\g<sign>\g<amount>"),
-    (r"(?:(?<=\bGMT)|(?<=\bUTC))-(?=\d)", " minus "),
-    (r"\b((?:ISO|IEC|EN|BS|DIN)(?:/[A-Z]+)?\s\d+(?:-\d+)?):(?=\d{4}\b)", r"\1 "),
-    (r"(?<=\d)\*\*(?=\d)", "^"),
-    (r"(?<![\w'.,])(\d{1,2})'(?=\s(?:tall|long|wide|deep|high|x|by)\b)", r"\1 feet"),
-    (r"\b10[1-9]\d(?=\s(?:AD|CE)\b)", lambda m: numbers.name(m[0])),
-    (r"(?<![\d.,'])[1-9]\d{0,2}(?:'\d{3})+(?!\d)", _grouped),
-    (r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])", _continental),
-    (r"(?<![\d.,])(?<!\d )([1-9]\d{0,2}(?: \d{3})+),(\d{1,2})(?![\d,])", lambda m: f"{m[1].replace(' ', ',')}.{m[2]}"),
-    (r"(?<![\d.,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", _indian),
-    (r"(?<![\d.,$£€+-])(?<!\d )\b[1-9]\d{0,2}(?: \d{3})+(?![\d-]|[ .,]\d)", _blank_groups),
-    *dates.RULES,
-])  # fmt: skip
+_TIMES = _compiled(
+    [
+        (r"(?<![\w.])\.(?=\d)", "0."),
+        (r"#(?=\d)", "number "),
+        (r"\b[Cc]a?\.\s?(?=\d{3})", "circa "),
+        (r"§§\s?(?=\d)", "sections "),
+        (r"~\s?(?=[$£€]?\d)", "about "),
+        (r"(?P<sign>[$£€])\((?P<amount>\d[\d.,]*)\)", r"-\g<sign>\g<amount>"),
+        (r"(?:(?<=\bGMT)|(?<=\bUTC))-(?=\d)", " minus "),
+        (r"\b((?:ISO|IEC|EN|BS|DIN)(?:/[A-Z]+)?\s\d+(?:-\d+)?):(?=\d{4}\b)", r"\1 "),
+        (r"(?<=\d)\*\*(?=\d)", "^"),
+        (r"(?<![\w'.,])(\d{1,2})'(?=\s(?:tall|long|wide|deep|high|x|by)\b)", r"\1 feet"),
+        (r"\b10[1-9]\d(?=\s(?:AD|CE)\b)", lambda m: numbers.name(m[0])),
+        (r"(?<![\d.,'])[1-9]\d{0,2}(?:'\d{3})+(?!\d)", _grouped),
+        (r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])", _continental),
+        (r"(?<![\d.,])(?<!\d )([1-9]\d{0,2}(?: \d{3})+),(\d{1,2})(?![\d,])", lambda m: f"{m[1].replace(' ', ',')}.{m[2]}"),
+        (r"(?<![\d.,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", _indian),
+        (r"(?<![\d.,$£€+-])(?<!\d )\b[1-9]\d{0,2}(?: \d{3})+(?![\d-]|[ .,]\d)", _blank_groups),
+        *dates.RULES,
+    ]
+)
 _LETTERS = _compiled([(r"\b(?:[A-Za-z]\.){2,}", _initials)])
 _NUMBERS = _compiled([*codes.RULES, *quantities.RULES, *numbers.RULES])

@@ -116,8 +116,7 @@ def power(match: re.Match) -> str:
 RULES: Rules = [
     (r"(?<=[\w)])\^\(?(?P<exponent>-?\d{1,4})\)?", power),
     (r"(?<=[\w)])\^(?=[A-Za-z]\b)", " to the "),
-    (r"(?<=\d)[eE]\+?(?P<exponent>-?\d{1,3})\b",
-     lambda m: " times ten" + power(m)),
+    (r"(?<=\d)[eE]\+?(?P<exponent>-?\d{1,3})\b", lambda m: " times ten" + power(m)),
     (r"(?<![\d/.,])(?P<first>(?:1[1-9]|20)\d\d)/(?P<last>(?:\d\d){1,2})(?![\d/])", season),
     (r"(?<=\d)-(?=1/\d)|(?<=\d)\s(?=\d+/\d)", " and "),
     (r"(?<![\d/])(\d+\.\d+)/(\d{1,3})(?![\w/])", r"\1 out of \2"),
@@ -131,8 +130,11 @@ RULES: Rules = [
     (rf"(?<![\w.,])(?P<first>{NUMBER})-(?P<last>{NUMBER})(?![\d-])", span),
     (rf"(?<![\w-])-(?={NUMBER})", "minus "),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
-    (r"(?:(?<=\bin )|(?<=[vct]ember )|(?<=tober )|(?<=uary )|(?<=(?:June|July) )|(?<=August )|(?<=(?:April|March) )|(?<=May ))"
-     r"10[1-9]\d\b(?![\d%]|[.,]\d)", lambda m: name(m[0])),
+    (
+        r"(?:(?<=\bin )|(?<=[vct]ember )|(?<=tober )|(?<=uary )|(?<=(?:June|July) )|(?<=August )|(?<=(?:April|March) )|(?<=May ))"
+        r"10[1-9]\d\b(?![\d%]|[.,]\d)",
+        lambda m: name(m[0]),
+    ),
     (r"(?<![\d.,])(?:1[1-9]|20)\d\d(?![\d%]|[.,]\d)", lambda m: f" {year(m[0])} "),
     (NUMBER, lambda m: f" {number(m[0])} "),
 ]

@@ -10,9 +10,12 @@ from inserter.text.spoken.reader import reader
 from inserter.text.spoken.refusal import CannotRead
 
 _WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F) if unicodedata.category(chr(wide)) not in ("Po", "Ps", "Pe")}
-_SAME = str.maketrans(
-    {"％": "%", "٪": "%", "−": "-", "’": "'", "ʼ": "'", "٫": ".", "٬": ","} | dict.fromkeys("\u00a0\u202f\u2009", " ")
-) | _WIDE
+_SAME = (
+    str.maketrans(
+        {"％": "%", "٪": "%", "−": "-", "’": "'", "ʼ": "'", "٫": ".", "٬": ","} | dict.fromkeys("\u00a0\u202f\u2009", " ")
+    )
+    | _WIDE
+)
 _WIDE_IN_NUMBER = regex.compile(r"(?<=\d)[．，：／](?=\d)")
 _QUESTION, _COLON = regex.compile(r"(?<=\p{Greek}\p{M}*)[;\u037e]"), regex.compile(r"(?<=\p{Greek}\p{M}*)[·\u0387]")
 _USUAL = unicodedata.normalize(

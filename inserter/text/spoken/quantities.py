@@ -132,13 +132,21 @@ _SCALE = f"(?:{_WORD}|{_LETTER})?"
 _DECIMAL = r"(?<![\d.,])(\d+),(\d{1,2})(?![\d,])"
 
 RULES: Rules = [
-    (rf"(?:(?<=€)|(?<=€\s))(\d+),(\d{{1,2}})(?![\d,])|(?<=[$£€])(\d+),(\d)(?=\s?(?:[mk]|mn|bn|million|billion)\b)|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
-     lambda m: ".".join(filter(None, m.groups()))),
+    (
+        rf"(?:(?<=€)|(?<=€\s))(\d+),(\d{{1,2}})(?![\d,])|(?<=[$£€])(\d+),(\d)(?=\s?(?:[mk]|mn|bn|million|billion)\b)|{_DECIMAL}(?=\s?(?:[€%°]|(?:kg|km|cm|mm|ml|million|billion)\b))",
+        lambda m: ".".join(filter(None, m.groups())),
+    ),
     (rf"(?<![\w)-])-(?={_SIGN}\s?\d)", "minus "),
-    (rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}"
-     rf"(?:\s?-\s?(?P=sign)?(?P<last>{NUMBER}){_SCALE.format('last_')}(?![\d%]))?(?:/(?P<per>[A-Za-z]+)\b)?", _money),
-    (rf"(?<![\w.,])(?P<amount>{NUMBER}){_SCALE.format('')}\s?(?P<sign>{any_of(set(CURRENCY) - {'Rs'})})(?![\w$])(?!\s?\d)"
-     r"(?:/(?P<per>[a-z]+)\b)?", _money),
+    (
+        rf"{_SIGN}\s?(?P<amount>{NUMBER}){_SCALE.format('')}"
+        rf"(?:\s?-\s?(?P=sign)?(?P<last>{NUMBER}){_SCALE.format('last_')}(?![\d%]))?(?:/(?P<per>[A-Za-z]+)\b)?",
+        _money,
+    ),
+    (
+        rf"(?<![\w.,])(?P<amount>{NUMBER}){_SCALE.format('')}\s?(?P<sign>{any_of(set(CURRENCY) - {'Rs'})})(?![\w$])(?!\s?\d)"
+        r"(?:/(?P<per>[a-z]+)\b)?",
+        _money,
+    ),
     (r"(?<![\w.,])1\s?¢", "one cent"),
     (rf"(?P<number>{NUMBER})x(?=\d)", r"\g<number> by "),
     (r"(?<=\d)\sx\s(?=10\^)", " times "),
@@ -158,8 +166,13 @@ RULES: Rules = [
     (r"(?<=\d)\"(?=\s(?:x\b|by\b|TVs?|screens?|monitors?|displays?|pipes?|wheels?|tires?|tall|wide|long|deep|thick))", " inches"),
     (rf"(?<=\d)(?P<first>%|\s?(?:{any_of(UNITS)}))\s?-\s?(?={NUMBER}\s?(?:%|{any_of(UNITS)})(?!\w))", r"\g<first> to "),
     (r"(?<=\d)\s?(km|cm|mm|m|ft)([23])\b", r" \1^\2"),
-    (rf"(?:(?<=\d)[\s-]?|(?:(?<=hundred)|(?<=thousand)|(?<=illion))\s)(?P<unit>{any_of(UNITS)})"
-     rf"(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)(?:\.(?=\s+[a-z]))?", _unit),
-    (rf"(?P<number>{NUMBER})(?:[x×](?!\w|\s?[-+=^²³*])|X(?=\s(?:faster|slower|more|less|larger|smaller|better|the|as)\b))",
-     r"\g<number> times"),
-]  # fmt: skip
+    (
+        rf"(?:(?<=\d)[\s-]?|(?:(?<=hundred)|(?<=thousand)|(?<=illion))\s)(?P<unit>{any_of(UNITS)})"
+        rf"(?:\^(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?:\^(?P<per_power>[23]))?)?(?!\w)(?:\.(?=\s+[a-z]))?",
+        _unit,
+    ),
+    (
+        rf"(?P<number>{NUMBER})(?:[x×](?!\w|\s?[-+=^²³*])|X(?=\s(?:faster|slower|more|less|larger|smaller|better|the|as)\b))",
+        r"\g<number> times",
+    ),
+]

@@ -40,7 +40,7 @@ _SINGLES = {noun.lower(): singles for noun, singles in NUMBERED.items()} | {"app
 
 
 def _read(numerals: str, singles: str, say: Callable[[int], str]) -> str:
-    """"I, II-IV and VIIb", each by `say`, as far as they rise ("World War II, and I know").
+    """ "I, II-IV and VIIb", each by `say`, as far as they rise ("World War II, and I know").
 
     What is no numeral, or a single letter that is not in `singles`, stays.
     """
@@ -97,22 +97,36 @@ _SMALL = r"(?!X+\b)X{0,3}(?:IX|IV|V?I{0,3})"  # up to 39; a row of X alone is a 
 RULES: Rules = [
     (r"\bWW\s?(?=II?\b)", "World War "),
     (rf"\b(?P<before>(?i:{any_of(_SINGLES)})(?:e?s|S)?)\s+(?P<numerals>{_LIST})", _numbered),
-    (r"\b(?P<before>Scene|Act|Chapter|Canto|Book|[Pp]ages?)\s(?P<numerals>[ivxl]+(?:-[ivxl]+)?)\b",
-     lambda m: f"{m['before']} {_read(m['numerals'].upper(), 'IVX', words)}"),
+    (
+        r"\b(?P<before>Scene|Act|Chapter|Canto|Book|[Pp]ages?)\s(?P<numerals>[ivxl]+(?:-[ivxl]+)?)\b",
+        lambda m: f"{m['before']} {_read(m['numerals'].upper(), 'IVX', words)}",
+    ),
     (r"\biPhone X(?=[SR]\b)", "iPhone ten "),
-    (rf"\b(?P<before>(?:{any_of(RULERS)})\s{_NAME}|{any_of(MONARCHS)})\s+"
-     rf"(?P<numerals>[IVX]+(?:(?:{_BETWEEN})[IVX]+)*)\b", _monarch),
-    (rf"\b(?P<before>(?:(?:{any_of(MONARCHS)})\s(?:[A-Z]\.?\s)?|[A-Z]\.\s){_NAME},?)\s"
-     r"(?P<numerals>II|III|IV|VI{1,3})\b", _bearer),
-    (r"\b(?P<numerals>[VX]|[IVX]{2,})(?=\s(?:century|centuries|Corps|Airborne|Olympiad|Legion|[Dd]ynasty|Amendment|edition|(?:(?:Winter|Summer)\s)?(?:Para|O)lympics?)\b)",
-     lambda m: words(value, "ordinal") if (value := roman(m["numerals"])) else m[0]),
-    (r"\b(?P<numerals>I{1,3})(?=\s(?:Kings|Chronicles|Corinthians|Thessalonians|Maccabees)\b)",
-     lambda m: words(roman(m["numerals"]), "ordinal").capitalize()),
-    (rf"\b(?P<before>(?!(?:{any_of(STARTERS)}|Or|Via|Per|Start|Give|No|Under)\b){_NAME}|\d+)\s"
-     rf"(?P<numerals>(?=[IVX]{{2}}){_SMALL}[a-e]?)(?!\w|\s(?:drip|fluids?|lines?|antibiotics?|bags?|access|therapy|infusions?|drugs?)\b)",
-     _plain),
+    (
+        rf"\b(?P<before>(?:{any_of(RULERS)})\s{_NAME}|{any_of(MONARCHS)})\s+"
+        rf"(?P<numerals>[IVX]+(?:(?:{_BETWEEN})[IVX]+)*)\b",
+        _monarch,
+    ),
+    (
+        rf"\b(?P<before>(?:(?:{any_of(MONARCHS)})\s(?:[A-Z]\.?\s)?|[A-Z]\.\s){_NAME},?)\s"
+        r"(?P<numerals>II|III|IV|VI{1,3})\b",
+        _bearer,
+    ),
+    (
+        r"\b(?P<numerals>[VX]|[IVX]{2,})(?=\s(?:century|centuries|Corps|Airborne|Olympiad|Legion|[Dd]ynasty|Amendment|edition|(?:(?:Winter|Summer)\s)?(?:Para|O)lympics?)\b)",
+        lambda m: words(value, "ordinal") if (value := roman(m["numerals"])) else m[0],
+    ),
+    (
+        r"\b(?P<numerals>I{1,3})(?=\s(?:Kings|Chronicles|Corinthians|Thessalonians|Maccabees)\b)",
+        lambda m: words(roman(m["numerals"]), "ordinal").capitalize(),
+    ),
+    (
+        rf"\b(?P<before>(?!(?:{any_of(STARTERS)}|Or|Via|Per|Start|Give|No|Under)\b){_NAME}|\d+)\s"
+        rf"(?P<numerals>(?=[IVX]{{2}}){_SMALL}[a-e]?)(?!\w|\s(?:drip|fluids?|lines?|antibiotics?|bags?|access|therapy|infusions?|drugs?)\b)",
+        _plain,
+    ),
     (rf"\b(?=[IVX]{{3}}){_SMALL}(?!\w)", lambda m: words(roman(m[0]))),
     (r"\bM[MDCLXVI]{3,}\b", lambda m: year(str(roman(m[0]))) if roman(m[0]) else m[0]),
     (r"\((?P<numerals>[ivx]{2,}|i)\)", lambda m: f"({words(value)})" if (value := roman(m["numerals"].upper())) else m[0]),
     (r"(?m)^(?P<numerals>[IVX]{2,})\.(?=\s)", lambda m: f"{words(roman(m['numerals']))}." if roman(m["numerals"]) else m[0]),
-]  # fmt: skip
+]

@@ -5,4 +5,3 @@ from inserter.tts.driver.reuse import Earlier
 from inserter.tts.driver.shards import Progress, speak_all, speak_shards
 
 __all__ = ["Earlier", "Job", "Progress", "content", "speak_all", "speak_shards"]
-

@@ -141,10 +141,22 @@ def speak_all(jobs: Iterable[Job], voices: Sequence[Voice], out: Path, rows: Pat
 
 
 def speak_shards(
-    jobs: Iterable[Job], voices: Sequence[Voice], out: Path, rows: Path, seed: int = 1, *, workers: int = 0,
-    executor: Executor = "local", shard_clips: int = 256, fingerprint: str = "", keep_originals: bool = False,
-    earlier: Earlier | None = None, label: str = "speak", total: int | None = None, progress: Progress | None = None,
-) -> Iterator[list[dict]]:  # fmt: skip
+    jobs: Iterable[Job],
+    voices: Sequence[Voice],
+    out: Path,
+    rows: Path,
+    seed: int = 1,
+    *,
+    workers: int = 0,
+    executor: Executor = "local",
+    shard_clips: int = 256,
+    fingerprint: str = "",
+    keep_originals: bool = False,
+    earlier: Earlier | None = None,
+    label: str = "speak",
+    total: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[list[dict]]:
     """The rows of each shard of `shard_clips` jobs, in order; see `Recipe`. total: jobs, for the progress bar.
 
     Raises InserterError when a voice cannot be loaded or a file cannot be written.

@@ -103,11 +103,27 @@ def _original(wave: np.ndarray) -> Speech:
 def _clip(number: int, job: Job, voice: Voice, content: str, speech: Speech | str, seed: int) -> Clip:
     effect = job.effect or Effect()
     row = {
-        "utt_id": job.utt_id, "doc_id": job.doc_id, "split": job.split, "language": voice.language, "written": job.written,
-        "spoken": job.spoken, "engine": voice.engine, "voice": voice.name, "license": voice.license, "content": content,
-        "effect": effect.to_json(), "shard": None, "offset": 0, "size": 0, "original_offset": 0, "original_size": 0,
-        "sample_rate": SAMPLE_RATE, "n_samples": 0, "duration": 0.0, "error": None,
-    }  # fmt: skip
+        "utt_id": job.utt_id,
+        "doc_id": job.doc_id,
+        "split": job.split,
+        "language": voice.language,
+        "written": job.written,
+        "spoken": job.spoken,
+        "engine": voice.engine,
+        "voice": voice.name,
+        "license": voice.license,
+        "content": content,
+        "effect": effect.to_json(),
+        "shard": None,
+        "offset": 0,
+        "size": 0,
+        "original_offset": 0,
+        "original_size": 0,
+        "sample_rate": SAMPLE_RATE,
+        "n_samples": 0,
+        "duration": 0.0,
+        "error": None,
+    }
     if isinstance(speech, str):
         return Clip(number, {**row, "error": speech}, None, None)
     heard, original = speech, None
