@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 from dvc.utils.serialize import load_yaml, modify_yaml
+from judge_server import JudgeServer, every
 
 from inserter.params import Params, checked, laid_over, load
 from inserter.yaml_files import dump_yaml, parse_yaml, read_yaml
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests/stages"))
-from judge_server import JudgeServer, every  # noqa: E402
-
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 GUIDES = [path for path in DOCUMENTS if path.name not in ("LOG.md", "RESULTS.md")]  # those tell what was done
-PROCESSES = "tests/stages/test_training_processes.py"
+PROCESSES = "tests/training/test_training_processes.py"
 NOT_RUN = {  # command: why, or the test that runs it
     "make run": "tests/e2e/test_whole_pipeline.py",
     "make test": "it runs this",
@@ -47,7 +45,7 @@ NOT_RUN = {  # command: why, or the test that runs it
     "curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' -d @-": "tests/flows/test_serving.py",
     "hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench": "a download of 9.6 GB",
     'pip install -e ".[ray]"': "a download",
-    "ray start --head --port 6379 --num-cpus 32": "tests/stages/test_executor.py",
+    "ray start --head --port 6379 --num-cpus 32": "tests/run/test_executor.py",
     "ray start --address HEAD:6379 --num-cpus 32": "a cluster",
     "vllm serve FunAudioLLM/Fun-CosyVoice3-0.5B-2512 --omni --port 8091 --trust-remote-code": "a download, and a GPU",
     'INSERTER_TORCHRUN="--standalone --nproc-per-node 8 --max-restarts 3" dvc repro pretrain': PROCESSES,

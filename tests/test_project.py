@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from checkout import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -22,7 +23,6 @@ from inserter.errors import InserterError
 from inserter.params import load
 from inserter.run.closure import DECIDES_NOTHING, closure, deciding
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = ("flows", "stages", "inserter", "models", "tests", "docs", ".ci")
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -1,11 +1,11 @@
 """Killed at any moment and run again, speech and its verdicts end with the bytes of an undisturbed run.
 
-Three moments here; INSERTER_KILL_MOMENTS=10, or `python -m tests.e2e.kill_speech --moments 10`, for more.
+Three moments here; INSERTER_KILL_MOMENTS=10, or `python -m kill_speech --moments 10`, for more.
 """
 
 import os
 
-from tests.e2e.kill_speech import trials
+from kill_speech import trials
 
 
 def test_killed_at_random_moments_both_stages_end_with_the_same_bytes(tmp_path):

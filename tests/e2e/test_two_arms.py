@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_whole_pipeline import ROOT, SMALL, environment
+from checkout import ROOT
+from small_pipeline import SMALL, environment
 
 from inserter.files import read_json
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy_project import GRAPH, ROOT, STAGES, Toy
+from checkout import ROOT
+from toy_project import GRAPH, STAGES, Toy
 
 from flows import guard, server
 from inserter.run.quiet import quiet

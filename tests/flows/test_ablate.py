@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from toy_project import ROOT
+from checkout import ROOT
 
 from flows.ablate.arms import read_arms, select
 from flows.ablate.copies import _local

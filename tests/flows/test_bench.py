@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from flows.bench import __main__ as bench
 from flows.bench import compare
@@ -15,8 +16,6 @@ from flows.bench.score import lm_eval_ifeval
 from inserter.errors import InserterError
 from inserter.scoring.closed import score_record
 from inserter.scoring.ifeval import CHECKS
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_each_pair_is_measured_side_by_side_and_order_alternates() -> None:

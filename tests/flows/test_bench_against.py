@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkout import ROOT
 
 from flows.ablate.copies import NOBODY
 from flows.bench import __main__ as bench
@@ -19,7 +20,6 @@ from inserter.params import Voice
 from inserter.tables import UTTERANCES
 from inserter.tts import load_voice
 
-ROOT = Path(__file__).parents[2]
 TEXTS = ["Good morning to you all.", "The state of the Union is strong."]
 ANSWER = "text.strip() for text in"  # the end of models/generation.py
 

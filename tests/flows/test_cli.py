@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_project import ROOT, Toy
+from checkout import ROOT
+from toy_project import Toy
 
 from flows import steps
 from flows.ask import answer, default_model

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -15,7 +16,6 @@ from inserter.params import load
 from inserter.registry.tracking import connect, experiment_id
 from inserter.tables import KL, LOSSES
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = 60
 READ = np.random.default_rng(0).uniform(5, 50, DOCUMENTS)  # documents differ tenfold in what reading helps
 

@@ -5,9 +5,10 @@ import shutil
 import subprocess
 import sys
 
+from checkout import ROOT
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from toy_project import ROOT, Toy
+from toy_project import Toy
 
 
 def prefect(api: str, *arguments: str) -> None:

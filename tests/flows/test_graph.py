@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from toy_project import ROOT, Toy
+from checkout import ROOT
+from toy_project import Toy
 
 from flows import graph, steps
 from inserter.errors import InserterError

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from flows.hear import hear
 from inserter.assets import encoder_folder
@@ -14,7 +15,6 @@ from inserter.params import load
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import recogniser_settings
 
-ROOT = Path(__file__).parents[2]
 PAUSE = 1.5
 
 

@@ -1,15 +1,12 @@
 """`inserter plan`: exact counts from shapes alone, and estimates that follow the parameters."""
 
-from pathlib import Path
-
 import pytest
+from checkout import ROOT
 
 from flows.plan import plan, speech_share
 from inserter.errors import InserterError
 from inserter.params import load
 from models import InserterForConditionalGeneration
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def of_tiny(tiny_lm, tiny_encoder):

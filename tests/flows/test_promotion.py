@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from checkout import ROOT
 
 from flows.promotion import compare, first, promote, promotion_flow
 from inserter.errors import InserterError
@@ -12,7 +13,6 @@ from inserter.files import write_jsonl
 from inserter.params import Params, load
 from inserter.registry.tracking import RESPONSES, connect, experiment_id
 
-ROOT = Path(__file__).parents[2]
 KEYS, VARIANTS = 20, ("standard", "noise")
 PASSED = {"gate.corpus": "passed", "gate.verify": "passed", "items": "set-1", "gap_closed": "0.6"}
 BESIDE = "heard_minus_cascade.instructions"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from inserter.audio import clips as audio
 from inserter.files import write_jsonl, write_table
@@ -19,7 +20,6 @@ from inserter.params import load
 from inserter.registry.tracking import CHAMPION, connect, experiment_id
 from inserter.tables import UTTERANCES
 
-ROOT = Path(__file__).parents[2]
 MOUNTS = subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0 if shutil.which("unshare") else False
 needs_mounts = pytest.mark.skipif(not MOUNTS, reason="mounting is not allowed here")
 READ_ONLY = "mount --bind . . && mount -o remount,ro,bind . . && cd ../workspace && "

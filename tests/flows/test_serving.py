@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from checkout import ROOT
 
 from inserter.params import load
 from inserter.registry.tracking import connect, experiment_id
@@ -23,7 +24,6 @@ from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from models.pyfunc import pyfunc_arguments
 
-ROOT = Path(__file__).parents[2]
 WAVE = (0.1 * np.sin(np.arange(8_000) / 7)).astype(np.float32)
 SHORT = {"max_new_tokens": 6}
 PATIENCE = 180  # seconds until the server must have come up; it takes about 15 on a quiet machine

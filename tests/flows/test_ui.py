@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 LINES = 3
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from checkout import ROOT
 from num2words import num2words
 
 from inserter.audio.clips import SAMPLE_RATE, read_clip
@@ -22,7 +23,7 @@ from stages.benchmark import own
 from stages.benchmark.disfluency import disfluent
 from stages.benchmark.variants import plan
 
-SETTINGS = load(Path(__file__).parents[2] / "params.yaml").benchmark
+SETTINGS = load(ROOT / "params.yaml").benchmark
 MADE = ("standard", "background", "paralinguistics", "disfluency")  # no accent: its voice is not there
 NOWHERE = Voice(name="nowhere", engine="piper", voice="/no/such/voice.onnx", optional=True)
 PROMPTS = [
@@ -228,7 +229,7 @@ def test_disfluencies_only_put_words_in_and_never_inside_what_is_checked():
 
 
 def test_a_rate_that_is_no_factor_is_refused_by_name(tmp_path):
-    raw = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["benchmark"]["variants"]["rates"] = [85]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(InserterError, match=r"benchmark\.variants\.rates"):

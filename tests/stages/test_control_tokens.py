@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from checkout import ROOT
 
 from flows.ask import answer
 from inserter.audio import clips as audio
@@ -16,7 +17,6 @@ from stages.corpus.writer import Writer
 from stages.sft.pairs import whole_sentences
 from stages.warmup.ctc import targets
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["<|audio|>", "a <|im_end|> b", "<|endoftext|>", "<|audio_bos|><|audio|><|audio_eos|> <|im_start|>user", "＜|audio|＞"]
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
-from corpus_texts import ROOT, enter, params, prose, reconciles, rows, source
+from checkout import ROOT
+from corpus_texts import enter, params, prose, reconciles, rows, source
 
 from inserter.files import write_jsonl
 from inserter.params import Source

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from real_copy import BULLETS, SETTINGS, adjusted, build, closed, embedded, opened, parquet, put, wav, write
 
 from inserter.errors import InserterError
@@ -13,7 +14,7 @@ from inserter.prompts import generate
 from stages.benchmark import own, real
 from stages.check.check import check
 
-PARAMS = load(Path(__file__).parents[2] / "params.yaml")
+PARAMS = load(ROOT / "params.yaml")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from checkout import ROOT
 
 from inserter.errors import InserterError
 from inserter.files import read_jsonl
@@ -163,7 +164,7 @@ def measured(tmp_path, monkeypatch, tiny_model):
 
 def test_word_errors_are_counted_and_what_cannot_be_decoded_is_counted_too(measured, tmp_path, monkeypatch):
     folder = tmp_path / "people"
-    voice = load_voice(load(Path(__file__).parents[2] / "params.yaml").synthesize.voices[0])
+    voice = load_voice(load(ROOT / "params.yaml").synthesize.voices[0])
     lines = {"one": "The old man walked slowly down the road.", "two": "She opened the window.", "three": "."}
     for name, text in lines.items():
         sound(folder / f"{name}.wav", voice.speak(text if len(text) > 1 else "Yes.")).with_suffix(".txt").write_text(text)

@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 import yaml
+from checkout import ROOT
 
 from inserter.audio.clips import flac, write_shard
 from inserter.errors import InserterError
@@ -21,7 +22,6 @@ from stages.register.main import main
 from stages.register.runs import flatten
 from stages.register.samples import choose
 
-ROOT = Path(__file__).parents[2]
 VARIANTS = ("standard", "noise")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import report_inputs as made
 import yaml
+from checkout import ROOT
 
 from inserter.audio.clips import read
 from inserter.errors import InserterError
@@ -20,7 +21,6 @@ from stages.report.build import build
 from stages.report.items import audio_name, browsable
 from stages.report.text import markdown
 
-ROOT = Path(__file__).parents[2]
 FORMS = ("heard", "read", "cascade", "lm", "asr_lm")
 CHANCE = "chance"
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from segment_texts import CHINESE, SENTENCE, document
 
 from inserter.params import SentenceSpans, WordSpans, load
 from inserter.seeds import rng
@@ -15,7 +16,6 @@ from inserter.text.words import count_words, word_bounds
 from stages.segment.document import Counts, segment, switches
 from stages.segment.spans import context, sentence_level, word_level
 
-ROOT = Path(__file__).parents[2]
 PARAMS = load(ROOT / "params.yaml").segment
 
 # English, Chinese without blanks, emoji (with joiners, skin tones and variation selectors) and combining marks.
@@ -90,15 +90,6 @@ def test_context_invariants(text: str) -> None:
         check(text, [found])
         assert not text[: found[0]].strip()
         assert count_words(text[slice(*found)]) >= 8 and count_words(text[found[1] :]) >= 5
-
-
-SENTENCE = "We met Mr. Smith in the U.S. Capitol, and he said, as he often does, that all was well. "
-CHINESE = "今年春天，我们在北京的老城里遇见了史密斯先生，他像往常一样说：“一切都很好！”"
-
-
-def document(name: str, text: str, split: str = "train", language: str = "en") -> dict:
-    values = {"doc_id": name, "source": "s", "license": "l", "weight": 1.0, "language": language, "split": split, "text": text}
-    return values | {"n_words": count_words(text)}
 
 
 @pytest.mark.parametrize(("text", "language"), [(SENTENCE * 7, "en"), (CHINESE * 6, "zh")])

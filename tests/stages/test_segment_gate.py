@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from gate_tables import ROOT, failing
-from test_segment import CHINESE, SENTENCE, document
+from checkout import ROOT
+from gate_tables import failing
+from segment_texts import CHINESE, SENTENCE, document
 
 from inserter.files import read_batches, read_json, read_table, write_json, write_table
 from inserter.params import Params, load

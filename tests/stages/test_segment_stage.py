@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from test_segment import CHINESE, SENTENCE, document
+from checkout import ROOT
+from segment_texts import CHINESE, SENTENCE, document
 
 from inserter.errors import InserterError
 from inserter.files import read_table, write_table
@@ -20,7 +21,6 @@ from inserter.tables import DOCUMENTS, SPANS
 from stages.segment import stage
 from stages.segment.stage import main
 
-ROOT = Path(__file__).parents[2]
 SPOKEN = Path("data/segment/spans.parquet")
 
 

@@ -1,9 +1,8 @@
 """Pairs for fine-tuning: whole answers that pass their checks, in both forms, none of the benchmark's."""
 
-from pathlib import Path
-
 import pytest
 import yaml
+from checkout import ROOT
 
 from inserter.files import read_table, write_jsonl
 from inserter.params import Params
@@ -15,8 +14,6 @@ from stages.sft import pairs as making
 from stages.sft.__main__ import chat_examples
 from stages.sft.clips import spoken, verified
 from stages.sft.pairs import prompts, readable, whole_sentences
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def params(**sft) -> Params:

@@ -6,6 +6,8 @@ import signal
 import time
 
 import pytest
+from checkout import ROOT
+from speech_workspace import contents, run, spans, start, workspace
 
 from inserter.audio.clips import check_shards
 from inserter.errors import InserterError
@@ -14,7 +16,6 @@ from inserter.params import Synthesize, Voice, load
 from inserter.tables import UTTERANCES
 from inserter.tts import Job
 from stages.synthesize.assign import assign
-from tests.stages.speech_workspace import ROOT, contents, run, spans, start, workspace
 
 
 def test_killed_and_run_again_it_goes_on_and_the_bytes_are_those_of_an_undisturbed_run(tmp_path):

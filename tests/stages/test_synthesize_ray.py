@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-
-from tests.stages.ray_cluster import RAY, two_node_cluster
-from tests.stages.speech_workspace import contents, run, spans, start, workspace
+from ray_cluster import RAY, two_node_cluster
+from speech_workspace import contents, run, spans, start, workspace
 
 pytestmark = RAY
 

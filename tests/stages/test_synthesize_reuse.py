@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from speech_workspace import VOICES, contents, parameters, spans, workspace
 
 from inserter.files import read_table
 from inserter.tables import UTTERANCES
 from stages.synthesize.stage import main
-from tests.stages.speech_workspace import VOICES, contents, parameters, spans, workspace
 
 Speak = Callable[..., dict[str, Any]]
 WORDS = ["good", "plain", "sober", "honest", "quiet", "early", "modern", "humble", "steady", "public"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from faults import list_shards
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,6 @@ from inserter.verification.words import compare, share_out, share_text, words
 from models.windows import WINDOW, cut
 from stages.verify.stage import main
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [
     "The Secretary of the Treasury has laid before you a full report.",
     "It is with great pleasure that I address the Congress once again.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 from dvc.exceptions import DvcException
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml, modify_yaml
@@ -18,7 +19,6 @@ from inserter.errors import InserterError
 from inserter.params import checked, load
 from inserter.yaml_files import dump_yaml, not_kept, parse_yaml, read_yaml
 
-ROOT = Path(__file__).parents[2]
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 

@@ -3,24 +3,20 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from training_runs import PART, finish, some_examples, stage, states_of, workspace
 
-from inserter.audio.clips import flac, write_shard
 from inserter.errors import InserterError
-from inserter.files import read_json, write_table
+from inserter.files import read_json
 from inserter.params import Optimizer, Trainable
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
-from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
 from inserter.training.batches import Packed, as_read, example, hear, places_of, plan, to_sequences
 from inserter.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
 from inserter.training.loop import Phase, train
@@ -29,17 +25,10 @@ from inserter.training.trainable import merge_lora, parts_of, schedule
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.interleave.build import speech_task
 
-ROOT = Path(__file__).resolve().parents[2]
-PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
-
 
 @pytest.fixture
 def model(tiny_model):
     return InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
-
-
-def states_of(names):
-    return {name: torch.from_numpy(np.random.default_rng(i).standard_normal((40, 32), np.float32)) for i, name in enumerate(names)}
 
 
 def test_only_text_is_learnt(model):
@@ -97,13 +86,6 @@ def test_the_transcript_is_measured_as_it_is_taught(model):
 def test_schedule_warms_up_and_ends_at_a_tenth():
     rates = [schedule(step, 100, 0.1) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[100] == pytest.approx(0.1)
-
-
-def some_examples(processor):
-    return [
-        example(processor, [{"text": "a dog", "utt_id": f"u{i}", "loss": False}, {**PART, "text": f" the fox {i} jumps"}])
-        for i in range(8)
-    ]
 
 
 def make_phase(model, processor, steps, lm="full"):
@@ -225,80 +207,6 @@ def test_what_is_distilled_of_a_clip_is_how_the_same_text_is_read(model):
     net.zero_grad()
     task.loss([0])[0].backward()
     assert all(p.grad is None or p.grad.abs().max() < 1e-4 for p in net.language_model.parameters())
-
-
-def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None) -> Path:
-    """Tables and clips as the stages before pre-training leave them, and parameters for a run of seconds."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["assets"].update(lm=str(lm), encoder=str(encoder))
-    params["pretrain"].update(steps=40, batch_positions=150, precision="fp32", checkpoint_steps=3, gap_steps=40)
-    params["pretrain"]["optimizer"].update(adapter_lr=2.0e-4, lm_lr=2.0e-5)  # of the golden curve, whatever the default's are
-    params["model"]["delimiters"] = "tokens"  # as well
-    params["warmup"].update(lr=1.0e-2, steps=30, batch_seconds=8, negatives=50, precision="fp32", checkpoint_steps=4)
-    params["warmup"]["adapter"].update({"kind": "soft_token", "hidden_size": 32, **(adapter or {})})
-    folder.mkdir(parents=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    names = [f"u{i}" for i in range(12)]
-    waves = {n: np.random.default_rng(i).standard_normal(16_000).astype(np.float32) * 0.1 for i, n in enumerate(names)}
-    index = write_shard(folder / "data/synthesize/shard-00000.tar", ((n, flac(w)) for n, w in waves.items()))
-    clips = [
-        {
-            "utt_id": n,
-            "doc_id": n,
-            "split": "heldout" if i < 4 else "train",
-            "written": "lazy dog",
-            "spoken": "lazy dog",
-            "engine": "e",
-            "voice": "v",
-            "shard": "shard-00000.tar",
-            "offset": index[n][0],
-            "size": index[n][1],
-            "sample_rate": 16_000,
-            "n_samples": 16_000,
-            "duration": 1.0,
-            "error": None,
-            "heard": "",
-            "wer": 0.0,
-            "level_db": -20.0,
-            "clipping": 0.0,
-            "silence": 0.0,
-            "pace": 8.0,
-            "reason": None,
-        }
-        for i, n in enumerate(names)
-    ]
-    write_table(folder / "data/verify/clean.parquet", clips, VERIFIED)
-    rows = [
-        {
-            "seq_id": n,
-            "doc_id": n,
-            "kind": "continue",
-            "n_words": 6,
-            "parts": [
-                {"text": "lazy dog", "utt_id": n, "loss": False},
-                {"text": " jumps over the fox", "utt_id": None, "loss": True},
-            ],
-        }
-        for n in names[4:]
-    ]
-    write_table(folder / "data/interleave/sequences.parquet", rows, SEQUENCES)
-    held = [
-        {"doc_id": n, "utt_id": n, "context": f"lazy dog {i}", "continuation": " jumps over", "other_doc_id": names[(i + 1) % 4]}
-        for i, n in enumerate(names[:4])
-    ]
-    write_table(folder / "data/interleave/heldout.parquet", held, HELDOUT)
-    return folder
-
-
-def stage(name: str, folder: Path, **environment: str) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    log = (folder / "log").open("w")
-    command = [sys.executable, "-m", f"stages.{name}"]
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
-
-
-def finish(process: subprocess.Popen, folder: Path) -> None:
-    assert process.wait(300) == 0, (folder / "log").read_text()[-3000:]
 
 
 def killed_at(steps: list[int], name: str, folder: Path) -> None:

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from checkout import ROOT
 
 from inserter.params import Params, section
 from models.generation import in_bf16
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from checkout import ROOT
 
 from inserter.files import read_table, write_jsonl
 from inserter.params import Params
 from inserter.seeds import rng
 from inserter.tables import DOCUMENTS
 
-ROOT = Path(__file__).parents[2]
 NOUNS = [
     "river",
     "harbour",

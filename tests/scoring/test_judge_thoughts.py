@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judge_runs import run
 from judge_server import KEY, OPEN, JudgeServer, Request, bare_workspace, every, record, refuse, settings
-from test_judge_command import run
 
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl

@@ -5,7 +5,8 @@ import shutil
 import pytest
 import torch
 import yaml
-from test_training import PART, ROOT, some_examples, states_of
+from checkout import ROOT
+from training_runs import PART, some_examples, states_of
 from transformers import MambaConfig, MambaForCausalLM
 
 from inserter.errors import InserterError

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from inserter.files import sha256
 from inserter.params import Register, load
 from inserter.registry.place import DERIVED, database
 from inserter.registry.tracking import connect, experiment_id
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 """Closed-ended scoring of files: agrees with the reference, loses nothing silently, never ends on a bad record."""
 
 import json
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring.closed import CHUNK, aggregate, render, score_file, score_record
 
-CASES = Path(__file__).parents[1] / "conformance" / "closed_cases.jsonl"
+CASES = ROOT / "tests" / "conformance" / "closed_cases.jsonl"
 # "附： 请" has the marker with a space behind its colon: the fragile point that robust mode mends
 MENDED = {"closed-160"}
 

@@ -1,10 +1,10 @@
 """Judged answers: the reference's verdicts to the letter, robust mode's where those are fragile, no end of a run."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring import adjustment, open_ended, votes
 
-CASES = Path(__file__).parents[1] / "conformance" / "judge_cases.jsonl"
+CASES = ROOT / "tests" / "conformance" / "judge_cases.jsonl"
 SCORERS = {"open": open_ended, "adjust": adjustment}
 # Where robust mode decides otherwise than the reference on the conformance cases, and why
 MENDED = {

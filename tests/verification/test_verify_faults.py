@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from checkout import ROOT
 from faults import FAULTS, make, publish
 
 from inserter.files import read_table
@@ -11,7 +12,6 @@ from inserter.params import load
 from inserter.tables import VERIFIED
 from stages.verify.stage import main
 
-ROOT = Path(__file__).resolve().parents[2]
 # Limits were chosen on the seeds 5 and 6. docs/VERIFICATION.md has a larger run, of seed 77.
 SEED, CLEAN, EACH = (int(number) for number in os.environ.get("INSERTER_FAULTS", "2026,320,25").split(","))
 

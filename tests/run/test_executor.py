@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from ray_cluster import RAY, two_node_cluster
 
 from inserter.errors import InserterError
 from inserter.run.executor import cluster, local, ordered_map
-from tests.stages import executor_tasks as tasks
-from tests.stages.ray_cluster import RAY, two_node_cluster
+from tests.helpers import executor_tasks as tasks
 
 
 @pytest.fixture(scope="module")

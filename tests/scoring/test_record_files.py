@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from checkout import ROOT
 from datasets import Dataset
+from judge_runs import run
 from judge_server import OPEN, JudgeServer, bare_workspace, every
-from test_judge_command import ROOT, run
 
 from inserter.errors import InserterError
 from inserter.files import write_jsonl, write_table

@@ -1,12 +1,12 @@
 """The 25 checks: each passes and fails where its rule says, in both modes and both languages; robust mode mends."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import langdetect
 import pytest
 from check_table import ENGLISH, LEAST, LESS, TABLE
+from checkout import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,7 +185,7 @@ def test_any_arguments_are_read_or_refused(data, name, mode):
 
 
 def test_the_guide_names_every_rule_and_its_example_runs():
-    guide = (Path(__file__).parents[2] / "docs" / "SCORING.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "SCORING.md").read_text(encoding="utf-8")
     for name, found in CHECKS.items():
         (row,) = [line for line in guide.splitlines() if line.startswith(f"| `{name}` |")]
         assert all(argument in row for argument in found.arguments), name

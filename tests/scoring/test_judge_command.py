@@ -1,16 +1,15 @@
 """`inserter judge`: where the judge comes from, where its key goes (nowhere), and what an ended run leaves."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import typer
+from checkout import ROOT
+from judge_runs import run, start
 from judge_server import (
     COMPLETION_TOKENS,
     KEY,
@@ -30,8 +29,6 @@ from inserter.cli.judge import judge_app
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring.judge import JudgeSettings
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -81,24 +78,6 @@ def test_the_settings_do_not_show_the_key() -> None:
     found = JudgeSettings("http://h/v1", "m", SecretStr(KEY))
     assert KEY not in repr(found) and KEY not in str(asdict(found))
     assert KEY not in json.dumps(asdict(found), default=str)
-
-
-def start(*arguments: str, server: JudgeServer | None = None) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if server:
-        environment |= {
-            "INSERTER_JUDGE_BASE_URL": server.url,
-            "INSERTER_JUDGE_MODEL": "judge-1",
-            "INSERTER_JUDGE_API_KEY": KEY,
-        }
-    command = [sys.executable, "-m", "flows.cli", "judge", *arguments]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def run(*arguments: str, server: JudgeServer | None = None) -> tuple[int, str, str]:
-    process = start(*arguments, server=server)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
 
 
 def test_without_an_endpoint_the_command_says_what_to_set() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).parents[2]
 GRAPH = """
 stages:
   one:

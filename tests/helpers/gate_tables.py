@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from checkout import ROOT
+
 from inserter.files import read_table, write_json, write_jsonl, write_table
 from inserter.params import Params, load
 from inserter.scoring.ifeval import CHECKS
 from inserter.tables import DOCUMENTS, HELDOUT, ITEMS, PAIRS, SEQUENCES, SPANS, UTTERANCES, VERIFIED
 from stages.check.check import check
 
-ROOT = Path(__file__).parents[2]
 SHARD = bytes(1000)
 TABLES = {
     "data/corpus/documents-00000.parquet": DOCUMENTS,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from checkout import ROOT
 
 from inserter.files import write_table
 from inserter.params import Params, load
 from inserter.tables import SPANS
 
-ROOT = Path(__file__).resolve().parents[2]
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 TEXTS = ["Good morning to you all.", "The state of the Union is strong.", "日本語", "We ask for peace, and for trade."]
 VOICES = [

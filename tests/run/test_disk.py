@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from inserter.files import share
 from inserter.run.work import WorkFolder, drop_resume_points
 
-ROOT = Path(__file__).parents[2]
 STAGE = """
 from pathlib import Path
 from inserter.files import write_json

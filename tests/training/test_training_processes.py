@@ -9,8 +9,9 @@ import psutil
 import pytest
 import torch
 import yaml
-from test_training import ROOT, stage, workspace
-from test_training import finish as finish_stage
+from checkout import ROOT
+from training_runs import finish as finish_stage
+from training_runs import stage, workspace
 
 from inserter.files import read_json, read_table, write_table
 from inserter.tables import SEQUENCES, VERIFIED
@@ -47,7 +48,7 @@ def alone(tiny_lm, tiny_encoder, tmp_path_factory):
 def test_the_curve_is_the_one_it_always_was(alone):
     """A change of the code that is to change nothing leaves it; one that is to change it writes the file anew, and says why."""
     curve, _ = alone
-    golden = read_json(ROOT / "tests/stages/golden_curve.json")
+    golden = read_json(ROOT / "tests/training/golden_curve.json")
     assert [row["positions"] for row in curve] == golden["positions"]
     assert [row["loss"] for row in curve] == pytest.approx(golden["loss"], abs=1e-4), "other CPUs round otherwise"
 

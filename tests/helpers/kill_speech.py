@@ -1,6 +1,6 @@
 """Kill `synthesize` and `verify` at random moments, run them again, and compare every byte with an undisturbed run.
 
-    python -m tests.e2e.kill_speech --moments 10 --seed 1
+    python -m kill_speech --moments 10 --seed 1
 
 A moment is a number of files that the stage has left in `.work`, and some milliseconds more: where the work stands decides, not a
 clock, so that moments lie all over the run on a machine of any speed.
@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from speech_workspace import VOICES, run, spans, start, workspace
+
 from inserter.files import sha256
-from tests.stages.speech_workspace import VOICES, run, spans, start, workspace
 
 STAGES = ("synthesize", "verify")
 DELAY = {"synthesize": 0.05, "verify": 5.0}  # seconds at most: verify leaves few files, and works long at each

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from checkout import ROOT
 from datasets import Dataset
 
 from inserter.audio.clips import SAMPLE_RATE, read_clip
@@ -16,7 +17,7 @@ from inserter.params import load
 from inserter.tables import ITEMS
 from stages.benchmark import real
 
-SETTINGS = load(Path(__file__).parents[2] / "params.yaml").benchmark
+SETTINGS = load(ROOT / "params.yaml").benchmark
 BULLETS = {"instruction_id_list": ["detectable_format:number_bullet_lists"]}
 FILES = {
     "closed": "closed-ended/closed_{variant}_{lang}.jsonl",

@@ -1,0 +1,103 @@
+"""A small workspace for training, and its stages as processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from checkout import ROOT
+
+from inserter.audio.clips import flac, write_shard
+from inserter.files import write_table
+from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
+from inserter.training.batches import example
+
+PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
+
+
+def states_of(names):
+    return {name: torch.from_numpy(np.random.default_rng(i).standard_normal((40, 32), np.float32)) for i, name in enumerate(names)}
+
+
+def some_examples(processor):
+    return [
+        example(processor, [{"text": "a dog", "utt_id": f"u{i}", "loss": False}, {**PART, "text": f" the fox {i} jumps"}])
+        for i in range(8)
+    ]
+
+
+def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None) -> Path:
+    """Tables and clips as the stages before pre-training leave them, and parameters for a run of seconds."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["assets"].update(lm=str(lm), encoder=str(encoder))
+    params["pretrain"].update(steps=40, batch_positions=150, precision="fp32", checkpoint_steps=3, gap_steps=40)
+    params["pretrain"]["optimizer"].update(adapter_lr=2.0e-4, lm_lr=2.0e-5)  # of the golden curve, whatever the default's are
+    params["model"]["delimiters"] = "tokens"  # as well
+    params["warmup"].update(lr=1.0e-2, steps=30, batch_seconds=8, negatives=50, precision="fp32", checkpoint_steps=4)
+    params["warmup"]["adapter"].update({"kind": "soft_token", "hidden_size": 32, **(adapter or {})})
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    names = [f"u{i}" for i in range(12)]
+    waves = {n: np.random.default_rng(i).standard_normal(16_000).astype(np.float32) * 0.1 for i, n in enumerate(names)}
+    index = write_shard(folder / "data/synthesize/shard-00000.tar", ((n, flac(w)) for n, w in waves.items()))
+    clips = [
+        {
+            "utt_id": n,
+            "doc_id": n,
+            "split": "heldout" if i < 4 else "train",
+            "written": "lazy dog",
+            "spoken": "lazy dog",
+            "engine": "e",
+            "voice": "v",
+            "shard": "shard-00000.tar",
+            "offset": index[n][0],
+            "size": index[n][1],
+            "sample_rate": 16_000,
+            "n_samples": 16_000,
+            "duration": 1.0,
+            "error": None,
+            "heard": "",
+            "wer": 0.0,
+            "level_db": -20.0,
+            "clipping": 0.0,
+            "silence": 0.0,
+            "pace": 8.0,
+            "reason": None,
+        }
+        for i, n in enumerate(names)
+    ]
+    write_table(folder / "data/verify/clean.parquet", clips, VERIFIED)
+    rows = [
+        {
+            "seq_id": n,
+            "doc_id": n,
+            "kind": "continue",
+            "n_words": 6,
+            "parts": [
+                {"text": "lazy dog", "utt_id": n, "loss": False},
+                {"text": " jumps over the fox", "utt_id": None, "loss": True},
+            ],
+        }
+        for n in names[4:]
+    ]
+    write_table(folder / "data/interleave/sequences.parquet", rows, SEQUENCES)
+    held = [
+        {"doc_id": n, "utt_id": n, "context": f"lazy dog {i}", "continuation": " jumps over", "other_doc_id": names[(i + 1) % 4]}
+        for i, n in enumerate(names[:4])
+    ]
+    write_table(folder / "data/interleave/heldout.parquet", held, HELDOUT)
+    return folder
+
+
+def stage(name: str, folder: Path, **environment: str) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    log = (folder / "log").open("w")
+    command = [sys.executable, "-m", f"stages.{name}"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def finish(process: subprocess.Popen, folder: Path) -> None:
+    assert process.wait(300) == 0, (folder / "log").read_text()[-3000:]
