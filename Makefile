@@ -14,10 +14,10 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # The stages are run as `python -m stages.NAME`, and that has to be the environment's python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test lint bench experiment ui clean distclean
+.PHONY: help run test test-fast lint bench experiment ui clean distclean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: $(STAMP) ## the whole pipeline, or STAGES="corpus segment"; what is up to date is not run again
 	@$(BIN)/inserter run $(STAGES)
@@ -26,8 +26,12 @@ run: $(STAMP) ## the whole pipeline, or STAGES="corpus segment"; what is up to d
 test: $(STAMP) $(BENCH_STAMP) ## all tests; lm-eval's checks, which scoring is held against, are in bench.lock
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: $(STAMP) ## ruff and mypy
+test-fast: $(STAMP) ## everyday tests: none of those that take a minute or start many processes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+lint: $(STAMP) ## ruff (rules and format) and mypy
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 
 bench: $(STAMP) $(BENCH_STAMP) ## ratios measured side by side: reports/bench.json; ENTRY="score" for one
