@@ -1,1 +1,1 @@
-"""What flows and stages of the pipeline share, in rooms; `score` and `judge` need nothing else."""
+"""Code that the flows and stages share; `score` and `judge` need nothing outside this package."""

@@ -1,4 +1,4 @@
-"""`python -m inserter` is the command line."""
+"""Run the command line: `python -m inserter`."""
 
 from inserter.cli import main
 

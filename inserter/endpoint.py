@@ -1,4 +1,7 @@
-"""Servers with an OpenAI-compatible API: what their addresses, errors and requests to wait mean, for all that ask them."""
+"""Read the base URLs, error bodies and Retry-After headers of OpenAI-compatible servers.
+
+The judge and the speech engine `http` share this module.
+"""
 
 import os
 from datetime import UTC, datetime
@@ -10,7 +13,10 @@ from inserter.errors import InserterError
 
 
 class Again(Exception):
-    """A try that failed and may be made again. wait: seconds that the server asked for."""
+    """A failed request that may be retried.
+
+    wait: seconds that the server asked the client to wait, or None.
+    """
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -18,18 +24,20 @@ class Again(Exception):
 
 
 def from_environment(*names: str) -> str:
-    """The first of the variables that has a value, else ""."""
+    """Return the value of the first variable in `names` that has one, or "" if none has."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
 
 
 def split_url(base_url: str, whose: str, variable: str, key_variable: str, example: str) -> SplitResult:
-    """The parts of a base URL. Its text is in no message: it may hold a secret. whose: "the judge's".
+    """Return the parts of a base URL.
 
-    Raises InserterError when it is no http(s) URL, or has a user name in it.
+    No message quotes the URL, because the URL may hold a secret.
+    `whose` names the owner in messages, for example "the judge's".
+    Raises InserterError if the text is not an http(s) URL, or if the URL contains a user name.
     """
     try:
         parts = urlsplit(base_url.strip())
-        _ = parts.port  # raises for what is no number
+        _ = parts.port  # raises ValueError if the port is not a number
     except ValueError as error:
         raise InserterError(f"{whose} base URL cannot be read", f"Write {variable} like {example}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -40,14 +48,18 @@ def split_url(base_url: str, whose: str, variable: str, key_variable: str, examp
 
 
 def check_key(key: str, variable: str) -> str:
-    """`key`. Raises InserterError when no HTTP header can carry it."""
+    """Return `key`. Raises InserterError if no HTTP header can carry it."""
     if not (key.isascii() and key.isprintable()):
         raise InserterError(f"{variable} has a character that no HTTP header can carry", "Copy the key again")
     return key
 
 
 def error_of(body: Any) -> dict[str, Any]:
-    """The `error` object of a body; servers also send a string, the fields by themselves, or any of it in a list of one."""
+    """Return the `error` object of a response body.
+
+    Some servers send a string instead, or the fields without `error`.
+    Each of these forms may also come in a list of one.
+    """
     if isinstance(body, list) and len(body) == 1:
         return error_of(body[0])
     error = body.get("error", body) if isinstance(body, dict) else None
@@ -55,7 +67,10 @@ def error_of(body: Any) -> dict[str, Any]:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header: a number, or a date (RFC 9110, 10.2.3). None where it says nothing."""
+    """Return the seconds of a Retry-After header: a number or a date (RFC 9110, 10.2.3).
+
+    Return None if the header is absent or states no usable time.
+    """
     if not value:
         return None
     try:

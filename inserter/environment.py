@@ -1,8 +1,11 @@
-"""The step after an installation: `python -m inserter.environment`.
+"""Repair torchaudio after an installation: `python -m inserter.environment`.
 
-PyPI's torchaudio (2.8-2.11) is linked to CUDA. Beside a CPU build of torch its import raises OSError (libc10_cuda.so), and
-so do peft and transformers' processors. torchaudio treats a *missing* native library as "no extension", so beside a
-torch without CUDA its libraries are renamed. resample, MelSpectrogram, MFCC and add_noise work so; forced_align does not.
+PyPI's torchaudio (2.8-2.11) is linked against CUDA. With a CPU build of torch, importing torchaudio
+raises OSError (libc10_cuda.so), and so do imports of peft and of transformers' processors.
+
+torchaudio treats a *missing* native library as "no extension". If torch has no CUDA, this module
+therefore renames torchaudio's libraries. resample, MelSpectrogram, MFCC and add_noise then work;
+forced_align does not.
 """
 
 import importlib.util
@@ -10,7 +13,10 @@ from pathlib import Path
 
 
 def disable_cuda_torchaudio() -> list[Path]:
-    """Rename torchaudio's CUDA-linked libraries when torch has no CUDA. Returns what was renamed; safe to repeat."""
+    """Rename torchaudio's CUDA-linked libraries if torch has no CUDA.
+
+    Returns the paths that were renamed. A second call is safe.
+    """
     import torch
 
     spec = importlib.util.find_spec("torchaudio")

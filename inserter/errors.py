@@ -1,4 +1,4 @@
-"""The one exception that reaches a user: a line that names the remedy."""
+"""The one exception that reaches a user: a line with the problem and the remedy."""
 
 import errno
 
@@ -8,20 +8,23 @@ REMEDY = "Mend the permissions, or work in a copy that can be written; INSERTER_
 
 
 class InserterError(Exception):
-    """Something the user can mend. `str(error)` is one line: what is wrong, then what to do."""
+    """An error that the user can correct; `str(error)` is one line with problem and remedy."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(" ".join(f"{problem}. {remedy}".split()) if remedy else " ".join(problem.split()))
 
 
 def refused(error: BaseException) -> InserterError | None:
-    """Return a full disk, a place that may not be written, a user without a home, or an error that has a `remedy`, as a line.
+    """Return a known kind of foreign error as a one-line InserterError, or None for any other.
 
-    None stands for any other error. Libraries that write from Rust or C++ raise errors of their own, which only quote the system's.
+    The known kinds are a full disk, an unwritable path, a user without a home folder, and any error
+    with a `remedy`. Libraries that write from Rust or C++ raise errors of their own, which only
+    quote the system's message.
     """
     if isinstance(remedy := getattr(error, "remedy", None), str):
         return InserterError(str(error), remedy)
-    if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's and platformdirs'
+    # pathlib and platformdirs raise a RuntimeError for a user without a home.
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
         return InserterError("HOME is not set, and this user has no home", "Set HOME to a folder that can be written")
     number = error.errno if isinstance(error, OSError) else None
     full = number in FULL or "No space left on device" in str(error)

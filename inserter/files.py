@@ -1,4 +1,7 @@
-"""Files that are either whole or not there: written beside their place, synced, renamed into it."""
+"""Read and write files that are either whole or absent.
+
+A file is written beside its target, synced to disk and then renamed to the target.
+"""
 
 import ast
 import filecmp
@@ -20,7 +23,10 @@ from inserter.errors import InserterError
 
 
 def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
-    """Call `write` on a temporary sibling of `path`, sync it to disk and rename it. A crash leaves the old file."""
+    """Call `write` on a temporary sibling of `path`, sync the sibling and rename it to `path`.
+
+    A crash leaves the old file. Raises InserterError if the file cannot be written.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -32,13 +38,16 @@ def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
     except OSError as error:
         raise InserterError(f"cannot write {path}: {error}", "Free some disk space or mend the permissions") from error
     finally:
-        with suppress(OSError):  # what stopped the write is said above
+        with suppress(OSError):  # the error raised above already names the cause
             temporary.unlink(missing_ok=True)
     return path
 
 
 def publish(folder: Path | str, target: Path | str) -> Path:
-    """Move a finished `folder` to `target`, replacing what is there: a rename, never a half-copied folder."""
+    """Move a finished `folder` to `target` and replace what is there.
+
+    The folder is renamed, so `target` is never half copied.
+    """
     folder, target = Path(folder), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.with_name(f".{target.name}.old")
@@ -51,7 +60,10 @@ def publish(folder: Path | str, target: Path | str) -> Path:
 
 
 def link(source: Path | str, target: Path | str) -> None:
-    """A second name of the file `source`; a copy where the file system has none, or is another one."""
+    """Hard-link `target` to the file `source`.
+
+    Copy the file if the file system has no hard links, or if `target` is on another file system.
+    """
     try:
         os.link(source, target)
     except OSError:
@@ -59,7 +71,10 @@ def link(source: Path | str, target: Path | str) -> None:
 
 
 def share(source: Path, copy: Path) -> None:
-    """Files of the folder `copy` that equal those of `source` become second names of them: the disk holds them once."""
+    """Replace each file of the folder `copy` that equals its twin in `source` by a hard link.
+
+    The disk then holds each such file once.
+    """
     for file in sorted(source.rglob("*")):
         twin = copy / file.relative_to(source)
         if file.is_file() and twin.is_file() and not twin.samefile(file) and filecmp.cmp(file, twin, shallow=False):
@@ -69,12 +84,13 @@ def share(source: Path, copy: Path) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> Path:
-    """JSON with sorted keys and full floats: the same value gives the same bytes."""
+    """Write JSON with sorted keys and full floats: the same value gives the same bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return atomic(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path | str) -> Any:
+    """Return the content of a JSON file. Raises InserterError if the file is absent or invalid."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -84,6 +100,8 @@ def read_json(path: Path | str) -> Any:
 
 
 def write_jsonl(path: Path | str, rows: Iterable[Any]) -> Path:
+    """Write each row as one line of JSON with sorted keys."""
+
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8") as file:
             for row in rows:
@@ -93,6 +111,7 @@ def write_jsonl(path: Path | str, rows: Iterable[Any]) -> Path:
 
 
 def read_jsonl(path: Path | str) -> Iterator[Any]:
+    """Yield the value of each line of a JSON Lines file; blank lines are skipped."""
     with Path(path).open(encoding="utf-8") as file:
         for line in file:
             if line.strip():
@@ -100,13 +119,16 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
 
 
 def write_table(path: Path | str, rows: list[dict], schema: pa.Schema) -> Path:
-    """Rows that fit `schema` as one Parquet file; the same rows give the same bytes."""
+    """Write rows that fit `schema` as one Parquet file; the same rows give the same bytes."""
     table = pa.Table.from_pylist(rows, schema=schema)
     return atomic(path, lambda p: pq.write_table(table, p, compression="zstd"))
 
 
 def write_batches(path: Path | str, batches: Iterable[list[dict]], schema: pa.Schema) -> Path:
-    """Like `write_table` for rows that come in batches, each of which becomes a row group: memory stays flat."""
+    """Write rows that come in batches as one Parquet file.
+
+    Each batch with rows becomes a row group, so memory stays flat.
+    """
 
     def write(temporary: Path) -> None:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -118,12 +140,18 @@ def write_batches(path: Path | str, batches: Iterable[list[dict]], schema: pa.Sc
 
 
 def read_table(path: Path | str, schema: pa.Schema) -> list[dict]:
-    """All rows of a Parquet file, or of a folder of them in name order, checked against `schema`."""
+    """Return all rows of a Parquet file, or of all Parquet files of a folder in name order.
+
+    Raises InserterError if there is no table, or if its columns are not those of `schema`.
+    """
     return [row for batch in read_batches(path, schema) for row in batch]
 
 
 def read_batches(path: Path | str, schema: pa.Schema, size: int = 4096) -> Iterator[list[dict]]:
-    """Rows in batches of at most `size`: memory does not grow with the table."""
+    """Yield the rows of `read_table` in batches of at most `size` rows.
+
+    Memory does not grow with the table. Raises InserterError as `read_table` does.
+    """
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not all(file.exists() for file in files):
@@ -140,7 +168,10 @@ def read_batches(path: Path | str, schema: pa.Schema, size: int = 4096) -> Itera
 
 
 def count_rows(path: Path | str) -> int:
-    """Rows of one Parquet file, from its footer."""
+    """Return the number of rows of one Parquet file, from its footer.
+
+    Raises InserterError if the file is absent.
+    """
     try:
         return pq.read_metadata(path).num_rows
     except FileNotFoundError as error:
@@ -148,14 +179,16 @@ def count_rows(path: Path | str) -> int:
 
 
 def sha256(path: Path | str) -> str:
+    """Return the SHA-256 of a file as hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(*parts: Any, files: Iterable[Path | str] = ()) -> str:
-    """Return 16 hex digits over JSON-able `parts` and the contents of `files`: the key of half-done work.
+    """Return 16 hex digits over JSON-able `parts` and the contents of `files`.
 
-    Python files are compared without comments, docstrings and layout.
+    The digits are the key of unfinished work. The comments, docstrings and layout of Python files
+    do not count.
     """
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
     for file in map(Path, files):
@@ -168,7 +201,10 @@ def fingerprint(*parts: Any, files: Iterable[Path | str] = ()) -> str:
 
 @lru_cache(1024)
 def meaning(source: str) -> str:
-    """Return what Python `source` does, as a text: without comments, docstrings and layout."""
+    """Return Python `source` as a text without comments, docstrings and layout.
+
+    Two sources with the same text do the same.
+    """
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -178,18 +214,21 @@ def meaning(source: str) -> str:
 
 
 def _is_text(line: ast.stmt) -> bool:
-    """Return whether a statement is a docstring, of a module, a class, a function or a field."""
+    """Return whether a statement is the docstring of a module, class, function or field."""
     return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
 
 
 def size_of(path: Path | str) -> int:
-    """Bytes of a file or of all files below a folder."""
+    """Return the bytes of a file, or of all files below a folder."""
     path = Path(path)
     return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
 
 
 def endings(paths: Iterable[Path]) -> str:
-    """How many files and of which endings, the most frequent first: `3 files (.csv 2, none 1)`."""
+    """Return the number of files and their endings, most frequent first.
+
+    Example: `3 files (.csv 2, none 1)`.
+    """
     counts = Counter(path.suffix or "none" for path in paths)
     told = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     number = counts.total()

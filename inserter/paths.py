@@ -1,21 +1,30 @@
-"""Where things are, relative to the root of the workspace (the folder of `dvc.yaml`, the current directory)."""
+"""Paths of the workspace, relative to its root.
+
+The root is the folder of `dvc.yaml` and the current directory.
+"""
 
 import os
 from pathlib import Path
 
-DATA = Path("data")  # outputs of the stages, tracked by DVC: data/STAGE/
-REPORTS = Path("reports")  # reports/STAGE.json: the stage's metrics, tracked by DVC
-SYSTEM = REPORTS / "system"  # wall time and memory by stage: never the same twice, so outside DVC
-GATES = REPORTS / "gates"  # what the Great Expectations suites found
-WORK = Path(".work")  # half-done work, outside DVC's outputs
+DATA = Path("data")  # outputs of the stages (data/STAGE/), tracked by DVC
+REPORTS = Path("reports")  # metrics of the stages (reports/STAGE.json), tracked by DVC
+SYSTEM = REPORTS / "system"  # wall time and memory per stage; they differ in every run: not in DVC
+GATES = REPORTS / "gates"  # results of the Great Expectations suites
+WORK = Path(".work")  # unfinished work, outside DVC's outputs
 
 
 def states_home() -> Path:
-    """Encoder states of clips, by content: `INSERTER_STATES` is a folder that several working copies share."""
+    """Return the folder of the clips' encoder states, which are keyed by content.
+
+    `INSERTER_STATES` names a folder that several working copies share.
+    """
     return Path(os.environ.get("INSERTER_STATES") or WORK / "states")
 
 
 def cache_home() -> Path:
-    """Converted assets, shared by all workspaces of a user. `INSERTER_CACHE` moves it."""
+    """Return the folder of converted assets, which all workspaces of a user share.
+
+    `INSERTER_CACHE` moves the folder.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("INSERTER_CACHE") or Path(base) / "inserter")

@@ -1,4 +1,4 @@
-"""The schemas of what stages exchange. A column is described once, here."""
+"""Schemas of the tables that stages exchange. Each column is described once, here."""
 
 import pyarrow as pa
 
@@ -9,22 +9,30 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-LEXICON = "lexicon"  # the split, the source and the level of lists of rare words: spoken for the adapter, no part of any sequence
+LEXICON = "lexicon"
+"""Split, source and level of the lists of rare words.
 
-# data/corpus/documents-*.parquet. license and weight are the source's; language: ISO 639-1; split: "train", "heldout" or LEXICON.
+The lists are spoken for the adapter and are part of no sequence.
+"""
+
 DOCUMENTS = _schema(doc_id=S, source=S, license=S, weight=F, language=S, split=S, text=S, n_words=N)
+"""data/corpus/documents-*.parquet: the documents of the corpus.
 
-# data/segment/spans.parquet. [start, end) are character offsets into the document's text and written == text[start:end];
-# spoken is the same span as a voice reads it. level: "word", "sentence", "context" (held-out documents: the
-# span after which the continuation loss is measured), or LEXICON (a line of a list).
+- license, weight: those of the source.
+- language: ISO 639-1.
+- split: "train", "heldout" or LEXICON.
+"""
+
 SPANS = _schema(utt_id=S, doc_id=S, split=S, level=S, language=S, start=N, end=N, written=S, spoken=S)
+"""data/segment/spans.parquet: the spans of documents that become speech.
 
-# data/synthesize/utterances.parquet; also the utterances that sft and benchmark speak for themselves.
-# The clip is bytes [offset, offset + size) of `shard` (a FLAC file, 16 kHz mono, inside a tar).
-# license: the voice's. content: a hash of what decides the voice's own samples (text and voice), the same for the same speech
-# anywhere; effect: what was done to them, as JSON. The speech as it was before is bytes [original_offset, + original_size) of the
-# same shard, which are the clip's own where nothing was done; original_size 0: not kept.
-# error: None, or why there is no clip (then shard is None and the numbers are 0).
+- level: "word", "sentence", "context" or LEXICON. "context" is the span of a held-out document
+  after which the continuation loss is measured. LEXICON is a line of a list.
+- start, end: character offsets [start, end) into the document's text.
+- written: the span as text, text[start:end].
+- spoken: the same span as a voice reads it.
+"""
+
 UTTERANCES = _schema(
     utt_id=S,
     doc_id=S,
@@ -47,22 +55,32 @@ UTTERANCES = _schema(
     duration=F,
     error=S,
 )
+"""data/synthesize/utterances.parquet, and the utterances that sft and benchmark speak themselves.
 
-UNSEEN = "-unseen"  # ends the utt_id of a held-out context that is spoken once more, in a voice that training does not hear
+- license: that of the voice.
+- content: a hash of the text and the voice, which decide the voice's own samples. The same speech
+  has the same hash anywhere.
+- effect: what was done to the voice's samples, as JSON.
+- shard, offset, size: the clip is bytes [offset, offset + size) of the tar `shard`. It is a FLAC
+  file, 16 kHz mono.
+- original_offset, original_size: the bytes of the speech before its effect, in the same shard.
+  Without an effect they are the clip's own bytes. An original_size of 0 means not kept.
+- duration: seconds.
+- error: None, or why there is no clip. Without a clip, shard is None, and the offsets, the sizes,
+  n_samples and duration are 0.
+"""
 
-# data/synthesize/shards.parquet: the tar files, in order. clips: utterances that are in it; fingerprint: of the parameters, inputs
-# and code that it was made from (its `shard.json` has the same).
+UNSEEN = "-unseen"
+"""Suffix of the utt_id of a held-out context's second clip, in a voice unseen in training."""
+
 SHARDS = _schema(shard=S, size=N, sha256=S, clips=N, fingerprint=S)
+"""data/synthesize/shards.parquet: the tar files, in order.
 
-# data/verify/clean.parquet and quarantine.parquet. reason: None in clean; the other columns are None where a clip could not be
-# measured. heard: the words of the fast recogniser. wer: word errors over the words to be said; extra: words heard beyond those;
-# ending: how like the last words to be said is what was heard there (0 to 1): the figures that counted, of either recogniser.
-# wrote: the text of the fast recogniser as it writes it, None where the
-# spoken form has no number that is written otherwise.
-# second_*: by the second opinion alone, None where it was not asked. level_db: RMS in dBFS; clipping: share of samples in flat
-# tops; silence: longest run 40 dB below the loud frames, seconds; dc: mean of the samples; snr_db: from the quiet frames to the
-# loud ones (10th to 95th percentile); tail_db: what the last 30 ms have above that floor, against the loud frames; pace: characters
-# of the spoken form a second; duration_z: robust z-score of the duration, given the text, among the voice's clips (None: too few).
+- size: bytes.
+- clips: number of utterances in the shard.
+- fingerprint: of the parameters, inputs and code that made the shard; also in its `shard.json`.
+"""
+
 _HEARD = {"heard": S, "wer": F, "extra": N, "ending": F, "wrote": S}
 _SIGNAL = {"level_db": F, "clipping": F, "silence": F, "dc": F, "snr_db": F, "tail_db": F}
 VERIFIED = pa.schema(
@@ -72,38 +90,84 @@ VERIFIED = pa.schema(
         *_schema(**_SIGNAL, pace=F, duration_z=F, reason=S),
     ]
 )
+"""data/verify/clean.parquet and quarantine.parquet: utterances with their measurements.
+
+The columns beyond UTTERANCES, except reason, are None if the clip could not be measured.
+
+- heard: the words of the fast recogniser.
+- wer: word errors over the words to be said.
+- extra: words heard beyond those to be said.
+- ending: similarity of the last words to be said to what was heard there, 0 to 1.
+- wrote: the fast recogniser's text as written. None if the spoken form has no number that the text
+  writes otherwise.
+- second_*: the same from the second opinion alone; None if it was not asked.
+- level_db: RMS in dBFS.
+- clipping: share of the samples in flat tops.
+- silence: longest run of frames 40 dB below the loud ones, or within 8 dB of the floor, in seconds.
+- dc: mean of the samples.
+- snr_db: range from the quiet frames (10th percentile, the floor) to the loud ones (95th).
+- tail_db: level of the last 30 ms above the floor, relative to the loud frames.
+- pace: characters of the spoken form per second.
+- duration_z: robust z-score of the duration, given the text, among the voice's clips. None if there
+  are too few clips.
+- reason: why the clip is refused; None in clean.parquet.
+
+wer, extra and ending are the figures that counted, of either recogniser.
+"""
 
 
 def reason_kind(reason: str) -> str:
-    """What a reason of VERIFIED is counted by: its first word."""
+    """Return the kind by which a reason of VERIFIED is counted: its first word."""
     return reason.split(maxsplit=1)[0].rstrip(":")
 
 
-# data/interleave/sequences.parquet. kind: "interleaved", "transcribe", "continue" or "text".
-# parts in order; text is what stands there in writing, and for a spoken part utt_id names the clip that replaces it.
-# Only text parts with loss=True are learnt.
 PART = pa.struct([("text", S), ("utt_id", S), ("loss", B)])
+"""One part of a sequence.
+
+- text: the part in writing.
+- utt_id: the clip that replaces the text; None for a part that is read.
+- loss: whether the text is learnt; only text parts are.
+"""
+
 SEQUENCES = _schema(seq_id=S, doc_id=S, kind=S, parts=pa.list_(PART), n_words=N)
+"""data/interleave/sequences.parquet: the training sequences.
 
-# data/interleave/heldout.parquet: a context that can be heard (utt_id; unseen_utt_id in a voice that training has not heard, or
-# None) or read (context), what follows it, and the other document whose context is the honest baseline.
+- kind: "interleaved", "transcribe", "continue" or "text".
+- parts: in order; see PART.
+"""
+
 HELDOUT = _schema(doc_id=S, utt_id=S, unseen_utt_id=S, context=S, continuation=S, other_doc_id=S)
+"""data/interleave/heldout.parquet: held-out contexts and what follows them.
 
-# data/evaluate/losses.parquet: what the continuation of a held-out document costs after each context. voice: "seen" or "unseen", of
-# who speaks the context; what is read or absent stands under "seen" alone. context: heard_own, heard_other, cascade_own,
-# cascade_other, read_own, read_other, absent, or KL. loss: summed over the tokens, in nats; of KL the divergence of the next-token
-# distributions after the heard context from those after the read one. content: a hash of the texts, the same in any run.
+- utt_id: the clip of the context.
+- unseen_utt_id: the clip in a voice that training has not heard, or None.
+- context: the context in writing.
+- continuation: the text that follows.
+- other_doc_id: the other document whose context is the honest baseline.
+"""
+
 LOSSES = _schema(doc_id=S, content=S, voice=S, context=S, loss=F, tokens=N)
+"""data/evaluate/losses.parquet: the loss of a held-out document's continuation after each context.
+
+- content: a hash of the texts, the same in any run.
+- voice: "seen" or "unseen" by training. Contexts that are read or absent appear as "seen" only.
+- context: heard_own, heard_other, cascade_own, cascade_other, read_own, read_other, absent or KL.
+- loss: summed over the tokens, in nats. For KL it is the divergence of the next-token distributions
+  after the heard context from those after the read context.
+"""
+
 KL = "kl_read_heard"
 
-# data/sft/pairs.parquet: an instruction, its spoken clip, and the LM's own answer that passes the checks (ids and kwargs as JSON).
-# data/sft/clips: their clips (clips.parquet, UTTERANCES), and those whose prompts make no pair (quarantine.parquet, VERIFIED).
 PAIRS = _schema(pair_id=S, prompt=S, spoken=S, utt_id=S, instruction_id_list=pa.list_(S), kwargs=S, response=S)
+"""data/sft/pairs.parquet: instructions, each with its clip and an answer of the LM's own.
 
-# data/benchmark/items.parquet. task: "closed", "open" or "adjustment"; key: the item, the same for all its variants;
-# prompt: what is spoken (a disfluent variant has its own wording, clean_prompt has not); kwargs: JSON list parallel to
-# instruction_id_list (closed; [] elsewhere); questions: what a judge is asked of an answer (open; [] elsewhere). Audio is bytes
-# [offset, offset + size) of `shard`; an item that is only read has shard None and numbers 0. notes: its parameters as JSON.
+- response: the LM's answer, which passes the checks.
+- instruction_id_list, kwargs: the checks; kwargs is JSON.
+
+data/sft/clips holds the clips of the pairs (clips.parquet, schema UTTERANCES). It also holds the
+clips whose prompts make no pair (quarantine.parquet, schema VERIFIED).
+"""
+
 ITEMS = _schema(
     item_id=S,
     key=S,
@@ -122,3 +186,16 @@ ITEMS = _schema(
     voice=S,
     notes=S,
 )
+"""data/benchmark/items.parquet: one row per item and variant.
+
+- key: the item, the same for all its variants.
+- task: "closed", "open" or "adjustment".
+- prompt: what is spoken. A disfluent variant has a wording of its own.
+- clean_prompt: the prompt without disfluencies.
+- kwargs: a JSON list parallel to instruction_id_list (closed; [] elsewhere).
+- questions: what a judge is asked about an answer (open; [] elsewhere).
+- shard, offset, size: the audio is bytes [offset, offset + size) of `shard`. An item that is only
+  read has shard None and numbers 0.
+- duration: seconds.
+- notes: the variant's parameters as JSON.
+"""

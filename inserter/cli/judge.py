@@ -1,4 +1,7 @@
-"""`inserter judge`: answers that code cannot check are put to a judge, any OpenAI-compatible endpoint."""
+"""The command `inserter judge`: a judge decides on answers that code cannot check.
+
+The judge is a model at any OpenAI-compatible endpoint.
+"""
 
 import json
 import signal
@@ -36,7 +39,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON 
 
 
 def _command(task: Literal["open", "adjustment"], said: str) -> None:
-    """Adds the command of a task. said: what it does, for --help."""
+    """Add the command of a task.
+
+    said: what the command does, for --help.
+    """
 
     example = f"Example: `inserter judge {task} answers.jsonl --out judged.jsonl`"
 
@@ -91,7 +97,7 @@ def _judge(
     settings = JudgeSettings.from_environment(model, base_url, **changes)
     if settings is None:
         raise InserterError("no judge is configured", missing(model, base_url))
-    # a script's background job is born deaf to SIGINT: who sends it one means it
+    # A script's background jobs start with SIGINT ignored; restore the signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         usage = judge_file(file, out, task, settings)
@@ -108,7 +114,7 @@ def _judge(
 
 
 def remedy(reason: str, settings: "JudgeSettings") -> str:
-    """What to do about the reason of a record that was not judged."""
+    """Return what to do about the reason why a record was not judged."""
     from inserter.scoring.judge.replies import WHY
 
     found = (todo for words, todo in WHY.values() if reason.endswith(words))
@@ -116,7 +122,7 @@ def remedy(reason: str, settings: "JudgeSettings") -> str:
 
 
 def render(usage: "Usage", settings: "JudgeSettings", task: str, out: Path) -> str:
-    """What was judged, what it took, what failed and why, and what to do next."""
+    """Return the summary as text: results, cost, failures with reasons, and the next command."""
     cost = usage.cost(settings)
     price = "" if cost is None else f"; cost {cost:.4f}"
     shared = f"; {usage.shared} records with the content of another" if usage.shared else ""

@@ -1,4 +1,7 @@
-"""`inserter score`: files of answers to scores, by SpeechInstructBench's rules. No model, no judge, no network."""
+"""The command `inserter score`: score files of answers by SpeechInstructBench's rules.
+
+Scoring needs no model, no judge and no network.
+"""
 
 import json
 from pathlib import Path
@@ -56,7 +59,10 @@ def open_ended(file: Judged, mode: ModeName = "robust", details: Details = None,
 
 @score_app.command(epilog=_epilog("adjustment"))
 def adjustment(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
-    """Score judged answers to corrected instructions: IAR, higher is better, and ECR, lower is better."""
+    """Score judged answers to corrected instructions.
+
+    IAR: higher is better. ECR: lower is better.
+    """
     quiet()
     from inserter.scoring import adjustment as scorer
 

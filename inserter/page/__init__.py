@@ -1,4 +1,4 @@
-"""What the static pages share: their look (base.css), and how text and scripts get into them safely."""
+"""The shared look of the static pages (base.css), and safe insertion of text and scripts."""
 
 import base64
 import hashlib
@@ -11,16 +11,22 @@ from markupsafe import Markup
 
 @cache
 def text(package: str, name: str) -> Markup:
-    """A file of ours, such as a style or a script, to stand in a page as it is."""
+    """Return a file of `package`, such as a style or a script, to be inserted without escaping."""
     return Markup(files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
 def environment(package: str, folder: str = "template") -> Environment:
-    """Templates of `package`/`folder`: everything is escaped, and a name that is not given is an error."""
+    """Return the templates of `package`/`folder`.
+
+    Every value is escaped, and an undefined name is an error.
+    """
     loader = PackageLoader(package, folder)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def policy_hash(script: str) -> str:
-    """`sha256-…` of an inline script, for the page's Content-Security-Policy: no other script runs in it."""
+    """Return `sha256-…` of an inline script, for the page's Content-Security-Policy.
+
+    No other script runs in the page.
+    """
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

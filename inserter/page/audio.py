@@ -1,4 +1,7 @@
-"""The sound of a page: FLAC files in a folder beside it, which it plays also when it is opened from the disk."""
+"""Publish the sound of a page as FLAC files in a folder beside the page.
+
+A page that is opened from disk can play these files too.
+"""
 
 import hashlib
 import re
@@ -11,7 +14,7 @@ from inserter.files import publish
 
 
 def audio_name(clip_id: str) -> str:
-    """A file name that every file system and URL takes as it is; two ids never share one."""
+    """Return a file name that is valid in every file system and URL; two ids never share a name."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", clip_id)[:120]
     if safe == clip_id:
         return f"{safe}.flac"
@@ -19,7 +22,11 @@ def audio_name(clip_id: str) -> str:
 
 
 def publish_files(files: Iterable[tuple[str, bytes]], target: Path) -> None:
-    """The folder `target` with these (name, bytes) and no other: all of them, or as it was before."""
+    """Publish these files (name, bytes) as the only content of the folder `target`.
+
+    `target` then has all of the files, or is unchanged. Raises InserterError if `target` cannot be
+    written.
+    """
     staged = target.with_name(f".{target.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)

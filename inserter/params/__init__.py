@@ -1,4 +1,4 @@
-"""`params.yaml` as typed, frozen objects, a module for each part. A key that is not listed there is refused."""
+"""`params.yaml` as typed, frozen objects, one module per part. Unlisted keys are refused."""
 
 from inserter.params.gates import Check, MinRows
 from inserter.params.scoring import Benchmark, BenchmarkItems, BenchmarkVoices, Evaluate, EvaluateItems, Register, Variants

@@ -1,38 +1,43 @@
-"""What the gates allow beyond the limits of the stages."""
+"""Parameters of the gates."""
 
 from inserter.params.section import Positive, Section, Share
 
 
 class MinRows(Section):
-    """The least rows of what training and evaluation use: benchmark items (and of them spoken ones), sequences, held-out
-    contexts, instruction pairs."""
+    """Fewest rows that training and evaluation need; fewer stop the pipeline."""
 
     benchmark: Positive
+    """Benchmark items."""
     spoken: Positive
+    """Benchmark items with audio."""
     sequences: Positive
+    """Training sequences."""
     heldout: Positive
+    """Held-out contexts."""
     pairs: Positive
+    """Instruction pairs."""
 
 
 class Check(Section):
-    """What the gates allow beyond the limits that a stage has itself.
-
-    min_rows: fewer of these stop the pipeline. clip_seconds: how short and how long a spoken benchmark item may be.
-    max_quarantined_prompts: share of the clips that sft has spoken and refuses.
-
-    mixture_tolerance: how far a share of the sequences may be from interleave.mixture. share_tolerance: how far the words in spans
-    of a level may be from segment.word.share and segment.sentence.share. max_missing_items: share of a benchmark
-    variant's items that may be absent (0: every variant has them all). max_missing_types: share of the 25 instruction types that a
-    language may lack. overlap_ngram: no instruction pair has so many words in a row of a benchmark prompt. first_ids: how many
-    offending rows are named.
-    """
+    """What the gates allow beyond the limits that the stages have themselves."""
 
     min_rows: MinRows
     clip_seconds: tuple[float, float]
+    """Shortest and longest duration of a spoken benchmark item, in seconds."""
     max_quarantined_prompts: Share
+    """Largest share of the clips spoken by `sft` that may be quarantined."""
     mixture_tolerance: Share
+    """Largest difference between a share of the sequences' words and `interleave.mixture`."""
     share_tolerance: Share
+    """Largest difference between the share of a level's words in spans and the configured share.
+
+    The configured shares are `segment.word.share` and `segment.sentence.share`.
+    """
     max_missing_items: Share
+    """Largest share of its items that a benchmark variant may lack; 0 allows no gap."""
     max_missing_types: Share
+    """Largest share of the 25 instruction types that a language may lack."""
     overlap_ngram: Positive
+    """Words in a row that no instruction pair may share with a benchmark prompt."""
     first_ids: Positive
+    """Number of offending rows that a report names per expectation."""

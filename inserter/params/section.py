@@ -1,4 +1,4 @@
-"""What every section of `params.yaml` is made of."""
+"""Base class and field types of the sections of `params.yaml`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +32,12 @@ GPUS = ("/dev/nvidiactl", "/dev/kfd")
 
 
 def bf16_is_fast(gpus: tuple[str, ...] = GPUS, cpu: str = "/proc/cpuinfo") -> bool:
-    """Whether this machine is known to multiply bf16 faster than fp32: a GPU, or a CPU with AMX. Without torch: parameters are read
-    where nothing is trained too.
+    """Return whether this machine is known to multiply bf16 faster than fp32.
 
-    A CPU with AVX-512's bf16 alone trained 118 positions a second in bf16 and 166 in fp32 (docs/LOG.md).
+    This holds for a GPU and for a CPU with AMX. A CPU that has only AVX-512's bf16 trained 118
+    positions per second in bf16 and 166 in fp32 (docs/LOG.md).
+
+    torch is not imported, because parameters are also read where nothing is trained.
     """
     if any(Path(device).exists() for device in gpus):
         return True
@@ -47,7 +49,7 @@ def _known(value: Any) -> Any:
 
 
 Precision = Annotated[Literal["bf16", "fp32"], BeforeValidator(_known)]
-"""Of products; `auto` in params.yaml is what this machine does faster."""
+"""Precision of products. `auto` in params.yaml selects the faster one on this machine."""
 
 
 def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -59,10 +61,13 @@ def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Distinct = AfterValidator(_distinct)
-"""Of texts, or of what has a name."""
+"""No item twice; items are texts, or sections with a name."""
 
 
 class Section(BaseModel):
-    """Frozen; unknown keys are refused; no default anywhere, so that `params.yaml` shows every knob."""
+    """A section of `params.yaml`: frozen, and unknown keys are refused.
+
+    Only Source and Voice have defaults, so `params.yaml` shows every other setting.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Training: the model's adapter, the phases, what learns in them and how fast."""
+"""Parameters of training: the adapter, the phases, what learns in them and how fast."""
 
 from typing import Annotated, Literal
 
@@ -10,29 +10,45 @@ Steps = Annotated[int, Field(ge=0)]
 
 
 class Adapter(Section):
-    """kind `pooling`: stack of frames + projection (the paper's). `soft_token`: CTC over the LM's vocabulary, blanks and repeats
-    dropped, posterior-weighted token embeddings. `decoder`: what Whisper's decoder writes, as embeddings of the LM's tokens, and a
-    linear map of the states that wrote it; it has no other key."""
+    """The adapter between the speech encoder and the LM. `decoder` uses none of the other keys."""
 
     kind: Literal["pooling", "soft_token", "decoder"]
+    """Which adapter is used.
+
+    - `pooling`: a stack of frames and a projection, as in the paper.
+    - `soft_token`: CTC over the LM's vocabulary. Blanks and repeats are dropped, and the rest
+      becomes posterior-weighted token embeddings.
+    - `decoder`: what Whisper's decoder writes, as embeddings of the LM's tokens, plus a linear map
+      of the decoder states that wrote the tokens.
+    """
     stride: Positive
+    """Encoder frames that are stacked into one."""
     hidden_size: Positive
+    """`soft_token`: width of the convolution blocks before the CTC head."""
     layers: Annotated[int, Field(ge=0)]
-    spelling: Annotated[int, Field(ge=0)]  # width of the tokens' letters beside their embeddings; 0: none
-    top: Annotated[int, Field(ge=1, le=64)]  # tokens that a soft token is a mixture of
+    """`soft_token`: number of convolution blocks."""
+    spelling: Annotated[int, Field(ge=0)]
+    """`soft_token`: width of the tokens' letters beside their embeddings; 0: none."""
+    top: Annotated[int, Field(ge=1, le=64)]
+    """`soft_token`: tokens that a soft token is a mixture of."""
 
 
 class Model(Section):
-    """delimiters: what stands around a clip's positions: `none`, or `tokens`, <|audio_bos|> and <|audio_eos|> as in the paper."""
+    """How the model sees clips among text."""
 
     delimiters: Literal["none", "tokens"]
+    """What stands around the positions of a clip.
+
+    `tokens` are <|audio_bos|> and <|audio_eos|>, as in the paper.
+    """
 
 
 class Trainable(Section):
-    """What learns in a phase. lm: full, lora or frozen. encoder: then clips are encoded anew in every step, not once."""
+    """What learns in a phase."""
 
     adapter: bool
     encoder: bool
+    """If the encoder learns, clips are encoded again in every step instead of once."""
     lm: Literal["full", "lora", "frozen"]
 
     @model_validator(mode="after")
@@ -43,28 +59,37 @@ class Trainable(Section):
 
 
 class Optimizer(Section):
-    """AdamW (betas .9/.98), linear warm-up, cosine to 10 %. Separate rates for adapter, encoder and LM."""
+    """AdamW (betas 0.9 and 0.98) with linear warm-up and cosine decay to 10 % of the rate.
+
+    Adapter, encoder and LM have separate learning rates.
+    """
 
     adapter_lr: Annotated[float, Field(ge=0)]
     encoder_lr: Annotated[float, Field(ge=0)]
     lm_lr: Annotated[float, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     clip: Annotated[float, Field(gt=0)]
+    """Largest norm of the gradient; a longer gradient is scaled down."""
     warmup_share: Share
+    """Share of the steps in which the rates rise."""
 
 
 class Warmup(Section):
-    """The adapter before pre-training: made from the seed; `soft_token` then learns to spell the LM's tokens, by CTC, alone.
+    """The adapter before pre-training.
 
-    steps 0 leaves that out. negatives: sampled tokens a batch. weight_decay, clip, warmup_share: as in Optimizer.
+    The adapter is initialised from the seed. A `soft_token` adapter then learns alone, by CTC, to
+    spell the LM's tokens. The fields weight_decay, clip and warmup_share are as in Optimizer.
     """
 
     seed: Seed
     adapter: Adapter
     steps: Steps
+    """Steps of CTC; 0 leaves CTC out."""
     batch_seconds: Annotated[float, Field(gt=0)]
+    """Most seconds of padded audio per batch."""
     lr: Annotated[float, Field(gt=0)]
     negatives: Positive
+    """Tokens that are sampled per batch, in addition to those of the targets."""
     weight_decay: Annotated[float, Field(ge=0)]
     clip: Annotated[float, Field(gt=0)]
     warmup_share: Share
@@ -74,43 +99,54 @@ class Warmup(Section):
 
 
 class Pretrain(Section):
-    """steps 0: no pre-training. batch_positions: text and speech positions a step, over all processes. micro_positions: of them at
-    a time in each process (gradient accumulation), which memory goes by. gradient_checkpointing: layers are computed again in the
-    backward pass instead of kept. checkpoint_steps: between two resume points, of which the last keep_checkpoints are kept.
-    gap_steps: between two measurements of the gap on held-out contexts, in one process, and after the last; 0: `evaluate` alone
-    measures it. distill: share of the loss after speech that is KL(read || heard), of the LM as it is when it reads the same text;
-    the rest is the cross-entropy, and so is all of it where nothing is heard."""
+    """Pre-training on interleaved sequences."""
 
     seed: Seed
     steps: Steps
+    """0: no pre-training."""
     distill: Share
+    """Share of the loss after speech that is KL(read || heard); the rest is cross-entropy.
+
+    "read" is the current LM when it reads the same text. Where nothing is heard, the whole loss is
+    cross-entropy.
+    """
     batch_positions: Positive
+    """Text and speech positions per step, over all ranks."""
     micro_positions: Positive
+    """Positions per micro-batch of a rank (gradient accumulation); memory depends on them."""
     gradient_checkpointing: bool
+    """Recompute the layers in the backward pass instead of keeping their activations."""
     trainable: Trainable
     optimizer: Optimizer
     gap_steps: Steps
+    """Steps between two measurements of the gap on held-out contexts.
+
+    The gap is also measured after the last step; with several ranks, only then. With 0, only
+    `evaluate` measures the gap.
+    """
     precision: Precision
     checkpoint_steps: Positive
+    """Steps between two resume points."""
     keep_checkpoints: Positive
+    """Number of resume points to keep, the newest ones."""
 
 
 class Sft(Section):
-    """prompts: how many are written by the generator; those that the LM answers correctly by the checks are kept.
-
-    samples: answers that are tried for each prompt, the first of them greedy, until one passes. rewrite: where none does, the
-    last is edited until it does (stages/sft/rewrite.py).
-    spoken_share: of the pairs that are heard rather than read. replay_share: pre-training sequences mixed in. The rest: as in
-    Pretrain.
-    """
+    """Fine-tuning on instruction pairs. The fields that Pretrain has too mean the same."""
 
     seed: Seed
     prompts: Positive
+    """Prompts that the generator writes; those that the LM answers correctly by the checks stay."""
     samples: Positive
+    """Answers that are tried per prompt until one passes its checks; the first is greedy."""
     rewrite: bool
+    """If no answer passes, edit the last one until it does (stages/sft/rewrite.py)."""
     max_new_tokens: Positive
+    """Longest answer, in tokens."""
     spoken_share: Share
+    """Share of the pairs that are heard instead of read."""
     replay_share: Annotated[float, Field(ge=0, lt=1)]
+    """Share of all positions that pre-training sequences get, from 0 to below 1."""
     steps: Positive
     batch_positions: Positive
     micro_positions: Positive

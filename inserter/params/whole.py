@@ -1,4 +1,4 @@
-"""All of `params.yaml`: read, checked, and what is wrong in it said in one line."""
+"""Read and check all of `params.yaml`, and report what is wrong in one line."""
 
 import difflib
 import json
@@ -19,21 +19,25 @@ from inserter.yaml_files import read_yaml
 
 
 class Assets(Section):
-    """Where models come from: a local folder, a hub name, or `embedded:NAME` (see `inserter.assets`)."""
+    """Where models come from: a local folder, a hub name or `embedded:NAME` (`inserter.assets`)."""
 
     lm: str
+    """The causal LM that is trained."""
     encoder: str
+    """The Whisper that encodes speech."""
     asr: str
+    """The Whisper that verifies clips and writes transcripts."""
 
 
 class Params(Section):
-    """All of `params.yaml`: one section a stage, and what they share.
-
-    executor: where the workers of synthesize, verify and sft's clips run: processes of this machine, or actors of the Ray cluster
-    at RAY_ADDRESS. The result does not depend on it.
-    """
+    """All of `params.yaml`: one section per stage, and what the stages share."""
 
     executor: Literal["local", "ray"]
+    """Where the workers of synthesize, verify and sft's clips run.
+
+    `local` means processes of this machine, `ray` actors of the Ray cluster at RAY_ADDRESS. The
+    result does not depend on the choice.
+    """
     assets: Assets
     corpus: Corpus
     segment: Segment
@@ -51,8 +55,10 @@ class Params(Section):
 
 
 def load(path: Path | str = "params.yaml", overlay: Path | str | None = None) -> Params:
-    """Read and check `path`, with the keys of the file `overlay` laid over it. Raises InserterError that names the key and what
-    is allowed there."""
+    """Read and check `path`, with the keys of the file `overlay` laid over it.
+
+    Raises InserterError that names the key and what is allowed there.
+    """
     raw = read(path)
     if overlay is not None:
         raw = laid_over(raw, read(overlay))
@@ -60,8 +66,10 @@ def load(path: Path | str = "params.yaml", overlay: Path | str | None = None) ->
 
 
 def checked(raw: Any, source: str) -> Params:
-    """`raw` as Params: nothing is taken for what it is not, text for a number or `true` for 1. Raises InserterError that names
-    `source`, the key and what is allowed there."""
+    """Return `raw` as Params. No value is converted, such as text to a number or `true` to 1.
+
+    Raises InserterError that names `source`, the key and what is allowed there.
+    """
     text = json.dumps(_plain(raw, source))
     try:
         return Params.model_validate_json(text, strict=True)
@@ -70,14 +78,17 @@ def checked(raw: Any, source: str) -> Params:
 
 
 def laid_over(below: Any, above: Any) -> Any:
-    """Mappings are merged key by key; anything else is replaced."""
+    """Return `above` laid over `below`: mappings are merged by key, anything else is replaced."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return {**below, **{key: laid_over(below.get(key), value) for key, value in above.items()}}
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The keys of the file `path`, with their values as DVC reads them."""
+    """Return the keys of the file `path`, with their values as DVC reads them.
+
+    Raises InserterError if the file has no keys.
+    """
     raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise InserterError(f"{path} {'is empty' if raw is None else 'has no keys'}", "Write `key: value`, a line each")
@@ -85,7 +96,10 @@ def read(path: Path | str) -> dict[str, Any]:
 
 
 def _plain(value: Any, source: str, *at: Any) -> Any:
-    """`value` as JSON has it. 24.0 is the whole number 24. Raises InserterError where JSON has no such value."""
+    """Return `value` as JSON has it; 24.0 becomes the whole number 24.
+
+    Raises InserterError if JSON has no such value.
+    """
     if isinstance(value, dict):
         return {str(key): _plain(item, source, *at, key) for key, item in value.items()}
     if isinstance(value, list):
@@ -101,7 +115,10 @@ def _plain(value: Any, source: str, *at: Any) -> Any:
 
 
 def _explain(error: Any) -> str:
-    """One pydantic error as `section.key: problem`, with the allowed keys where the key is unknown or missing."""
+    """Return a pydantic error as `section.key: problem`.
+
+    For an unknown key, the text lists the allowed keys.
+    """
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing":
         return f"{where}: {error['msg']}"
@@ -114,7 +131,7 @@ def _explain(error: Any) -> str:
 
 
 def _hint(expected: str, found: Any) -> str:
-    """How YAML has the value that was meant."""
+    """Return how to write the intended value in YAML, or "" if there is no hint."""
     if expected == "string_type" and found is not None:
         return ": put it in quotes"
     if expected == "bool_type":

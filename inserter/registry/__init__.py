@@ -1,1 +1,1 @@
-"""Where MLflow is."""
+"""Connect to the MLflow registry and keep its files in place."""

@@ -1,7 +1,10 @@
-"""Where a registry in an SQLite file keeps its files: beside it, and as a path that is relative where the address is.
+"""Keep the files of a registry in an SQLite file beside that file.
 
-MLflow makes every location absolute when an experiment is created, and derives those of runs and models from it. By that a moved
-checkout would lose its models, and a copy would write into the original's.
+If the address of the registry is relative, the stored paths are relative too.
+
+MLflow makes the location of an experiment absolute when it creates the experiment. MLflow derives
+the locations of runs and models from that location. A moved checkout would therefore lose its
+models, and a copy would write into the original's files.
 """
 
 import os
@@ -12,7 +15,7 @@ from urllib.parse import quote
 
 PREFIX = "sqlite:///"
 ARTIFACTS = "mlartifacts"
-OWN = re.compile(rf"/({ARTIFACTS}|mlruns/\d+)$")  # ours, and that of MLflow's default experiment
+OWN = re.compile(rf"/({ARTIFACTS}|mlruns/\d+)$")  # ours, and MLflow's default experiment
 BUSY_SECONDS = 60.0
 DERIVED = (
     ("experiments", "artifact_location"),
@@ -24,29 +27,36 @@ DERIVED = (
 
 
 def database(address: str) -> Path | None:
-    """The SQLite file of a tracking address, or None where it is a server's."""
+    """Return the SQLite file of a tracking address, or None for the address of a server."""
     return Path(address.removeprefix(PREFIX)) if address.startswith(PREFIX) else None
 
 
 def absolute(path: Path) -> str:
-    """The address of `path` from any folder: MLflow keeps one connection an address. To SQLAlchemy a ? begins the options."""
+    """Return the address of `path` that is valid from any folder.
+
+    MLflow keeps one connection per address. A path with a `?` stays as it is, because SQLAlchemy
+    takes `?` as the start of the options.
+    """
     return PREFIX + str(path if "?" in str(path.resolve()) else path.resolve())
 
 
 def writable(path: Path) -> bool:
-    """SQLite writes its journal beside the file."""
+    """Return whether SQLite can write `path` and, beside it, its journal."""
     return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def settle(path: Path) -> None:
-    """Make every location that the registry `path` has stored one beside it. A registry that nobody may write is left as it is."""
+    """Rewrite every location that is stored in the registry `path` to one beside `path`.
+
+    A registry that may not be written stays unchanged.
+    """
     if not path.exists() or not writable(path):
         return
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         if not _moved(connection, path.parent):
             return
-        connection.execute("BEGIN IMMEDIATE")  # another process may do the same
+        connection.execute("BEGIN IMMEDIATE")  # another process may settle it too
         for old, new in _moved(connection, path.parent).items():
             for table, column in DERIVED:
                 connection.execute(
@@ -59,20 +69,23 @@ def settle(path: Path) -> None:
 
 
 def _moved(connection: sqlite3.Connection, folder: Path) -> dict[str, str]:
-    """{stored location of an experiment: where it is now}."""
+    """Return {stored location of an experiment: its present location} of those that moved."""
     stored = [row[0] for row in connection.execute("SELECT DISTINCT artifact_location FROM experiments")]
     found = {old: _location(folder / own[1]) for old in stored if old and (own := OWN.search(f"/{old}"))}
     return {old: new for old, new in found.items() if old != new}
 
 
 def _location(path: Path) -> str:
-    """As MLflow reads it: what follows a % is decoded."""
+    """Return `path` as a location, quoted because MLflow decodes what follows a %."""
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
 
 
 def join_workspace(path: Path) -> None:
-    """Let the registry `path` be the workspace's own in the temporary copy that DVC makes for an experiment (`dvc exp run --temp`,
-    `--queue`): it is removed at the end."""
+    """Link the registry `path` to the workspace's own, inside DVC's temporary copy.
+
+    DVC makes this copy for an experiment (`dvc exp run --temp`, `--queue`) and removes it at the
+    end.
+    """
     exps = next((parent for parent in Path.cwd().parents if parent.parts[-3:] == (".dvc", "tmp", "exps")), None)
     if exps is None or path.is_absolute():
         return

@@ -1,4 +1,4 @@
-"""The connection to MLflow, shared by the stage and the promotion."""
+"""The connection to MLflow that the stage `register` and the promotion share."""
 
 import logging
 import os
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHALLENGER, CHAMPION = "challenger", "champion"
-RESPONSES = "evaluate/responses.jsonl"  # artifact of a version's run: what promotion compares
+RESPONSES = "evaluate/responses.jsonl"  # artifact of a version's run that promotion compares
 
 
 def connect(register: Register, write: bool = False) -> "MlflowClient":
-    """A client of `register.tracking_uri`, set for the process. Raises InserterError where there is no such store, or where it is
-    to be written and cannot be."""
+    """Return a client of `register.tracking_uri`, which is set for the whole process.
+
+    Raises InserterError if there is no such store, or if `write` is asked of a store that cannot be
+    written.
+    """
     quiet()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
@@ -49,12 +52,15 @@ def connect(register: Register, write: bool = False) -> "MlflowClient":
 
 
 def experiment_id(client: "MlflowClient", register: Register) -> str:
-    """The id of `register.experiment`, made when it is new. Beside an SQLite file the artifacts go to mlartifacts/."""
+    """Return the id of `register.experiment`; create the experiment if it is new.
+
+    With an SQLite file, the artifacts go to mlartifacts/ beside it.
+    """
     experiment = client.get_experiment_by_name(register.experiment)
     if experiment is not None:
         return experiment.experiment_id
     local = database(register.tracking_uri)
     made = client.create_experiment(register.experiment, artifact_location=ARTIFACTS if local else None)
     if local:
-        settle(local)  # before there is anything in it
+        settle(local)  # before the experiment has content
     return made

@@ -1,1 +1,1 @@
-"""How a stage runs."""
+"""Run a stage: the runner, unfinished work, process lifetime and workers."""

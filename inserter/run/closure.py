@@ -1,6 +1,7 @@
-"""What a module imports inside the project, computed from its source: no list of it is kept by hand.
+"""Compute from source code what a module imports inside the project; no list is kept by hand.
 
-Keys of half-done work and of recorded experiments hold this code. A test holds the `deps` of dvc.yaml against it.
+The keys of unfinished work and of recorded experiments depend on the imported code. A test compares
+that code with the `deps` of dvc.yaml.
 """
 
 import ast
@@ -8,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DATA = (".yaml", ".json", ".css", ".js", ".j2", ".txt")  # what code reads from beside it
+DATA = (".yaml", ".json", ".css", ".js", ".j2", ".txt")  # files that code reads from beside it
 
-# Code that a stage imports and that decides no byte of its results: the path of a file or folder, and why.
+# Code that a stage imports but that decides no byte of its results: file or folder -> reason.
 DECIDES_NOTHING = {
     "inserter/assets": "models are converted once, and known by their SHA-256 and the number of the conversion",
     "inserter/cli": "the command line",
@@ -25,15 +26,20 @@ DECIDES_NOTHING = {
 
 
 def deciding(*modules: str, root: Path = ROOT) -> list[Path]:
-    """Return the `closure` of `modules` without what decides no byte of a result."""
+    """Return the `closure` of `modules` without the code in DECIDES_NOTHING."""
     return [path for path in closure(*modules, root=root) if not any(_below(path, root / place) for place in DECIDES_NOTHING)]
 
 
 def closure(*modules: str, root: Path = ROOT) -> list[Path]:
-    """Return the files below `root` that `modules` import, directly or not, and their own: Python, and the data beside it.
+    """Return the files of `modules` and of all that they import below `root`, directly or not.
 
-    A package stands for all its modules. Imports inside functions and for types count. Of a package around a module its own file
-    counts alone: what it imports counts where something is taken from it. Raises ValueError for a module that is not there.
+    The files are Python modules and the data files beside them. A package stands for all its
+    modules. Imports inside functions and imports for types count.
+
+    For a package around an imported module, its `__init__.py` and data count, but not its imports.
+    The package's imports count only if a module takes a name from the package.
+
+    Raises ValueError for a module that does not exist.
     """
     todo = [module for named in modules for module in _within(named, root)]
     seen: set[str] = set()
@@ -56,7 +62,7 @@ def _parents(name: str) -> list[str]:
 
 
 def _within(name: str, root: Path) -> Iterator[str]:
-    """The module `name`, or all modules of the package `name`."""
+    """Yield the module `name`, or all modules of the package `name`."""
     source = _source(name, root)
     if source is None:
         raise ValueError(f"no module {name!r} in {root}")
@@ -74,7 +80,7 @@ def _source(name: str, root: Path) -> Path | None:
 
 
 def _imports(name: str, root: Path) -> Iterator[str]:
-    """The project's modules that the module `name` imports, or takes a name from."""
+    """Yield the project's modules that the module `name` imports or takes a name from."""
     source = _source(name, root)
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if source else ():
         if isinstance(node, ast.Import):

@@ -1,7 +1,8 @@
-"""Processes that die with their parent, and one process a stage at a time.
+"""End a stage's process with its parent, and allow one process per stage at a time.
 
-Killing only `dvc` leaves the stage's process running; a second `dvc repro` would then run beside it and the
-orphan would overwrite the result later. So a stage asks the kernel to be killed with its parent, and takes a lock.
+Killing only `dvc` leaves the stage's process running. A second `dvc repro` would run beside this
+orphan, and the orphan would later overwrite the result. A stage therefore asks the kernel to be
+killed with its parent, and takes a lock.
 """
 
 import ctypes
@@ -19,21 +20,27 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>, Linux
 
 
 def die_with_parent(number: int = signal.SIGKILL, parent: int | None = None) -> None:
-    """Get signal `number` when the parent ends, however it ends (Linux; elsewhere the lock alone protects the result).
+    """Ask the kernel to send signal `number` to this process when its parent ends, however it ends.
 
-    parent: its pid, where the caller knows it: a parent that was killed while this process started is not missed then.
+    This works on Linux. On other systems the lock alone protects the result.
+
+    parent: the parent's pid, if the caller knows it. With the pid, this process also notices a
+    parent that was killed while this process started.
     """
     if sys.platform != "linux":
         return
     parent = parent or os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it has ended before now
+    if os.getppid() != parent:  # the parent has already ended
         os.kill(os.getpid(), number)
 
 
 @contextmanager
 def stage_lock(path: Path) -> Iterator[None]:
-    """Hold `path` for the time of the block; the kernel frees it when the process ends."""
+    """Lock `path` during the block; the kernel releases the lock when the process ends.
+
+    Raises InserterError that names the pid of the process that holds the lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         try:

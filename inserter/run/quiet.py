@@ -1,4 +1,4 @@
-"""Environment that every process of the project runs in: no telemetry, no progress noise, no secret download."""
+"""Environment variables of every process of the project: no telemetry and no noise of libraries."""
 
 import os
 
@@ -15,6 +15,6 @@ QUIET = {
 
 
 def quiet() -> None:
-    """Set what is not set yet; a value of the user's stands."""
+    """Set the variables that are not set yet; the user's own values stay."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""How a stage runs: `python -m stages.NAME` is `run_stage("NAME", main)`."""
+"""Run a stage: `python -m stages.NAME` calls `run_stage("NAME", main)`."""
 
 import os
 import sys
@@ -22,7 +22,10 @@ SAMPLE_SECONDS = 2.0
 
 
 class SystemSampler(threading.Thread):
-    """Memory and CPU of this process and its children every 2 s: `reports/system/STAGE.json`."""
+    """Sample the memory of this process and its children, and the machine's CPU, every 2 s.
+
+    The samples become part of `reports/system/STAGE.json`.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -49,24 +52,27 @@ class SystemSampler(threading.Thread):
 
 
 def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path | None = None) -> None:
-    """Run `main(params)` alone in this workspace and write what it returns to `report` (default `reports/NAME.json`).
+    """Run `main(params)` alone in this workspace and write its result to `report`.
 
-    Exits 1 with one line on an InserterError. Wall time and memory go to `reports/system/NAME.json`, since they are never
-    the same twice and DVC's outputs must be.
+    The default of `report` is `reports/NAME.json`. An InserterError ends the process with one line
+    and exit code 1.
+
+    Wall time and memory go to `reports/system/NAME.json`, because DVC's outputs must not differ
+    from run to run.
     """
     quiet()
     die_with_parent()
     start = time.monotonic()
     sampler = SystemSampler()
     try:
-        if int(os.environ.get("RANK", "0")) > 0:  # one of many processes under torchrun: the first one locks and reports
+        if int(os.environ.get("RANK", "0")) > 0:  # under torchrun, rank 0 alone locks and reports
             main(load())
             return
         with stage_lock(WORK / f"{name}.lock"):
             drop_resume_points(name)
             sampler.start()
             metrics = main(load())
-            system = metrics.pop("system", {})  # figures that are never the same twice
+            system = metrics.pop("system", {})  # figures that differ in every run
             sampler.stop.set()
             sampler.join()
             write_json(report or REPORTS / f"{name}.json", metrics)
@@ -87,10 +93,10 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path 
 
 
 def say(text: str) -> None:
-    """A line of progress on standard error (standard output is for results)."""
+    """Print a line of progress to standard error; standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def output(name: str) -> Path:
-    """The stage's folder of outputs, data/NAME."""
+    """Return the stage's output folder, data/NAME."""
     return DATA / name

@@ -1,6 +1,7 @@
-"""Half-done work that survives a kill: a folder outside DVC's outputs, keyed by a hash of its inputs.
+"""Keep unfinished work outside DVC's outputs, in a folder that is keyed by a hash of its inputs.
 
-`dvc repro` deletes a stage's outputs before it runs it, so what is to be resumed cannot live in them.
+The work survives a kill and can be resumed. `dvc repro` deletes the outputs of a stage before it
+runs the stage, so work to be resumed cannot be kept in the outputs.
 """
 
 import os
@@ -17,20 +18,27 @@ RESUME_POINTS = "*-checkpoints"
 
 
 class WorkFolder:
-    """`.work/STAGE/KEY/`, KEY from everything that decides the result (parameters, input files)."""
+    """The folder `.work/STAGE/KEY/` of one attempt.
+
+    KEY is a hash of everything that decides the result: parameters and input files.
+    """
 
     def __init__(self, stage: str, params: Any, inputs: Iterable[Path | str] = (), keep_older: bool = False) -> None:
-        """`params`: JSON-able. `inputs`: files, or folders (all files below them count); by name and contents, wherever they are.
+        """Open the folder and remove the stage's earlier attempts.
 
-        keep_older: for a stage that takes from its earlier work what is still good (`older`), until it calls `drop_older`.
+        params: JSON-able.
+        inputs: files, or folders with all files below them. Names and contents count, not places.
+        keep_older: keep earlier attempts (`older`) until `drop_older`, for a stage that reuses what
+        is still valid in them.
         """
         files = [found for path in inputs for found in _files(Path(path))]
         files.sort(key=lambda found: (found[0], str(found[1])))
         self.key = fingerprint(params, [name for name, _ in files], files=[file for _, file in files])
         self.root = WORK / stage / self.key
-        if os.environ.get("RANK", "0") != "0":  # of a training over many processes the first one looks after the folder
+        if os.environ.get("RANK", "0") != "0":  # in a training, rank 0 alone maintains the folder
             return
-        for leftover in self.root.rglob(".*.tmp"):  # of a write that was killed: it would be published with the rest
+        # A killed write leaves its temporary file, which would be published with the rest.
+        for leftover in self.root.rglob(".*.tmp"):
             leftover.unlink()
         write_json(self.root / "key.json", {"stage": stage, "params": params, "inputs": [name for name, _ in files]})
         (self.root / f"{PUBLISHED}.done.json").unlink(missing_ok=True)
@@ -39,22 +47,23 @@ class WorkFolder:
 
     @property
     def older(self) -> list[Path]:
-        """The folders of earlier attempts, half-done or finished, the newest first."""
+        """The folders of earlier attempts, unfinished or finished, newest first."""
         others = [other for other in self.root.parent.iterdir() if other != self.root and other.is_dir()]
         return sorted(others, key=lambda other: -other.stat().st_mtime)
 
     def drop_older(self) -> None:
-        for other in self.older:  # one attempt is kept: an older one belongs to other inputs
+        """Remove the earlier attempts, which belong to other inputs."""
+        for other in self.older:
             shutil.rmtree(other, ignore_errors=True)
 
     def __truediv__(self, name: str) -> Path:
         return self.root / name
 
     def publish(self, name: str, target: Path | str) -> Path:
-        """Make the finished sub-folder `name` appear at `target` atomically, by hard links.
+        """Make the finished subfolder `name` appear at `target` atomically, by hard links.
 
-        The folder stays here until the inputs change: killed between this and DVC's own record, the stage is run
-        again by DVC and has nothing left to do.
+        The work folder stays until the inputs change. If the stage is killed before DVC records the
+        result, DVC runs the stage again, and the stage has nothing left to do.
         """
         target = Path(target)
         staged = target.with_name(f".{target.name}.new")
@@ -65,18 +74,20 @@ class WorkFolder:
         return published
 
     def marker(self, name: str) -> dict | None:
-        """What was recorded when the part `name` was finished, or None."""
+        """Return what was recorded when the part `name` was finished, or None."""
         path = self.root / f"{name}.done.json"
         return read_json(path) if path.exists() else None
 
     def mark(self, name: str, value: dict) -> None:
+        """Record that the part `name` is finished, with `value`."""
         write_json(self.root / f"{name}.done.json", value)
 
 
 def drop_resume_points(running: str) -> None:
-    """Remove the resume points of stages other than `running` whose result is published: 1.7 GB each in the default run.
+    """Remove the resume points of stages other than `running` whose results are published.
 
-    DVC starts a stage when those before it are on record. Until then they stay: killed before the record, a stage goes on there.
+    Each resume point takes 1.7 GB in the default run. DVC starts a stage once it has recorded the
+    stages before. Until that record, the resume points stay, so that a killed stage can resume.
     """
     for mark in WORK.glob(f"*/*/{PUBLISHED}.done.json"):
         if mark.parts[-3] != running:
@@ -85,7 +96,10 @@ def drop_resume_points(running: str) -> None:
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
-    """(name below `path`'s own folder, file) of a file, or of all files of a folder: the same in every checkout."""
+    """Return (name, file) for the file `path`, or for all files of the folder `path`.
+
+    A name is relative to the parent of `path`, so it is the same in every checkout.
+    """
     if path.is_file():
         return [(path.name, path)]
     return [(str(file.relative_to(path.parent)), file) for file in path.rglob("*") if file.is_file()]

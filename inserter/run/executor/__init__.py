@@ -1,4 +1,7 @@
-"""The one seam for parallel work inside a stage: an ordered map over local processes, or over a Ray cluster."""
+"""The one interface for parallel work inside a stage.
+
+An ordered map runs over local processes or over a Ray cluster.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
@@ -20,14 +23,21 @@ def ordered_map(
     initargs: tuple[Any, ...] = (),
     executor: Executor = "local",
 ) -> Iterator[Result]:
-    """Results in the order of `items`, which are drawn as they are needed: a few a worker are in flight, so memory stays flat.
+    """Yield the results of `function` in the order of `items`.
 
-    `local`: `workers` processes (0: one a core; 1: in this process), each with cores/workers threads.
-    `ray`: `workers` actors of the cluster at RAY_ADDRESS (0: one a CPU of it), see `cluster`.
-    `function` and `initializer` must be importable (top level of a module); `initializer` runs once a worker.
+    Items are drawn as they are needed. A few per worker are in flight, so memory stays flat.
+
+    - executor `local`: `workers` processes (0: one per core; 1: this process), each with
+      cores/workers threads.
+    - executor `ray`: `workers` actors of the cluster at RAY_ADDRESS (0: as many as fit, one CPU per
+      actor); see `cluster`.
+
+    `function` and `initializer` must be importable, at the top level of a module. `initializer`
+    runs once per worker.
     """
     if executor == "ray":
-        from inserter.run.executor.cluster import Actors  # ray: seconds of import that a local run does not need
+        # Importing ray takes seconds, which a local run does not need.
+        from inserter.run.executor.cluster import Actors
 
         with Actors(workers, initializer, initargs) as actors:
             yield from actors.map(function, items)

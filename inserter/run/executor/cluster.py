@@ -1,8 +1,10 @@
-"""A Ray cluster: actors that hold what a worker loads (an engine, a recogniser), and results in order.
+"""Map work over the actors of a Ray cluster, with results in order.
 
-The cluster is the one at RAY_ADDRESS; without it a small one of its own starts on this machine and ends with the run.
-Every node needs the same environment and the same folder at the same path (a shared file system).
-INSERTER_RAY_GPUS: GPUs of a worker, 0 unless set; parts of one are allowed (0.25).
+An actor holds what a worker loads (an engine, a recogniser). The cluster is the one at RAY_ADDRESS.
+Without RAY_ADDRESS, a small cluster starts on this machine and ends with the run. Every node needs
+the same environment and the same folder at the same path (a shared file system).
+
+INSERTER_RAY_GPUS sets the GPUs per worker: 0 by default, and fractions such as 0.25 are allowed.
 """
 
 import os
@@ -21,9 +23,9 @@ from inserter.run.quiet import quiet
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-IN_FLIGHT = 2  # tasks an actor: the one that it works at and the next
-LOOK_AHEAD = 4  # tasks an actor that are handed out and not yielded: memory stays flat
-LIVES = 3  # workers that one task may cost, and starts that a worker may fail
+IN_FLIGHT = 2  # tasks per actor: the current one and the next
+LOOK_AHEAD = 4  # tasks per actor that are handed out but not yet yielded: memory stays flat
+LIVES = 3  # the run stops at this many workers lost to one task, or at this many failed starts
 
 
 @dataclass(eq=False)
@@ -31,13 +33,14 @@ class _Task:
     item: Any
     result: Any = None
     done: bool = False
-    lost: int = 0  # workers that died with it
+    lost: int = 0  # workers that died while they had the task
 
 
 class Actors:
-    """`workers` actors with one CPU each, until the block ends; 0: as many as the cluster has room for.
+    """A pool of `workers` actors with one CPU each, until the block ends.
 
-    A worker that dies costs what it was at: its tasks go to the others, and another worker takes its place where there is room.
+    0 workers means as many as the cluster has room for. When a worker dies, its tasks go to the
+    other workers, and a new worker takes its place if there is room.
     """
 
     def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()) -> None:
@@ -49,9 +52,9 @@ class Actors:
         room = _room(self.ray.cluster_resources(), gpus)
         self.worker = self.ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
         self.arguments = (str(Path.cwd()), initializer, initargs)
-        self.load: dict[Any, int] = {}  # actors at work: tasks that each has
-        self.starting: dict[Any, Any] = {}  # a reference to come -> the actor that is ready then
-        self.running: dict[Any, tuple[_Task, Any]] = {}  # a reference to come -> the task and its actor
+        self.load: dict[Any, int] = {}  # started actor -> number of its tasks
+        self.starting: dict[Any, Any] = {}  # pending reference -> the actor that starts
+        self.running: dict[Any, tuple[_Task, Any]] = {}  # pending reference -> task and its actor
         self.failures = 0
         for _ in range(min(workers or room, room)):
             self._start()
@@ -66,13 +69,14 @@ class Actors:
             self.ray.shutdown()
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in the order of `items`; each goes to the worker that has least to do. What `function` raises is raised here.
+        """Yield the results in the order of `items`; each item goes to the least busy worker.
 
-        Raises InserterError when one task has cost three workers.
+        Errors of `function` are raised here. Raises InserterError if one task has cost three
+        workers, or if three workers died before they had begun.
         """
         remaining = iter(items)
-        order: deque[_Task] = deque()  # handed out and not yielded
-        again: deque[_Task] = deque()  # those whose worker died
+        order: deque[_Task] = deque()  # handed out, not yet yielded
+        again: deque[_Task] = deque()  # tasks whose worker died
         more = True
         while more or order:
             while (actor := self._free()) is not None and (again or (more and len(order) < LOOK_AHEAD * len(self.load))):
@@ -96,7 +100,7 @@ class Actors:
         self.starting[actor.ready.remote()] = actor
 
     def _free(self) -> Any:
-        """The actor with least to do, or None when all have enough."""
+        """Return the actor with the fewest tasks, or None if all actors have enough."""
         free = [actor for actor, tasks in self.load.items() if tasks < IN_FLIGHT]
         return min(free, key=self.load.__getitem__) if free else None
 
@@ -105,7 +109,7 @@ class Actors:
         self.load[actor] += 1
 
     def _wait(self) -> list[_Task]:
-        """Wait for whatever comes first: the tasks that have to be done again."""
+        """Wait for the first result or started actor; return the tasks that must run again."""
         (reference, *_), _ = self.ray.wait([*self.running, *self.starting], num_returns=1)
         actor = self.starting.pop(reference, None)
         if actor is None:
@@ -127,8 +131,9 @@ class Actors:
         try:
             task.result, task.done = self.ray.get(reference), True
         except self.ray.exceptions.RayTaskError as error:
-            raise error.cause from error  # as a local worker would
-        except self.ray.exceptions.RayError as error:  # the actor, its node, or a result that was only there
+            raise error.cause from error  # a local worker would raise the same error
+        except self.ray.exceptions.RayError as error:
+            # Ray lost the actor, its node, or a result that was stored only there.
             task.lost += 1
             if task.lost >= LIVES:
                 raise InserterError(
@@ -145,11 +150,11 @@ class Actors:
 
 
 class _Worker:
-    """One actor. Ray gives it as many threads as CPUs: one (OMP_NUM_THREADS)."""
+    """The code of one actor. Ray gives an actor as many threads as CPUs: one (OMP_NUM_THREADS)."""
 
     def __init__(self, folder: str, initializer: Callable[..., None] | None, initargs: tuple) -> None:
         quiet()
-        os.chdir(folder)  # relative paths mean what they mean to the driver
+        os.chdir(folder)  # relative paths resolve as in the driver
         if initializer:
             initializer(*initargs)
 
@@ -188,14 +193,17 @@ def _connect(ray: Any) -> None:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError when nothing listens there: Ray itself would try for eight minutes."""
+    """Raise OSError if nothing listens at `address`; Ray itself would try for eight minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _room(resources: dict[str, float], gpus: float) -> int:
-    """Workers that the cluster's CPUs and GPUs have room for. Raises InserterError when there is none."""
+    """Return the number of workers that the cluster's CPUs and GPUs have room for.
+
+    Raises InserterError if there is no room for one.
+    """
     room = int(min(resources.get("CPU", 0.0), resources.get("GPU", 0.0) / gpus if gpus else float("inf")))
     if room < 1:
         raise InserterError(f"the Ray cluster has no room for a worker (one CPU, {gpus:g} GPUs)", "See `ray status`")

@@ -1,4 +1,4 @@
-"""Local processes: a pool that hands out tasks and gives results in order."""
+"""Map work over local processes, with results in order."""
 
 import multiprocessing
 import os
@@ -15,20 +15,25 @@ from inserter.run.lifetime import die_with_parent
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-IN_FLIGHT = 4  # tasks a worker, done or not: memory stays flat, and no worker waits for the next task
+IN_FLIGHT = 4  # tasks per worker, done or not: memory stays flat, and no worker waits for a task
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def cores() -> int:
-    """Cores this process may use (a container's limit counts, the machine's number does not)."""
+    """Return the number of cores that this process may use.
+
+    A container's limit on the CPU set counts, not the number of the machine's cores.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Processes:
-    """`workers` processes with cores/workers threads each, until the block ends.
+    """A pool of `workers` processes with cores/workers threads each, until the block ends.
 
-    with Processes(2) as pool:
-        results = list(pool.map(function, items))
+    Example:
+
+        with Processes(2) as pool:
+            results = list(pool.map(function, items))
     """
 
     def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()) -> None:
@@ -36,7 +41,8 @@ class Processes:
         threads = str(max(1, cores() // workers))
         context = multiprocessing.get_context("spawn")
         self.saved = {name: os.environ.get(name) for name in THREADS}
-        os.environ.update(dict.fromkeys(THREADS, threads))  # spawned workers read it when they import numpy and torch
+        # Spawned workers read these variables when they import numpy and torch.
+        os.environ.update(dict.fromkeys(THREADS, threads))
         self.pool = ProcessPoolExecutor(workers, context, _start, (os.getpid(), initializer, initargs))
 
     def __enter__(self) -> "Processes":
@@ -48,7 +54,7 @@ class Processes:
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in the order of `items`. Raises InserterError when a worker dies."""
+        """Yield the results in the order of `items`. Raises InserterError if a worker dies."""
         pending: deque[Future[Result]] = deque()
         try:
             for item in items:
