@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inserter.errors import InserterError
+from inserter.tables import Row, Table
 
 
 def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
@@ -118,36 +119,36 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
                 yield json.loads(line)
 
 
-def write_table(path: Path | str, rows: list[dict], schema: pa.Schema) -> Path:
-    """Write rows that fit `schema` as one Parquet file; the same rows give the same bytes."""
-    table = pa.Table.from_pylist(rows, schema=schema)
-    return atomic(path, lambda p: pq.write_table(table, p, compression="zstd"))
+def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], table: Table[Any]) -> Path:
+    """Write rows of `table` as one Parquet file; the same rows give the same bytes."""
+    whole = pa.Table.from_pylist(list(rows), schema=table.schema)
+    return atomic(path, lambda p: pq.write_table(whole, p, compression="zstd"))
 
 
-def write_batches(path: Path | str, batches: Iterable[list[dict]], schema: pa.Schema) -> Path:
+def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, Any]]], table: Table[Any]) -> Path:
     """Write rows that come in batches as one Parquet file.
 
     Each batch with rows becomes a row group, so memory stays flat.
     """
 
     def write(temporary: Path) -> None:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer:
             for rows in batches:
                 if rows:
-                    writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+                    writer.write_table(pa.Table.from_pylist(list(rows), schema=table.schema))
 
     return atomic(path, write)
 
 
-def read_table(path: Path | str, schema: pa.Schema) -> list[dict]:
+def read_table(path: Path | str, table: Table[Row]) -> list[Row]:
     """Return all rows of a Parquet file, or of all Parquet files of a folder in name order.
 
-    Raises InserterError if there is no table, or if its columns are not those of `schema`.
+    Raises InserterError if there is no table, or if its columns are not those of `table`.
     """
-    return [row for batch in read_batches(path, schema) for row in batch]
+    return [row for batch in read_batches(path, table) for row in batch]
 
 
-def read_batches(path: Path | str, schema: pa.Schema, size: int = 4096) -> Iterator[list[dict]]:
+def read_batches(path: Path | str, table: Table[Row], size: int = 4096) -> Iterator[list[Row]]:
     """Yield the rows of `read_table` in batches of at most `size` rows.
 
     Memory does not grow with the table. Raises InserterError as `read_table` does.
@@ -158,9 +159,9 @@ def read_batches(path: Path | str, schema: pa.Schema, size: int = 4096) -> Itera
         raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` where there is a remote")
     for file in files:
         parquet = pq.ParquetFile(file)
-        if parquet.schema_arrow.names != schema.names:
+        if parquet.schema_arrow.names != table.names:
             raise InserterError(
-                f"{file} has columns {parquet.schema_arrow.names}, expected {schema.names}",
+                f"{file} has columns {parquet.schema_arrow.names}, expected {table.names}",
                 "It was made by another version: delete it and run `dvc repro`",
             )
         for batch in parquet.iter_batches(batch_size=size):

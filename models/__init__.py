@@ -1,4 +1,7 @@
-"""The speech LLM: encoder, adapter, causal LM, processor; and the reader of sound. Knows nothing of the pipeline."""
+"""The speech LLM (encoder, adapter, causal LM and processor), and the reader of sound.
+
+This package knows nothing of the pipeline.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when it is asked for: torch and transformers take seconds, and whoever reads sound needs neither."""
+    """Import a class on first use.
+
+    The imports of torch and transformers take seconds, and reading sound needs neither.
+    """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

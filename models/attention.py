@@ -1,4 +1,7 @@
-"""Attention over sequences that lie side by side in one row, as an attention of transformers: `packed_sdpa`."""
+"""Attention over sequences that are packed into one row.
+
+transformers knows this attention as `packed_sdpa`.
+"""
 
 from typing import Any
 
@@ -21,11 +24,15 @@ def packed_sdpa(
     sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """`sdpa` (query, key, value: (batch, heads, positions, width)); with `lengths` every sequence of a batch of one by itself.
+    """Return the attention of transformers' `sdpa`, computed for each packed sequence alone.
 
-    A causal kernel over each costs its own square; one masked kernel over the row costs the row's, of which most is masked. A layer
-    whose window is shorter than the longest sequence keeps its mask. On a CPU the kernel runs in fp32: 100 positions take
-    it 0.9 ms there and back, and 2.0 in bf16.
+    query, key, value: (batch, heads, positions, width).
+    lengths: positions per sequence of a batch of one row. None: the batch is not packed.
+    sliding_window: a layer whose window is shorter than the longest sequence keeps its mask.
+
+    A causal kernel per sequence costs the square of the sequence's length. One masked kernel over
+    the row would cost the square of the row's length, most of it masked. On a CPU the kernel runs
+    in fp32, where 100 positions take 0.9 ms forward and backward. In bf16 they take 2.0 ms.
     """
     if lengths is None or (sliding_window and sliding_window < max(lengths)):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)

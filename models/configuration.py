@@ -6,18 +6,24 @@ from transformers import AutoConfig, PreTrainedConfig
 
 AUDIO_BOS, AUDIO, AUDIO_EOS = "<|audio_bos|>", "<|audio|>", "<|audio_eos|>"
 SPEECH_TOKENS = [AUDIO_BOS, AUDIO, AUDIO_EOS]
-# How a clip stands among text: the placeholder that its positions replace, alone or between two tokens of its own, as in the paper.
+# The tokens that stand for a clip among text: the placeholder that the clip's positions replace,
+# alone (`none`), or between two delimiters as in the paper (`tokens`).
 SPANS = {"none": [AUDIO], "tokens": SPEECH_TOKENS}
 
 
 class InserterConfig(PreTrainedConfig):
-    """A Whisper-family encoder, an adapter and any causal LM.
+    """Settings of a Whisper-family encoder, an adapter and any causal LM.
 
-    adapter: `pooling` (frames stacked and projected, the paper's), `soft_token` (CTC over the LM's vocabulary) or `decoder` (what
-    Whisper's decoder writes, and its states). recogniser: the settings of that decoder (`models.ear.recogniser_settings`).
-    adapter_stride: encoder frames (50 a second) that become one adapter frame. adapter_layers: convolution blocks
-    of width adapter_hidden_size before the CTC head. adapter_spelling: the width of the tokens' letters there (0: none).
-    adapter_top: the tokens that a soft token is a mixture of.
+    adapter: one of three.
+        `pooling`: frames are stacked and projected, as in the paper.
+        `soft_token`: CTC over the LM's vocabulary.
+        `decoder`: the text that Whisper's decoder writes, and the decoder's states.
+    adapter_stride: encoder frames (50 per second) per adapter frame.
+    adapter_hidden_size: width of the convolution blocks before the CTC head.
+    adapter_layers: number of these convolution blocks.
+    adapter_spelling: width of the vectors of tokens' letters at the CTC head; 0: none.
+    adapter_top: number of tokens that are mixed into a soft token.
+    recogniser: settings of Whisper's decoder (`models.ear.recogniser_settings`).
     audio_token_id: the placeholder that speech replaces.
     document_start_id: the token that a plain document begins with.
     """
@@ -51,7 +57,7 @@ class InserterConfig(PreTrainedConfig):
         self.recogniser = recogniser
         self.audio_token_id = audio_token_id
         self.document_start_id = document_start_id
-        kwargs.setdefault("tie_word_embeddings", False)  # the LM ties its own
+        kwargs.setdefault("tie_word_embeddings", False)  # the LM ties its own embeddings
         super().__init__(**kwargs)
 
 

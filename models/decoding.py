@@ -1,4 +1,4 @@
-"""A decoding loop for transformers' `generate` that computes no padding and no row that has ended."""
+"""A decoding loop for transformers' `generate` that drops ended rows and needless padding."""
 
 from typing import Any, cast
 
@@ -16,20 +16,22 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)  # others may keep something of each row of the batch
-PROMPTS_AT_ONCE = 16  # prompts of like length; 96 at once padded 64 positions to 82 on average
+# Processors without state. Others may keep state per row of the batch.
+BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
+PROMPTS_AT_ONCE = 16  # prompts of similar length; 96 at once padded 64 positions to 82 on average
 
 
 class RoomyLayer(DynamicLayer):
-    """Keep keys and values in one buffer with room for the answer.
+    """Cache layer that keeps keys and values in one buffer with room for the answer.
 
-    DynamicLayer copies them all at each new token: a fifth of the time of a step with 96 rows.
+    DynamicLayer copies all keys and values per new token: a fifth of a step's time with 96 rows.
     """
 
     def __init__(self, parts: list[tuple[Tensor, Tensor]], more: int) -> None:
-        """Take the keys and values (rows, heads, n, width) of groups of prompts, to be padded at the left.
+        """Copy the keys and values of groups of prompts into one left-padded buffer.
 
-        more: the positions of the answer.
+        parts: keys and values per group, each (rows, heads, n, width).
+        more: number of positions for the answer.
         """
         super().__init__()
         self.lazy_initialization(*parts[0])
@@ -48,7 +50,7 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (buffer[: self.rows, :, self.first : self.end] for buffer in self.buffers)
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append one position or more; return all keys and values."""
+        """Append one or more positions and return all keys and values."""
         start, self.end = self.end, self.end + key_states.shape[-2]
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[: self.rows, :, start : self.end] = states
@@ -56,7 +58,7 @@ class RoomyLayer(DynamicLayer):
         return cast(Tensor, self.keys), cast(Tensor, self.values)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep the rows `indices`; only a row that changes its place is copied."""
+        """Keep the rows `indices`, and copy only rows that change their place."""
         moved = (indices != torch.arange(len(indices), device=indices.device)).nonzero().flatten()
         for buffer in self.buffers:
             buffer[moved] = buffer[indices[moved]]
@@ -77,11 +79,16 @@ def decode(
     generation_config: GenerationConfig,
     **kwargs: Any,
 ) -> Tensor:
-    """Decode as `GenerationMixin._sample` does, greedily or by drawing. Pass it to `generate` as `custom_generate`.
+    """Decode greedily or by sampling, as `GenerationMixin._sample` does.
 
-    transformers' own loop takes an LM whose cache forgets, and scores that are changed by more than temperature, top-k and top-p.
-    This one takes `inputs_embeds` and a left-padded `attention_mask`. Prompts are read in groups of like length. A row that has
-    ended leaves the batch, and so does padding that no other row needs. Returns new ids (batch, n), padded at the right.
+    Pass this function to `generate` as `custom_generate`, with `inputs_embeds` and a left-padded
+    `attention_mask`. Returns new ids (batch, n), padded at the right.
+
+    Prompts are read in groups of similar length. A row that has ended leaves the batch, and so does
+    padding that no other row needs.
+
+    transformers' own loop handles two cases: an LM whose cache drops positions, and logits
+    processors other than temperature, top-k and top-p.
     """
     lm = cast(Any, model)
     if not (keeps_all(lm.config) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
@@ -113,7 +120,10 @@ def decode(
 
 
 def keeps_all(config: Any) -> bool:
-    """Return whether each layer of an LM's cache keeps every position: then its rows can be joined, moved and cut."""
+    """Return whether each layer of an LM's cache keeps every position.
+
+    The rows of such a cache can be joined, moved and cut.
+    """
     layers = DynamicCache(config=config).layers
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
@@ -123,10 +133,11 @@ def _prefill(
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Read the prompts, shortest first.
 
-    Returns the number of each row in the batch, the logits (rows, vocabulary) of what follows, and the arguments of the next step.
+    Returns each row's index in the given batch, the logits (rows, vocabulary) of the next token,
+    and the arguments of the next step.
     """
     embeds, mask = kwargs.pop("inputs_embeds"), kwargs.pop("attention_mask", None)
-    if mask is None:  # so transformers gives a batch without padding
+    if mask is None:  # transformers passes no mask for a batch without padding
         mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
     for name in ("past_key_values", "position_ids"):
         kwargs.pop(name, None)
@@ -154,7 +165,10 @@ def _prefill(
 
 
 def _closed_up(ended: Tensor) -> Tensor:
-    """The rows that have not ended: the last ones stand in the places of those that have, the others stay."""
+    """Return the indices of the rows that have not ended.
+
+    The last of these rows fill the places of ended rows. The others keep their places.
+    """
     left = torch.arange(int((~ended).sum()), device=ended.device)
     holes = ended[: len(left)].nonzero().flatten()
     left[holes] = (~ended[len(left) :]).nonzero().flatten() + len(left)
@@ -162,7 +176,10 @@ def _closed_up(ended: Tensor) -> Tensor:
 
 
 def _keep(left: Tensor, kwargs: dict[str, Any]) -> None:
-    """Keep the rows `left` of what the next step takes, and only the positions that one of them has."""
+    """Keep the rows `left` in the arguments of the next step.
+
+    Leading positions that are padding in all of these rows are dropped.
+    """
     mask = kwargs["attention_mask"][left]
     padding = int(mask.any(dim=0).int().argmax())
     kwargs["attention_mask"], kwargs["position_ids"] = mask[:, padding:], kwargs["position_ids"][left]

@@ -1,7 +1,8 @@
-"""A Whisper's decoder as the ear of the speech LLM: what it writes of a clip, and the state that wrote each word.
+"""A Whisper's decoder as recogniser of the speech LLM: its text of a clip, and its states.
 
-Its result is one tensor a clip, so that it is kept, batched and read as encoder states are: a row a token of the LM (n, width + 2),
-the mean of the decoder states (width) that wrote the token, and the token's id in two columns, each small enough for float16.
+The result is one tensor per clip (n, width + 2), which is kept, batched and read as encoder states
+are. Each row is a token of the LM. A row has the mean (width) of the decoder states that wrote the
+token, and the token's id in two columns. Both columns are small enough for float16.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,27 +22,37 @@ from models.encoder import ENCODER_FRAMES, SpeechEncoder, encoded_lengths
 
 ID_COLUMNS = 2
 ID_BASE = 2048  # whole numbers up to here are exact in float16
-# What a window's text may have: fast English has 7 tokens a second, Chinese up to 9. A decoder that loops is stopped there.
+# Limit of a window's text, which stops a decoder that loops. Fast English has 7 tokens per second,
+# Chinese up to 9.
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 24
-AT_ONCE = 16  # clips: the decoder's memory of each takes 37 MB (Whisper base)
-LEVEL, LEVELS = 0.25, 32  # steps of silence in the units of the features, and of how many the states are kept
-LONGEST_LOOP, TIMES = 12, 4  # tokens that come so often one after the other are a loop
-SILENT, DOUBT = 0.6, -1.0  # nobody speaks: the decoder says so with this probability, and its text has less than this a token
+AT_ONCE = 16  # clips; the decoder's cache of each takes 37 MB (Whisper base)
+# The step between levels of silence, in units of the features, and how many levels are kept.
+LEVEL, LEVELS = 0.25, 32
+LONGEST_LOOP, TIMES = 12, 4  # a loop: a unit of at most 12 tokens, at least 4 times in a row
+# A clip has no speech if the decoder's probability of silence is above the first number, and the
+# mean log probability per token of its text is below the second.
+SILENT, DOUBT = 0.6, -1.0
 
 Written = list[int]  # the recogniser's tokens
-Read = Callable[[Written], tuple[list[int], list[list[int]]]]  # to the LM's tokens, and for each the places that it was written at
-Opens = Callable[[list[int]], tuple[int, list[int]]]  # of a clip's tokens: how many of the first give way, and to which
+# Turns `Written` into the LM's tokens. The second result has each token's places in `Written`.
+Read = Callable[[Written], tuple[list[int], list[list[int]]]]
+# Takes a clip's tokens; returns how many of the first give way where a text begins, and to which.
+Opens = Callable[[list[int]], tuple[int, list[int]]]
 
 
 class Ear(nn.Module):
-    """Greedy, a window of 30 s at a time: on shorter input Whisper's decoder loops (see `inserter.verification.asr`).
+    """A greedy recogniser, which decodes one window of 30 s at a time.
 
-    The encoder hears a clip's true length. The rest of the window is silence, whose states are computed once for each level of it:
-    45 clips of 3.7 s, half of them with noise, so had 0.023 word errors, and 0.021 with all of the window encoded (docs/LOG.md).
+    On shorter input, Whisper's decoder loops (see `inserter.verification.asr`). The encoder
+    processes a clip's true length. The rest of the window is silence. The states of silence are
+    computed once per level of silence.
+
+    With this shortcut, 45 clips of 3.7 s, half of them with noise, had a word error rate of 0.023.
+    With the whole window encoded, the rate was 0.021 (docs/LOG.md).
     """
 
     def __init__(self, config: WhisperConfig, recogniser: dict[str, Any] | None) -> None:
-        """recogniser: see `recogniser_settings`."""
+        """Build the decoder. recogniser: see `recogniser_settings`."""
         super().__init__()
         self.decoder = WhisperDecoder(config)
         self.settings = recogniser or {}
@@ -49,13 +60,19 @@ class Ear(nn.Module):
 
     @torch.no_grad()
     def hear(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, Tensor]]:
-        """What `write` gives for clips of log-mel features (clips, mels, frames) with `lengths` (clips,) real frames."""
+        """Return the result of `write` for clips.
+
+        features: log-mel features (clips, mels, frames), with `lengths` (clips,) real frames.
+        """
         windows = self._windows(encoder, features, lengths)
         return [clip for encoded, counts in windows for clip in self.write(encoded, [n / ENCODER_FRAMES for n in counts])]
 
     @torch.no_grad()
     def place(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, list[int]]]:
-        """The tokens that `hear` gives for each clip, and the encoder frame that each begins at. It costs one more pass a clip."""
+        """Return each clip's tokens as in `hear`, and the encoder frame at which each token begins.
+
+        The frames cost one more pass per clip.
+        """
         heads = self.settings.get("alignment_heads")
         found = []
         for encoded, counts in self._windows(encoder, features, lengths):
@@ -66,7 +83,10 @@ class Ear(nn.Module):
         return found
 
     def _windows(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
-        """The encoder states of whole windows (clips, frames, width), AT_ONCE clips at a time, and how many of each are real."""
+        """Yield encoder states of whole windows (clips, frames, width), and real frames per clip.
+
+        One step yields up to AT_ONCE clips.
+        """
         for some, real in zip(features.split(AT_ONCE), lengths.split(AT_ONCE), strict=True):
             clips = [clip[:, :frames] for clip, frames in zip(some, real.tolist(), strict=True)]
             states, counts = encoder(some[..., : int(real.max())], real), encoded_lengths(real).tolist()
@@ -77,8 +97,12 @@ class Ear(nn.Module):
             yield torch.stack(windows), counts
 
     def _silent(self, encoder: SpeechEncoder, clip: Tensor) -> Tensor:
-        """The states (frames, width) of a window of nothing. Its log-mel level is the clip's least, in steps of LEVEL: Whisper's
-        features have no value more than 8 decades below the clip's greatest."""
+        """Return the states (frames, width) of a window of silence.
+
+        The log-mel level of the window is the clip's least value, in steps of LEVEL. The level
+        depends on the clip, because Whisper's features have no value more than 8 decades below the
+        clip's greatest.
+        """
         level = round(float(clip.min()) / LEVEL) * LEVEL
         key = (level, clip.device, torch.is_autocast_enabled(clip.device.type))
         if key not in self._silence:
@@ -91,8 +115,13 @@ class Ear(nn.Module):
 
     @torch.no_grad()
     def write(self, encoded: Tensor, seconds: list[float]) -> list[tuple[Written, Tensor]]:
-        """Encoder states of whole windows (clips, frames, width) -> the tokens (n,) of each, and the decoder states that wrote
-        them (n, width), float32. seconds: how long each clip lasts in its window."""
+        """Return each clip's tokens (n,), and the decoder states (n, width) that wrote them.
+
+        The states are float32.
+
+        encoded: encoder states of whole windows (clips, frames, width).
+        seconds: how long each clip lasts in its window.
+        """
         s = self.settings
         limits = [TOKENS_AT_LEAST + int(TOKENS_A_SECOND * second) for second in seconds]
         limits = [min(limit, self.decoder.max_target_positions - len(s["prompt"])) for limit in limits]
@@ -127,7 +156,7 @@ class Ear(nn.Module):
         for row, (limit, nobody) in enumerate(zip(limits, silent.tolist(), strict=True)):
             written = [token for token in said[row].tolist()[:limit] if token != s["end"]]
             mean = float(sure[row, : len(written)].sum()) / max(1, len(written))
-            if len(written) == limit:  # people who repeat themselves come to an end
+            if len(written) == limit:  # people who repeat themselves stop before the limit
                 written = without_loop(written)
             if nobody > SILENT and mean < DOUBT:
                 written = []
@@ -135,8 +164,12 @@ class Ear(nn.Module):
         return found
 
     def _prompted(self, encoded: Tensor) -> tuple[Tensor, Any, Tensor | None]:
-        """The prompt of each clip (clips, n), and the decoder's memory and states of its first token, where that has chosen the
-        language: the likeliest of `languages`, as in Whisper's own `detect_language`."""
+        """Return each clip's prompt (clips, n), and the decoder's cache and states at its start.
+
+        The cache and the states are those after the prompt's first token, by which the language is
+        chosen. Both are None if there is nothing to choose. The choice is the likeliest of
+        `languages`, as in Whisper's own `detect_language`.
+        """
         ids = torch.tensor([self.settings["prompt"]] * len(encoded), device=encoded.device)
         languages = torch.tensor(self.settings.get("languages", []), dtype=torch.long, device=encoded.device)
         if not len(languages):
@@ -146,7 +179,7 @@ class Ear(nn.Module):
         return ids, past, begun
 
     def _step(self, ids: Tensor, encoded: Tensor, past: Any) -> tuple[Any, Tensor]:
-        """The decoder's memory and states (clips, n, width) after `ids` (clips, n)."""
+        """Return the decoder's cache and states (clips, n, width) after `ids` (clips, n)."""
         output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, past_key_values=past, use_cache=True)
         return output.past_key_values, output.last_hidden_state
 
@@ -155,7 +188,10 @@ class Ear(nn.Module):
 
 
 def without_loop(tokens: Written) -> Written:
-    """`tokens` up to the second time of what is said TIMES times and more at their end."""
+    """Return `tokens` with a loop at their end cut to its first occurrence.
+
+    In a loop, up to LONGEST_LOOP tokens occur TIMES times or more in a row.
+    """
     for size in range(1, LONGEST_LOOP + 1):
         unit = tokens[-size:]
         times = 1
@@ -167,11 +203,17 @@ def without_loop(tokens: Written) -> Written:
 
 
 def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of a Whisper's decoder, from its generation configuration: the prompt, and the tokens that end a text, mark
-    silence, or are never written.
+    """Return the settings of a Whisper's decoder, from its generation configuration.
 
-    languages: what may be spoken, in ISO 639-1; none stands for all that the model knows. One language is a part of the prompt. Of
-    several the decoder chooses one for each window: `languages` has their tokens. Raises ValueError for one that it does not know.
+    The settings are the prompt, the heads that follow the sound, and the tokens that end a text,
+    mark silence, or are never written.
+
+    encoder: the Whisper model, a folder or hub name.
+    languages: what may be spoken, in ISO 639-1. None given stands for all that the model knows. A
+        single language is part of the prompt. Of several, the decoder chooses one per window, and
+        the setting `languages` has their tokens.
+
+    Raises ValueError for a language that the model does not know.
     """
     g: Any = GenerationConfig.from_pretrained(encoder)
     known = g.lang_to_id if getattr(g, "is_multilingual", False) else {"<|en|>": None}
@@ -185,7 +227,7 @@ def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> dict[str
     settings = {
         "prompt": [g.decoder_start_token_id, *task, g.no_timestamps_token_id],
         "end": g.eos_token_id,
-        "silence": g.no_timestamps_token_id - 1,  # <|nospeech|>: in every Whisper the one before
+        "silence": g.no_timestamps_token_id - 1,  # <|nospeech|>: in every Whisper the token before
         "suppress": suppress,
         "suppress_first": sorted({*suppress, *(g.begin_suppress_tokens or [])}),
         "alignment_heads": getattr(g, "alignment_heads", None),
@@ -199,9 +241,10 @@ def _bytes() -> dict[str, int]:
 
 
 def text_of(tokenizer: Tokenizer, written: Written) -> tuple[str, list[set[int]]]:
-    """The text of a Whisper's tokens, and for each character the places of the tokens that it is made of.
+    """Return the text of a Whisper's tokens, and per character the places of its tokens.
 
-    A byte that is no part of a character stands as half a surrogate pair."""
+    A byte that is no part of a character becomes half a surrogate pair.
+    """
     pieces = [bytes(_bytes()[letter] for letter in tokenizer.id_to_token(token) or "") for token in written]
     owner = [place for place, piece in enumerate(pieces) for _ in piece]
     text, at, places = b"".join(pieces).decode("utf-8", "surrogateescape"), 0, []
@@ -213,7 +256,7 @@ def text_of(tokenizer: Tokenizer, written: Written) -> tuple[str, list[set[int]]
 
 
 def as_rows(written: Written, states: Tensor, read: Read) -> Tensor:
-    """A clip as the adapter takes it (n, width + ID_COLUMNS), of what `Ear.write` found."""
+    """Return a clip's rows (n, width + ID_COLUMNS) for the adapter, from what `Ear.write` gave."""
     ids, places = read(written)
     if not ids:
         return states.new_zeros(0, states.shape[-1] + ID_COLUMNS)
@@ -221,9 +264,9 @@ def as_rows(written: Written, states: Tensor, read: Read) -> Tensor:
 
 
 def opened(rows: Tensor, opens: Opens) -> Tensor:
-    """Rows of a clip (n, width + ID_COLUMNS) as they stand where a text begins with it.
+    """Return a clip's rows (n, width + ID_COLUMNS) as they are where a text begins with the clip.
 
-    A token that is new there has the mean of the states of those that gave way.
+    A token that is new there has the mean of the states of the tokens that gave way.
     """
     states, tokens = split_rows(rows)
     replaced, ids = opens(tokens.tolist())
@@ -237,6 +280,6 @@ def _rows(states: Tensor, ids: list[int]) -> Tensor:
 
 
 def split_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Decoder states (..., width) and the LM's tokens (...) of `as_rows`."""
+    """Return the decoder states (..., width) and the LM's tokens (...) of rows from `as_rows`."""
     high, low = rows[..., -2], rows[..., -1]
     return rows[..., :-ID_COLUMNS], (high.round().long() * ID_BASE + low.round().long())

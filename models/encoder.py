@@ -1,29 +1,33 @@
-"""Whisper's encoder on the true length of a clip: a 3 s span costs 3 s, not 30."""
+"""Whisper's encoder on the true length of a clip: a span of 3 s costs 3 s, not 30 s."""
 
 import torch
 from torch import Tensor, nn
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-ENCODER_FRAMES = 50  # a second
+ENCODER_FRAMES = 50  # per second
 
 
 class SpeechEncoder(WhisperEncoder):
-    """The weights of a Whisper encoder; clips of any length up to its window, batched with a mask.
+    """A Whisper encoder for clips of any length up to its window, batched with a mask.
 
-    Whisper was trained on 30 s windows; on the true length + 0.5 s its features suit an adapter and cost about a
-    fifth for a 5 s clip.
+    Whisper was trained on windows of 30 s. On the true length + 0.5 s, the encoder's features suit
+    an adapter. A clip of 5 s then costs about a fifth of a window.
     """
 
     def forward(self, input_features: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
-        """Log-mel features (clips, mels, frames) with `lengths` (clips,) real frames -> (clips, frames / 2, width).
+        """Return the states (clips, frames / 2, width) of log-mel features (clips, mels, frames).
 
-        100 frames a second come in, 50 go out. Raises ValueError beyond the window (3000 frames for Whisper).
+        lengths: real frames per clip (clips,).
+
+        100 frames per second come in, and 50 go out. Raises ValueError beyond the window (3000
+        frames for Whisper).
         """
         frames = input_features.shape[-1]
         if frames > 2 * self.max_source_positions:
             raise ValueError(f"{frames} frames, the encoder's window has {2 * self.max_source_positions}: split the clip")
         hidden = nn.functional.gelu(self.conv1(input_features))
-        hidden = hidden * (torch.arange(frames, device=hidden.device) < lengths[:, None])[:, None]  # as alone, where zeros follow
+        # Zero the padding, so that a clip has the same states as alone, where zeros follow.
+        hidden = hidden * (torch.arange(frames, device=hidden.device) < lengths[:, None])[:, None]
         hidden = nn.functional.gelu(self.conv2(hidden)).permute(0, 2, 1)
         hidden = hidden + self.embed_positions.weight[: hidden.shape[1]]
         real = torch.arange(hidden.shape[1], device=hidden.device) < encoded_lengths(lengths)[:, None]
@@ -34,5 +38,5 @@ class SpeechEncoder(WhisperEncoder):
 
 
 def encoded_lengths(frames: Tensor) -> Tensor:
-    """Encoder frames (50 a second) for log-mel frames (100 a second)."""
+    """Return the encoder frames (50 per second) for log-mel frames (100 per second)."""
     return (frames + 1) // 2

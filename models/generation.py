@@ -16,14 +16,13 @@ from models.sound import SAMPLE_RATE
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What the user says: `audio` (samples,) 16 kHz float32, `text`, or the one and then the other.
-
-    states: (frames, width) what the encoder said of the audio, where that is known already, in place of it.
-    """
+    """What the user says: speech, text, or speech and then text."""
 
     text: str | None = None
     audio: np.ndarray | None = None
+    """(samples,) 16 kHz float32."""
     states: torch.Tensor | None = None
+    """(frames, width) the encoder's states of the audio, in place of `audio`, if already known."""
 
     @property
     def heard(self) -> bool:
@@ -42,12 +41,15 @@ def generate_answers(
     seed: int = 0,
     refused: dict[int, str] | None = None,
 ) -> list[str]:
-    """One answer a prompt, in order. Prompts of like length share a batch; `progress` gets the size of each batch.
+    """Return one answer per prompt, in order. Prompts of similar length share a batch.
 
+    batch_size: prompts per batch.
     precision: bf16, fp32, or auto: what the model's device is known to multiply faster.
-    temperature 0: greedy. Above: drawn, and the same batches with the same seed give the same answers.
-    refused: gets what is wrong with each prompt that is too long for the model, by its number; its answer is "". Without it
-    such a prompt raises TooLong.
+    progress: called with the size of each batch that is done.
+    temperature: 0 decodes greedily. Above 0, answers are drawn. The same batches with the same seed
+        give the same answers.
+    refused: receives, by index of the prompt, why a prompt is too long for the model. The answer to
+        such a prompt is "". Without `refused`, such a prompt raises TooLong.
     """
     model.eval()
     bf16 = in_bf16(precision, model.device)
@@ -78,8 +80,12 @@ def generate_answers(
 
 
 def in_bf16(precision: str, device: torch.device) -> bool:
-    """Whether products are computed in bf16. `auto`: where that is known to be faster, on an accelerator or a CPU with AMX; on one
-    with AVX-512's bf16 alone they take longer than in fp32 (docs/LOG.md). Raises ValueError for a precision it does not know."""
+    """Return whether products are computed in bf16.
+
+    `auto` chooses bf16 where bf16 is known to be faster: on an accelerator, or on a CPU with AMX.
+    On a CPU with AVX-512's bf16 alone, products take longer in bf16 than in fp32 (docs/LOG.md).
+    Raises ValueError for an unknown precision.
+    """
     if precision == "auto":
         return device.type != "cpu" or torch.cpu._is_amx_tile_supported()
     if precision not in ("bf16", "fp32"):
@@ -88,13 +94,13 @@ def in_bf16(precision: str, device: torch.device) -> bool:
 
 
 def _length(prompt: Prompt) -> float:
-    """About the number of positions: 4 characters, 0.25 s or 12 encoder frames make one."""
+    """Estimate the number of positions: 4 characters, 0.25 s or 12.5 encoder frames make one."""
     sound = 0.0 if prompt.audio is None else len(prompt.audio) / 4_000
     return len(prompt.text or "") / 4 + (sound if prompt.states is None else len(prompt.states) / 12.5)
 
 
 def _about(prompt: Prompt) -> str:
-    """Its first words, and how long its sound lasts: an encoder has 50 frames a second."""
+    """Describe a prompt by the duration of its sound and its first 40 characters."""
     frames = 0 if prompt.states is None else len(prompt.states)
     seconds = frames / ENCODER_FRAMES if prompt.audio is None else len(prompt.audio) / SAMPLE_RATE
     parts = [f"{seconds:,.1f} s of sound"] if prompt.heard else []

@@ -1,11 +1,14 @@
-"""Cross-entropy over a large vocabulary, whose logits are most of what a small LM keeps in memory."""
+"""Cross-entropy over a large vocabulary.
+
+The logits are most of what a small LM keeps in memory.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-ROWS = 64  # of 49 k logits in fp32: 12.6 MB, which a cache holds
+ROWS = 64  # rows of 49 k logits in fp32 take 12.6 MB, which a cache holds
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -24,7 +27,8 @@ class _CrossEntropy(torch.autograd.Function):
                 chances = wanted.exp()
                 loss[soft] += share[soft] * (chances * (wanted - known[soft])).sum(-1)
                 gradient[soft] -= share[soft, None] * chances
-            gradient[torch.arange(len(target), device=target.device), target] -= hard  # before it is rounded: in bf16 0.999 is 1
+            # The subtraction comes before rounding: in bf16, 0.999 is 1.
+            gradient[torch.arange(len(target), device=target.device), target] -= hard
             losses.append(loss)
             row.copy_(gradient)
         ctx.save_for_backward(logits)
@@ -37,14 +41,18 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, teacher: Tensor | None = None, shares: Tensor | None = None) -> Tensor:
-    """Losses (n,) in fp32 of the tokens `targets` (n,) from `logits` (n, vocabulary), which are used up.
+    """Return the losses (n,) in fp32 of the tokens `targets` (n,), and use up `logits`.
 
-    shares (n,), 0 to 1: how much of a token's loss is KL(teacher || logits), the rest that of its target. teacher: logits
-    (m, vocabulary) of the m tokens whose share is not 0, in order; without a gradient.
+    logits: (n, vocabulary). The gradient overwrites them.
+    teacher: logits (m, vocabulary) of the m tokens whose share is not 0, in order. The teacher gets
+        no gradient.
+    shares: (n,), 0 to 1: the share of a token's loss that is KL(teacher || logits). The rest is the
+        cross-entropy of the target.
 
-    As `torch.nn.functional.cross_entropy`, without its copies: logits and then their gradient are the one tensor.
-    Of 561 tokens and 49 k classes in bf16 head and loss take 450 ms forward and back instead of 550, and 220 MB less. One backward
-    pass, no second derivative.
+    The losses are those of `torch.nn.functional.cross_entropy`, without its copies: one tensor
+    holds the logits and then their gradient. Measured with 561 tokens and 49 k classes in bf16,
+    head and loss take 450 ms forward and backward instead of 550 ms. The memory is 220 MB less. The
+    result allows one backward pass and no second derivative.
     """
     if teacher is None or shares is None:
         teacher, shares = logits[:0], logits.new_zeros(len(logits), dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""The speech LLM: speech spans become positions among the text's, and a causal LM goes on from there."""
+"""The speech LLM: speech becomes positions among those of the text, and a causal LM continues."""
 
 from typing import Any, cast
 
@@ -18,15 +18,16 @@ from models.processor import InserterProcessor
 from models.room import check_room
 
 IGNORE = -100
-FRAMES_AT_ONCE = 12_000  # log-mel frames, two minutes: an hour of sound at once would take gigabytes
-Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), the LM positions of each clip
+FRAMES_AT_ONCE = 12_000  # log-mel frames, two minutes: an hour at once would take gigabytes
+Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), LM positions of each clip
 
 
 class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """Encoder -> adapter -> causal LM.
 
-    Every `audio_token_id` in `input_ids` stands for one clip, in order; the clip's positions replace it. Speech comes as
-    log-mel features, or as encoder states that were computed before (`states`), which is exact while the encoder is frozen.
+    Every `audio_token_id` in `input_ids` stands for one clip, in order. The positions of the clip
+    replace the token. Speech is given as log-mel features, or as `states` that the encoder computed
+    before. Such states are exact while the encoder is frozen.
     """
 
     config_class = InserterConfig
@@ -64,14 +65,17 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, SoftTokenAdapter | DecoderAdapter):  # after its parts
+        if isinstance(module, SoftTokenAdapter | DecoderAdapter):  # its parts come first
             module.reset_parameters()
 
     @classmethod
     def from_parts(cls, lm: str, encoder: str, tokens: list[str], **config: Any) -> "InserterForConditionalGeneration":
-        """A new model from a causal LM and a Whisper model (folders or hub names); the adapter is random.
+        """Return a new model from a causal LM and a Whisper model, with a random adapter.
 
-        tokens: how each is written. The LM's table grows to as many rows; the new ones begin at its mean.
+        lm, encoder: folders or hub names.
+        tokens: how each token of the vocabulary is written. If the LM's table has fewer rows than
+            that, it grows to as many. New rows start at the table's mean.
+        config: further settings of InserterConfig.
         """
         language_model = AutoModelForCausalLM.from_pretrained(lm, dtype=torch.float32)
         if len(tokens) > language_model.config.get_text_config().vocab_size:
@@ -101,7 +105,11 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @classmethod
     def from_pretrained(cls, name: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """As everywhere in transformers; a recogniser's words are read with the tokenizers that are saved beside the model."""
+        """Load a model as elsewhere in transformers.
+
+        The adapter `decoder` also gets the processor that is saved beside the model. The tokenizers
+        of the processor read the recogniser's words.
+        """
         found = super().from_pretrained(name, *args, **kwargs)
         model = found[0] if isinstance(found, tuple) else found
         if model.config.adapter == "decoder":
@@ -109,19 +117,28 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return found
 
     def attach(self, processor: InserterProcessor) -> None:
-        """How what the recogniser writes is read: the adapter `decoder` needs its processor before it hears audio."""
+        """Attach the processor that reads what the recogniser writes.
+
+        A model with the adapter `decoder` needs the processor before it hears audio.
+        """
         self.read: Read = processor.read
         self.reopen: Opens = processor.opens
         self.begins = processor.begins
 
     @property
     def state_width(self) -> int:
-        """The width of what `encode` gives."""
+        """The width of the rows that `encode` returns."""
         return self.config.audio_config.d_model + (ID_COLUMNS if self.config.adapter == "decoder" else 0)
 
     def encode(self, input_features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mel features (clips, mels, frames) -> what the adapter takes (clips, n, state_width) and its lengths (clips,): the
-        encoder's states, frames / 2 of them, or what the recogniser wrote of them, a row a token."""
+        """Return the adapter's input (clips, n, state_width) and its lengths (clips,).
+
+        input_features: log-mel features (clips, mels, frames).
+        feature_lengths: real frames per clip (clips,).
+
+        The input's rows are the encoder's states, frames / 2 per clip. For the adapter `decoder`,
+        each row is a token of what the recogniser wrote.
+        """
         if self.config.adapter == "decoder":
             written = self.ear.hear(self.encoder, input_features, feature_lengths)
             rows = [as_rows(tokens, by, self.read) for tokens, by in written]
@@ -131,8 +148,11 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return torch.cat([self.encoder(*part) for part in parts]), encoded_lengths(feature_lengths)
 
     def spell_placed(self, input_features: Tensor, feature_lengths: Tensor) -> list[list[tuple[int, int]]]:
-        """The LM's tokens that are heard in each row of log-mel features, each with the encoder frame (50 a second) that it begins
-        at. Raises AttributeError for the adapter `pooling`, which spells nothing."""
+        """Return the LM's tokens that are heard in each row of log-mel features.
+
+        Each token comes with the encoder frame (50 per second) at which the token begins. Raises
+        AttributeError for the adapter `pooling`, which spells nothing.
+        """
         if self.config.adapter != "decoder":
             states, lengths = self.encode(input_features, feature_lengths)
             return cast(SoftTokenAdapter, self.adapter).spell_placed(states, lengths, self.table)
@@ -143,15 +163,23 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return rows
 
     def opens(self, before: int | None) -> bool:
-        """Return whether a clip after the token `before` opens a text: it is written there without a leading blank."""
+        """Return whether a clip after the token `before` opens a text.
+
+        Such a clip is written without a leading blank. Only the adapter `decoder` makes this
+        difference.
+
+        before: None at the start of a sequence.
+        """
         return self.config.adapter == "decoder" and (before is None or self.begins[before])
 
     def hear(
         self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None, opening: list[bool] | None = None
     ) -> list[Tensor]:
-        """The LM positions of each clip. A clip longer than the encoder's window comes as `clip_windows[i]` rows.
+        """Return the LM positions of each clip.
 
-        opening: see `opens`, of each clip; None: of no clip.
+        clip_windows: rows per clip. A clip longer than the encoder's window has several rows. None:
+            each clip has one row.
+        opening: whether each clip opens a text (see `opens`). None: no clip does.
         """
         windows = [1] * len(states) if clip_windows is None else clip_windows
         starts = [sum(windows[:i]) for i in range(len(windows))]
@@ -167,10 +195,14 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return [torch.cat(rows[s : s + n]) for s, n in zip(starts, clip_windows, strict=True)]
 
     def splice(self, ids: Tensor, text: Tensor, speech: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """One sequence: ids (n,), embedded as `text` (n, width), whose placeholders give way to `speech` -> embeddings
-        (m, width), source (m,).
+        """Replace the placeholders of one sequence by speech.
 
-        source: for each position its index in `ids`, or -1 where speech stands.
+        ids: (n,).
+        text: (n, width), the embeddings of `ids`.
+        speech: the LM positions of each clip, in order.
+
+        Returns embeddings (m, width), and the source (m,) of each position: its index in `ids`, or
+        -1 for speech. Raises ValueError if placeholders and clips differ in number.
         """
         places = (ids == self.config.audio_token_id).nonzero().flatten().tolist()
         if len(places) != len(speech):
@@ -184,10 +216,11 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return torch.cat([*pieces, text[at:]]), torch.cat([*sources, index[at:]])
 
     def pack(self, sequences: list[Sequence], texts: list[Tensor]) -> dict[str, Tensor]:
-        """Many sequences, embedded as `texts`, as one row that cannot see across its borders.
+        """Pack many sequences, embedded as `texts`, into one row in which none sees another.
 
-        Returns inputs_embeds (1, m, width), position_ids (1, m) that start anew, from which transformers masks what is not a
-        position's own sequence, and labels (1, m): -100 at speech.
+        Returns inputs_embeds (1, m, width), position_ids (1, m) and labels (1, m), with -100 at
+        speech. The position_ids restart with each sequence. From the restarts, transformers masks
+        the other sequences of the row.
         """
         embeds, labels, positions = [], [], []
         for (ids, label, speech), text in zip(sequences, texts, strict=True):
@@ -204,11 +237,14 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def packed_losses(
         self, sequences: list[Sequence], read: list[Sequence] | None = None, share: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """Cross-entropy (k,) of the k learnt tokens of sequences (ids, labels, speech) in one row, and the number (k,) of the
-        sequence each belongs to.
+        """Return the cross-entropy (k,) of the k learnt tokens of sequences in one row.
 
-        read: those with speech, with text in its place; `share` of their loss is then KL(read || heard), and the rest the
-        cross-entropy. What is read has no gradient.
+        The second result (k,) is the index of the sequence to which each token belongs.
+
+        read: the sequences that have speech, with text in place of the speech. No gradient flows
+            through `read`.
+        share: with `read`, the part of the loss of these sequences that is KL(read || heard). The
+            rest is the cross-entropy.
         """
         teacher = shares = None
         if read:
@@ -220,18 +256,20 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return cross_entropy(logits, targets, teacher, shares), owner
 
     def _packed_logits(self, sequences: list[Sequence]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (k, vocabulary) of the k learnt tokens, these tokens (k,), and the number (k,) of the sequence of each.
+        """Return the logits (k, vocabulary) of the k learnt tokens, the tokens and their owners.
 
-        The LM's head (a fifth of a small model's cost) is only computed where something is learnt.
+        The tokens (k,) are ids. The owners (k,) are indices in `sequences`. The LM's head, a
+        fifth of a small model's cost, is computed only where something is learnt.
         """
-        # One look-up for all of them: each look-up costs a gradient as large as the whole table (113 MB for 49 k tokens).
+        # One look-up for all sequences: each look-up costs a gradient as large as the whole table
+        # (113 MB for 49 k tokens).
         texts = self.get_input_embeddings()(torch.cat([ids for ids, _, _ in sequences])).split([len(s[0]) for s in sequences])
         packed: dict[str, Any] = self.pack(sequences, list(texts))
         if self.language_model.config._attn_implementation == PACKED:
             packed["lengths"] = [len(ids) + sum(len(clip) - 1 for clip in speech) for ids, _, speech in sequences]
         labels = packed.pop("labels")[0]
         first = packed["position_ids"][0] == 0
-        labels = torch.where(first, IGNORE, labels)  # the first token of a sequence has nothing before it
+        labels = torch.where(first, IGNORE, labels)  # nothing predicts a sequence's first token
         targets = (labels != IGNORE).nonzero().flatten()
         logits = self.language_model(**packed, use_cache=False, logits_to_keep=targets - 1).logits[0]
         return logits, labels[targets], first.cumsum(0)[targets] - 1
@@ -243,7 +281,10 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         speech: list[Tensor],
         side: str,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """A padded batch after splicing: embeddings, attention mask, and the source of each row's positions."""
+        """Return a padded batch after splicing: embeddings, attention mask, and sources by row.
+
+        side: where the padding is, `left` or `right`.
+        """
         rows, sources, used = [], [], 0
         texts = self.get_input_embeddings()(input_ids)
         for i, (ids, text) in enumerate(zip(input_ids, texts, strict=True)):
@@ -266,7 +307,11 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return embeds, mask, sources
 
     def _speech(self, given: dict[str, Any], input_ids: Tensor, attention_mask: Tensor | None) -> list[Tensor]:
-        """The clips' positions from `input_features` + `feature_lengths` or `states` + `state_lengths`, if there are any."""
+        """Return the LM positions of each clip, or an empty list if `given` has no speech.
+
+        given: `input_features` and `feature_lengths`, or `states` and `state_lengths`; and
+            `clip_windows` (see `hear`).
+        """
         if given.get("states") is None:
             if given.get("input_features") is None:
                 return []
@@ -276,7 +321,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.hear(given["states"], given["state_lengths"], given.get("clip_windows"), opening)
 
     def openings(self, ids: list[int] | tuple[int, ...]) -> list[bool]:
-        """`opens` of each clip of a sequence, in order."""
+        """Return the result of `opens` for each clip of a sequence, in order."""
         places = [place for place, token in enumerate(ids) if token == self.config.audio_token_id]
         return [self.opens(ids[place - 1] if place else None) for place in places]
 
@@ -292,9 +337,13 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         clip_windows: list[int] | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits of a padded batch, right-padded after splicing; with `labels` (as `input_ids`) also the mean loss on text.
+        """Return the logits of a batch, which is right-padded after splicing.
 
-        input_ids (batch, n); input_features (clips, mels, frames) with feature_lengths (clips,), or states.
+        input_ids: (batch, n).
+        labels: of the shape of `input_ids`. With labels, the output also has the mean loss on text.
+        input_features: (clips, mels, frames), with feature_lengths (clips,). `states` and
+            `state_lengths` may take their place.
+        clip_windows: see `hear`.
         """
         assert input_ids is not None
         speech = self._speech(
@@ -323,15 +372,17 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def generate(  # type: ignore[override]
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
-        """New token ids (batch, k) after prompts of text and speech: see `forward` for the speech arguments.
+        """Return new token ids (batch, k) after prompts of text and speech.
 
-        Everything else goes to the LM's own `generate`. Raises TooLong for prompts that have no room with `max_new_tokens`.
+        The speech arguments are those of `forward`. All other arguments go to the LM's own
+        `generate`. Raises TooLong for prompts that have no room together with `max_new_tokens`.
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names}, input_ids, attention_mask)
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
         check_room(self.config, mask.sum(dim=1).tolist(), kwargs.get("max_new_tokens") or 0)
-        self.language_model.generation_config = self.generation_config  # the LM's own is not saved with the model
+        # The LM's own generation_config is not saved with the model.
+        self.language_model.generation_config = self.generation_config
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
 
 

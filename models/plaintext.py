@@ -1,8 +1,9 @@
-"""Text from outside as token ids. Whatever it says, it is spelled by ordinary tokens: only our own structure has control tokens.
+"""Encode text from outside with ordinary tokens only: control tokens come from our structure alone.
 
-`split_special_tokens` is not enough: it spares the tokens that are marked special, not the others that were added, and a model of
-the vocabulary may know a control token as a word of its own (Unigram, WordPiece, BPE with `ignore_merges`). So text is encoded by
-a twin of the tokenizer in which every control token has another name, which no text can guess.
+`split_special_tokens` is not enough for two reasons. The option covers the tokens that are marked
+special, but not the other added tokens. And the vocabulary's model may know a control token as a
+word of its own (Unigram, WordPiece, BPE with `ignore_merges`). Text is therefore encoded by a twin
+of the tokenizer. In the twin, every control token has another name, which no text can guess.
 """
 
 import json
@@ -15,7 +16,8 @@ from tokenizers import Tokenizer
 
 from models.configuration import SPEECH_TOKENS
 
-# Where a text stands while the template is rendered: a template that changes what it is given changes this, and is refused.
+# Takes the place of a text while the template is rendered. A template that changes texts changes
+# the hole too, and is refused.
 HOLE = 'hOle<{}>&"'
 HOLES = re.compile(re.escape(HOLE).replace(r"\{\}", r"(\d+)"))
 
@@ -23,31 +25,47 @@ Turn = Mapping[str, Any]  # {"role": str, "content": [text, or None for a clip]}
 
 
 class PlainText:
-    """Encodes text, and chats that hold text, with the tokenizer of an LM (transformers, with a backend of `tokenizers`)."""
+    """Encodes text, and chats that hold text, with the tokenizer of an LM.
+
+    The tokenizer is one of transformers, with a backend of `tokenizers`.
+    """
 
     def __init__(self, tokenizer: Any, span: Sequence[str] = SPEECH_TOKENS) -> None:
-        """span: the control tokens that stand for a clip. Raises ValueError for a tokenizer of another kind: what it does with
-        control tokens is not known."""
+        """Build the twin of `tokenizer`.
+
+        span: the control tokens that stand for a clip.
+
+        Raises ValueError for a tokenizer of another kind, whose treatment of control tokens is
+        unknown.
+        """
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
             raise ValueError(f"{type(tokenizer).__name__} is a tokenizer that is not made of a tokenizer.json")
         self.tokenizer, self.span = tokenizer, "".join(span)
         self._twin, self._names, unknown = _twin(backend)
-        self._control = self._names.keys() - {unknown}  # a letter that the vocabulary lacks is the unknown token by right
+        # The unknown token is legitimate in text: it stands for a letter that the vocabulary lacks.
+        self._control = self._names.keys() - {unknown}
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, as the tokenizer gives them for a text without control tokens; none is added before or after."""
+        """Return the ids of `text`, with none added before or after.
+
+        The ids are those that the tokenizer gives to a text without control tokens.
+        """
         return self._encode(text, [])
 
     def encode_placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """`encode`, and the characters of `text` that each token stands for, from and to."""
+        """Return the ids of `text`, and the character range in `text` of each token."""
         encoding = self._twin.encode(_whole(text), add_special_tokens=False)
         return self._checked(encoding.ids, text, []), encoding.offsets
 
     def chat(self, turns: Sequence[Turn], **template: Any) -> list[int]:
-        """The ids of `turns` in the LM's chat template: control tokens are those of the template and of the clips alone.
+        """Return the ids of `turns` in the LM's chat template.
 
-        template: what the template is given beside the turns. Raises ValueError for a template that loses or changes a text.
+        All control tokens are those of the template and of the clips.
+
+        template: arguments of the template besides the turns.
+
+        Raises ValueError for a template that loses or changes a text.
         """
         holed, texts = self._holed(turns, template)
         encoding = self.tokenizer.backend_tokenizer.encode(holed, add_special_tokens=False)
@@ -59,11 +77,14 @@ class PlainText:
         return self._encode(_filled(named + holed[at:], texts), [number for _, number in control])
 
     def render(self, turns: Sequence[Turn], **template: Any) -> str:
-        """What `chat` encodes, for people: it does not show which control token is text."""
+        """Return what `chat` encodes, as a string for people.
+
+        The string does not show which control tokens are text.
+        """
         return _filled(*self._holed(turns, template))
 
     def _encode(self, text: str, control: list[int]) -> list[int]:
-        """The ids of a text of the twin's, in which exactly `control` stand by name."""
+        """Return the ids of a text for the twin, in which exactly `control` appear by name."""
         return self._checked(self._twin.encode(_whole(text), add_special_tokens=False).ids, text, control)
 
     def _checked(self, ids: list[int], text: str, control: list[int]) -> list[int]:
@@ -72,7 +93,10 @@ class PlainText:
         return ids
 
     def _holed(self, turns: Sequence[Turn], template: dict[str, Any]) -> tuple[str, list[str]]:
-        """The rendered template with a hole for each text, and the texts. The blanks around a text are left to the template."""
+        """Return the rendered template with a hole for each text, and the texts.
+
+        The blanks around a text are left to the template.
+        """
         texts: list[str] = []
 
         def hole(part: str | None) -> str:
@@ -92,7 +116,7 @@ class PlainText:
 
 
 def _whole(text: str) -> str:
-    """Half of a surrogate pair is no letter: each is a question mark."""
+    """Return `text` with a question mark for each lone half of a surrogate pair."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -107,9 +131,10 @@ def _role(role: str) -> str:
 
 
 def _twin(backend: Tokenizer) -> tuple[Tokenizer, dict[int, str], int | None]:
-    """The tokenizer with its control tokens renamed, the names by id, and the id of what its model does not know.
+    """Return a twin with renamed control tokens, the names by id, and the unknown token's id.
 
-    Every added token is a control token, special or not; but not blanks, which some LMs add in runs to write code.
+    Every added token counts as a control token, special or not. Blanks do not count: some LMs add
+    runs of blanks to write code.
     """
     state = json.loads(backend.to_str())
     secret = secrets.token_hex(16)
@@ -133,7 +158,10 @@ def _unknown(model: dict[str, Any]) -> int | None:
 
 
 def _rename(model: dict[str, Any], renamed: dict[str, str]) -> None:
-    """Rename tokens in the state of a `tokenizers` model; merges that would make or use one of them are dropped."""
+    """Rename tokens in the state of a `tokenizers` model.
+
+    Merges that would make or use a renamed token are dropped.
+    """
     if model["type"] == "Unigram":
         model["vocab"] = [[renamed.get(piece, piece), score] for piece, score in model["vocab"]]
         return

@@ -1,4 +1,7 @@
-"""Text and audio to the model's inputs: tokenizer with the speech tokens, log-mel features, chat template."""
+"""Turn text and audio into the model's inputs.
+
+The processor has the tokenizer with the speech tokens, the log-mel features and the chat template.
+"""
 
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +22,20 @@ from models.plaintext import PlainText
 from models.sound import SAMPLE_RATE
 from models.windows import cut
 
-TAIL_SECONDS = 0.5  # silence after a clip: Whisper's last frames need somewhere to end
-RECOGNISER = "recogniser.json"  # the tokenizer of the decoder that hears, beside the LM's
-PLAIN = {"enable_thinking": False}  # what templates that begin with a chain of thought know, and others do not look at
+TAIL_SECONDS = 0.5  # silence after a clip, which Whisper needs for its last frames
+RECOGNISER = "recogniser.json"  # file with the tokenizer of the decoder that hears, beside the LM's
+# Templates that begin with a chain of thought know this argument. Other templates ignore it.
+PLAIN = {"enable_thinking": False}
 
 
 class InserterProcessor(ProcessorMixin):
     """`processor(text, audio)`: each speech span of the texts takes one clip of `audio`, in order.
 
-    A text is a string, all of it to be read, or ids that `encode` and `chat` made: a string never has a control token in it.
-    delimiters: what stands around a clip (`SPANS`). A processor that was saved without the key has the paper's tokens.
+    A text is a string, all of which is read, or ids that `encode` and `chat` made. A string never
+    yields a control token.
+
+    delimiters: what is around a clip (`SPANS`). A processor that was saved without this key has the
+        paper's tokens.
     """
 
     def __init__(
@@ -38,13 +45,17 @@ class InserterProcessor(ProcessorMixin):
             raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
         self.delimiters = delimiters
-        self.recogniser: Tokenizer | None = None  # of the adapter `decoder`
+        self.recogniser: Tokenizer | None = None  # set for the adapter `decoder`
 
     @classmethod
     def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens", recogniser: bool = False) -> "InserterProcessor":
-        """From an LM's tokenizer and a Whisper model's feature extractor; the three speech tokens are added.
+        """Return a processor from an LM's tokenizer and a Whisper model's feature extractor.
 
-        recogniser: whether Whisper's decoder hears (the adapter `decoder`), so that its tokens have to be read.
+        The three speech tokens are added to the LM's tokenizer.
+
+        lm, encoder: folders or hub names.
+        recogniser: whether Whisper's decoder hears, so that its tokens have to be read. This is so
+            for the adapter `decoder`.
         """
         tokenizer = AutoTokenizer.from_pretrained(lm)
         tokenizer.add_special_tokens({"additional_special_tokens": SPEECH_TOKENS}, replace_extra_special_tokens=False)
@@ -71,8 +82,11 @@ class InserterProcessor(ProcessorMixin):
         return super().save_pretrained(save_directory, *args, **kwargs)
 
     def read(self, written: Written) -> tuple[list[int], list[list[int]]]:
-        """What the recogniser wrote in the LM's tokens, as it stands after a blank, and for each the places in `written` that it
-        comes from: see `models.ear.Read`."""
+        """Return what the recogniser wrote, in the LM's tokens as they are after a blank.
+
+        The second result has, per token, the places in `written` from which the token comes (see
+        `models.ear.Read`).
+        """
         assert self.recogniser is not None
         text, owner = text_of(self.recogniser, written)
         said = text.strip()
@@ -85,11 +99,14 @@ class InserterProcessor(ProcessorMixin):
 
     @cached_property
     def plain(self) -> PlainText:
-        """What every text from outside goes through."""
+        """The encoder of every text from outside."""
         return PlainText(self.tokenizer, SPANS[self.delimiters])
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text from outside; what spells a control token in it is spelled by ordinary tokens."""
+        """Return the ids of a text from outside.
+
+        Ordinary tokens spell what looks like a control token in the text.
+        """
         return self.plain.encode(text)
 
     @property
@@ -98,23 +115,35 @@ class InserterProcessor(ProcessorMixin):
 
     @property
     def span_ids(self) -> list[int]:
-        """What stands for one clip: the place that speech takes, between its delimiters where there are any."""
+        """The ids that stand for one clip: the placeholder of speech, and its delimiters if any."""
         return self.tokenizer.convert_tokens_to_ids(SPANS[self.delimiters])
 
     @property
     def tokens(self) -> list[str]:
-        """How each token of the vocabulary is written; one that is a part of a letter as the sign for what cannot be shown."""
+        """How each token of the vocabulary is written.
+
+        A token that is part of a letter is written as the replacement character.
+        """
         return self.tokenizer.batch_decode([[number] for number in range(len(self.tokenizer))])
 
     @cached_property
     def begins(self) -> list[bool]:
-        """Whether a text begins after each token: after a blank, a new line, or a control token that stands around no clip."""
+        """Whether a text begins after each token.
+
+        A text begins after a blank, a new line, or a control token other than the speech tokens.
+        """
         control = {self.document_start_id, *self.tokenizer.all_special_ids}
         control -= {*self.tokenizer.convert_tokens_to_ids(SPEECH_TOKENS)}
         return [number in control or text[-1:].isspace() for number, text in enumerate(self.tokens)]
 
     def opens(self, ids: list[int]) -> tuple[int, list[int]]:
-        """What `read` gave, where a text begins with it and it has no leading blank: see `models.ear.Opens`."""
+        """Return what changes in the tokens of a clip where a text begins with the clip.
+
+        There the clip has no leading blank. The result says how many of the first tokens give way,
+        and to which tokens (see `models.ear.Opens`).
+
+        ids: what `read` returned for the clip.
+        """
         bare = self.encode(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).strip())
         same = 0
         while same < min(len(ids), len(bare)) and ids[-1 - same] == bare[-1 - same]:
@@ -123,17 +152,25 @@ class InserterProcessor(ProcessorMixin):
 
     @property
     def document_start_id(self) -> int:
-        """`<|endoftext|>` where the tokenizer has it (it separates documents in pre-training), else BOS, else EOS."""
+        """The id of `<|endoftext|>` if the tokenizer has it, else of BOS, else of EOS.
+
+        `<|endoftext|>` separates documents in pre-training.
+        """
         tokenizer = self.tokenizer
-        known = tokenizer.convert_tokens_to_ids("<|endoftext|>")  # an unknown token gives None, or another token's id
+        # A tokenizer that lacks the token gives None, or another token's id.
+        known = tokenizer.convert_tokens_to_ids("<|endoftext|>")
         if known is not None and tokenizer.convert_ids_to_tokens(known) == "<|endoftext|>":
             return known
         return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
 
     def features(self, waves: list[np.ndarray]) -> dict[str, Any]:
-        """Clips of 16 kHz float32 -> input_features (rows, mels, frames), feature_lengths (rows,), clip_windows.
+        """Return input_features (rows, mels, frames), feature_lengths (rows,) and clip_windows.
 
-        Each clip is computed alone, so a batch does not change it; one longer than 30 s becomes several rows, cut where it pauses.
+        waves: clips of 16 kHz float32.
+
+        Each clip is computed alone, so the batch does not change the clip. A clip over 29.5 s,
+        which is a window of 30 s less the silence, becomes several rows, cut where the clip pauses.
+        clip_windows has the number of rows per clip.
         """
         tail = int(TAIL_SECONDS * SAMPLE_RATE)
         pieces = [cut(wave, self.feature_extractor.n_samples - tail) for wave in waves]
@@ -143,8 +180,9 @@ class InserterProcessor(ProcessorMixin):
         return {"input_features": features, "feature_lengths": lengths, "clip_windows": [len(clip) for clip in pieces]}
 
     def _mel(self, wave: np.ndarray) -> Tensor:
-        """(mels, frames), at 100 frames a second."""
-        least = self.feature_extractor.n_fft + self.feature_extractor.hop_length  # the transform reflects half a window
+        """Return log-mel features (mels, frames) at 100 frames per second."""
+        # The transform reflects half a window, so a clip that is too short for that is padded.
+        least = self.feature_extractor.n_fft + self.feature_extractor.hop_length
         wave = np.pad(wave, (0, max(0, least - len(wave))))
         output = self.feature_extractor(
             wave, sampling_rate=SAMPLE_RATE, padding="do_not_pad", truncation=False, return_tensors="np"
@@ -158,10 +196,13 @@ class InserterProcessor(ProcessorMixin):
         states: list[Tensor] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
-        """Padded `input_ids` and `attention_mask`, and the features of `audio`, or `states` with `state_lengths`.
+        """Return padded `input_ids` and `attention_mask`, and the speech.
 
-        states: (frames, width) a clip, what the encoder said of it. Raises ValueError for audio beside states, and for
-        more or fewer clips than speech spans.
+        The speech is the features of `audio`, or `states` with `state_lengths`.
+
+        states: what the encoder returned, (frames, width) per clip.
+
+        Raises ValueError for audio beside states, and for more or fewer clips than speech spans.
         """
         texts: Any = [text] if isinstance(text, str) or (text and isinstance(text[0], int)) else text
         rows: list[list[int]] = [self.encode(one) if isinstance(one, str) else one for one in texts]
@@ -181,7 +222,9 @@ class InserterProcessor(ProcessorMixin):
         return BatchFeature(inputs | (self.features(audio) if audio else {}))
 
     def chat(self, parts: list[str | None], answer: str | None = None) -> list[int]:
-        """The ids of one user turn of `parts` (text, or None for a clip) in the LM's chat template, and of the answer if given.
+        """Return the ids of one user turn in the LM's chat template, and of the answer if given.
+
+        parts: the parts of the turn, each a text, or None for a clip.
 
         Raises ValueError for a template that loses or changes a text.
         """
@@ -196,9 +239,13 @@ class InserterProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **kwargs: Any,
     ) -> str | list[int] | BatchEncoding:
-        """As everywhere in transformers, for one conversation; content may be a list of {"type": "text" | "audio", ...}.
+        """Apply the LM's chat template to one conversation, as elsewhere in transformers.
 
-        With `tokenize` what the model reads. Without, a string for people, which does not show which control token is text.
+        conversation: turns, whose content may be a list of {"type": "text" | "audio", ...}.
+        tokenize: return what the model reads. Otherwise return a string for people, which does not
+            show which control tokens are text.
+
+        Raises ValueError for a template that loses or changes a text.
         """
         turns = [{"role": turn["role"], "content": _parts(turn["content"])} for turn in conversation]
         if not tokenize:
@@ -211,12 +258,12 @@ class InserterProcessor(ProcessorMixin):
 
 
 def _padded(rows: list[Tensor], value: int) -> Tensor:
-    """(rows, n): the end of each stands at the right, where the answer begins."""
+    """Return `rows` as (rows, n). Each row ends at the right, where the answer begins."""
     return pad_sequence(rows, batch_first=True, padding_value=value, padding_side="left")
 
 
 def _parts(content: str | list[dict]) -> list[str | None]:
-    """Text, or None for a clip."""
+    """Return the parts of a turn: text, or None for a clip."""
     return [content] if isinstance(content, str) else [None if part["type"] == "audio" else part["text"] for part in content]
 
 

@@ -1,7 +1,8 @@
-"""The MLflow flavour: audio (and text) in, an answer or what is wrong out. The only file of `models` that knows MLflow.
+"""The MLflow flavour: records of audio and text in, answers or errors out.
 
-MLflow keeps this file as the model's code ("models from code"), so nothing is pickled. It stands alone with the package
-`models` beside it: `mlflow models serve` needs nothing else of the project.
+No other file of `models` knows MLflow. MLflow keeps this file as the model's code ("models from
+code"), so nothing is pickled. `mlflow models serve` needs this file and the package `models` beside
+it, but nothing else of the project.
 """
 
 import base64
@@ -38,7 +39,8 @@ REQUIREMENTS = (
     "soxr",
 )
 
-# Both columns are open: MLflow would refuse the whole request for one record of another type; `read_record` refuses that record.
+# Both columns accept any type. With a fixed type, MLflow would refuse the whole request for a
+# single record of another type. `read_record` refuses that record alone.
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("audio", "text")]),
     outputs=Schema([ColSpec(DataType.string, name, required=False) for name in ("answer", "error", "note")]),
@@ -55,10 +57,10 @@ PRECISIONS = ("auto", "bf16", "fp32")
 
 
 class InserterModel(PythonModel):
-    """Answers records with `audio` and optional `text`; a record has at least one of them.
+    """Answers records that have `audio`, `text` or both.
 
-    audio: base64 of a file (what JSON carries), its bytes, samples at 16 kHz, or the path of a file that `models.served` lets it
-    read.
+    audio: base64 of a file (as JSON carries it), the bytes of a file, samples at 16 kHz, or the
+        path of a file. `models.served` decides which paths may be read.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -70,16 +72,24 @@ class InserterModel(PythonModel):
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.processor = InserterProcessor.from_pretrained(folder)
         self.model = InserterForConditionalGeneration.from_pretrained(folder)
-        self.model.to(device)  # type: ignore[arg-type]  # transformers' annotation hides torch's overloads
+        # transformers' annotation hides torch's overloads.
+        self.model.to(device)  # type: ignore[arg-type]
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A row a record, in order: its `answer`, or the `error` that keeps it from having one; `note`: how its audio was taken.
+        """Return one row per record, in order.
 
-        Raises MlflowException (HTTP 400) for what is wrong with the whole request: a parameter, or no record with a known column.
+        answer: the model's answer, or None.
+        error: why the record has no answer, or None.
+        note: how the audio was read, where that is not obvious, or None.
+
+        Raises MlflowException (HTTP 400) if the whole request is wrong: a bad parameter, or no
+        record with a known column.
         """
-        params = {name: value for name, value in (params or {}).items() if value is not None}  # null: as if it were not given
+        # A parameter that is null counts as absent.
+        params = {name: value for name, value in (params or {}).items() if value is not None}
         self._check(params)
-        if not len(model_input.columns):  # MLflow drops columns that it does not know, and then the rows are gone as well
+        # MLflow drops unknown columns. If no column is left, the rows are lost as well.
+        if not len(model_input.columns):
             raise MlflowException.invalid_parameter_value("no record has `audio` or `text`; give at least one of them")
         rows = [dict.fromkeys(("answer", "error", "note")) for _ in range(len(model_input))]
         asked: dict[int, Question] = {}
@@ -91,7 +101,8 @@ class InserterModel(PythonModel):
                 rows[number]["error"] = str(error)
         for number, outcome in zip(asked, self._answers(list(asked.values()), params), strict=True):
             rows[number].update(outcome)
-        return pd.DataFrame(rows, columns=["answer", "error", "note"], dtype=object)  # pandas makes NaN of None in a column of str
+        # dtype=object, because pandas turns None into NaN in a column of strings.
+        return pd.DataFrame(rows, columns=["answer", "error", "note"], dtype=object)
 
     def _check(self, params: Mapping[str, Any]) -> None:
         for name, most in (("max_new_tokens", room(self.model.config)), ("batch_size", MAX_BATCH)):
@@ -102,7 +113,10 @@ class InserterModel(PythonModel):
             raise MlflowException.invalid_parameter_value(f"precision is {given!r}; give one of {', '.join(PRECISIONS)}")
 
     def _answers(self, asked: list[Question], params: dict[str, Any]) -> list[dict[str, str]]:
-        """{"answer": …} or {"error": …} for each. What fails together is asked one by one, so that the others are answered."""
+        """Return {"answer": …} or {"error": …} per question.
+
+        Questions that fail together are asked one by one, so that the others are answered.
+        """
         from models.generation import Prompt, generate_answers
 
         try:
@@ -110,16 +124,17 @@ class InserterModel(PythonModel):
             refused: dict[int, str] = {}
             answers = generate_answers(self.model, self.processor, prompts, refused=refused, **params)
             return [{"error": refused[i]} if i in refused else {"answer": answer} for i, answer in enumerate(answers)]
-        except Exception as error:  # whatever the model raises for one record must not cost the others
+        except Exception as error:  # an error of one record must not cost the others their answers
             if len(asked) == 1:
                 return [{"error": " ".join(f"the model cannot answer this ({type(error).__name__}: {error})".split())}]
         return [self._answers([one], params)[0] for one in asked]
 
 
 def input_example() -> tuple[pd.DataFrame, dict[str, Any]]:
-    """One record as JSON carries it (a quarter of a second of a 440 Hz tone, FLAC in base64, and a text), and parameters.
+    """Return one record as JSON carries it, and parameters.
 
-    MLflow asks the model for this answer when it is logged: 8 tokens keep that short.
+    The record has a quarter of a second of a 440 Hz tone, as FLAC in base64, and a text. MLflow
+    asks the model for this answer when the model is logged. 8 tokens keep that call short.
     """
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE // 4) / SAMPLE_RATE)
     buffer = io.BytesIO()
@@ -129,12 +144,18 @@ def input_example() -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def requirements() -> list[str]:
-    """`name==version` of what runs the model, as installed here (without a build's local part such as `+cpu`)."""
+    """Return `name==version` of the packages that run the model, as installed here.
+
+    The local part of a version, such as `+cpu`, is left out.
+    """
     return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS]
 
 
 def pyfunc_arguments(folder: Path | str) -> dict[str, Any]:
-    """Keyword arguments of `mlflow.pyfunc.log_model` and `save_model` for the saved model in `folder`."""
+    """Return the arguments with which MLflow logs or saves the model in `folder`.
+
+    The arguments are the keyword arguments of `mlflow.pyfunc.log_model` and `save_model`.
+    """
     here = Path(__file__).resolve()
     return {
         "python_model": str(here),

@@ -1,4 +1,4 @@
-"""The records of a request to a served model: what stands in them, checked one by one."""
+"""Read the records of a request to a served model, and check them one by one."""
 
 import base64
 import binascii
@@ -17,29 +17,30 @@ from models.sound import NoSound, Sound, from_numbers, read
 from models.sound.streams import is_file
 
 AUDIO_DIR = "INSERTER_SERVE_AUDIO_DIR"
-SHOWN = 60  # characters of a value in a message
-SHORT = 255  # characters; what is no longer may have been meant as a path
-LONGEST_PATH = 4_096
-# How sound files begin
+SHOWN = 60  # characters of a value that a message shows
+SHORT = 255  # characters; a value that is no longer may have been meant as a path
+LONGEST_PATH = 4_096  # characters
 _DATA_URI = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
 class BadRecord(ValueError):
-    """A record that has no answer. `str(error)` is one line that says why."""
+    """A record that cannot be answered. `str(error)` says why in one line."""
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """text and audio (samples,) 16 kHz: at least one of them; note: how the audio was taken, where that is not plain."""
+    """What a record asks. At least one of text and audio is there."""
 
     text: str | None
     audio: np.ndarray | None
+    """(samples,) at 16 kHz."""
     note: str | None = None
+    """How the audio was read, where that is not obvious."""
 
 
 def read_record(record: Mapping[Any, Any]) -> Question:
-    """What a record asks. Raises BadRecord."""
+    """Return what a record asks. Raises BadRecord if the record cannot be answered."""
     audio, text = (None if _missing(record.get(name)) else record[name] for name in ("audio", "text"))
     if text is not None and not isinstance(text, str):
         raise BadRecord(f"text must be a string, and is of type {type(text).__name__}")
@@ -57,12 +58,16 @@ def read_record(record: Mapping[Any, Any]) -> Question:
 
 
 def decode_audio(value: Any) -> np.ndarray:
-    """(samples,) float32 at 16 kHz, as `read_audio` reads it."""
+    """Return the samples (samples,) float32 at 16 kHz that `read_audio` reads."""
     return read_audio(value).wave
 
 
 def read_audio(value: Any) -> Sound:
-    """From base64, bytes, samples at 16 kHz, or the path of a file below the folder that the operator names. Raises NoSound."""
+    """Return the sound of base64, bytes, samples at 16 kHz, or the path of a file.
+
+    The file has to be below the folder that the operator names in INSERTER_SERVE_AUDIO_DIR. Raises
+    NoSound if there is no sound to read.
+    """
     if isinstance(value, bytes | bytearray | memoryview):
         return read(bytes(value))
     if isinstance(value, str | Path):
@@ -73,7 +78,7 @@ def read_audio(value: Any) -> Sound:
 
 
 def _is_file(value: Any) -> bool:
-    """Whether a list of numbers is the bytes of a file, as JavaScript gives them, and not its samples."""
+    """Return whether `value` lists a file's bytes, as JavaScript gives them, and not samples."""
     if not isinstance(value, list) or not all(type(one) is int and 0 <= one <= 255 for one in value):
         return False
     return is_file(bytes(value[:8]))
@@ -93,7 +98,10 @@ def _from_text(value: str) -> Sound:
 
 
 def _named_file(value: str) -> Path | None:
-    """The file that `value` names below the folder in INSERTER_SERVE_AUDIO_DIR; links and `..` lead nowhere else."""
+    """Return the file that `value` names below the folder in INSERTER_SERVE_AUDIO_DIR, or None.
+
+    Links and `..` cannot lead out of the folder.
+    """
     folder = os.environ.get(AUDIO_DIR)
     if not folder or len(value) > LONGEST_PATH:
         return None
@@ -101,12 +109,16 @@ def _named_file(value: str) -> Path | None:
         root = Path(folder).resolve(strict=True)
         path = (root / value).resolve()
         return path if path.is_relative_to(root) and path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long a name, a null byte, links in a circle
+    except (OSError, ValueError, RuntimeError):  # too long a name, a null byte, circular links
         return None
 
 
 def _unpacked(value: str) -> bytes:
-    """The bytes that are written in base64: with line breaks, of either alphabet, without padding, or in a data URI."""
+    """Return the bytes that `value` holds in base64, or in a data URI.
+
+    Base64 may have line breaks and either alphabet, and may lack padding. Raises NoSound for text
+    that is not base64.
+    """
     value = value.strip()
     uri = _DATA_URI.match(value)
     packed = value[uri.end() :] if uri else value
@@ -134,5 +146,5 @@ def _writable(text: str) -> bool:
 
 
 def _missing(value: Any) -> bool:
-    """None, or the NaN that pandas puts where a record lacks a column."""
+    """Return whether `value` is None, or the NaN that pandas puts where a column is absent."""
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))

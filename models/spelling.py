@@ -1,4 +1,4 @@
-"""A fixed vector for each token's letters, so that an adapter can spell tokens it was never taught."""
+"""Fixed vectors of the letters of tokens, with which an adapter can spell tokens never taught."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LONGEST = 16  # letters of a token that count
+LONGEST = 16  # letters of a token, from its start, that count
 
 
 def spelling_vectors(tokens: Sequence[str], size: int) -> Tensor:
-    """(tokens, size) float32, rows of length 1: a random projection of which letter stands where from the start and from the end,
-    of pairs of letters, and of the length. Tokens that are written alike are near each other; the same tokens give the same rows.
+    """Return a row of length 1 per token, made from its letters: (tokens, size) float32.
+
+    A row is a random projection of a token's features. The features are which letter is where from
+    the start and from the end, pairs of letters, and the number of letters. Tokens with similar
+    letters have similar rows. The same list of tokens gives the same rows.
     """
     numbers: dict[tuple[str, str, int], int] = {}
     features: list[int] = []

@@ -1,1 +1,1 @@
-"""Clips, and what is done to them."""
+"""Audio clips, their storage in shards, and the effects applied to them."""

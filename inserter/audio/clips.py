@@ -1,7 +1,8 @@
-"""Audio: 16 kHz mono float32 in memory, FLAC in tar shards on disk, random access by byte offset.
+"""Store audio clips: 16 kHz mono float32 in memory, FLAC in tar shards on disk.
 
-A folder of shards: `*.tar`, each with `shard.json` (what it was made from) and then the clips, and beside them `shards.parquet`
-(schema SHARDS) with the size and the SHA-256 of each.
+Clips are read in any order by their byte offset. A folder of shards holds `*.tar` files and
+`shards.parquet` (schema SHARDS), which lists the size and the SHA-256 of each tar. The first member
+of a tar is `shard.json`, which records what the shard was made from. The clips follow.
 """
 
 import io
@@ -43,12 +44,18 @@ ABSENT = "Run `dvc repro`, or `dvc pull` where there is a remote"
 
 
 def read(source: str | Path | bytes) -> np.ndarray:
-    """(samples,) float32 at 16 kHz from a file, or the bytes of one. Raises InserterError when it cannot be read whole."""
+    """Return float32 (samples,) at 16 kHz from a file, or from the bytes of a file.
+
+    Raises InserterError when the sound cannot be read whole.
+    """
     return read_noted(source).wave
 
 
 def read_noted(source: str | Path | bytes) -> Sound:
-    """The same with what its owner should know, for example that a channel was left out."""
+    """Return the wave that `read` returns, with notes for its owner.
+
+    A note says, for example, that a channel was left out. Raises InserterError as `read` does.
+    """
     try:
         return read_sound(source)
     except NoSound as error:
@@ -57,12 +64,15 @@ def read_noted(source: str | Path | bytes) -> Sound:
 
 
 def quantise(wave: np.ndarray) -> np.ndarray:
-    """int16 (samples,) of a float wave; samples beyond [-1, 1] are clipped."""
+    """Return a float wave as int16 (samples,). Samples beyond [-1, 1] are clipped."""
     return np.rint(np.clip(wave, -1.0, 1.0) * 32767).astype(np.int16)
 
 
 def flac(wave: np.ndarray) -> bytes:
-    """FLAC, 16 bit, 16 kHz, mono, of int16 samples, or of a float wave, whose samples beyond [-1, 1] are clipped."""
+    """Return int16 samples or a float wave as 16-bit mono FLAC at 16 kHz.
+
+    Samples of a float wave beyond [-1, 1] are clipped.
+    """
     buffer = io.BytesIO()
     samples = wave if wave.dtype == np.int16 else quantise(wave)
     soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
@@ -70,16 +80,17 @@ def flac(wave: np.ndarray) -> bytes:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """int16 (samples,) of what `flac` wrote."""
+    """Return the int16 (samples,) of bytes that `flac` returned."""
     return soundfile.read(io.BytesIO(data), dtype="int16")[0]
 
 
 def write_shard(
     path: Path | str, clips: Iterable[tuple[str, bytes]], note: dict[str, Any] | None = None
 ) -> dict[str, tuple[int, int]]:
-    """Write (name, FLAC bytes) as `name.flac` members of a tar: {name: (offset, size)}. Same clips, same bytes.
+    """Write each (name, FLAC bytes) as `name.flac` to a tar and return {name: (offset, size)}.
 
-    note: what the shard was made from; its first member, `shard.json`.
+    The same clips give the same bytes. note: what the shard was made from; the tar's first member,
+    `shard.json`.
     """
     index: dict[str, tuple[int, int]] = {}
 
@@ -102,9 +113,10 @@ def write_shard(
 
 
 def stream_shard(path: Path | str) -> Iterator[tuple[str, bytes]]:
-    """(name, FLAC bytes) of the members of a shard in their order, read once from start to end; nothing is unpacked.
+    """Yield (name, FLAC bytes) of each clip of a shard, in the order of the tar.
 
-    Raises InserterError that names the shard when it is absent, damaged or cut off.
+    The shard is read once from start to end, and nothing is unpacked to disk. Raises InserterError,
+    which names the shard, when the shard is absent, damaged or truncated.
     """
     path, members, wanted = Path(path), 0, None
     try:
@@ -126,7 +138,7 @@ def stream_shard(path: Path | str) -> Iterator[tuple[str, bytes]]:
 
 
 def read_note(path: Path | str) -> dict[str, Any]:
-    """What a shard was made from (`shard.json`)."""
+    """Return `shard.json`, which records what a shard was made from; {} for a shard without it."""
     with tarfile.open(path, "r|") as tar:
         member = tar.next()
         file = tar.extractfile(member) if member and member.name == NOTE else None
@@ -134,9 +146,10 @@ def read_note(path: Path | str) -> dict[str, Any]:
 
 
 def check_shards(folder: Path | str) -> int:
-    """Compare every shard of `folder` with `shards.parquet`: their number. About 1.4 GB a second.
+    """Compare every shard of `folder` with `shards.parquet` and return the number of shards.
 
-    Raises InserterError that names the first shard that is absent, truncated or not what was written.
+    The check reads about 1.4 GB per second. Raises InserterError, which names the first shard that
+    is absent, truncated or different from what was written.
     """
     folder, count = Path(folder), 0
     for batch in read_batches(folder / LIST, SHARDS):
@@ -153,18 +166,28 @@ def check_shards(folder: Path | str) -> int:
 
 
 def read_clip(folder: Path | str, row: dict) -> np.ndarray:
-    """(samples,) float32 at 16 kHz of the clip of a table row (`shard`, `offset`, `size`) in `folder`."""
+    """Return float32 (samples,) at 16 kHz of one clip in `folder`.
+
+    row: a table row with the clip's `shard`, `offset` and `size`.
+    """
     return read(read_clip_bytes(folder, row))
 
 
 def read_original(folder: Path | str, row: dict) -> np.ndarray:
-    """(samples,) float32 at 16 kHz of the speech as it was before its effect. Raises InserterError when it was not kept."""
+    """Return float32 (samples,) at 16 kHz of a clip's speech before its effect.
+
+    Raises InserterError when this original was not kept.
+    """
     if not row["original_size"]:
         raise InserterError(f"the original of {row['utt_id']} was not kept", "Set synthesize.keep_originals and run `dvc repro`")
     return read(read_clip_bytes(folder, row | {"offset": row["original_offset"], "size": row["original_size"]}))
 
 
 def read_clip_bytes(folder: Path | str, row: dict) -> bytes:
+    """Return the FLAC bytes of one clip in `folder`; `row` as for `read_clip`.
+
+    Raises InserterError when the shard is absent or truncated.
+    """
     path = Path(folder) / row["shard"]
     try:
         with path.open("rb") as file:

@@ -1,6 +1,7 @@
-"""What is done to a finished clip: whisper, a room, noise, loudness, on mono float32 waves (samples,) at 16 kHz.
+"""Apply effects to a finished clip: whisper, room, noise, loudness and gain.
 
-Pure functions: what is random comes from the generator they are given.
+All functions are pure and take mono float32 waves (samples,) at 16 kHz. All randomness comes from
+the generator that the caller passes.
 """
 
 import json
@@ -12,28 +13,33 @@ from inserter.audio.noise import HEARD_IN_TRAINING, NOISES, NoiseKind, noise
 from inserter.params import Augmentation
 
 __all__ = ["NOISES", "Effect", "NoiseKind", "add_noise", "apply", "draw", "gain", "loudness"]
-PEAK = 0.99  # nothing that we make louder goes beyond it
+PEAK = 0.99  # no sample of a wave that is made louder exceeds this
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What is done to one clip, in this order: whispered, heard in a room that rings for rt60 seconds (0: none), noise added (None:
-    none), louder by loudness_db, gain_db."""
+    """The effects on one clip, applied in the order whisper, room, noise, loudness, gain."""
 
     noise: NoiseKind | None = None
+    """Kind of noise to add; None for no noise."""
     snr_db: float = 0.0
+    """Signal-to-noise ratio in dB; it counts only where there is `noise`."""
     gain_db: float = 0.0
+    """Gain in dB. A wave is never amplified beyond full scale."""
     loudness_db: float = 0.0
+    """Change of the RMS level in dB, 0 for none. A limiter rounds off peaks beyond full scale."""
     whisper: bool = False
+    """Whether breath replaces the vocal cords."""
     rt60: float = 0.0
+    """Reverberation time of the room in seconds; 0 for no room."""
 
     @property
     def nothing(self) -> bool:
-        """Does it leave every sample as it is?"""
+        """Whether the effect leaves every sample as it is."""
         return self == Effect()
 
     def to_json(self) -> str:
-        """What differs from doing nothing, keys sorted: `{}` for nothing."""
+        """Return the fields that differ from `Effect()` as JSON with sorted keys."""
         plain = asdict(Effect())
         return json.dumps({key: value for key, value in asdict(self).items() if value != plain[key]}, sort_keys=True)
 
@@ -43,9 +49,11 @@ class Effect:
 
 
 def draw(spec: Augmentation, rng: np.random.Generator, noise: bool = True) -> Effect:
-    """The effect of one clip, drawn from `spec`. noise=False: neither noise nor room; the gain is the same either way.
+    """Draw the effect of one clip from `spec`.
 
-    A share moves only the clips that it adds or takes: all is drawn always, and rounded to what a table can hold in few digits.
+    noise=False gives neither noise nor room; the gain is the same as with noise=True. Every value
+    is drawn even where it is not used. So a change of a share alters only the clips that the share
+    adds or removes. Values are rounded so that a table holds them in few digits.
     """
     noisy, kind = rng.random() < spec.noise_share, HEARD_IN_TRAINING[rng.integers(len(HEARD_IN_TRAINING))]
     snr_db, gain_db = (round(float(rng.uniform(*bounds)), 2) for bounds in (spec.snr_db, spec.gain_db))
@@ -55,6 +63,10 @@ def draw(spec: Augmentation, rng: np.random.Generator, noise: bool = True) -> Ef
 
 
 def apply(wave: np.ndarray, effect: Effect, rng: np.random.Generator) -> np.ndarray:
+    """Return `wave` with `effect` applied.
+
+    Raises ValueError when noise is to be added to a silent wave.
+    """
     if effect.whisper:
         from inserter.audio.whispering import whispered
 
@@ -71,7 +83,7 @@ def apply(wave: np.ndarray, effect: Effect, rng: np.random.Generator) -> np.ndar
 
 
 def gain(wave: np.ndarray, db: float) -> np.ndarray:
-    """`wave` louder by `db`, or as much of it as full scale allows: it never clips."""
+    """Return `wave` amplified by `db`, or by less where it would exceed full scale."""
     peak = float(np.abs(wave).max(initial=0.0))
     factor = 10 ** (db / 20)
     if factor > 1 and peak:
@@ -80,16 +92,19 @@ def gain(wave: np.ndarray, db: float) -> np.ndarray:
 
 
 def loudness(wave: np.ndarray, db: float) -> np.ndarray:
-    """`wave` with a level (RMS) exactly `db` higher or lower. Louder: its peaks are rounded off below full scale.
+    """Return `wave` with its RMS level changed by exactly `db`.
 
-    Where full scale has no room for `db`, as loud as a tanh limiter gets within 24 dB of gain.
+    Where peaks would exceed full scale, a tanh limiter rounds them off. The limiter adds at most
+    24 dB of gain to make up for its loss. Where this gain is not enough, the level stays below the
+    target.
     """
     factor = 10 ** (db / 20)
     if factor * float(np.abs(wave).max(initial=0.0)) <= PEAK:
         return (wave * factor).astype(np.float32)
     target = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) * factor
     low, high = factor, 16 * factor
-    for _ in range(24):  # the limiter takes level away: more gain, until the level is right to 1e-6
+    # The limiter lowers the level. Bisection finds the gain that makes the level right to 1e-6.
+    for _ in range(24):
         middle = (low + high) / 2
         level = float(np.sqrt(np.mean(np.square(PEAK * np.tanh(middle / PEAK * wave), dtype=np.float64))))
         low, high = (middle, high) if level < target else (low, middle)
@@ -97,10 +112,11 @@ def loudness(wave: np.ndarray, db: float) -> np.ndarray:
 
 
 def add_noise(wave: np.ndarray, snr_db: float, kind: NoiseKind, rng: np.random.Generator) -> np.ndarray:
-    """Speech and noise, `snr_db` apart in mean power over the whole clip.
+    """Mix speech and noise at a ratio of `snr_db` in mean power over the whole clip.
 
-    Where the sum would go beyond full scale both are turned down together, so that the ratio stays exact.
-    Raises ValueError on a silent wave, against which no ratio is defined, and on an unknown kind.
+    Where the sum would exceed full scale, speech and noise are turned down together, so the ratio
+    stays exact. Raises ValueError on a silent wave, for which no ratio is defined, and on an
+    unknown kind.
     """
     power = float(np.mean(np.square(wave, dtype=np.float64))) if len(wave) else 0.0
     if power == 0.0:

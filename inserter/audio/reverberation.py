@@ -1,24 +1,32 @@
-"""Speech in a room: impulse responses by the image source method (Allen and Berkley, 1979), on mono waves at 16 kHz."""
+"""Simulate speech in a room, on mono waves at 16 kHz.
+
+The image source method (Allen and Berkley, 1979) gives the impulse responses.
+"""
 
 import numpy as np
 
 from inserter.audio.clips import SAMPLE_RATE
 
-SOUND = 343.0  # metres a second
+SOUND = 343.0  # metres per second
 SIZES = ((3.0, 8.0), (3.0, 6.0), (2.4, 3.5))  # metres: length, width, height
-WALL = 0.5  # metres that talker and microphone keep from the walls
-DISTANCES = (0.3, 2.0)  # metres between them
-PARALLEL = 1.16  # so much longer does a box of parallel walls ring than Eyring's formula says (measured, 0.1 to 0.9 s)
-KEPT_DB = 40.0  # of the decay: what is weaker is cut off
-SHIFT = 0.08  # metres: images are not quite where a perfect box has them, so that its regular echoes do not ring (De Sena, 2015)
+WALL = 0.5  # metres: least distance of the talker and the microphone from the walls
+DISTANCES = (0.3, 2.0)  # metres between the talker and the microphone
+# A box of parallel walls rings longer than Eyring's formula says, by this factor (measured from
+# 0.1 to 0.9 s).
+PARALLEL = 1.16
+KEPT_DB = 40.0  # dB of the decay that is kept; weaker reflections are cut off
+# Metres. The distances of images deviate by up to this much from those in a perfect box, so that
+# the regular echoes of the box do not ring (De Sena, 2015).
+SHIFT = 0.08
 
 
 def reverberant(wave: np.ndarray, rt60: float, rng: np.random.Generator) -> np.ndarray:
-    """`wave` as it sounds in a room with a reverberation time of `rt60` seconds: float32, as many samples, the same level.
+    """Return `wave` as it sounds in a room with a reverberation time of `rt60` seconds.
 
-    The direct sound stays where it was, so that nothing is late; what rings on after the last sample is cut off.
+    The result is float32 and has the length and the level of `wave`. The direct sound stays where
+    it was, so nothing is late. Reverberation after the last sample is cut off.
     """
-    from scipy.signal import fftconvolve  # 0.3 s that few processes need
+    from scipy.signal import fftconvolve  # the import takes 0.3 s, and few processes need it
 
     wet = fftconvolve(wave, impulse_response(rt60, rng))[: len(wave)]
     power, before = np.mean(wet**2), np.mean(np.square(wave, dtype=np.float64))
@@ -26,14 +34,17 @@ def reverberant(wave: np.ndarray, rt60: float, rng: np.random.Generator) -> np.n
 
 
 def impulse_response(rt60: float, rng: np.random.Generator) -> np.ndarray:
-    """float64 (samples,) of a room and two places in it drawn by `rng`, from the direct sound on, which is 1.
+    """Return the impulse response of a random room, float64 (samples,).
 
-    Walls absorb what Eyring's formula asks for. The sign of each reflection is drawn too: with all of them positive, as
-    between rigid walls, a room booms at low frequencies.
+    The response starts at the direct sound, which is 1. `rng` draws the room's size and the places
+    of the talker and the microphone. Walls absorb what Eyring's formula requires for `rt60`
+    seconds. The sign of each reflection is drawn too. If all reflections were positive, as between
+    rigid walls, the room would boom at low frequencies.
     """
     size, talker, microphone = _places(rng)
     volume, surface = size.prod(), 2 * (size[0] * size[1] + size[1] * size[2] + size[2] * size[0])
-    kept = np.exp(-0.161 * volume / (surface * rt60 / PARALLEL) / 2)  # of the pressure at each reflection
+    # The share of the pressure that is left after each reflection.
+    kept = np.exp(-0.161 * volume / (surface * rt60 / PARALLEL) / 2)
     reach = SOUND * rt60 * KEPT_DB / 60
     (x, nx), (y, ny), (z, nz) = (_images(*axis, reach) for axis in zip(size, talker, microphone, strict=True))
     square = (x**2)[:, None, None] + (y**2)[None, :, None] + (z**2)[None, None, :]
@@ -50,7 +61,7 @@ def impulse_response(rt60: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _places(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(3,) metres each: the room's size, the talker's and the microphone's place."""
+    """Return the room's size and the places of the talker and the microphone, each (3,) metres."""
     size = np.array([rng.uniform(*one) for one in SIZES])
     talker = rng.uniform(WALL, size - WALL)
     towards = rng.standard_normal(3)
@@ -59,7 +70,12 @@ def _places(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _images(size: float, talker: float, microphone: float, reach: float) -> tuple[np.ndarray, np.ndarray]:
-    """Along one axis: how far the images of the talker are from the microphone (metres), and how often they were reflected."""
-    number = np.arange(-int(reach / size) - 2, int(reach / size) + 3)  # of the mirrored rooms in a row
+    """Return the images of the talker along one axis.
+
+    The first array has their offsets from the microphone in metres, the second has their numbers of
+    reflections.
+    """
+    # The numbers of the mirrored rooms in a row.
+    number = np.arange(-int(reach / size) - 2, int(reach / size) + 3)
     place = number * size + np.where(number % 2, size - talker, talker)
     return place - microphone, np.abs(number)

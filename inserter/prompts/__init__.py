@@ -1,8 +1,13 @@
-"""Instructions for SFT and for the benchmark, from templates of our own with a seed: closed-ended, open-ended, adjustment.
+"""Generate instructions for SFT and for the benchmark from our own templates and a seed.
 
-The constraints of closed-ended prompts are the 25 types of IFEval, with its ids and arguments. Two worlds share nothing but
-these types: `train` (train.yaml) is what the model learns from, `benchmark` (benchmark.yaml, in Chinese benchmark_cn.yaml) is
-held out: other topics, requests and wordings of each constraint. Open-ended and adjustment prompts are of the benchmark's world.
+There are closed-ended, open-ended and adjustment prompts. The constraints of closed-ended prompts
+are the 25 types of IFEval, with its ids and arguments.
+
+Two worlds share nothing but these types. The model learns from the world `train` (train.yaml). The
+world `benchmark` (benchmark.yaml, in Chinese benchmark_cn.yaml) is held out: it has other topics,
+requests and wordings of each constraint. Open-ended and adjustment prompts belong to the
+benchmark's world.
+
 Every wording can be heard: marks are named in words ("double angular brackets").
 """
 

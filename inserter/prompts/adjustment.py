@@ -1,7 +1,8 @@
-"""Instructions that are corrected while they are spoken: what counts is what was said last.
+"""Generate instructions that the speaker corrects while speaking; the last version counts.
 
-adjustment.yaml and adjustment_cn.yaml hold, a kind of correction, frames with one slot, what can stand in it, and how a speaker
-takes it back, at once ("a poem, no wait, make it a letter") or after the sentence.
+adjustment.yaml and adjustment_cn.yaml hold, per kind of correction, frames with one slot and the
+phrases that can fill the slot. The files also hold how a speaker takes a phrase back: at once ("a
+poem, no wait, make it a letter") or after the sentence.
 """
 
 from functools import partial
@@ -13,14 +14,16 @@ from inserter.prompts.languages import Lang
 from inserter.prompts.prompt import Prompt
 from inserter.prompts.worlds import phrases, template
 
-AT_ONCE = 0.6  # share of the corrections that come right after the word, the others after the sentence
+# Share of the corrections that directly follow the wrong phrase. The others follow the sentence.
+AT_ONCE = 0.6
 
 
 def generate_adjustment(seed: int, count: int, lang: Lang = "en") -> list[Prompt]:
-    """`count` different prompts, the kinds of correction in turn; a longer list of the same seed begins with the shorter.
+    """Return `count` different prompts with the kinds of correction in turn.
 
-    notes: `before` and `after`, the instruction as it began and as it was meant, and `kind`.
-    Raises InserterError when the templates have not so many.
+    A longer list of the same seed begins with the shorter list. The `notes` of a prompt are
+    `before` and `after`, the instruction as it began and as it was meant, and `kind`. Raises
+    InserterError when the templates give fewer than `count` different prompts.
     """
     fresh = Fresh("adjustment.yaml", seed, "adjustment", lang)
     spec, topics = template("adjustment", lang), [topic.about for topic in phrases("benchmark", lang).topics]
@@ -46,7 +49,7 @@ def _compose(key: str, kind: str, spec: dict[str, Any], topics: list[str], lang:
 
 
 def _joined(text: str) -> str:
-    """Without the pause that a correction ends with where the sentence has a mark there already."""
+    """Return `text` without the pause at the end of a correction where another mark follows it."""
     for pause in (",", "，"):
         for end in (".", "?", "。", "？", pause):
             text = text.replace(pause + end, end)

@@ -1,4 +1,4 @@
-"""Closed-ended prompts: a request about a topic, and one or two constraints that code can check."""
+"""Generate closed-ended prompts: a request about a topic with one or two checkable constraints."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,14 +11,16 @@ from inserter.prompts.prompt import Prompt
 from inserter.prompts.worlds import Phrases, World, phrases
 
 INSTRUCTION_TYPES = tuple(CONSTRAINTS)
-PAIRED = 0.3  # share of the prompts with two constraints, where the first can have a partner
+PAIRED = 0.3  # share of prompts with two constraints, where the first one can have a partner
 
 
 def generate(world: World, seed: int, *, count: int | None = None, per_type: int | None = None, lang: Lang = "en") -> list[Prompt]:
-    """Prompts of `world`, all different: `count` with types drawn by the world's weights, or `per_type` of each type.
+    """Return different prompts of `world`: `count` in all, or `per_type` of each type.
 
-    A longer list of the same seed begins with the shorter one (per type, where per_type is given).
-    Raises InserterError when the world has not so many different prompts.
+    With `count`, the types are drawn by the world's weights. A longer list of the same seed begins
+    with the shorter list; with `per_type`, this holds per type. Raises ValueError unless exactly
+    one of `count` and `per_type` is given. Raises InserterError when the world gives fewer
+    different prompts.
     """
     if (count is None) == (per_type is None):
         raise ValueError("give either count or per_type")
@@ -28,7 +30,7 @@ def generate(world: World, seed: int, *, count: int | None = None, per_type: int
 
 
 def _keys(world: World, count: int | None, per_type: int | None) -> Iterator[tuple[str, str | None]]:
-    """Keys with their type, or with None where it is to be drawn."""
+    """Return keys with their type, or with None where the type is to be drawn."""
     if per_type is not None:
         return ((f"{kind.split(':')[1]}-{n:03d}", kind) for kind in INSTRUCTION_TYPES for n in range(per_type))
     return ((f"{world}-{n:05d}", None) for n in range(count or 0))

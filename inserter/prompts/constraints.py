@@ -1,7 +1,8 @@
-"""The 25 instruction types of IFEval: how the arguments of each are drawn, and which two may stand in one prompt.
+"""Draw the arguments of IFEval's 25 instruction types, and say which two may share a prompt.
 
-A constraint gives the checker's keyword arguments and the words that fill its wording. Counts are spoken as words
-("fewer than forty words"), the arguments are the checker's numbers. How a language says them: `languages.py`.
+A constraint gives the checker's keyword arguments and the words that fill its wording. Counts are
+spoken as words ("fewer than forty words"); the arguments are the checker's numbers. `languages`
+defines how each language says counts.
 """
 
 import random
@@ -12,19 +13,21 @@ from typing import Any
 from inserter.prompts.languages import Language
 from inserter.prompts.worlds import Phrases, Topic
 
-LETTERS = "bcdfglmnoprstuw"  # each can be heard as a letter ("a" and "i" are words) and occurs in ordinary text
+# Each can be heard as a letter ("a" and "i" are words), and each occurs in ordinary text.
+LETTERS = "bcdfglmnoprstuw"
 RELATIONS = ("less than", "at least")
 
 
 @dataclass
 class Draw:
-    """What a constraint draws from. taken: topic words that an earlier constraint of the same prompt has used."""
+    """The material from which a constraint draws."""
 
     rng: random.Random
     topic: Topic
     request: str
     phrases: Phrases
     taken: set[str] = field(default_factory=set)
+    """Words of the topic that an earlier constraint of the same prompt has used."""
 
     @property
     def language(self) -> Language:
@@ -77,7 +80,10 @@ def _number_words(draw: Draw) -> Drawn:
 
 
 def _compared(name: str, relation_name: str, less: tuple[int, ...], least: tuple[int, ...]) -> Constraint:
-    """A count with a relation. Small enough that about 70 words of answer can satisfy it."""
+    """Return a constraint that draws a count with a relation.
+
+    The counts must be so small that an answer of about 70 words can satisfy them.
+    """
 
     def draw_count(draw: Draw) -> Drawn:
         relation = draw.rng.choice(RELATIONS)
@@ -114,7 +120,8 @@ def _sections(draw: Draw) -> Drawn:
 
 
 def _repeat(draw: Draw) -> Drawn:
-    # without its last mark, so that an answer that closes the repeated request with a colon or a full stop passes
+    # The last mark is left out. So an answer that ends the repeated request with a colon or a full
+    # stop passes.
     return {"prompt_to_repeat": draw.request.rstrip(".?。？")}, {}
 
 
@@ -155,8 +162,9 @@ CONSTRAINTS: dict[str, Constraint] = {
     "startend:quotation": _nothing,
 }
 
-# Two constraints of one prompt are two of these, and none of the pairs below: those contradict each other, or only
-# an odd answer satisfies both ("highlight" beside "bullet": an asterisk at the start of a line would be both).
+# Two constraints of one prompt are two of these, except the pairs in CONFLICTS. A pair conflicts
+# when its constraints contradict each other, or when only an odd answer satisfies both. For
+# example, an asterisk at the start of a line would count as a highlight and as a bullet.
 COMBINABLE = (
     "keywords:existence",
     "keywords:forbidden_words",
@@ -191,7 +199,7 @@ CONFLICTS = frozenset(
 
 
 def partners(kind: str) -> list[str]:
-    """The types that may stand beside `kind` in one prompt."""
+    """Return the types that may share a prompt with `kind`."""
     if kind not in COMBINABLE:
         return []
     return [other for other in COMBINABLE if other != kind and frozenset((kind, other)) not in CONFLICTS]

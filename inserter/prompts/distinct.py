@@ -1,4 +1,4 @@
-"""Drawing until something new comes, so that no two prompts are the same."""
+"""Draw prompts until a new one comes, so that no two prompts are the same."""
 
 from collections.abc import Callable
 from random import Random
@@ -7,18 +7,24 @@ from inserter.errors import InserterError
 from inserter.prompts.prompt import Prompt
 from inserter.seeds import rng
 
-ATTEMPTS = 200  # draws for a prompt that is not yet there, before the templates are said to be exhausted
+ATTEMPTS = 200  # draws without a new prompt after which the templates count as exhausted
 
 
 class Fresh:
-    """Composes prompts that it has not composed before, each from a generator of (seed, names, key, attempt)."""
+    """Composes only prompts that it has not composed before.
+
+    The generator of each draw is seeded with (seed, names, key, attempt).
+    """
 
     def __init__(self, source: str, seed: int, *names: str) -> None:
         self.source, self.seed, self.names = source, seed, names
         self.seen: set[str] = set()
 
     def __call__(self, key: str, compose: Callable[[Random], Prompt], kind: str | None = None) -> Prompt:
-        """Raises InserterError when nothing new comes any more."""
+        """Return a new prompt.
+
+        Raises InserterError when ATTEMPTS draws give no new prompt.
+        """
         for attempt in range(ATTEMPTS):
             prompt = compose(rng(self.seed, *self.names, key, attempt))
             if prompt.prompt not in self.seen:

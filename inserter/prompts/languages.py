@@ -1,4 +1,7 @@
-"""What a prompt says differently in each language: numbers, lists, names of languages, marks between sentences."""
+"""Define what prompts say differently in each language.
+
+Numbers, lists, names of languages and the gap between sentences differ.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,23 +15,29 @@ HAN_DIGITS = "零一二三四五六七八九"
 
 @dataclass(frozen=True)
 class Language:
-    """number: a count as it is said; place: a position ("paragraph two"); listed: words as one lists them.
+    """What prompts in one language need."""
 
-    tongues: the languages that an answer may be asked for in, langdetect's code to name. word_counts: for "less than" and
-    "at least", small enough that 70 words (in Chinese 120 characters) of answer can satisfy them.
-    """
-
-    gap: str  # between two sentences
+    gap: str
+    """Text between two sentences."""
     number: Callable[[int], str]
+    """Returns a count in words."""
     place: Callable[[int], str]
+    """Returns a position in words, as in "paragraph two"."""
     listed: Callable[[Sequence[str]], str]
+    """Returns words as a list in a sentence."""
     tongues: dict[str, str]
+    """Languages that a prompt may ask an answer to be in: langdetect's code to name."""
     markers: tuple[str, ...]
+    """Markers of a postscript."""
     word_counts: dict[str, tuple[int, ...]]
+    """Numbers of words by relation, "less than" or "at least".
+
+    An answer of 70 words (in Chinese 120 characters) can satisfy each of these numbers.
+    """
 
 
 def _english_list(words: Sequence[str]) -> str:
-    """flour, oven and yeast"""
+    """Return a list such as "flour, oven and yeast"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
@@ -41,7 +50,7 @@ def _english_number(count: int) -> str:
 
 
 def han_number(number: int) -> str:
-    """1 to 199 as it is read: 二, 十二, 二十, 一百, 一百二十."""
+    """Return a number from 1 to 199 as it is read: 二, 十二, 二十, 一百, 一百二十."""
     if number >= 100:
         rest = number % 100
         lower = "" if not rest else f"零{han_number(rest)}" if rest < 10 else ("一" if rest < 20 else "") + han_number(rest)
@@ -51,7 +60,7 @@ def han_number(number: int) -> str:
 
 
 def han_count(count: int) -> str:
-    """As it stands before a measure word: 两 for 2."""
+    """Return a count as it stands before a measure word: 两 for 2."""
     return "两" if count == 2 else han_number(count)
 
 

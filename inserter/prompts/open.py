@@ -1,6 +1,7 @@
-"""Open-ended prompts: what to write about a topic, for whom, how and with what in it; a judge asks for each part.
+"""Generate open-ended prompts: what to write about a topic, for whom, how and with what content.
 
-The parts stand in open.yaml and open_cn.yaml, each with the yes/no question that follows from it.
+A judge asks about each part of a prompt. open.yaml and open_cn.yaml hold the parts, each with the
+yes/no question that follows from it.
 """
 
 from functools import partial
@@ -12,13 +13,14 @@ from inserter.prompts.languages import LANGUAGES, Lang
 from inserter.prompts.prompt import Prompt
 from inserter.prompts.worlds import Topic, phrases, template
 
-PARTS = (0, 1, 1, 2, 2, 3)  # beside topic and form: two to five questions, most often three or four
+PARTS = (0, 1, 1, 2, 2, 3)  # besides topic and form: 2 to 5 questions, most often 3 or 4
 
 
 def generate_open(seed: int, count: int, lang: Lang = "en") -> list[Prompt]:
-    """`count` different prompts about the benchmark's topics with 2 to 5 questions each; a longer list begins with the shorter.
+    """Return `count` different prompts about the benchmark's topics, with 2 to 5 questions each.
 
-    Raises InserterError when the templates have not so many.
+    A longer list of the same seed begins with the shorter list. Raises InserterError when the
+    templates give fewer than `count` different prompts.
     """
     fresh = Fresh("open.yaml", seed, "open", lang)
     parts, topics = template("open", lang), phrases("benchmark", lang).topics

@@ -1,4 +1,4 @@
-"""One instruction of any task."""
+"""Define a prompt, which is one instruction of any task."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,24 +8,29 @@ from inserter.prompts.languages import Lang
 
 @dataclass(frozen=True)
 class Prompt:
-    """key: unique within a language. kwargs is parallel to instruction_id_list and holds the checker's arguments.
-
-    Open-ended: `questions` that a judge answers with yes or no. Adjustment: notes has `before` and `after`, the instruction as
-    it began and as it was meant, and `kind`, what was corrected. Both have no instruction ids.
-    """
+    """One instruction, with what its checker or its judge needs."""
 
     key: str
+    """Unique within a language."""
     prompt: str
     instruction_id_list: tuple[str, ...]
+    """Types of the constraints; empty for open-ended and adjustment prompts."""
     kwargs: tuple[dict[str, Any], ...]
+    """Arguments of the checker, parallel to `instruction_id_list`."""
     topic: str
     task: str = "closed"
     lang: Lang = "en"
     questions: tuple[str, ...] = ()
+    """Open-ended prompts: questions that a judge answers with yes or no."""
     notes: dict[str, Any] = field(default_factory=dict)
+    """Adjustment prompts: `before`, `after` and `kind`.
+
+    `before` and `after` are the instruction as it began and as it was meant. `kind` says what was
+    corrected.
+    """
 
     def record(self) -> dict[str, Any]:
-        """The benchmark's fields, without the topic."""
+        """Return the benchmark's fields, without the topic."""
         record = {
             "key": self.key,
             "task": self.task,

@@ -1,16 +1,21 @@
-"""Whether a training prompt stands in the benchmark: by whole prompts and by runs of words, in Chinese of characters."""
+"""Find training prompts that stand in the benchmark.
+
+Whole prompts and runs of words are compared; in Chinese, runs of characters.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
 
-TOKEN = re.compile("[\u3400-\u9fff]|[^\\W\u3400-\u9fff]+")  # a Chinese character, or a word of anything else
+# A Chinese character, or a word of any other script.
+TOKEN = re.compile("[\u3400-\u9fff]|[^\\W\u3400-\u9fff]+")
 
 
 def overlap(train_prompts: Iterable[str], benchmark_prompts: Iterable[str], ngram: int = 8) -> list[str]:
-    """The training prompts that stand in the benchmark too, word for word or by a run of `ngram` words.
+    """Return the training prompts that the benchmark has too, whole or by a run of `ngram` words.
 
-    Case and marks do not count. A Chinese character counts as a word: the text has no spaces that would part its words.
-    SFT leaves these out; with two disjoint worlds there are none.
+    Case and punctuation do not count. A Chinese character counts as a word, because Chinese text
+    has no spaces between words. SFT leaves the returned prompts out. With two disjoint worlds, no
+    prompt is returned.
     """
     held = [_tokens(prompt) for prompt in benchmark_prompts]
     whole = {tuple(tokens) for tokens in held}

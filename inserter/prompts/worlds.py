@@ -1,4 +1,7 @@
-"""The worlds that prompts are made from, read from train.yaml, benchmark.yaml and benchmark_cn.yaml beside this file."""
+"""Read the worlds that prompts are made from.
+
+The files are train.yaml, benchmark.yaml and benchmark_cn.yaml beside this module.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,23 +16,29 @@ World = Literal["train", "benchmark"]
 
 @dataclass(frozen=True)
 class Topic:
-    """about: a noun phrase. words: four words that belong to it. question: answered by yes, no or maybe."""
+    """A topic of prompts."""
 
     about: str
+    """A noun phrase."""
     words: tuple[str, ...]
+    """Four words that belong to the topic."""
     question: str
+    """A question about the topic, to be answered by yes, no or maybe."""
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """The phrases of one world in one language. wordings and weights are by instruction id."""
+    """The phrases of one world in one language."""
 
     language: Language
     topics: tuple[Topic, ...]
     requests: tuple[str, ...]
     wordings: dict[str, tuple[str, ...]]
+    """Wordings of each constraint, by instruction id."""
     weights: dict[str, float]
+    """Weights with which types are drawn, by instruction id."""
     relations: dict[str, str]
+    """Wordings of "less than" and "at least"."""
     end_phrases: tuple[str, ...]
     first_words: tuple[str, ...]
     splitters: tuple[str, ...]
@@ -42,7 +51,10 @@ def _topic(line: str) -> Topic:
 
 @cache
 def phrases(world: World, lang: Lang = "en") -> Phrases:
-    """The phrases of `world`. The benchmark has no weights: each of its types counts the same."""
+    """Return the phrases of `world`.
+
+    The benchmark has no weights: each of its types counts the same.
+    """
     raw = template(world, lang)
     return Phrases(
         language=LANGUAGES[lang],
@@ -59,6 +71,6 @@ def phrases(world: World, lang: Lang = "en") -> Phrases:
 
 @cache
 def template(name: str, lang: Lang) -> dict[str, Any]:
-    """The file NAME.yaml, or in another language than English NAME_LANG.yaml."""
+    """Return the contents of NAME.yaml, or of NAME_LANG.yaml for a language other than English."""
     path = Path(__file__).parent / (f"{name}.yaml" if lang == "en" else f"{name}_{lang}.yaml")
     return read_yaml(path)

@@ -1,1 +1,1 @@
-"""Words, sentences, and how a voice reads them."""
+"""Find the words and sentences of a text, and its spoken form."""

@@ -1,4 +1,7 @@
-"""What two texts share, told by their runs of words: `corpus` refuses by it what its gate then looks for."""
+"""Find what two texts share, by their runs of words.
+
+The stage `corpus` drops texts by this measure, and its gate then looks for the same overlap.
+"""
 
 import math
 import re
@@ -9,31 +12,41 @@ from inserter.params import NearDuplicates
 
 HAN = r"\u3400-\u9fff"
 WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:'[^\W_{HAN}]+)?")
-PASSAGE = 40  # words: what of a held-out text may not be learnt; the words that are predicted after a context are as many
-LEAST = 13  # words that tell of a common origin: the n-gram of GPT-3's decontamination (Brown et al. 2020)
-COMMON = 3  # held-out texts that share a run: from this number on the run is boilerplate and identifies none of them
+# Words of a held-out text that training must not contain. As many words are predicted after a
+# context.
+PASSAGE = 40
+# Words that show a common origin: the n-gram of GPT-3's decontamination (Brown et al. 2020).
+LEAST = 13
+# A run that at least this many held-out texts share is boilerplate and identifies none of them.
+COMMON = 3
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words without punctuation, and each Chinese character: what overlap is measured on."""
+    """Return lower-case words without punctuation, and each Chinese character.
+
+    Overlap is measured on these words and characters.
+    """
     return WORD.findall(text.lower().replace("’", "'"))
 
 
 def ngrams(found: list[str], size: int) -> Iterator[str]:
+    """Yield the runs of `size` words in `found`, each joined by blanks."""
     return map(" ".join, zip(*(found[start:] for start in range(size)), strict=False))
 
 
 def shingles(text: str, size: int) -> set[str]:
-    """Runs of `size` words; of a shorter text the whole."""
+    """Return the runs of `size` words; for a shorter text, the whole text."""
     found = words(text)
     return set(ngrams(found, size)) or {" ".join(found)}
 
 
 class Passages:
-    """The passages of texts that are held out: every PASSAGE words in a row, or the whole of a shorter text.
+    """The passages of held-out texts: every PASSAGE words in a row, or the whole of a shorter text.
 
-    A text repeats one when it has `threshold` of the passage's runs of `shingle_words` words. So do a near duplicate, a longer text
-    with the passage in it and, down to LEAST words, a part of the passage alone. Case, punctuation and blanks do not count.
+    A text repeats a passage when it has the share `threshold` of the passage's runs of
+    `shingle_words` words. A near duplicate repeats a passage, and so does a longer text that
+    contains the passage. A part of a passage alone repeats it too, down to LEAST words. Case,
+    punctuation and blanks do not count.
     """
 
     def __init__(self, texts: Iterable[str], near: NearDuplicates) -> None:
@@ -52,6 +65,7 @@ class Passages:
                 self.places[run].append((number, place))
 
     def repeated_in(self, text: str) -> bool:
+        """Return whether `text` repeats one of the passages."""
         met: dict[int, list[int]] = defaultdict(list)
         runs = set(ngrams(words(text), self.size))
         for run in runs & self.places.keys():
@@ -60,7 +74,7 @@ class Passages:
         return any(self._dense(sorted(places), min(self.width, self.lengths[number], len(runs))) for number, places in met.items())
 
     def _dense(self, places: list[int], width: int) -> bool:
-        """Are `threshold` of some `width` places in a row among `places`?"""
+        """Return whether `places` has the share `threshold` of some `width` consecutive places."""
         if width < self.least:
             return False
         needed = math.ceil(self.threshold * width)

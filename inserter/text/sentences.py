@@ -1,4 +1,8 @@
-"""Sentences of a text: nltk's Punkt (English) from the files of the assets, nothing is fetched; and the stops of other scripts."""
+"""Split a text into sentences.
+
+nltk's Punkt (English) decides where a sentence ends. Punkt's files come from the assets, and
+nothing is downloaded. The stops of other scripts end a sentence too.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,12 +13,14 @@ import regex
 from inserter.assets import punkt_folder
 from inserter.text.words import HAN, word_starts
 
-# Whatever Unicode says ends a sentence, but for . ! ? which Punkt decides about, and the question mark of Greek.
+# Signs that end a sentence by Unicode, a Chinese ellipsis before a closing quote, and the Greek
+# question mark. The signs . ! ? are not here, because Punkt decides about them.
 _STOP = regex.compile(
     rf"[\p{{Sentence_Terminal}}--[.!?．‼⁇⁈⁉]]|(?<=[{HAN}])…+(?=[”’」』])|(?<=\p{{Greek}})[;\u037e](?=\s)", regex.V1
 )
 
-# What Punkt has not learnt for English, and what rarely ends a sentence: "they sent Hon. James Bond" is one.
+# Abbreviations that Punkt has not learnt for English and that rarely end a sentence: "they sent
+# Hon. James Bond" is one sentence.
 _ABBREVIATIONS = {
     "hon",
     "messrs",
@@ -52,9 +58,11 @@ def _punkt() -> Any:
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """[start, end) of each sentence in order, without the whitespace around it. A sentence never crosses an empty line.
+    """Return [start, end) of each sentence in order, without the whitespace around the sentence.
 
-    It ends where Punkt says so and a blank follows, or after a stop of another script (。！？ । ؟ ።) and the quotes behind it.
+    A sentence never crosses an empty line. A sentence ends where Punkt says so and a blank follows.
+    A sentence also ends after a stop of another script (。！？ । ؟ ።) and the quotes behind the
+    stop.
     """
     spans: list[tuple[int, int]] = []
     start = 0
@@ -67,7 +75,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _pieces(paragraph: str) -> Iterator[str]:
-    """The paragraph parted at the first word behind every such stop."""
+    """Yield the pieces of the paragraph, cut at the first word behind every stop of `_STOP`."""
     start = 0
     stops = list(_STOP.finditer(paragraph))
     for match, end in zip(stops, word_starts(paragraph, [stop.end() for stop in stops]), strict=True):
@@ -80,7 +88,8 @@ def _pieces(paragraph: str) -> Iterator[str]:
 def _sentences(piece: str, offset: int) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     for first, last in _punkt().span_tokenize(piece):
-        if spans and spans[-1][1] == offset + first:  # Punkt parts "!:" too; a sentence ends before a blank
+        # Punkt also cuts between the signs of "!:". A sentence ends only before a blank.
+        if spans and spans[-1][1] == offset + first:
             spans[-1] = (spans[-1][0], offset + last)
         elif first < last:
             spans.append((offset + first, offset + last))

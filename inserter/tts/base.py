@@ -1,4 +1,4 @@
-"""What every voice can do, and the rate and pitch that any of them can be given."""
+"""Define the interface of every voice, and give any voice a rate, a pitch and a warp."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,29 @@ from inserter.tts.shaping import change_pitch_and_rate, change_rate, warp_forman
 
 
 class CannotSpeak(Exception):
-    """This text cannot be spoken by this voice; `str(error)` says why. Another text may well be."""
+    """The voice cannot speak this text; `str(error)` says why. Another text may succeed."""
 
 
 class Synthesizer(ABC):
-    """A voice. Engines implement `synthesize`; everyone else calls `speak`."""
+    """A voice. Engines implement `synthesize`; all other code calls `speak`."""
 
-    sample_rate: int = SAMPLE_RATE  # of what `synthesize` returns
-    rates: tuple[float, float] = (1.0, 1.0)  # the factors of speed that the engine itself offers
+    sample_rate: int = SAMPLE_RATE
+    """Sample rate in Hz of the wave that `synthesize` returns."""
+    rates: tuple[float, float] = (1.0, 1.0)
+    """Lowest and highest speed factor that the engine itself offers."""
 
     @abstractmethod
     def synthesize(self, text: str, rate: float) -> np.ndarray:
-        """Mono float (samples,) at `sample_rate`, `rate` times as fast. The same text gives the same samples."""
+        """Return mono float (samples,) at `sample_rate`, spoken `rate` times as fast.
+
+        The same text gives the same samples.
+        """
 
     def speak(self, text: str, rate: float = 1.0) -> np.ndarray:
-        """Mono float32 (samples,) at 16 kHz. Raises CannotSpeak on text that gives no sound."""
+        """Return mono float32 (samples,) at 16 kHz.
+
+        Raises CannotSpeak on text that gives no sound.
+        """
         if not text.strip():
             raise CannotSpeak("empty text")
         wave = np.asarray(self.synthesize(text, rate), dtype=np.float32).reshape(-1)
@@ -37,7 +45,7 @@ class Synthesizer(ABC):
         return resample(wave, self.sample_rate)
 
     def speak_many(self, texts: Sequence[str], rate: float = 1.0) -> Iterator[np.ndarray | CannotSpeak]:
-        """For each text, in order, what `speak` returns, or the CannotSpeak that it raises."""
+        """Yield, per text in order, what `speak` returns, or the CannotSpeak that it raises."""
         for text in texts:
             try:
                 yield self.speak(text, rate)
@@ -46,10 +54,11 @@ class Synthesizer(ABC):
 
 
 class Shaped(Synthesizer):
-    """Another voice at its own rate, pitch and warp (factors).
+    """Another voice at a given rate, pitch and warp, which are factors.
 
-    Pitch is changed by resampling, which also makes speech `pitch` times as fast; the engine speaks slower by as much
-    where it can, so that nothing is stretched twice. What is beyond the engine's range is done by time stretch.
+    Resampling changes the pitch, and also makes speech `pitch` times as fast. Where the engine can,
+    it speaks slower by the same factor, so that nothing is stretched twice. Time stretching covers
+    what is beyond the engine's range.
     """
 
     def __init__(self, voice: Synthesizer, rate: float, pitch: float, warp: float = 1.0) -> None:

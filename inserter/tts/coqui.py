@@ -1,7 +1,8 @@
-"""Coqui TTS (package coqui-tts, module TTS): any model that it can load, from a local folder or by name.
+"""Speak with Coqui TTS (package coqui-tts, module TTS), by any model that Coqui can load.
 
-Its checkpoints are torch files, which are loaded with `weights_only`; only what the parameters name is loaded, and what
-is not on this machine is not downloaded: the reason says how to fetch it.
+A model is a local folder or a name. Coqui's checkpoints are torch files, which are loaded with
+`weights_only`. Only the models that the parameters name are loaded. A model that is not on this
+machine is not downloaded: the reason that `missing` returns says how to fetch it.
 """
 
 import importlib.util
@@ -22,12 +23,16 @@ from inserter.seeds import derive
 from inserter.tts.base import Synthesizer
 from models.sound import read
 
-_RECORDING = re.compile(r"[*?,/]|\.(wav|flac|ogg|mp3)$", re.IGNORECASE)  # a path or glob, where speakers have names
+# A path or glob of recordings, in contrast to the name of a speaker.
+_RECORDING = re.compile(r"[*?,/]|\.(wav|flac|ogg|mp3)$", re.IGNORECASE)
 EXTRA = "Coqui is not installed. Install it with `pip install 'inserter[coqui]'`"
 
 
 class CoquiVoice(Synthesizer):
-    """One model, or one speaker of it: a name of the model's own, or recordings whose voice is cloned where it can."""
+    """One Coqui model, or one speaker of the model.
+
+    A speaker is a name that the model has, or recordings whose voice a capable model clones.
+    """
 
     def __init__(self, voice: str, speaker: str | None, language: str) -> None:
         self.model = _model(voice)
@@ -51,15 +56,16 @@ class CoquiVoice(Synthesizer):
     def synthesize(self, text: str, rate: float) -> np.ndarray:
         import torch
 
-        with torch.random.fork_rng(devices=[]):  # its models draw noise: seeded by the text
+        with torch.random.fork_rng(devices=[]):  # Coqui's models draw noise; the text seeds it
             torch.manual_seed(derive(0, text))
             return np.asarray(self.model.tts(text, **self.options), dtype=np.float32)
 
 
 @lru_cache(maxsize=8)
 def _model(voice: str) -> Any:
-    """Loaded once a process: its speakers share it."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # before the import: Coqui looks for newer files of some models by itself
+    """Load a model once per process; its speakers share it."""
+    # Set before the import, because Coqui looks for newer files of some models by itself.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     from TTS.api import TTS
 
     folder = Path(voice)
@@ -76,12 +82,12 @@ def _model(voice: str) -> Any:
     if model.synthesizer.tts_config.model == "xtts":
         from TTS.tts.models import xtts
 
-        xtts.load_audio = _load_recording  # its own, torchaudio's, needs the libraries of FFmpeg
+        xtts.load_audio = _load_recording  # XTTS's own (torchaudio) needs FFmpeg's libraries
     return model
 
 
 def _load_recording(path: str, rate: int) -> Any:
-    """Tensor (1, samples) at `rate` Hz."""
+    """Return a tensor (1, samples) at `rate` Hz."""
     import torch
 
     return torch.from_numpy(read(path, rate).wave).clip(-1, 1)[None]
@@ -92,7 +98,7 @@ def load(voice: Voice) -> CoquiVoice:
 
 
 def missing(voice: Voice) -> str | None:
-    """Why `voice` cannot be used here, or None."""
+    """Return why `voice` cannot be used here, or None."""
     if importlib.util.find_spec("TTS") is None:
         return EXTRA
     return _missing_model(voice.voice) or _missing_recording(voice.speaker)
@@ -120,7 +126,10 @@ def _missing_recording(speaker: str | None) -> str | None:
 
 
 def recordings(speaker: str | None) -> list[Path]:
-    """The files that `speaker` names: paths or globs, apart by commas, in order; none where it is a name of the model's own."""
+    """Return the files that `speaker` names by paths or globs with commas between them, in order.
+
+    The list is empty where `speaker` is a name that the model has.
+    """
     parts = [part.strip() for part in (speaker or "").split(",") if part.strip()]
     found = [path for part in parts for path in ([part] if Path(part).is_file() else sorted(glob(part)))]  # noqa: PTH207 (absolute)
     return [Path(path) for path in found if Path(path).is_file()]
@@ -142,7 +151,7 @@ def _bad_folder(folder: Path) -> str | None:
 
 
 def _checkpoint(folder: Path) -> Path:
-    """The checkpoint, or the folder itself for models that keep several files in it (xtts)."""
+    """Return the checkpoint, or the folder for models with several files in it (xtts, tortoise)."""
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model")
     return folder if kind in ("xtts", "tortoise") else folder / "model.pth"
 
@@ -154,7 +163,7 @@ def _home() -> Path:
 
 
 def _vocoder(voice: str) -> str | None:
-    """The second model that a named one needs, from Coqui's own list."""
+    """Return the second model that a named model needs, by Coqui's own list, or None."""
     from TTS.utils.manage import ModelManager
 
     kind, language, dataset, model = voice.split("/")
@@ -163,7 +172,7 @@ def _vocoder(voice: str) -> str | None:
 
 
 def files(voice: Voice) -> list[Path]:
-    """All files of the model's folder, and the recordings whose voice is cloned."""
+    """Return all files of the model's folder, and the recordings whose voice is cloned."""
     folder = Path(voice.voice) if Path(voice.voice).is_dir() else _home() / voice.voice.replace("/", "--")
     return [*sorted(path for path in folder.rglob("*") if path.is_file()), *recordings(voice.speaker)]
 

@@ -1,4 +1,8 @@
-"""espeak-ng: 100 languages, by rule. GPL-3.0: a program of the system, never part of this process."""
+"""Speak with espeak-ng, which synthesizes 100 languages by rule.
+
+espeak-ng is licensed under GPL-3.0, so it runs as a program of the system and never inside this
+process.
+"""
 
 import shutil
 import subprocess
@@ -11,7 +15,7 @@ __all__ = ["files", "load", "missing", "version"]
 
 
 class EspeakVoice(ProcessVoice):
-    rates = (0.5, 2.5)  # 80 to 450 words a minute; 175 is its own pace
+    rates = (0.5, 2.5)  # factors of 175 words per minute, its own pace; it accepts 80 to 450
 
     def command(self, rate: float, text: str, wav: str) -> list[str]:
         return ["espeak-ng", "-v", self.voice, "-s", str(round(175 * rate)), "-b", "1", "-f", text, "-w", wav]
@@ -22,7 +26,7 @@ def load(voice: Voice) -> EspeakVoice:
 
 
 def missing(voice: Voice) -> str | None:
-    """Why `voice` cannot be used here, or None."""
+    """Return why `voice` cannot be used here, or None."""
     if not shutil.which("espeak-ng"):
         return "espeak-ng is not installed. Install it with the system's package manager (apt-get install espeak-ng)"
     run = subprocess.run(["espeak-ng", "-q", "-v", voice.voice, "a"], capture_output=True, timeout=TIMEOUT)
@@ -30,5 +34,5 @@ def missing(voice: Voice) -> str | None:
 
 
 def files(_voice: Voice) -> list[Path]:
-    """None: its voices are the program's."""
+    """Return no files, because espeak-ng's voices are part of the program."""
     return []

@@ -1,4 +1,7 @@
-"""flite: small English voices of Carnegie Mellon University, a program of the system."""
+"""Speak with flite, a program of the system that has small English voices.
+
+The voices come from Carnegie Mellon University.
+"""
 
 import shutil
 import subprocess
@@ -22,7 +25,10 @@ def load(voice: Voice) -> FliteVoice:
 
 
 def missing(voice: Voice) -> str | None:
-    """Why `voice` cannot be used here, or None. flite itself takes another voice in silence when it lacks one."""
+    """Return why `voice` cannot be used here, or None.
+
+    The check is necessary because flite silently takes another voice when it lacks the named one.
+    """
     if not shutil.which("flite"):
         return "flite is not installed. Install it with the system's package manager (apt-get install flite)"
     if Path(voice.voice).is_file():
@@ -35,5 +41,5 @@ def missing(voice: Voice) -> str | None:
 
 
 def files(voice: Voice) -> list[Path]:
-    """A .flitevox file; flite's own voices are in the program."""
+    """Return the .flitevox file of `voice`; flite's own voices are part of the program."""
     return [Path(voice.voice)] if Path(voice.voice).is_file() else []

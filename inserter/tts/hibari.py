@@ -1,4 +1,7 @@
-"""hibari: small English voices in plain ONNX, 24 kHz, about 150 times real time on one core."""
+"""Speak with hibari: small English voices in plain ONNX at 24 kHz.
+
+On one core hibari speaks about 150 times as fast as real time.
+"""
 
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -11,14 +14,17 @@ from inserter.tts.base import Synthesizer
 
 
 class HibariVoice(Synthesizer):
-    """One hibari voice. Its noise component is seeded by the text: the same text, the same samples."""
+    """One hibari voice.
+
+    The text seeds the voice's noise component, so the same text gives the same samples.
+    """
 
     rates = (0.5, 2.0)
 
     def __init__(self, voice: str) -> None:
         from hibari import Hibari
 
-        self.model = Hibari(voice=voice, threads=1)  # many processes, one thread each
+        self.model = Hibari(voice=voice, threads=1)  # one thread in each of many processes
         self.sample_rate = Hibari.sample_rate
 
     def synthesize(self, text: str, rate: float) -> np.ndarray:
@@ -30,7 +36,10 @@ def load(voice: Voice) -> HibariVoice:
 
 
 def missing(voice: Voice) -> str | None:
-    """Why `voice` cannot be used here, or None. A voice that is not in the package is never fetched in secret."""
+    """Return why `voice` cannot be used here, or None.
+
+    A voice that is not in the package is never downloaded silently.
+    """
     from hibari import voices
 
     if voice.voice not in voices.VOICES:
@@ -44,7 +53,7 @@ def missing(voice: Voice) -> str | None:
 
 
 def files(voice: Voice) -> list[Path]:
-    """The voice's model; the package's version stands for the rest."""
+    """Return the voice's model; the package's version stands for the other files."""
     from hibari import voices
 
     return [Path(voices.voice_path(voice.voice, download_missing=False))]

@@ -1,7 +1,8 @@
-"""Any server with an OpenAI-compatible `POST /v1/audio/speech`: the way large voices (CosyVoice, XTTS, Kokoro…) are served.
+"""Speak with any server that has an OpenAI-compatible `POST /v1/audio/speech`.
 
-Requests of a batch overlap. What the server gives is kept as it is: a server that samples is not asked twice for one text.
-The key in INSERTER_TTS_API_KEY goes to the server of INSERTER_TTS_BASE_URL and to no other.
+Large voices (CosyVoice, XTTS, Kokoro…) are served this way. Requests of a batch overlap. The speech
+is kept as the server returns it, so a server that samples is not asked twice for one text. The key
+in INSERTER_TTS_API_KEY goes to the server of INSERTER_TTS_BASE_URL and to no other.
 """
 
 import base64
@@ -25,12 +26,12 @@ from inserter.tts.base import CannotSpeak, Synthesizer
 
 BASE_URL, API_KEY = "INSERTER_TTS_BASE_URL", "INSERTER_TTS_API_KEY"
 EXAMPLE = "http://127.0.0.1:8000"
-IN_FLIGHT = 8  # requests of one worker at a time: servers batch what they are asked together
+IN_FLIGHT = 8  # requests of one worker at a time; servers batch requests that overlap
 TRIES = 6
-BACKOFF, MAX_WAIT = 1.0, 60.0  # seconds before the second try, doubled each time; the longest wait
+BACKOFF, MAX_WAIT = 1.0, 60.0  # seconds: before the second try, doubled each time; longest wait
 TIMEOUT = 120.0  # seconds for a whole answer
-GIVE_UP_AFTER = 16  # texts in a row that were given up: it is the server then, and not the texts
-SHOWN = 200  # characters of a server's message
+GIVE_UP_AFTER = 16  # failed texts in a row that show a fault of the server, not of the texts
+SHOWN = 200  # characters of a server's message that are shown
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Answer:
 
 
 class HttpVoice(Synthesizer):
-    """One voice of one server. Speed is changed here, by time stretch: many servers take `speed` and ignore it."""
+    """One voice of one server.
+
+    Time stretching changes the speed, because many servers accept `speed` and ignore it.
+    """
 
     def __init__(self, voice: Voice) -> None:
         self.model, self.voice = voice.model, voice.voice
@@ -51,14 +55,18 @@ class HttpVoice(Synthesizer):
         self.key = key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
-        self.http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits)  # redirects are not followed
+        # The client follows no redirects.
+        self.http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits)
         self._lock = threading.Lock()
-        self._not_before = 0.0  # the server has asked for quiet until then, on the monotonic clock
-        self._given_up = 0  # in a row
-        self._answered = False  # a server that was never there is not waited for
+        self._not_before = 0.0  # monotonic time until which the server wants no requests
+        self._given_up = 0  # texts in a row that failed
+        self._answered = False  # a server that never answered is not waited for
 
     def synthesize(self, text: str, rate: float) -> np.ndarray:
-        """16 kHz. Raises CannotSpeak when this text is refused, InserterError when every text would be."""
+        """Return the speech at 16 kHz.
+
+        Raises CannotSpeak when this text fails, and InserterError when every text would fail.
+        """
         for number in range(1, TRIES + 1):
             time.sleep(max(0.0, self._not_before - time.monotonic()))
             try:
@@ -93,7 +101,8 @@ class HttpVoice(Synthesizer):
             raise InserterError(f"{self.url}: {problem}, and to wait {wait:.0f} s", "Run again then: it goes on")
         else:
             with self._lock:
-                self._not_before = max(self._not_before, time.monotonic() + wait)  # for all requests
+                # The wait holds for all requests.
+                self._not_before = max(self._not_before, time.monotonic() + wait)
 
     def _give_up(self, problem: Again) -> Exception:
         with self._lock:
@@ -127,7 +136,7 @@ class HttpVoice(Synthesizer):
         return self._read(answer)
 
     def _read(self, answer: Answer) -> np.ndarray:
-        """The audio of an answer, in whatever format it came."""
+        """Return the audio of an answer, in whatever format the audio came."""
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/html":
             remedy = f"Mend {BASE_URL} or the voice's `url`: speech is asked for at …/v1/audio/speech"
@@ -142,7 +151,7 @@ class HttpVoice(Synthesizer):
             raise Again(f"{kind or 'an answer'} of {len(answer.content)} bytes: {error}") from error
 
     def _refused(self, answer: Answer) -> Exception:
-        """What an answer that is not 200 means."""
+        """Return the exception for an answer whose status is not 200."""
         status, told = answer.status, self._message(answer)
         if status in (401, 403):
             remedy = f"Check {API_KEY}" if self.key else f"Set {API_KEY}, and {BASE_URL} to this server: it alone gets the key"
@@ -175,7 +184,10 @@ def _error(answer: Answer) -> dict[str, Any]:
 
 
 def _until(end: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """httpx's own limit is between two bytes: one a minute would go on for ever."""
+    """Yield `chunks`, and raise ReadTimeout once the monotonic clock is past `end`.
+
+    httpx limits only the time between two bytes, so one byte per minute would go on for ever.
+    """
     for chunk in chunks:
         if time.monotonic() > end:
             raise httpx.ReadTimeout(f"no whole answer in {TIMEOUT:.0f} s")
@@ -183,14 +195,17 @@ def _until(end: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def speech_url(voice: Voice) -> str:
-    """Where requests go: a base URL with or without /v1, or the whole address."""
+    """Return the address for requests, from a base URL with or without /v1 or a whole address."""
     parts = split_url(voice.url or from_environment(BASE_URL), "the speech server's", BASE_URL, API_KEY, EXAMPLE)
     path = parts.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
     return parts._replace(path=f"{path}/v1/audio/speech", fragment="").geturl()
 
 
 def _reference(voice: Voice) -> dict[str, str]:
-    """The recording to be imitated and its words, in the fields that vLLM-Omni added to the API; {} where there is none."""
+    """Return the recording to be imitated and its words; {} where there is none.
+
+    The fields are those that vLLM-Omni added to the API.
+    """
     if not voice.speaker:
         return {}
     audio, text = files(voice)
@@ -199,7 +214,7 @@ def _reference(voice: Voice) -> dict[str, str]:
 
 
 def _key(voice: Voice) -> str:
-    """The key, for the server that it belongs to."""
+    """Return the key where `voice` uses the server that the key belongs to, else ""."""
     own = from_environment(BASE_URL)
     if not own:
         return ""
@@ -212,7 +227,7 @@ def load(voice: Voice) -> HttpVoice:
 
 
 def missing(voice: Voice) -> str | None:
-    """Why `voice` cannot be used here, or None. Asks no server."""
+    """Return why `voice` cannot be used here, or None, and ask no server."""
     if not voice.model:
         return "a voice of engine http needs a `model`. Set it to the name that the server has for it"
     if not (voice.url or from_environment(BASE_URL)):
@@ -228,10 +243,13 @@ def missing(voice: Voice) -> str | None:
 
 
 def files(voice: Voice) -> list[Path]:
-    """The recording to be imitated, where there is one, and the text beside it; the rest is the server's."""
+    """Return the recording to be imitated, where there is one, and the text beside it.
+
+    All other files are the server's.
+    """
     return [Path(voice.speaker), Path(voice.speaker).with_suffix(".txt")] if voice.speaker else []
 
 
 def version(_voice: Voice) -> str:
-    """Unknown: a server says nothing of it that could be relied on."""
+    """Return "": a server says nothing reliable about its version."""
     return ""

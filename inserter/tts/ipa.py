@@ -1,7 +1,9 @@
-"""English phonemes without a GPL phonemiser: hibari's own rules and lexicon (Apache-2.0), in the symbols of espeak-ng.
+"""Make English phonemes in the symbols of espeak-ng, without a GPL phonemiser.
 
-Piper voices were trained on what espeak-ng writes, so that is what they have to be given. hibari writes misaki's alphabet, in which
-diphthongs and affricates are one letter and American vowels have no length; the table is misaki's own, the lengths are espeak's.
+The phonemes come from hibari's own rules and lexicon (Apache-2.0). Piper voices were trained on the
+symbols that espeak-ng writes, so they need these as input. hibari writes misaki's alphabet, in
+which diphthongs and affricates are one letter and American vowels have no length. The table of
+letters is misaki's own; the lengths are espeak-ng's.
 """
 
 import re
@@ -20,13 +22,17 @@ _AMERICAN = [
 
 
 def phonemes(text: str, british: bool = False) -> list[str]:
-    """espeak-ng's symbols for each sentence of `text`; a sentence of more than 400 is cut at its clauses."""
+    """Return espeak-ng's symbols for each sentence of `text`.
+
+    A sentence of more than 400 symbols is cut at its clauses.
+    """
     return [to_espeak(sentence, british) for sentence in _hibari(british).phonemize(text)]
 
 
 def to_espeak(misaki: str, british: bool = False) -> str:
-    """misaki's symbols as espeak-ng's."""
-    for pattern, symbols in () if british else _AMERICAN:  # British vowels have their lengths already
+    """Return misaki's symbols as espeak-ng's."""
+    # British vowels have their lengths already.
+    for pattern, symbols in () if british else _AMERICAN:
         misaki = pattern.sub(symbols, misaki)
     return misaki.translate(_LETTERS)
 

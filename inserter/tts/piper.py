@@ -1,7 +1,8 @@
-"""Piper voices (ONNX): a local .onnx with its .onnx.json beside it, or `embedded:joe`.
+"""Speak with Piper voices (ONNX): a local .onnx with its .onnx.json beside it, or `embedded:joe`.
 
-English is spoken without Piper's own program: our phonemes (ipa.py), then the model by onnxruntime. Other languages need the
-phonemiser of `piper-tts`, which is GPL-3.0: an extra that the user chooses, imported only when a voice of such a language is named.
+English is spoken without Piper's own program: `ipa` makes the phonemes, and onnxruntime runs the
+model. Other languages need the phonemiser of `piper-tts`, which is GPL-3.0. `piper-tts` is an extra
+that the user chooses, and is imported only when a voice of such a language is named.
 """
 
 import importlib.util
@@ -23,7 +24,7 @@ EMBEDDED = "embedded:"
 
 
 class PiperVoice(Synthesizer):
-    """One voice, spoken without the noise that would make no two runs the same."""
+    """One Piper voice, spoken without noise, because noise would make every run differ."""
 
     rates = (0.5, 2.0)
 
@@ -35,11 +36,12 @@ class PiperVoice(Synthesizer):
         self.sample_rate = int(self.config["audio"]["sample_rate"])
         self.phonemes = _phonemes(model, self.config)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # many processes, one thread each
+        # One thread in each of many processes.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own classes, by version
+        except Exception as error:  # onnxruntime has its own classes, which depend on its version
             raise InserterError(f"{model} cannot be loaded ({error})", "Give a Piper voice (.onnx)") from error
         self.speaker = _speaker(model, self.config, speaker)
 
@@ -80,7 +82,7 @@ def _is_english(config: dict[str, Any]) -> bool:
 
 
 def _phonemes(model: Path, config: dict[str, Any]) -> Any:
-    """text → espeak-ng's symbols of each sentence."""
+    """Return a function from a text to espeak-ng's symbols for each of its sentences."""
     if _is_english(config):
         british = config["espeak"]["voice"].startswith("en-gb")
         return lambda text: ipa.phonemes(text, british)
@@ -91,7 +93,10 @@ def _phonemes(model: Path, config: dict[str, Any]) -> Any:
 
 
 def _speaker(model: Path, config: dict[str, Any], speaker: str | None) -> int | None:
-    """The number of a speaker that is named, or given by number."""
+    """Return the number of a speaker given by name or by number; None where there is only one.
+
+    Raises InserterError when the model has no such speaker.
+    """
     names = config.get("speaker_id_map") or {}
     if config.get("num_speakers", 1) < 2:
         return None
@@ -108,7 +113,10 @@ def load(voice: Voice) -> PiperVoice:
 
 
 def _model(voice: Voice) -> Path:
-    """Raises InserterError when an embedded voice is not installed, or is not the known one."""
+    """Return the path of the model of `voice`.
+
+    Raises InserterError when an embedded voice is not installed, or is not the known one.
+    """
     if voice.voice.startswith(EMBEDDED):
         from inserter.assets import voice_model
 
@@ -117,7 +125,7 @@ def _model(voice: Voice) -> Path:
 
 
 def missing(voice: Voice) -> str | None:
-    """Why `voice` cannot be used here, or None."""
+    """Return why `voice` cannot be used here, or None."""
     try:
         model, config = files(voice)
     except InserterError as error:
@@ -138,5 +146,5 @@ def files(voice: Voice) -> list[Path]:
 
 
 def version(voice: Voice) -> str:
-    """Of what makes the phonemes."""
+    """Return the name and the version of the package that makes the phonemes."""
     return f"hibari {version_of('hibari-tts')}" if _is_english(_config(_model(voice))) else f"piper {version_of('piper-tts')}"

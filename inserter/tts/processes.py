@@ -1,4 +1,7 @@
-"""Programs of the system that speak: each text in a process of its own, which keeps GPL programs apart from this one."""
+"""Speak with programs of the system.
+
+Each text runs in a process of its own, which keeps GPL programs apart from this process.
+"""
 
 import subprocess
 import tempfile
@@ -12,18 +15,21 @@ from inserter.errors import InserterError
 from inserter.params import Voice
 from inserter.tts.base import CannotSpeak, Synthesizer
 
-TIMEOUT = 60.0  # seconds; both speak more than 70 times faster than real time
+TIMEOUT = 60.0  # seconds; espeak-ng and flite speak more than 70 times faster than real time
 
 
 class ProcessVoice(Synthesizer):
-    """A program that reads a text file and writes a wav file. The text never stands on the command line."""
+    """A program that reads a text file and writes a wav file.
+
+    The text never stands on the command line.
+    """
 
     def __init__(self, voice: str) -> None:
         self.voice = voice
 
     @abstractmethod
     def command(self, rate: float, text: str, wav: str) -> list[str]:
-        """The call that speaks the file `text` into the file `wav`."""
+        """Return the command line that speaks the file `text` into the file `wav`."""
 
     def synthesize(self, text: str, rate: float) -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:
@@ -42,7 +48,7 @@ class ProcessVoice(Synthesizer):
 
 
 def version(voice: Voice) -> str:
-    """The line of what the program says about itself that has its version."""
+    """Return the line with the version from what the program prints about itself."""
     run = subprocess.run([voice.engine, "--version"], capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
     said = (run.stdout + run.stderr).splitlines()
     return next((line.partition("Data at")[0].strip() for line in said if any(c.isdigit() for c in line)), "")

@@ -1,4 +1,4 @@
-"""From a voice in `params.yaml` to one that speaks."""
+"""Load the voices of `params.yaml`, check which of them can be used, and identify them."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -12,65 +12,75 @@ from inserter.run.closure import deciding
 from inserter.tts import coqui, espeak, flite, hibari, http, piper
 from inserter.tts.base import Shaped, Synthesizer
 
-DECIDING = ("engine", "voice", "speaker", "language", "rate", "pitch", "warp", "model", "url")  # fields that change the samples
+# The fields of a voice that change its samples.
+DECIDING = ("engine", "voice", "speaker", "language", "rate", "pitch", "warp", "model", "url")
 
 
 class Engine(Protocol):
-    """What the module of an engine has."""
+    """The functions that the module of an engine has."""
 
     __name__: str
 
     def missing(self, voice: Voice, /) -> str | None:
-        """Why `voice` cannot be used here and what to do, or None. Loads no model."""
+        """Return why `voice` cannot be used here and what to do, or None, and load no model."""
 
     def load(self, voice: Voice, /) -> Synthesizer:
-        """`voice` at its engine's own rate and pitch. Raises InserterError when it cannot be loaded."""
+        """Return `voice` at its engine's own rate and pitch.
+
+        Raises InserterError when the voice cannot be loaded.
+        """
 
     def files(self, voice: Voice, /) -> list[Path]:
-        """The files whose bytes decide how `voice` sounds."""
+        """Return the files whose bytes decide how `voice` sounds."""
 
     def version(self, voice: Voice, /) -> str:
-        """Of the program that speaks; "" where it cannot be known."""
+        """Return the version of the program that speaks; "" where it cannot be known."""
 
 
 ENGINES: dict[str, Engine] = {"hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http}
 
 
 def available(voice: Voice) -> str | None:
-    """None when `voice` can be used here, else why not and what to do. Loads no model."""
+    """Return None when `voice` can be used here, else why not and what to do. Load no model."""
     return ENGINES[voice.engine].missing(voice)
 
 
 def deciding_files(voice: Voice) -> list[Path]:
-    """The files whose bytes decide how `voice` sounds: models that are local, and the recordings that it imitates."""
+    """Return the files whose bytes decide how `voice` sounds.
+
+    The files are local models, and the recordings that the voice imitates.
+    """
     return ENGINES[voice.engine].files(voice)
 
 
 def identity(voice: Voice) -> str:
-    """16 hex digits: two voices that have the same one give the same samples for the same text.
+    """Return 16 hex digits that are equal for two voices only if both speak a text identically.
 
-    From the engine, its version and our code for it, what it is told (speaker, language, rate, pitch, warp, model, server) and the
-    bytes of `deciding_files`; not from the voice's name, weight, licence, `optional` or `heldout`. The engine has to be here.
+    The digits depend on the fields in DECIDING, the engine's version, our code for the engine and
+    the bytes of `deciding_files`. The digits do not depend on the voice's name, weight, licence,
+    `optional` or `heldout`. The engine must be installed.
     """
     engine = ENGINES[voice.engine]
     files = [(path.name, _sha256(path, path.stat().st_mtime_ns)) for path in deciding_files(voice)]
     told = voice.model_dump(include=set(DECIDING))
     for key in ("voice", "speaker"):
-        if told[key] and Path(told[key]).exists():  # it counts by what it holds: a moved model speaks the same
+        # A file counts by its contents, not by its path: a moved model speaks the same.
+        if told[key] and Path(told[key]).exists():
             told[key] = "a file"
     return fingerprint(told, engine.version(voice), files, files=deciding(engine.__name__))
 
 
 @lru_cache(maxsize=256)
 def _sha256(path: Path, _changed: int) -> str:
-    """Once for a file that voices share."""
+    """Return the SHA-256 of a file, computed once for all voices that share the file."""
     return sha256(path)
 
 
 def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
-    """(the voices that can be used, {name: why} of the optional ones that cannot).
+    """Return (the voices that can be used, {name: why} of the optional voices that cannot).
 
-    Raises InserterError when a voice that is not optional cannot be used, when two have one name, or when none is left.
+    Raises InserterError when a voice that is not optional cannot be used, when two voices have the
+    same name, or when no voice is left.
     """
     found: list[Voice] = []
     left_out: dict[str, str] = {}
@@ -92,7 +102,10 @@ def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
 
 @lru_cache(maxsize=256)
 def load_voice(voice: Voice) -> Synthesizer:
-    """The voice at its rate, pitch and warp, loaded once a process. Raises InserterError when it cannot be used here."""
+    """Return a voice at its rate, pitch and warp, loaded once per process.
+
+    Raises InserterError when the voice cannot be used here.
+    """
     reason = available(voice)
     if reason:
         raise InserterError(f"voice {voice.name}: {reason}")
@@ -106,5 +119,5 @@ def _shaped(voice: Voice) -> bool:
 
 @lru_cache(maxsize=64)
 def _engine(voice: Voice) -> Synthesizer:
-    """Loaded once a process: voices that differ in rate, pitch and warp share it."""
+    """Load a voice once per process; voices that differ in rate, pitch and warp share it."""
     return ENGINES[voice.engine].load(voice)

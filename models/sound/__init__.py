@@ -1,7 +1,8 @@
-"""The one reader of sound: a file, its bytes or a list of numbers become float32 mono, for stages, commands and served records.
+"""The one reader of sound: a file, its bytes or a list of numbers become float32 mono.
 
-It stands in `models`, because a served model has this package alone, and the stages may import it.
-A length in a header is never believed: `streams` mends it, and what is there is read to its end, block by block.
+Stages, commands and served records use this reader. The reader is part of `models`, because a
+served model has this package alone, and the stages may import `models`. The reader never trusts a
+length in a header: `streams` corrects the length, and the sound is decoded to its end in blocks.
 """
 
 import io
@@ -23,40 +24,51 @@ __all__ = ["MAX_SECONDS", "SAMPLE_RATE", "NoSound", "Sound", "from_numbers", "re
 
 SAMPLE_RATE = 16_000
 MAX_SECONDS = 3_600  # 230 MB in memory at 16 kHz
-RATES = (1_000, 768_000)  # Hz, the lowest and the highest that are taken for sound
-FULL_SCALE = 8.0  # decoders overshoot 1 by less than 2; 16-bit numbers written as floats reach 32,768
-CANCELLED = 0.1  # of the energy that channels without anything in common keep in their mean
-KINDS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "CAF", "AU", "NIST", "FLAC", "OGG", "MP3")  # of which `streams` knows the length
-BLOCK = 1 << 14  # samples of all channels that are decoded at a time
+RATES = (1_000, 768_000)  # Hz: lowest and highest accepted sample rate
+# Largest accepted magnitude of a sample. Decoders overshoot 1 by less than 2, while 16-bit numbers
+# that were written as floats reach 32,768.
+FULL_SCALE = 8.0
+# Channels cancel out if their mean keeps less than this share of the energy that the mean of
+# uncorrelated channels keeps.
+CANCELLED = 0.1
+# Formats whose true length `streams` knows.
+KINDS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "CAF", "AU", "NIST", "FLAC", "OGG", "MP3")
+BLOCK = 1 << 14  # samples decoded at a time, of all channels together
 SAMPLES = "Give floats from -1 to 1, or whole numbers of 16-bit PCM, at 16 kHz"
 ANOTHER, PARTS = "Give a file with sound in it", "Cut it into parts"
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """wave: (samples,) float32; notes: what was done to get it that its owner should know."""
+    """A mono sound."""
 
     wave: np.ndarray
+    """(samples,) float32."""
     notes: tuple[str, ...] = ()
+    """What the reader did to the sound that the owner of the sound should know."""
 
 
 class _Forward(soundfile.SoundFile):
-    """A file that is only read forward: soundfile seeks after each block, which fails where the length is not known."""
+    """A sound file that is only read forward.
+
+    soundfile seeks after each block, which fails where the length is unknown.
+    """
 
     def seekable(self) -> bool:
         return False
 
 
 def resample(wave: np.ndarray, rate: int, to: int = SAMPLE_RATE) -> np.ndarray:
-    """Mono float32 `wave` (samples,) from `rate` to `to` Hz."""
+    """Return mono float32 `wave` (samples,) resampled from `rate` to `to` Hz."""
     wave = np.asarray(wave, dtype=np.float32)
     return wave if rate == to else soxr.resample(wave, rate, to, quality="HQ").astype(np.float32)
 
 
 def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
-    """The sound of a file, or of the bytes of one, at `rate` Hz: the mean of its channels.
+    """Return the sound of a file, or of the bytes of a file, at `rate` Hz.
 
-    Raises NoSound for whatever keeps it from being read whole.
+    The sound is the mean of the channels. If the channels cancel out, the sound is the loudest
+    channel. Raises NoSound if the file cannot be read completely.
     """
     data = source if isinstance(source, bytes) else _file_bytes(Path(source))
     try:
@@ -64,7 +76,7 @@ def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
         waves = [resample(wave, own, rate) for wave, own, _ in decoded]
     except NoSound:
         raise
-    except Exception as error:  # whatever a decoder makes of bytes from outside
+    except Exception as error:  # a decoder may raise anything for bytes from outside
         raise NoSound("undecodable", f"cannot be decoded ({_why(error)})") from error
     if not any(map(len, waves)):
         raise NoSound("zero samples", "has no samples", ANOTHER)
@@ -73,7 +85,12 @@ def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
 
 
 def from_numbers(values: Any) -> Sound:
-    """Samples at 16 kHz: floats, where 1 is full scale, or whole numbers, which are 16-bit PCM. Raises NoSound."""
+    """Return the sound of samples at 16 kHz.
+
+    values: floats, where 1 is full scale, or whole numbers, which are 16-bit PCM. If all whole
+    numbers are from -1 to 1, they count as floats. Raises NoSound for other types, shapes and
+    ranges.
+    """
     try:
         wave = np.asarray(values)
     except ValueError:  # lists of different lengths
@@ -111,12 +128,12 @@ def _file_bytes(path: Path) -> bytes:
         raise NoSound("undecodable", "may not be read: permission denied", "Give yourself the right to read it") from error
     except OSError as error:
         raise NoSound("undecodable", f"cannot be opened ({error.strerror})") from error
-    except ValueError as error:  # a null byte in its name
+    except ValueError as error:  # a null byte in the path
         raise NoSound("undecodable", f"cannot be opened ({error})") from error
 
 
 def _decode(stream: io.BytesIO) -> tuple[np.ndarray, int, str]:
-    """(mono samples, their rate, a note or "")."""
+    """Return mono samples, their rate in Hz, and a note, which may be empty."""
     wave, rate, energies = _mono(stream)
     mixed = float(np.square(wave, dtype=np.float64).sum())
     if len(energies) == 1 or mixed >= CANCELLED * energies.mean() / len(energies):
@@ -127,11 +144,12 @@ def _decode(stream: io.BytesIO) -> tuple[np.ndarray, int, str]:
 
 
 def _mono(stream: io.BytesIO, channel: int | None = None) -> tuple[np.ndarray, int, np.ndarray]:
-    """(mean of the channels or `channel` alone, sample rate, energy of each channel)."""
+    """Return the channels' mean or `channel` alone, the rate in Hz, and each channel's energy."""
     stream.seek(0)
     with _Forward(stream) as file:
         if super(_Forward, file).seekable():
-            file.seek(0)  # as soundfile.read does: a decoder of mp3 that was not sent there gives samples that differ by 1e-7
+            # As soundfile.read does: without this seek, samples of MP3 differ by 1e-7.
+            file.seek(0)
         if file.format not in KINDS:
             problem = f"is {file.format_info}, and whether that is whole cannot be told"
             raise NoSound("undecodable", problem, "Convert it to wav or flac")
@@ -151,7 +169,10 @@ def _mono(stream: io.BytesIO, channel: int | None = None) -> tuple[np.ndarray, i
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """(samples, channels) until nothing comes. Raises NoSound when the decoder stops before the end of the stream."""
+    """Yield blocks (samples, channels) until the decoder returns nothing.
+
+    All blocks share one buffer. Raises NoSound if the decoder fails before the end of the stream.
+    """
     block = np.empty((max(1, BLOCK // file.channels), file.channels), dtype=np.float32)
     done = 0
     while True:
@@ -167,7 +188,10 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 
 def _check_samples(block: np.ndarray, before: int, rate: int) -> None:
-    """Raises NoSound for what no sound has; `before`: samples of the file that came earlier."""
+    """Raise NoSound if a sample is not finite, or far beyond full scale.
+
+    before: number of samples of the file before this block.
+    """
     peak = float(np.abs(block).max())
     if not np.isfinite(peak):
         frame = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
@@ -187,6 +211,6 @@ def _check_length(samples: int, rate: int) -> None:
 
 
 def _why(error: Exception) -> str:
-    """Without the address of what was read, which no run has twice."""
+    """Return the error in one line, without the file object's address, which differs per run."""
     told = str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(". ")
     return " ".join(told.split()) or type(error).__name__

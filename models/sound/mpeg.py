@@ -1,7 +1,8 @@
-"""MPEG audio (mp3): what its frames are, so that their number is known.
+"""Find the frames of MPEG audio (MP3), so that their number is known.
 
-The stream has no length. mpg123, which libsndfile reads it with, believes the tag in the first frame (Xing, Info). Without one it
-reckons from the size of the file and of the first frames, and up to three quarters of a file of variable bit rate are not read.
+A stream of MPEG audio states no length. mpg123, with which libsndfile reads the stream, trusts the
+tag in the first frame (Xing, Info). Without a tag, mpg123 estimates the length from the sizes of
+the file and of the first frames. Up to three quarters of a file of variable bit rate are then lost.
 """
 
 import io
@@ -11,7 +12,8 @@ from typing import NamedTuple
 
 from models.sound.faults import MAX_BYTES, cut_off
 
-_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}  # by version: 1, 2, 2.5
+# Hz, by the version in the header: 3 is version 1, 2 is version 2, and 0 is version 2.5.
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _KBITS = {
     (True, 1): tuple(range(32, 449, 32)),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -19,19 +21,22 @@ _KBITS = {
     (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}  # by version 1 and layer, in the order of the header's four bits
-_SYNC = 4  # frames in a row that make it certain that this is MPEG audio
-_SEARCH = 1 << 20  # bytes before the first frame that are looked through
-_FAR = 1 << 40
-_TAG_WITHIN = 48  # bytes from a frame's start: the tag stands behind 9, 17 or 32 bytes of side information
+}  # kbit/s by (whether this is version 1, layer), in the order of the header's four bits
+_SYNC = 4  # frames in a row that prove MPEG audio
+_SEARCH = 1 << 20  # bytes that are searched for the first frame
+_FAR = 1 << 40  # bytes, more than any file has
+# Bytes from a frame's start. The tag follows 9, 17 or 32 bytes of side information.
+_TAG_WITHIN = 48
 
 
 class _Kind(NamedTuple):
-    """What cannot change within a stream, without its decoder being opened anew."""
+    """Properties that are the same throughout a stream. A change needs a new decoder."""
 
     version: int
+    """As in the header: 3 is version 1, 2 is version 2, and 0 is version 2.5."""
     layer: int
     rate: int
+    """Samples per second."""
     mono: bool
 
 
@@ -43,7 +48,10 @@ class _Frame(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _head(head: bytes) -> tuple[int, _Kind] | None:
-    """(bytes of the frame, its kind) from its first four bytes; None where they are none, or of a frame of free size."""
+    """Return the size in bytes and the kind of a frame, from its first four bytes.
+
+    None means that the four bytes begin no frame, or one of free format.
+    """
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer, bits, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
@@ -59,7 +67,7 @@ def _head(head: bytes) -> tuple[int, _Kind] | None:
 
 
 def after_id3(data: bytes, at: int = 0) -> int:
-    """Where the data goes on behind the ID3v2 tags that start at `at`."""
+    """Return the offset behind the ID3v2 tags that start at `at`."""
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
         a, b, c, d = data[at + 6 : at + 10]
         at += 10 + (a << 21 | b << 14 | c << 7 | d) + (10 if data[at + 5] & 0x10 else 0)
@@ -67,9 +75,10 @@ def after_id3(data: bytes, at: int = 0) -> int:
 
 
 def mended(data: bytes, start: int = 0) -> list[io.BytesIO]:
-    """The streams of `data`, each read to its last frame; `data` itself where it is no MPEG audio.
+    """Return the streams of `data`, each to its last frame; `data` itself if it is no MPEG audio.
 
-    Raises NoSound when the last frame is not whole, or the tag counts more bytes than there are.
+    Raises NoSound if the last frame is incomplete, or if the tag counts more frames and more bytes
+    than there are.
     """
     frames = _frames(data, start)
     runs: list[list[_Frame]] = []
@@ -97,7 +106,10 @@ def _frames(data: bytes, at: int) -> list[_Frame]:
 
 
 def _next(data: bytes, at: int, end: int) -> int:
-    """Return the first place from `at` on where frames follow one another; -1 if none starts before `end`."""
+    """Return the first offset from `at` on where frames follow one another.
+
+    -1 means that no such offset is before `end`.
+    """
     while (at := data.find(b"\xff", at, end)) >= 0:
         if _follow(data, at):
             return at
@@ -106,7 +118,7 @@ def _next(data: bytes, at: int, end: int) -> int:
 
 
 def _follow(data: bytes, at: int) -> bool:
-    """Whether `_SYNC` frames start here, or fewer up to the end."""
+    """Return whether `_SYNC` frames start at `at`, or two or three that end the data."""
     for number in range(_SYNC):
         head = _head(data[at : at + 4])
         if head is None:
@@ -116,14 +128,17 @@ def _follow(data: bytes, at: int) -> bool:
 
 
 def _counted(data: bytes, frames: list[_Frame]) -> io.BytesIO:
-    """The frames alone. A tag gets their true number, and still says what its encoder put before and behind the sound."""
+    """Return the frames alone, with their true number in the tag.
+
+    The tag still states what the encoder put before and behind the sound.
+    """
     whole = b"".join(data[one.start : one.end] for one in frames)
     head = whole[: min(_TAG_WITHIN, frames[0].end - frames[0].start)]
     at = max(head.find(b"Xing"), head.find(b"Info"))
     flags = struct.unpack_from(">I", whole, at + 4)[0] if at > 0 else 0
     if flags & 1:
         return io.BytesIO(_true_tag(whole, at, bool(flags & 2), len(frames) - 1))
-    silent = at > 0 or b"VBRI" in head  # a tag that does not count the frames
+    silent = at > 0 or b"VBRI" in head  # a tag without the number of frames
     return _Unmeasured(whole[frames[0].end - frames[0].start :] if silent else whole)
 
 
@@ -139,7 +154,11 @@ def _true_tag(whole: bytes, at: int, sized: bool, frames: int) -> bytes:
 
 
 class _Unmeasured(io.BytesIO):
-    """Bytes that say that they are many more, so that the estimate of mpg123, where libsndfile stops, is never too small."""
+    """Bytes that report a far larger size than they have.
+
+    mpg123 estimates the length from the size, and libsndfile stops at that estimate. With the
+    larger size, the estimate is never too small.
+    """
 
     _asked_for_end = False
 

@@ -1,16 +1,19 @@
-"""Ogg (RFC 3533): streams that follow one another in a file, and last pages that do not say where their sound ends."""
+"""Split chained Ogg streams (RFC 3533), and correct last pages that do not say where sound ends."""
 
 import struct
 
 from models.sound.faults import cut_off
 
-_HEAD = 27  # bytes of a page before its table of segments
+_HEAD = 27  # bytes of a page before its segment table
 _FIRST, _LAST = 2, 4
-_BEYOND = 1 << 40  # samples: a last page that says this cuts nothing off
+_BEYOND = 1 << 40  # samples: a last page with this position cuts nothing off
 
 
 def links(data: bytes) -> list[bytes]:
-    """The streams one after the other: a link starts where a first page follows another page. libsndfile reads one link alone."""
+    """Return the chained streams (links) of `data`, in order.
+
+    A link starts where a first page follows a page of another kind. libsndfile reads only one link.
+    """
     found: list[list[bytes]] = []
     opening = False
     for page in _pages(data):
@@ -23,7 +26,10 @@ def links(data: bytes) -> list[bytes]:
 
 
 def _pages(data: bytes) -> list[bytes]:
-    """All pages; bytes between them are passed over. Raises NoSound when the last one is not whole."""
+    """Return all pages, without the bytes between them.
+
+    Raises NoSound if the last page is incomplete.
+    """
     pages, at = [], data.find(b"OggS")
     while at >= 0:
         table = data[at + _HEAD : at + _HEAD + data[at + 26]] if at + _HEAD <= len(data) else b""
@@ -36,7 +42,10 @@ def _pages(data: bytes) -> list[bytes]:
 
 
 def _ended(pages: list[bytes]) -> bytes:
-    """The last page, marked as the last one; where its position is absent or goes back, its sound counts to its end."""
+    """Return the last page, marked as the last one.
+
+    Where its position is absent or goes back, all sound of the page counts.
+    """
     last = pages[-1]
     position = _position(last)
     before = max((_position(page) for page in pages[:-1]), default=0)
@@ -69,7 +78,7 @@ _TABLE = _table()
 
 
 def _crc(page: bytes | bytearray) -> int:
-    """Ogg's own: the polynomial of zlib's, but not reflected."""
+    """Return the checksum of Ogg: zlib's polynomial, but not reflected."""
     value = 0
     for byte in page:
         value = ((value << 8) & 0xFFFFFFFF) ^ _TABLE[(value >> 24) ^ byte]

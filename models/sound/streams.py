@@ -1,7 +1,8 @@
-"""The streams that the bytes of a sound file are made of, each with a header whose lengths are true.
+"""Split the bytes of a sound file into streams whose headers state true lengths.
 
-libsndfile stops at the length that it takes from a header. Whoever writes into a pipe does not know that length, and writes 0,
-all ones, 2,000,000,000 or an estimate. So the lengths are mended here, and what follows is read to its end.
+libsndfile stops at the length in a header. A program that writes into a pipe does not know the
+length, and writes 0, all ones, 2,000,000,000 or an estimate. This module therefore corrects the
+lengths, so that a stream is read to its end.
 """
 
 import io
@@ -12,19 +13,23 @@ import struct
 from models.sound import chunks, mpeg, ogg
 from models.sound.faults import MAX_BYTES, cut_off
 
-_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the magic number and the head of the block that always comes first
-_ID3V1 = 128
+# The magic number and the header of the STREAMINFO block, which is always first.
+_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_ID3V1 = 128  # bytes of an ID3v1 tag at the end of a file
 _NIST = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -i (\d+)", re.MULTILINE)
 
 
 def is_file(head: bytes) -> bool:
-    """Return whether the first 8 bytes are those of a kind of file that `streams` knows."""
+    """Return whether `head`, the first 8 bytes of a file, is of a format that `streams` knows."""
     marks = (*chunks.FORMS, b"OggS", b".snd", b"dns.", b"NIST_1A", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
     return head.startswith(marks)
 
 
 def streams(data: bytes) -> list[io.BytesIO]:
-    """The sounds in `data`, one after the other, as files. Raises NoSound when it ends before its header says."""
+    """Return the sounds in `data` as files, in order.
+
+    Raises NoSound if `data` ends before its header says.
+    """
     start = mpeg.after_id3(data)
     if data[:4] in chunks.FORMS:
         parts = chunks.mended(data)
@@ -42,7 +47,10 @@ def streams(data: bytes) -> list[io.BytesIO]:
 
 
 def _flac(data: bytes) -> list[bytes]:
-    """Each with 0, which is "unknown", in the 36 bits of its total of samples (RFC 9639, section 8.2)."""
+    """Return each stream with a total of 0 samples, which means unknown.
+
+    The total has 36 bits (RFC 9639, section 8.2).
+    """
     end = len(data) - _ID3V1 if data[-_ID3V1:].startswith(b"TAG") else len(data)
     marks = [found.start() for found in _FLAC.finditer(data)]
     parts = [bytearray(data[at:to]) for at, to in zip(marks, [*marks[1:], end], strict=True)]
@@ -54,7 +62,10 @@ def _flac(data: bytes) -> list[bytes]:
 
 
 def _au(data: bytes) -> bytes:
-    """Its samples go to the end of the file; all ones mean that the length is not known."""
+    """Return the file with a header that lets the samples run to the end of the file.
+
+    A size of all ones means that the length is unknown. Raises NoSound if samples are missing.
+    """
     order = ">" if data[:4] == b".snd" else "<"
     if len(data) < 12:
         return data
@@ -66,7 +77,11 @@ def _au(data: bytes) -> bytes:
 
 
 def _nist(data: bytes) -> bytes:
-    """SPHERE: a head of text, whose second line is its length in bytes, and samples to the end of the file."""
+    """Return a SPHERE file unchanged, or raise NoSound if samples are missing.
+
+    SPHERE has a text header, whose second line is the length of the header in bytes. The samples
+    follow to the end of the file.
+    """
     start = int(data[8:16]) if data[8:16].strip().isdigit() else len(data)
     counts = {name: int(number) for name, number in _NIST.findall(data[:start])}
     size = math.prod(counts.values()) if b"sample_count" in counts else 0

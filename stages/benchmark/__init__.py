@@ -1,5 +1,10 @@
-"""The benchmark: closed-ended, open-ended and adjustment instructions, spoken, from our own generator or the real data set.
+"""Build the benchmark of spoken closed-ended, open-ended and adjustment instructions.
 
-Writes data/benchmark/: prompts.jsonl (every prompt, without audio: what training text is kept away from), items.parquet
-(schema ITEMS), shard-NNNNN.tar (16 kHz mono FLAC) and quarantine.jsonl (what could not be used, with its reason).
+The instructions come from our own generator or from a local copy of SpeechInstructBench.
+The stage writes these files to data/benchmark/:
+
+- prompts.jsonl: every prompt, without audio. Training text is kept apart from these prompts.
+- items.parquet: one row per item and variant (schema ITEMS).
+- shard-NNNNN.tar: the clips, FLAC at 16 kHz, mono.
+- quarantine.jsonl: what could not be used, with its reason.
 """

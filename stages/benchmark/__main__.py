@@ -1,4 +1,4 @@
-"""`python -m stages.benchmark`"""
+"""Run the stage: `python -m stages.benchmark`."""
 
 from typing import Any
 

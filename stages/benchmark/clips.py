@@ -1,4 +1,7 @@
-"""The audio of the real data set as tar shards of FLAC: parallel, and resumed shard by shard."""
+"""Encode the audio of SpeechInstructBench as tar shards of FLAC, in parallel.
+
+A run that was killed resumes without encoding its finished shards again.
+"""
 
 import itertools
 import math
@@ -20,21 +23,28 @@ from models.sound import NoSound, read
 from stages.benchmark.source import Embedded, why
 
 SHARD_CLIPS = 128
-ROWS = 8  # clips of a Parquet file that are decoded at a time: 3 MB where a clip lasts 12 s
-# Of a column chunk at a time; without it pyarrow holds the whole chunk. Even so a page is held, and a writer puts up to 1024
-# rows into one: peak memory is about 2.4 row groups (262 MB for groups of 38 MB), however many there are.
+ROWS = 8  # clips decoded per batch of a Parquet file: 3 MB if a clip lasts 12 s
+# Bytes read of a column chunk at a time. Without this buffer, pyarrow holds the whole chunk.
+# pyarrow still holds a whole page, and a writer puts up to 1024 rows into one page.
+# Peak memory is about 2.4 row groups (262 MB for groups of 38 MB), however many groups there are.
 READ_BYTES = 1 << 20
 
-Clip = dict[str, Any]  # shard, offset, size, duration and, where there are any, notes; or reason and detail
+# A usable clip has shard, offset, size, duration and, if there are any, notes.
+# An unusable clip has reason and detail.
+Clip = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Where the clip of an item is. wav: a file, used where the Parquet row (embedded) has no bytes; None: there is none."""
+    """Where the clip of an item is stored."""
 
     item_id: str
+
     wav: Path | None
+    """File of the clip, used if the Parquet row has no bytes. None if there is no file."""
+
     embedded: Embedded | None = None
+    """Parquet row of the clip; None if the record is not a Parquet row with audio."""
 
     @property
     def name(self) -> str:
@@ -43,7 +53,7 @@ class Sound:
         return self.wav.name if self.wav else ""
 
     def chunk(self) -> tuple[Path, str, int] | None:
-        """The column chunk that the clip is in."""
+        """Return (file, column, row group) of the column chunk with the clip, or None."""
         return (self.embedded.file, self.embedded.column, self.embedded.group) if self.embedded else None
 
 
@@ -55,7 +65,11 @@ class _Task:
 
 
 def encode_all(sounds: list[Sound], work: WorkFolder, workers: int = 0) -> dict[str, Clip]:
-    """{item_id: its clip, or why it has none}. Shards in `work/out`; finished ones are not made again."""
+    """Encode all sounds into shards in `work/out` and return {item_id: clip}.
+
+    An item without a usable clip has a reason instead. Finished shards are not encoded again.
+    workers: number of processes; 0 means one per core.
+    """
     clips: dict[str, Clip] = {}
     with tqdm(total=len(sounds), desc="benchmark", unit="clip") as bar:
         for made in ordered_map(_encode, _tasks(sounds, work), workers):
@@ -72,7 +86,7 @@ def _tasks(sounds: list[Sound], work: WorkFolder) -> Iterator[_Task]:
 
 
 def _encode(task: _Task) -> dict[str, Clip]:
-    """The rows are written after the shard: they say that it is whole."""
+    """Encode one shard, then write its rows: the rows mark the shard as complete."""
     if task.rows.exists() and task.shard.exists():
         return read_json(task.rows)
     made: dict[str, Clip] = {}
@@ -83,7 +97,10 @@ def _encode(task: _Task) -> dict[str, Clip]:
 
 
 def _flacs(sounds: Iterable[Sound], made: dict[str, Clip]) -> Iterator[tuple[str, bytes]]:
-    """(item_id, FLAC) of the clips that can be used, one at a time; `made` gets the duration, or what is wrong."""
+    """Yield (item_id, FLAC bytes) of each usable clip.
+
+    `made` receives the duration and notes of a usable clip, or the fault of an unusable one.
+    """
     for sound, source in _sources(sounds):
         try:
             if isinstance(source, Refused):
@@ -97,7 +114,10 @@ def _flacs(sounds: Iterable[Sound], made: dict[str, Clip]) -> Iterator[tuple[str
 
 
 def _sources(sounds: Iterable[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
-    """Each with its file or bytes. Of a Parquet file a row group is read once a shard, up to the last row asked for."""
+    """Yield each sound with its file, its bytes, or the reason why it has neither.
+
+    A row group of a Parquet file is read once per shard, up to the last row that is needed.
+    """
     for chunk, group in itertools.groupby(sounds, Sound.chunk):
         if chunk is None:
             yield from ((sound, sound.wav or Refused("missing wav", sound.name)) for sound in group)
@@ -126,7 +146,10 @@ def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
 
 
 def _clip(source: Path | bytes, name: str) -> tuple[dict[str, Any], bytes]:
-    """Its duration in seconds, what its owner should know, and FLAC at 16 kHz. Raises Refused."""
+    """Return the clip's metadata and its FLAC bytes at 16 kHz. Raises Refused.
+
+    The metadata is the duration in seconds and, if there are any, notes for the owner of the audio.
+    """
     try:
         sound = read(source)
     except NoSound as error:

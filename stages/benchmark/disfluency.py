@@ -1,7 +1,8 @@
-"""Speech as it comes out when one thinks while talking: fillers, repetitions, false starts and self-corrections.
+"""Add the disfluencies of spontaneous speech to a prompt.
 
-Words are only put in, none is taken away or replaced, and none is put inside a phrase that the checker looks for: the
-instruction keeps its meaning.
+The kinds are fillers, repetitions, false starts and self-corrections. Words are only added.
+No word is removed or replaced, and none is added inside a phrase that the checker looks for.
+The instruction therefore keeps its meaning.
 """
 
 import re
@@ -13,7 +14,7 @@ from num2words import num2words
 
 FILLERS = ("um", "uh", "er", "you know", "I mean")
 REPEATED = frozenset(("a", "an", "the", "of", "to", "in", "and", "that", "it", "is", "on", "with", "for", "by", "some"))
-# what is said by mistake -> corrected to the word of the prompt
+# word of the prompt -> word said by mistake before it
 MISTAKES = {
     "note": "letter",
     "message": "report",
@@ -31,13 +32,16 @@ MISTAKES = {
     "answer": "question",
     "advice": "news",
 }
-FIXED = r"my answer is \w+"  # sentences that the answer must contain
+FIXED = r"my answer is \w+"  # a sentence that the answer must contain
 
-Edit = tuple[int, str]  # what is put in before the word of this index
+Edit = tuple[int, str]  # (index of a word, text added before that word)
 
 
 def disfluent(prompt: str, kwargs: Iterable[dict[str, Any]], count: int, random: Random) -> tuple[str, list[str]]:
-    """`prompt` with `count` disfluencies (fewer in a very short prompt), and what they are, in order of their place."""
+    """Return `prompt` with `count` disfluencies, and their kinds in order of position.
+
+    A very short prompt gets fewer. kwargs: the arguments of the checkers of the prompt.
+    """
     values = [value for arguments in kwargs for value in _flat(arguments.values())]
     words = prompt.split()
     owner = _protected(prompt, values)
@@ -45,7 +49,7 @@ def disfluent(prompt: str, kwargs: Iterable[dict[str, Any]], count: int, random:
     for _ in range(count):
         kind = random.choice(list(KINDS))
         options = _free(KINDS[kind](words, owner, random), edits, values)
-        if not options:  # not every prompt has a word for every kind; a filler fits almost everywhere
+        if not options:  # some prompts have no word for a kind; a filler fits almost anywhere
             kind, options = "filler", _free(_fillers(words, owner, random), edits, values)
         if options:
             at, inserted = random.choice(options)
@@ -58,7 +62,7 @@ def _flat(values: Iterable[Any]) -> list[Any]:
 
 
 def _protected(prompt: str, values: list[Any]) -> list[int | None]:
-    """For each word the protected phrase that it belongs to (a number), or None."""
+    """Return, per word, the number of the protected phrase that the word belongs to, or None."""
     phrases = [str(num2words(v)) if isinstance(v, int) else str(v).strip() for v in values]
     patterns = [FIXED, *(rf"(?<!\w){re.escape(phrase)}(?!\w)" for phrase in phrases if phrase)]
     spans = [match.span() for pattern in patterns for match in re.finditer(pattern, prompt, re.IGNORECASE)]
@@ -67,7 +71,10 @@ def _protected(prompt: str, values: list[Any]) -> list[int | None]:
 
 
 def _free(options: list[Edit], edits: dict[int, tuple[str, str]], values: list[Any]) -> list[Edit]:
-    """Not beside an edit that is there, and no word put in that the checker counts or forbids."""
+    """Return the options that are next to no earlier edit and do not affect the checker.
+
+    An option must not add a word that the checker counts or forbids.
+    """
     heard = {str(value).lower() for value in values}
     near = {at + step for at in edits for step in (-1, 0, 1)}
     return [(at, text) for at, text in options if at not in near and not heard & set(re.findall(r"\w+", text.lower()))]
@@ -102,7 +109,10 @@ KINDS: dict[str, Callable[[list[str], list[int | None], Random], list[Edit]]] = 
 
 
 def _spoken(words: list[str], edits: dict[int, tuple[str, str]]) -> str:
-    """The words with what is put in, between commas; a false start takes over the capital of its sentence."""
+    """Return the words joined with the additions, which are set off by commas.
+
+    A false start takes over the capital of its sentence.
+    """
     said: list[str] = []
     for i, word in enumerate(words):
         if i in edits:

@@ -1,6 +1,7 @@
-"""How many prompts and instructions the whole data set has, beside what is here: a partial copy is said to be one.
+"""Compare the number of prompts and instructions with the published data set.
 
-The counts are inferred from the published percentages (multiples of 1/n); those of the open-ended task are approximate.
+A partial copy is reported as partial. The published counts are inferred from the published
+percentages, which are multiples of 1/n. The counts of the open-ended task are approximate.
 """
 
 from collections import Counter
@@ -9,19 +10,26 @@ from typing import Any
 from inserter.run.runner import say
 from stages.benchmark.records import VARIANTS
 
-CLOSED = {"en": {"prompts": 454, "instructions": 699}, "cn": {"prompts": 434, "instructions": 623}}  # of each variant
+# Per variant.
+CLOSED = {"en": {"prompts": 454, "instructions": 699}, "cn": {"prompts": 434, "instructions": 623}}
 OPEN = {"en": {"prompts": 434}, "cn": {"prompts": 434}}
-ADJUSTMENT = {"prompts": 502}  # of both languages
+ADJUSTMENT = {"prompts": 502}  # both languages together
 
 
 def published() -> dict[str, dict[str, int]]:
-    """{part: {"prompts": n, "instructions": n}}; part: task/lang/variant; adjustment is one."""
+    """Return {part: {"prompts": n, "instructions": n}}, the second for closed-ended parts only.
+
+    A part is task/lang/variant. The whole adjustment task is one part.
+    """
     closed = {f"closed/{lang}/{variant}": counts for lang, counts in CLOSED.items() for variant in VARIANTS}
     return closed | {f"open/{lang}/standard": counts for lang, counts in OPEN.items()} | {"adjustment": ADJUSTMENT}
 
 
 def compare(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
-    """{part: {"prompts": {"published", "here"}, ...}} of the items; a line on standard error where they differ."""
+    """Return {part: {"prompts": {"published": n, "here": n}, ...}} for the items `rows`.
+
+    Write a line to standard error if the counts differ.
+    """
     here: Counter[tuple[str, str]] = Counter()
     for row in rows:
         part = row["task"] if row["task"] == "adjustment" else f"{row['task']}/{row['lang']}/{row['variant']}"

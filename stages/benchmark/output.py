@@ -1,4 +1,4 @@
-"""What both sources end with: the files of data/benchmark, published in one step, and the metrics."""
+"""Publish the files of data/benchmark in one step and compute the metrics, for both sources."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,9 +12,10 @@ from inserter.tables import ITEMS
 
 
 def finish(work: WorkFolder, target: Path, prompts: list[dict], rows: list[dict], quarantined: list[dict]) -> dict[str, Any]:
-    """Add the tables to the shards in `work/out`, publish all of it as `target` and count: read = items + quarantined.
+    """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 
-    Raises InserterError when there is no item at all.
+    In the metrics, read = items + quarantined. Raises InserterError if there is no item.
+    target: the folder that is published. prompts: every prompt, used or not. rows: schema ITEMS.
     """
     reasons = Counter(row["reason"] for row in quarantined)
     if not rows:

@@ -1,6 +1,7 @@
-"""Our own set: closed-ended items of each of the 25 instruction types in five variants, open-ended and adjustment items.
+"""Make our own set of closed-ended, open-ended and adjustment items.
 
-English is spoken; Chinese is, where a voice is named for it, and else only read.
+Closed-ended items cover each of the 25 instruction types, in five variants. English is spoken.
+Chinese is spoken if a voice is named for it, and is only read otherwise.
 """
 
 import json
@@ -21,16 +22,16 @@ from stages.benchmark.output import finish
 from stages.benchmark.planned import NO_CLIP, Planned
 from stages.benchmark.variants import plan
 
-SHARD_CLIPS = 32  # small shards: 2,200 clips make 69 tasks, so that no core waits for the other at the end
+SHARD_CLIPS = 32  # small, so that no core idles at the end: 2,200 clips make 69 tasks
 
 
 def build(settings: Benchmark, target: Path) -> dict[str, Any]:
-    """Make the set and publish it as `target`; returns the metrics."""
+    """Make the set, publish it as `target` and return the metrics."""
     return speak(prompts(settings), settings, target)
 
 
 def prompts(settings: Benchmark) -> list[Prompt]:
-    """All prompts, by language and task."""
+    """Return all prompts, ordered by language and task."""
     counts: dict[Lang, BenchmarkItems] = {"en": settings, "cn": settings.chinese}
     return [prompt for lang, count in counts.items() for prompt in _prompts(count, settings.seed, lang)]
 
@@ -41,9 +42,10 @@ def _prompts(count: BenchmarkItems, seed: int, lang: Lang) -> list[Prompt]:
 
 
 def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
-    """Speak `asked` in every variant that can be made here. An item that cannot be spoken goes to the quarantine.
+    """Speak `asked` in every variant that can be made on this machine and return the metrics.
 
-    workers: processes, 0 for one a core; the result does not depend on it.
+    An item that cannot be spoken goes to the quarantine. target: the folder that is published.
+    workers: number of processes; 0 means one per core. The result does not depend on it.
     """
     planned = plan(asked, settings)
     for variant, reason in planned.absent.items():
@@ -85,7 +87,7 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
 
 
 def _jobs(items: list[Planned]) -> tuple[list[tts.Job], dict[str, str]]:
-    """The jobs of the items that have a voice, and {item_id: why} of those whose text cannot be read aloud."""
+    """Return the jobs of the items with a voice, and {item_id: reason} of unreadable texts."""
     jobs, refused = [], {}
     for item in items:
         try:
@@ -96,7 +98,7 @@ def _jobs(items: list[Planned]) -> tuple[list[tts.Job], dict[str, str]]:
 
 
 def _drawn(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """How often each kind of noise, of paralinguistics, of disfluency and of correction was drawn."""
+    """Count how often each noise, paralinguistic change, disfluency and correction was drawn."""
     notes = [(row["variant"], row["task"], json.loads(row["notes"])) for row in rows]
     kinds = {
         "noises": [note["noise"] for variant, _, note in notes if variant == "background"],

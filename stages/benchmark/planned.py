@@ -1,4 +1,4 @@
-"""One item of our own set: before it is spoken, the job for the voice, and its row."""
+"""One item of our own set: its plan, the job for its voice, and its row in the table."""
 
 import json
 from dataclasses import dataclass
@@ -10,20 +10,28 @@ from inserter.prompts import Prompt
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
-ISO_639 = {"cn": "zh"}  # the benchmark's name for Chinese
+ISO_639 = {"cn": "zh"}  # the benchmark's code for Chinese -> ISO 639-1
 NO_CLIP = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 
 @dataclass(frozen=True)
 class Planned:
-    """text: as it is said. voice None: it is only read."""
+    """An item before it is spoken."""
 
     variant: str
     prompt: Prompt
+
     text: str
+    """The text as it is spoken; a disfluent variant differs from the prompt."""
+
     voice: Voice | None
+    """The voice that speaks the item; None if the item is only read."""
+
     notes: dict[str, Any]
+    """What was drawn for the variant; in the standard variant, the notes of the prompt."""
+
     effect: Effect | None = None
+    """The change made to the finished clip; None if there is none."""
 
     @property
     def item_id(self) -> str:
@@ -31,13 +39,13 @@ class Planned:
         return f"{first}-{self.prompt.lang}-{self.prompt.key}"
 
     def job(self) -> Job:
-        """For an item with a voice. Raises CannotRead."""
+        """Return the job of an item with a voice. Raises CannotRead."""
         spoken = spoken_form(self.text, ISO_639.get(self.prompt.lang, self.prompt.lang))
         voice = self.voice.name if self.voice else ""
         return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, voice, self.effect)
 
     def row(self, utterance: dict[str, Any]) -> dict[str, Any]:
-        """The item (schema ITEMS) with the clip of its utterance."""
+        """Return the item (schema ITEMS) with the clip of its utterance."""
         return {
             "item_id": self.item_id,
             "key": self.prompt.key,

@@ -1,4 +1,7 @@
-"""A local copy of SpeechInstructBench, all three tasks in both languages, in the same form as our own set."""
+"""Read a local copy of SpeechInstructBench into the same form as our own set.
+
+The copy has all three tasks in both languages.
+"""
 
 import json
 from collections.abc import Iterable
@@ -25,31 +28,36 @@ REMEDY = (
     "benchmark.path to that folder, or set it to own"
 )
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
-SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # what records name
+SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")  # audio files, which records name
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the files hold. places: of each record the file and line (or row), from 1.
-
-    prompts: every readable one, used or not: training text is kept away from them all.
-    """
+    """What the files of the data set contain; records, sounds and places run in parallel."""
 
     records: list[Record] = field(default_factory=list)
     sounds: list[Sound] = field(default_factory=list)
+
     places: list[dict[str, Any]] = field(default_factory=list)
+    """File and line (or row, from 1) of each record, with its item_id and key."""
+
     quarantined: list[dict[str, Any]] = field(default_factory=list)
-    prompts: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)  # by key, task, lang and prompt
+
+    prompts: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    """Every readable prompt, used or not, by (key, task, lang, prompt).
+
+    Training text is kept apart from all of them.
+    """
 
     def refuse(self, place: dict[str, Any], reason: str, detail: str) -> None:
         self.quarantined.append({**place, "reason": reason, "detail": detail})
 
 
 def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
-    """Read the folder `settings.path` and publish it as `target`; returns the metrics.
+    """Read the folder `settings.path`, publish it as `target` and return the metrics.
 
-    workers: processes, 0 for one a core. Raises InserterError when the folder or its records are not there, or none can
-    be used.
+    Raises InserterError if the folder or its records are missing, or if no record can be used.
+    workers: number of processes; 0 means one per core.
     """
     root = Path(settings.path).expanduser()
     files, others = _files(root)
@@ -57,14 +65,19 @@ def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]
     found = _read(root, files)
     work = _work(root, files, found)
     rows = _rows(found, encode_all(found.sounds, work, workers))
-    own = [prompt.record() for prompt in prompts(settings)]  # also kept apart, so that either set can be asked later
+    # Training text is also kept apart from our own set, so that either set can be used later.
+    own = [prompt.record() for prompt in prompts(settings)]
     metrics = finish(work, target, [*own, *found.prompts.values()], rows, found.quarantined)
     absent = _absent(rows)
     return {**metrics, "source": "SpeechInstructBench", "absent": absent, "not_read": not_read, "expected": compare(rows)}
 
 
 def _files(root: Path) -> tuple[list[tuple[Path, Kind]], list[Path]]:
-    """(the benchmark's files by task and variant, the standard one first; jsonl and Parquet files of other names)."""
+    """Return the benchmark's files, and the JSON Lines and Parquet files of other names.
+
+    The benchmark's files are ordered by task and variant. Within a task, files that name no
+    variant come first, then the standard variant. Raises InserterError if there is no such file.
+    """
     if not root.is_dir():
         raise InserterError(f"benchmark.path {root} is not a folder", f"Download the data set with {REMEDY}")
     everything = sorted(path for path in root.rglob("*") if path.is_file())
@@ -86,7 +99,7 @@ def _files(root: Path) -> tuple[list[tuple[Path, Kind]], list[Path]]:
 
 
 def _not_read(root: Path, files: list[Path]) -> dict[str, int]:
-    """Records of the files whose name says nothing of the benchmark, by their path."""
+    """Return the number of records, by path, of files that are not named like the benchmark's."""
     counts = {str(path.relative_to(root)): count(path) for path in files}
     for name, number in counts.items():
         say(f"benchmark: {number} records of {name} are not read: its name is not one of the benchmark")
@@ -94,7 +107,7 @@ def _not_read(root: Path, files: list[Path]) -> dict[str, int]:
 
 
 def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
-    """All records but those that cannot be used. Audio stays where it is."""
+    """Return the usable records and quarantine the others. The audio is not read yet."""
     found, wavs = Found(), Wavs(root)
     seen: set[tuple[str, ...]] = set()
     for file, kind in files:
@@ -116,7 +129,10 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
 
 
 def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place: dict[str, Any]) -> tuple[Record, Sound]:
-    """The record and where its clip is; `place` and the prompts get what could be read. Raises Refused."""
+    """Return the record and where its clip is. Raises Refused.
+
+    `place` and the prompts of `found` receive whatever could be read, even of a refused record.
+    """
     if isinstance(raw.value, Refused):
         raise raw.value
     place["key"] = key_of(raw.value)
@@ -130,7 +146,11 @@ def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place:
 
 
 def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:
-    """The record's file. Not needed: a Parquet row mostly holds its audio, and the path is only what it was called."""
+    """Return the audio file of the record, or None if the file is missing and not `needed`.
+
+    A Parquet row usually holds its audio, and its path is then only the original file name.
+    Raises Refused if a needed file is missing or ambiguous.
+    """
     try:
         return wavs.find(one.audio, folder)
     except Refused:
@@ -146,7 +166,10 @@ def _keep_prompt(found: Found, value: dict[str, Any], kind: Kind) -> None:
 
 
 def _work(root: Path, files: list[tuple[Path, Kind]], found: Found) -> WorkFolder:
-    """Half-done shards. 9.6 GB of audio are not hashed: a file counts as changed when its size or time has."""
+    """Return the work folder of the unfinished shards.
+
+    The audio (9.6 GB) is not hashed: a file counts as changed if its size or time changed.
+    """
     audio = {path for s in found.sounds for path in (s.wav, s.embedded and s.embedded.file) if path}
     stamps = {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in audio}
     sounds = [[s.item_id, *_stamp(s, stamps)] for s in found.sounds]
@@ -164,7 +187,7 @@ def _stamp(sound: Sound, stamps: dict[Path, tuple[int, int]]) -> Iterable[Any]:
 
 
 def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
-    """Items with their clips (schema ITEMS); records whose audio turned out to be bad join the quarantine."""
+    """Return the items with their clips (schema ITEMS); quarantine records with bad audio."""
     clean = {(one.lang, one.key): one.prompt for one in found.records if one.task == "closed" and one.variant == "standard"}
     rows = []
     for one, place in zip(found.records, found.places, strict=True):
@@ -199,7 +222,7 @@ def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
 
 
 def _absent(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Why a variant of the closed-ended task is not there: {variant or lang/variant: reason}."""
+    """Return {variant or lang/variant: reason} of the absent closed-ended variants."""
     present = {(row["lang"], row["variant"]) for row in rows if row["task"] == "closed"}
     variants = {variant for _, variant in present}
     names = [variant for variant in VARIANTS if variant not in variants]

@@ -1,4 +1,4 @@
-"""Reads SpeechInstructBench's records, one task at a time; what cannot be used is told with its reason."""
+"""Parse the records of SpeechInstructBench; an unusable record is refused with its reason."""
 
 import hashlib
 import re
@@ -22,14 +22,18 @@ LANGUAGES = {
     "chinese": "cn",
     "mandarin": "cn",
 }
-FILLING = {"ended", "train", "test", "validation", "data", "default"}  # words of a file's name that say nothing here
+# Words of a file's name that carry no information.
+FILLING = {"ended", "train", "test", "validation", "data", "default"}
 WORDS = {*TASKS, *VARIANTS, *LANGUAGES, *FILLING}
-KEY_LENGTH = 60  # a ustar member's name has at most 100 bytes, and the item's id is the name of its clip
+KEY_LENGTH = 60  # the item's id names its clip, and a ustar member's name has at most 100 bytes
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What the place of a file says about its records; None where it does not say, and each record has to."""
+    """What the path of a file says about its records.
+
+    A field is None if the path does not say; each record then has to.
+    """
 
     task: str
     variant: str | None
@@ -38,14 +42,17 @@ class Kind:
 
 @dataclass(frozen=True)
 class Record:
-    """One item of the data set. audio: its path as it stands there, or None."""
+    """One item of the data set."""
 
     task: str
     variant: str
     lang: str
     key: str
     prompt: str
+
     audio: str | None
+    """Path as the record gives it, or None. For closed-ended records there is a default."""
+
     instruction_id_list: list[str] = field(default_factory=list)
     kwargs: list[dict[str, Any]] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -53,7 +60,10 @@ class Record:
 
     @property
     def item_id(self) -> str:
-        """Also the clip's name in its shard, so only what every file system takes; two keys never share one."""
+        """Return the item's id, which is also the name of its clip in the shard.
+
+        The id has only characters that every file system accepts. Two keys never share an id.
+        """
         name = re.sub(r"[^A-Za-z0-9_-]", "_", self.key)[:KEY_LENGTH]
         if name != self.key:
             name += f"-{hashlib.sha256(self.key.encode()).hexdigest()[:8]}"
@@ -61,10 +71,12 @@ class Record:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What `path`, relative to the data set, holds; None when it is not of the benchmark.
+    """Return what the file `path` holds; None if the file is not part of the benchmark.
 
-    Read from the words of its name, then of its folders: closed_accent_en.jsonl, adjustment/cn.parquet,
-    closed_accent_en/train-00000-of-00002.parquet. A name with another word (closed_standard_en_responses) is no part.
+    `path` is relative to the data set. The words of the file's name count first, then the words of
+    its folders. Examples: closed_accent_en.jsonl, adjustment/cn.parquet,
+    closed_accent_en/train-00000-of-00002.parquet. A file whose name has any other word
+    (closed_standard_en_responses) is not part of the benchmark.
     """
     stem = re.sub(r"(?:-\d+-of-\d+)?(?:\.jsonl|\.parquet)(?:\.gz|\.zst)?$", "", path.name)
     parts = [re.findall("[a-z]+", part.lower()) for part in (*path.parent.parts, stem)]
@@ -78,21 +90,24 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def key_of(value: dict[str, Any]) -> str | None:
-    """The record's `key` (closed) or `id` (open, adjustment); None when it has none that can be read."""
+    """Return the record's `key` (closed) or `id` (open, adjustment); None if it is unreadable."""
     key = value.get("key") if value.get("key") is not None else value.get("id")
-    if isinstance(key, float) and key.is_integer():  # what a column of numbers becomes where one is missing
+    if isinstance(key, float) and key.is_integer():  # integers become floats if one is missing
         key = int(key)
     return None if isinstance(key, bool) or not isinstance(key, str | int) else str(key).strip() or None
 
 
 def prompt_of(value: dict[str, Any]) -> str | None:
-    """The record's prompt, unless it is blank or no text."""
+    """Return the record's prompt; None if it is blank or not text."""
     prompt = value.get("prompt")
     return prompt if isinstance(prompt, str) and prompt.strip() else None
 
 
 def language(value: dict[str, Any], kind: Kind) -> str:
-    """`en` or `cn`: of the file, or of the record's `language`, which must agree. Raises Refused."""
+    """Return `en` or `cn`, from the record's `language`, the file's name or the audio path.
+
+    Raises Refused if none of them names a language, or if record and file disagree.
+    """
     said = value.get("language")
     if said is None:
         found = re.search(r"[_/-](en|cn)\.\w+$", audio_path(value) or "")
@@ -109,7 +124,7 @@ def language(value: dict[str, Any], kind: Kind) -> str:
 
 
 def audio_path(value: dict[str, Any]) -> str | None:
-    """The path under `audio_path` or `audio`, which may be a struct with `path`."""
+    """Return the path under `audio_path` or `audio`, which may be a struct with `path`; or None."""
     for found in (value.get("audio_path"), value.get("audio")):
         path = found.get("path") if isinstance(found, dict) else found
         if isinstance(path, str) and path.strip():
@@ -118,13 +133,17 @@ def audio_path(value: dict[str, Any]) -> str | None:
 
 
 def has_samples(value: dict[str, Any]) -> bool:
-    """Whether `audio` holds numbers, alone or as `datasets` decodes a file: {"array": [...], "sampling_rate": ...}."""
+    """Return whether `audio` holds numbers instead of a file.
+
+    The numbers are a list, or a struct as `datasets` decodes a file:
+    {"array": [...], "sampling_rate": ...}.
+    """
     audio = value.get("audio")
     return isinstance(audio.get("array") if isinstance(audio, dict) else audio, list)
 
 
 def record(value: dict[str, Any], kind: Kind) -> Record:
-    """The item, its instructions checked as the scorer will read them. Raises Refused."""
+    """Return the item, with its instructions checked as the scorer reads them. Raises Refused."""
     key, prompt = key_of(value), prompt_of(value)
     if key is None or prompt is None:
         raise Refused("missing field", "key or id" if key is None else "prompt")
@@ -150,7 +169,10 @@ def _variant(value: dict[str, Any], kind: Kind) -> str:
 
 
 def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The ids and their arguments, without null ones: the scorer drops them, and Parquet gives every row every key."""
+    """Return the instruction ids and their arguments, without null arguments. Raises Refused.
+
+    Parquet gives every row every argument, and the scorer drops those that are null.
+    """
     ids, kwargs = instructions(value)
     if not isinstance(ids, list) or not ids:
         raise Refused("missing field", "instruction_id_list")

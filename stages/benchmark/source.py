@@ -1,6 +1,7 @@
-"""The files of a local copy of SpeechInstructBench: jsonl and Parquet, read record by record, and the audio they name.
+"""Read the files of a local copy of SpeechInstructBench record by record, and find their audio.
 
-Of Parquet everything but the audio is read here; a clip's bytes are read where its shard is made (clips.py).
+The files are JSON Lines or Parquet. This module reads all of a Parquet file except the audio.
+`clips.py` reads a clip's bytes when it makes the clip's shard.
 """
 
 import json
@@ -18,35 +19,49 @@ from inserter.errors import InserterError
 from inserter.scoring import recordfiles
 from inserter.scoring.recordfiles import Refused
 
-ROWS = 64  # records of a Parquet file at a time
+ROWS = 64  # records read per batch of a Parquet file
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A clip inside a Parquet file. row: within the row group, from 0."""
+    """A clip inside a Parquet file."""
 
     file: Path
+
     column: str
+    """Column of the audio's bytes."""
+
     group: int
+    """Row group, from 0."""
+
     row: int
+    """Row within the row group, from 0."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """One record as it stands in its file: number counts from 1; value is Refused when the record cannot be read at all."""
+    """One record as its file has it."""
 
     number: int
+    """Number of the record in its file, from 1."""
+
     value: dict[str, Any] | Refused
+    """The record; Refused if it cannot be read at all."""
+
     embedded: Embedded | None = None
+    """Place of the clip, if the record is a row of a Parquet file with audio."""
 
 
 def raw_records(file: Path) -> Iterator[Raw]:
-    """All records of a JSON Lines or Parquet file. A file that cannot be opened counts as one record."""
+    """Return all records of a JSON Lines or Parquet file.
+
+    A file that cannot be opened counts as one refused record.
+    """
     return _parquet(file) if file.suffix == ".parquet" else _json(file)
 
 
 def count(file: Path) -> int:
-    """Records of `file`, without reading them; of an unreadable Parquet file 0."""
+    """Return the number of records of `file` without parsing them; 0 for an unreadable file."""
     try:
         return pq.read_metadata(file).num_rows if file.suffix == ".parquet" else sum(1 for _ in recordfiles.raw_records(file))
     except (pa.ArrowException, OSError, InserterError):
@@ -58,12 +73,13 @@ def _json(file: Path) -> Iterator[Raw]:
         for number, raw in recordfiles.raw_records(file):
             try:
                 found = recordfiles.value(raw)
-                json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text that can be written
+                # Half a surrogate pair is valid JSON, but cannot be written as text.
+                json.dumps(found, ensure_ascii=False).encode()
             except (ValueError, RecursionError) as error:
                 yield Raw(number, Refused("not JSON", str(error)))
                 continue
             yield Raw(number, found if isinstance(found, dict) else Refused("not JSON", "the line is not an object"))
-    except InserterError as error:  # the file itself: damaged, or without a record
+    except InserterError as error:  # the file itself is damaged or has no record
         yield Raw(1, Refused("unreadable file", str(error)))
 
 
@@ -92,13 +108,19 @@ def _parquet(file: Path) -> Iterator[Raw]:
 
 
 def why(error: Exception) -> str:
-    """What pyarrow says; of the system's own errors without the path, which is another one wherever the folder lies."""
+    """Return the error's message; for errors of the operating system without the path.
+
+    The path depends on where the folder is, and the reason must not.
+    """
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else str(error)
 
 
 def _columns(schema: pa.Schema) -> tuple[list[str], str | None]:
-    """(what is read of a record, the column of its audio's bytes). `audio`: a struct with `bytes`, bytes, or a path."""
+    """Return the columns to read of a record, and the column of its audio's bytes, or None.
+
+    The column `audio` may be a struct with `bytes`, bytes, or a path.
+    """
     columns: list[str] = []
     sound = None
     for column in schema:
@@ -117,7 +139,11 @@ def _leaves(column: pa.Field) -> list[tuple[str, pa.DataType]]:
 
 
 class Wavs:
-    """Finds the audio of a record: at its path from the root, beside its file, or anywhere below the root by name."""
+    """Finds the audio file of a record.
+
+    The file may be at its path from the root, beside the record's file, or anywhere below the root
+    under its name.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -130,9 +156,10 @@ class Wavs:
         return found
 
     def find(self, audio: str | None, beside: Path) -> Path:
-        """The file, inside the root. Raises Refused when it is not there, or when several may be meant.
+        """Return the audio file, which is inside the root.
 
-        Links are followed: the hub's cache is made of links to files elsewhere.
+        Links are followed, because the hub's cache consists of links to files elsewhere.
+        Raises Refused if the file is missing, or if several files may be meant.
         """
         if audio is None:
             raise Refused("missing wav", "the record names no audio")
@@ -144,7 +171,10 @@ class Wavs:
         return self._by_name(name, beside)
 
     def _by_name(self, name: PurePosixPath, beside: Path) -> Path:
-        """Of the files of this name, the one that shares most of the path's end, then one below `beside`."""
+        """Return the file of this name whose path agrees most with `name`, from the end.
+
+        Among equals, a file below `beside` wins. Raises Refused if no file or several are left.
+        """
         paths = self.by_name.get(name.name, [])
         if not paths:
             raise Refused("missing wav", str(name))
@@ -158,11 +188,11 @@ class Wavs:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or has a null byte in it
+    except (OSError, ValueError):  # the name is too long or has a null byte
         return False
 
 
 def _common_end(path: Path, name: PurePosixPath) -> int:
-    """How many parts, from the last, are the same."""
+    """Return how many parts of the two paths agree, counted from the last part."""
     pairs = list(zip(reversed(path.parts), reversed(name.parts), strict=False))
     return next((n for n, (one, other) in enumerate(pairs) if one != other), len(pairs))

@@ -1,8 +1,9 @@
-"""How our own items are spoken: by which voice, and what is done to the text or the clip.
+"""Plan how our own items are spoken: by which voice, and with which change of text or clip.
 
-Closed-ended items come in five variants, all from the same text by the same voice as the standard form (accent: another voice;
-disfluency: another text), so that each has a clean twin of its key. Drawn from (seed, variant, key). Open-ended and adjustment
-items are spoken as they are.
+Closed-ended items come in five variants. Each variant has the text and voice of the standard form;
+only accent has another voice, and only disfluency another text. So each variant has a clean twin
+with the same key. The changes are drawn from (seed, variant, key). Open-ended and adjustment items
+are spoken in the standard form only.
 """
 
 from collections.abc import Callable
@@ -23,21 +24,26 @@ NO_CHINESE = "our accent voices and disfluencies are English"
 
 @dataclass(frozen=True)
 class Plan:
-    """absent: why a variant ("accent") is not there, or not in a language ("cn/accent"). missing: why an accent's voice is not.
-
-    text_only: the languages that no voice speaks.
-    """
+    """The items to be spoken, and what cannot be spoken."""
 
     items: list[Planned]
+
     absent: dict[str, str]
+    """{variant: reason}, or {language/variant: reason} if only one language lacks the variant."""
+
     missing: dict[str, str]
+    """{accent voice: reason} of the accent voices that cannot be used."""
+
     text_only: list[str]
+    """Languages that no voice speaks."""
 
 
 def plan(prompts: list[Prompt], settings: Benchmark) -> Plan:
-    """The items of all `prompts`; those of one prompt beside each other, standard first, and of one language together.
+    """Return the plan for all `prompts`, in their order.
 
-    Raises InserterError when a main voice, or an accent that is not optional, cannot be used.
+    The items of one prompt are adjacent, standard first, and the items of one language are
+    together. Raises InserterError if a main voice, or an accent that is not optional, cannot be
+    used.
     """
     main = [voice for voice in (settings.voices.en, settings.voices.cn) if voice]
     found, missing = usable([*main, *settings.variants.accents])
@@ -76,7 +82,7 @@ def _absent(settings: Benchmark, accents: list[Voice], missing: dict[str, str]) 
 
 @dataclass(frozen=True)
 class Draw:
-    """What a variant of one prompt is drawn from."""
+    """The inputs from which a variant of one prompt is drawn."""
 
     prompt: Prompt
     voice: Voice
@@ -98,7 +104,7 @@ def _accent(draw: Draw) -> Planned:
 
 
 def _changes(spec: Variants) -> dict[str, tuple[float, ...]]:
-    """The kinds of paralinguistics that are asked for, with their values."""
+    """Return the kinds of paralinguistic change that are configured, with their values."""
     every = {"rate": spec.rates, "pitch": spec.pitches, "loudness_db": spec.loudness_db, "whisper": (1.0,) * spec.whisper}
     return {name: values for name, values in every.items() if values}
 
@@ -122,7 +128,8 @@ def _disfluency(draw: Draw) -> Planned:
     return Planned("disfluency", draw.prompt, text, draw.voice, {"disfluencies": kinds})
 
 
-# in the order they are spoken: the first two share the standard clip's text and voice, which are then spoken once
+# In the order of speaking. The first two share the text and voice of the standard clip, which are
+# then spoken once.
 VARIANTS: dict[str, Callable[[Draw], Planned]] = {
     "background": _background,
     "paralinguistics": _paralinguistics,

@@ -1,1 +1,4 @@
-"""check: a Great Expectations suite over what a stage wrote. It reports and exits 0; `stages.gate` is what stops."""
+"""Check what a stage wrote with a Great Expectations suite.
+
+A check reports its findings and exits 0. Only `stages.gate` stops the pipeline.
+"""

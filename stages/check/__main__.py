@@ -1,4 +1,7 @@
-"""`python -m stages.check NAME` writes reports/gates/NAME.json, whatever it finds."""
+"""Run a check: `python -m stages.check NAME`.
+
+A check writes reports/gates/NAME.json, whatever it finds.
+"""
 
 import argparse
 

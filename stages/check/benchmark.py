@@ -1,4 +1,8 @@
-"""The gate after `benchmark`: tasks are whole, every type is asked, what is spoken can be heard, the variants compare."""
+"""Rules of the gate after `benchmark`.
+
+Tasks are complete, every instruction type is asked for, spoken items can be heard, and variants can
+be compared.
+"""
 
 import json
 from typing import TYPE_CHECKING
@@ -86,7 +90,7 @@ def _item(row: Row, shards: Shards) -> Row:
 
 
 def _fit(kwargs: str | None, ids: list[str]) -> bool:
-    """`kwargs` is a JSON list of objects, one an instruction."""
+    """Return whether `kwargs` is a JSON list of objects, one per instruction."""
     try:
         value = json.loads(kwargs or "null")
     except json.JSONDecodeError:
@@ -95,7 +99,11 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
 
 
 def _sound(items: "pd.DataFrame", report: Row, params: Params) -> list[Table]:
-    """What is spoken can be heard; only read is a language that has no audio at all, or that the report calls text_only."""
+    """Return the tables of the spoken items and of the items that are only read.
+
+    Spoken items must be audible. Items may be only read if their language has no audio at all, or
+    if the report lists it under text_only.
+    """
     spoken, silent = items[items["spoken"] == True], items[items["spoken"] == False]  # noqa: E712 (columns)
     written = sorted((set(LANGUAGES) - set(spoken["lang"])) | set(report.get("text_only") or ()))
     return [
@@ -114,7 +122,7 @@ def _sound(items: "pd.DataFrame", report: Row, params: Params) -> list[Table]:
 
 
 def _types(closed: "pd.DataFrame", lang: str, most: float) -> Table:
-    """One row an instruction type: whether an item of this language asks for it."""
+    """Return one row per instruction type: whether an item of this language asks for it."""
     import pandas as pd
 
     from inserter.scoring.ifeval import CHECKS
@@ -125,7 +133,10 @@ def _types(closed: "pd.DataFrame", lang: str, most: float) -> Table:
 
 
 def _variants(items: "pd.DataFrame") -> "pd.DataFrame":
-    """One row a task, language and variant: the share of the task's items in this language that it lacks."""
+    """Return one row per task, language and variant: the share of items that the variant lacks.
+
+    The share is of the task's items in this language.
+    """
     import pandas as pd
 
     counts = items.groupby(["task", "lang", "variant"])["key"].nunique()
@@ -134,7 +145,10 @@ def _variants(items: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _absent(closed: "pd.DataFrame", report: Row) -> "pd.DataFrame":
-    """The variants that a language's spoken closed-ended items are not in, with the reason that the stage gave."""
+    """Return the variants that a language lacks, each with the reason that the stage gave.
+
+    Only spoken closed-ended items count.
+    """
     import pandas as pd
 
     reasons = report.get("absent", {})
@@ -148,7 +162,7 @@ def _absent(closed: "pd.DataFrame", report: Row) -> "pd.DataFrame":
 
 
 def _counts(items: "pd.DataFrame", report: Row) -> "pd.DataFrame":
-    """One row: the records that are neither items nor in quarantine; must be 0."""
+    """Return one row: the number of records that are neither items nor quarantined; must be 0."""
     import pandas as pd
 
     known = "read" in report and "total" in report.get("quarantined", {})
@@ -157,7 +171,7 @@ def _counts(items: "pd.DataFrame", report: Row) -> "pd.DataFrame":
 
 
 def _twins(items: "pd.DataFrame") -> "pd.DataFrame":
-    """The items that are not standard, and whether the same key has a standard form to compare with."""
+    """Return the items that are not standard, and whether their key has a standard form."""
     columns = ["task", "lang", "key"]
     keys = set(items.loc[items["variant"] == "standard", columns].itertuples(index=False, name=None))
     others = items[items["variant"] != "standard"]

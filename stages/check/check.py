@@ -1,4 +1,4 @@
-"""Rules over tables, answered by Great Expectations."""
+"""Evaluate the rules over tables with Great Expectations."""
 
 import math
 from typing import Any
@@ -11,7 +11,10 @@ from stages.check.suites import SUITES
 
 
 def check(name: str, params: Params) -> dict[str, Any]:
-    """The report of suite `name`: {"stage", "passed", "rows", "expectations"}; rows are those of the first table."""
+    """Return the report of suite `name`: {"stage", "passed", "rows", "expectations"}.
+
+    `rows` is the number of rows of the first table.
+    """
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -32,20 +35,26 @@ def check(name: str, params: Params) -> dict[str, Any]:
 
 
 def _publish(context: Any, name: str, results: list[tuple[Table, Any]]) -> None:
-    """The same as Data Docs. What gates is the report: without its pages a check is still a check."""
+    """Publish the results as Data Docs too.
+
+    The gate reads the report alone, so a check is valid without the pages.
+    """
     try:
         docs.publish(context, name, results)
-    except Exception as error:  # of Great Expectations' renderers, or of a disk that is full
+    except Exception as error:  # from Great Expectations' renderers, or because the disk is full
         say(f"check@{name}: no Data Docs ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
 
 
 def validate(context: Any, table: Table) -> Any:
-    """What Great Expectations says of a table: a result a rule, each with the number of its rule as meta."""
+    """Return the results of Great Expectations for a table: one per rule.
+
+    The meta of each result has the number of its rule.
+    """
     import great_expectations as gx
 
     asset = context.data_sources.add_pandas(table.name).add_dataframe_asset(table.name)
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": table.frame})
-    # Results come in an order of their own, so each carries the number of its rule.
+    # The results are not in the order of the rules, so each carries the number of its rule.
     expectations = [_expectation(number, rule) for number, rule in enumerate(table.rules)]
     return batch.validate(
         gx.ExpectationSuite(name=table.name, expectations=expectations),
@@ -58,7 +67,10 @@ def validate(context: Any, table: Table) -> Any:
 
 
 def described(table: Table, result: Any, first_ids: int) -> list[dict[str, Any]]:
-    """One dict a rule, in the order of the rules; `first_ids` of the rows that break it are named."""
+    """Return one dict per rule, in the order of the rules.
+
+    Each dict names the first `first_ids` rows that break the rule.
+    """
     by_rule = {item.expectation_config.meta["rule"]: item for item in result.results}
     return [_found(table, rule, by_rule[n], first_ids) for n, rule in enumerate(table.rules)]
 
@@ -89,14 +101,15 @@ def _found(table: Table, rule: Rule, item: Any, first_ids: int) -> dict[str, Any
 
 
 def _broken(table: Table, rule: Rule, item: Any) -> tuple[int, list[str], Any]:
-    """How many rows break the rule, which (each once), and what was seen there."""
+    """Return how many rows break the rule, their ids (each once), and what was observed."""
     result = item.result
     if "element_count" in result:  # a rule about every row
         ids = dict.fromkeys(str(row[table.id]) for row in result["unexpected_index_list"])
         return result["unexpected_count"], list(ids), result["unexpected_list"][:3]
     if item.success or rule.column is None:
         return 0, [], result["observed_value"]
-    ones = table.frame.loc[table.frame[rule.column] == 1, table.id]  # the share of ones is wrong: these are the ones
+    # The share of ones is wrong: name the rows that are ones.
+    ones = table.frame.loc[table.frame[rule.column] == 1, table.id]
     return len(ones), [str(value) for value in ones], result["observed_value"]
 
 
@@ -107,7 +120,7 @@ def _limit(rule: Rule) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN and no numpy numbers."""
+    """Return `value` as JSON can hold it, which has no NaN and no numpy numbers."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     value = value.item() if hasattr(value, "item") else value

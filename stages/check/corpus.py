@@ -1,5 +1,8 @@
-"""The gate after `corpus`: documents told apart, of the size, amount and languages asked for, with a licence, sources in their
-shares, and a held-out part of which nothing is trained on."""
+"""Rules of the gate after `corpus`.
+
+Documents have unique ids and a licence, and are of the size, amount and languages asked for.
+Sources have their shares. Nothing of the held-out part is trained on.
+"""
 
 import re
 from collections.abc import Iterator
@@ -94,19 +97,25 @@ def corpus(params: Params) -> list[Table]:
 
 
 def _asked(n: int) -> set[tuple[str, ...]]:
-    """The n-grams of the benchmark's prompts."""
+    """Return the n-grams of the benchmark's prompts."""
     return {gram for row in read_jsonl(DATA / "benchmark" / "prompts.jsonl") for gram in _ngrams(row["prompt"], n)}
 
 
 def _ngrams(text: str, n: int) -> Iterator[tuple[str, ...]]:
-    """Runs of n words, plainly split at blanks and around Chinese characters: an overlap here is one for the corpus stage."""
+    """Return the runs of n words, simply split at blanks and around Chinese characters.
+
+    An overlap here is an overlap for the corpus stage too.
+    """
     apart = re.sub(r"([\u3400-\u9fff])", r" \1 ", text.lower())
     words = [word for word in apart.split() if any(map(str.isalnum, word))]
     return zip(*(words[start:] for start in range(n)), strict=False)
 
 
 def _heldout_texts() -> Iterator[str]:
-    """The documents by which a model is measured. Memory grows with them, not with the corpus."""
+    """Return the documents by which a model is measured.
+
+    Memory grows with these documents, not with the corpus.
+    """
     return (row["text"] or "" for batch in read_batches(DATA / "corpus", DOCUMENTS) for row in batch if row["split"] == "heldout")
 
 
@@ -122,16 +131,17 @@ def _measure(row: Row, asked: set[tuple[str, ...]], n: int, heldout: Passages) -
 
 
 def _words(documents: "pd.DataFrame", wanted: Corpus) -> "pd.DataFrame":
-    """One row: the words that are there, as a share of those that were asked for."""
+    """Return one row: the words of the corpus, as a share of the words asked for."""
     import pandas as pd
 
     return pd.DataFrame([{"corpus": "data/corpus", "share": float(documents["n_words"].sum()) / wanted.words}])
 
 
 def _sources(documents: "pd.DataFrame", wanted: Corpus) -> "pd.DataFrame":
-    """One row a source: how far its words are behind its share, as a share of it; 0 of one that has given all that it has.
+    """Return one row per source: how far its words are behind its share, relative to that share.
 
-    What a source is entitled to is set by the one that has most for its weight. One document more or less is nobody's fault.
+    The source with the most words for its weight sets what the others are entitled to. A source
+    that has given all its text is at 0. A lag of one document is tolerated.
     """
     import pandas as pd
 
@@ -147,7 +157,10 @@ def _sources(documents: "pd.DataFrame", wanted: Corpus) -> "pd.DataFrame":
 
 
 def _counts(written: int) -> "pd.DataFrame":
-    """One row: documents dropped as benchmark text, and those neither written nor dropped with a reason; must be 0."""
+    """Return one row: the documents dropped as benchmark text, and the lost documents.
+
+    Lost documents are neither written nor dropped with a reason; their number must be 0.
+    """
     import pandas as pd
 
     report = read_json(REPORTS / "corpus.json")

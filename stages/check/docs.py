@@ -1,7 +1,8 @@
-"""Data Docs: what the suites found, as Great Expectations' own HTML site at reports/data_docs/index.html.
+"""Publish the findings as Great Expectations' own HTML site, reports/data_docs/index.html.
 
-Outside DVC, since its pages have the time of the run in their names. A check renews the pages of its own tables; the results of
-all, in Great Expectations' JSON, are kept beside the pages, because the index is made from them.
+The site is outside DVC, because the names of its pages contain the time of the run. A check renews
+the pages of its own tables. The results of all checks are kept beside the pages, in Great
+Expectations' JSON, because the index is made from them.
 """
 
 import logging
@@ -14,20 +15,24 @@ from inserter.paths import REPORTS
 from stages.check.rules import Table
 
 SITE = REPORTS / "data_docs"
-SHOWN = 20  # rows that break a rule, in the stored results: a table that is all wrong must not be written out again
+# Rows per broken rule in the stored results. A table that is all wrong must not be stored again.
+SHOWN = 20
 LISTS = ("unexpected_list", "unexpected_index_list")
 VIEWS = {"module_name": "stages.check.views"}
 
 
 def publish(context: Any, stage: str, found: list[tuple[Table, Any]], site: Path = SITE) -> Path:
-    """Build the pages of `stage`: `found` has its tables, each with what Great Expectations says of it. Returns the index.
+    """Build the pages of `stage` and return the index.
 
-    Raises whatever Great Expectations raises, and RuntimeError when a page was not made, which it only logs.
+    found: the stage's tables, each with its result of Great Expectations.
+    Raises whatever Great Expectations raises. Raises RuntimeError if a page was not made, which
+    Great Expectations only logs.
     """
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.store import ExpectationsStore, ValidationResultsStore
 
-    for part in ("suites", "results", "expectations", "validations"):  # a table that is no longer checked leaves no page
+    # A table that is no longer checked must leave no page.
+    for part in ("suites", "results", "expectations", "validations"):
         shutil.rmtree(site / part / stage, ignore_errors=True)
     suites = ExpectationsStore(_folder(site / "suites"), data_context=context)
     results = ValidationResultsStore(_folder(site / "results", ".json"))
@@ -49,7 +54,10 @@ def _folder(path: Path, suffix: str | None = None) -> dict[str, Any]:
 
 
 def _store(suites: Any, results: Any, name: str, run: Any, table: Table, result: Any) -> None:
-    """The result without the rows that no page shows, and its expectations as a suite called `name`."""
+    """Store the result, and its expectations as a suite called `name`.
+
+    Rows that no page shows are left out.
+    """
     import great_expectations as gx
     from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier, ValidationResultIdentifier
 
@@ -66,7 +74,10 @@ def _store(suites: Any, results: Any, name: str, run: Any, table: Table, result:
 
 
 def _build(context: Any, site: Path) -> Path:
-    """Pages of all results that are there, with views that ask nothing of the network; the index drops what has none."""
+    """Build the pages of all stored results and return the index.
+
+    The views need no network. The index drops pages that have no result.
+    """
     from great_expectations.render.renderer.site_builder import SiteBuilder
 
     page = {"view": VIEWS | {"class_name": "PageView"}}
@@ -82,7 +93,8 @@ def _build(context: Any, site: Path) -> Path:
             site_section_builders={"expectations": page, "validations": page, "profiling": "None"},
             site_index_builder={"class_name": "DefaultSiteIndexBuilder", "view": VIEWS | {"class_name": "IndexView"}},
         )
-        for section in builder.site_section_builders.values():  # `build()` would also copy 4 MB of fonts and pictures
+        # `build()` would also copy 4 MB of fonts and pictures.
+        for section in builder.site_section_builders.values():
             section.build()
         builder.site_index_builder.build()
     finally:
@@ -93,7 +105,7 @@ def _build(context: Any, site: Path) -> Path:
 
 
 class _Errors(logging.Handler):
-    """Keeps what the site builder logs instead of raising it."""
+    """Handler that keeps what the site builder logs instead of raising it."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -1,12 +1,11 @@
-"""Tables on disk as data frames of the few columns that the rules need."""
+"""Read tables on disk as data frames of the few columns that the rules need."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from inserter.files import read_batches
+from inserter.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,11 +13,14 @@ if TYPE_CHECKING:
 Row = dict
 
 
-def frame(path: Path, schema: pa.Schema, pick: Callable[[Row], Row], columns: list[str]) -> "pd.DataFrame":
-    """`pick(row)` of every row, columns as listed. Read in batches: of a long text only what is picked stays."""
+def frame(path: Path, table: Table[Any], pick: Callable[[Row], Row], columns: list[str]) -> "pd.DataFrame":
+    """Return a data frame of `pick(row)` for every row, with the given columns.
+
+    The table is read in batches, so only what is picked of a long text stays in memory.
+    """
     import pandas as pd
 
-    batches = [pd.DataFrame([pick(row) for row in batch], columns=columns) for batch in read_batches(path, schema)]
+    batches = [pd.DataFrame([pick(row) for row in batch], columns=columns) for batch in read_batches(path, table)]
     return pd.concat(batches, ignore_index=True) if batches else pd.DataFrame(columns=columns)
 
 
@@ -27,7 +29,10 @@ def picker(*columns: str) -> Callable[[Row], Row]:
 
 
 class Shards:
-    """Whether the bytes of a clip are there: a shard that was cut short is found before training reads it."""
+    """Shards of a folder, which tell whether the bytes of a clip exist.
+
+    So a truncated shard is found before training reads it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

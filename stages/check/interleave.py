@@ -1,4 +1,8 @@
-"""After `interleave`: the mixture asked for, something to learn everywhere, only clean clips, nothing held out."""
+"""Rules of the gate after `interleave`.
+
+The mixture is as configured. Every sequence has something to learn, only clean clips, and nothing
+that is held out.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +19,7 @@ from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, 
 if TYPE_CHECKING:
     import pandas as pd
 
-# interleave.mixture: the kinds of sequence that each of its shares is about
+# Kinds of sequence per share of interleave.mixture.
 MIXTURE = {"interleaved": ["interleaved"], "speech_tasks": ["transcribe", "continue"], "text": ["text"]}
 KINDS = [kind for kinds in MIXTURE.values() for kind in kinds]
 COLUMNS = ["seq_id", "kind", "n_words", "split", "learnt_parts", "speech_fits_kind", "clips_not_clean", "repeats_heldout"]
@@ -66,7 +70,7 @@ def interleave(params: Params) -> list[Table]:
 
 
 def _shares(sequences: "pd.DataFrame") -> "pd.DataFrame":
-    """One row: the share of all words that each group of kinds has."""
+    """Return one row: the share of all words that each group of kinds has."""
     import pandas as pd
 
     total = max(sequences["n_words"].sum(), 1)
@@ -75,7 +79,7 @@ def _shares(sequences: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _mixture(params: Params) -> list[Rule]:
-    """The share of each group of kinds is the configured one, within check.mixture_tolerance."""
+    """Return the rules that each group has its configured share, within check.mixture_tolerance."""
     tolerance = params.check.mixture_tolerance
     remedy = "Raise corpus.words (too few documents or clean clips of one kind), or change interleave.mixture"
     shares = {name: getattr(params.interleave.mixture, name) for name in MIXTURE}
@@ -86,7 +90,7 @@ def _mixture(params: Params) -> list[Rule]:
 
 
 def _contexts(path: Path) -> Iterator[str]:
-    """What is heard or read of the held-out documents, with what is predicted after it."""
+    """Yield each held-out context that is heard or read, with the continuation to be predicted."""
     for batch in read_batches(path, HELDOUT):
         yield from ((row["context"] or "") + (row["continuation"] or "") for row in batch)
 

@@ -1,4 +1,8 @@
-"""The gate after `segment`: spans stand where they say, whole and apart; what is spoken can be read; the shares are as asked."""
+"""Rules of the gate after `segment`.
+
+Spans stand where they say, cut no word and do not overlap. The spoken forms can be read, and the
+shares are as configured.
+"""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +22,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ["utt_id", "level", "language", "split", "words", "faithful", "whole", "apart", "speakable", "fits", "unread"]
 SPLITS = {"word": "train", "sentence": "train", "context": "heldout", LEXICON: LEXICON}
-UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")  # a spoken form has none of it in any language
+# A spoken form has none of these in any language.
+UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")
 AGAIN = "Delete data/segment and run `dvc repro segment`"
 RULES = "Mend the rules of inserter/text/spoken, then run `dvc repro segment`"
 SHARE = "Raise corpus.words (too few documents), see `dropped` in reports/segment.json, or raise check.share_tolerance"
@@ -62,7 +67,10 @@ def segment(params: Params) -> list[Table]:
 
 
 class Texts:
-    """The text of a span's document. Spans come in the order of the documents, so a batch of these is in memory at a time."""
+    """The texts of the spans' documents.
+
+    Spans come in the order of the documents, so one batch of documents at a time is in memory.
+    """
 
     def __init__(self) -> None:
         self.known = set(frame(DATA / "corpus", DOCUMENTS, picker("doc_id"), ["doc_id"])["doc_id"])
@@ -72,7 +80,10 @@ class Texts:
         self.end = 0
 
     def find(self, doc_id: str) -> str:
-        """The text, "" for an unknown document. Out of order it is found as well, but slowly."""
+        """Return the text of a document; "" for an unknown document.
+
+        A document out of order is found as well, but slowly.
+        """
         while doc_id in self.known and doc_id not in self.batch:
             batch = next(self.batches, None)
             if batch is None:
@@ -82,7 +93,11 @@ class Texts:
         return self.batch.get(doc_id, "")
 
     def place(self, row: Row) -> Row:
-        """Is the span its part of the text, does it cut no word, and begin after the one before it?"""
+        """Return {"faithful", "whole", "apart"} of a span.
+
+        faithful: the span is its part of the text. whole: the span cuts no word. apart: the span
+        begins at or after the end of the previous span.
+        """
         doc_id, start, end = row["doc_id"], row["start"], row["end"]
         if self.last[0] != doc_id:
             text, self.end = self.find(doc_id), 0
@@ -108,7 +123,10 @@ def _measure(row: Row, texts: Texts) -> Row:
 
 
 def _shares(spans: "pd.DataFrame") -> "pd.DataFrame":
-    """One row: of the words of the documents of a level (as reported), the share that is in spans (as counted here)."""
+    """Return one row: per level, the share of the documents' words that is in spans.
+
+    The stage reported the words of the documents. The words in spans are counted here.
+    """
     import pandas as pd
 
     levels = read_json(REPORTS / "segment.json").get("levels", {})
@@ -118,7 +136,7 @@ def _shares(spans: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _asked(params: Params) -> list[Rule]:
-    """A level that documents are cut at has its share, within check.share_tolerance."""
+    """Return the rules that each level in use has its share, within check.share_tolerance."""
     wanted, tolerance = params.segment, params.check.share_tolerance
     asked = {"word": (wanted.word.share, wanted.word_level), "sentence": (wanted.sentence.share, 1 - wanted.word_level)}
     return [
@@ -129,7 +147,7 @@ def _asked(params: Params) -> list[Rule]:
 
 
 def _counts(spans: "pd.DataFrame") -> "pd.DataFrame":
-    """One row: spans cut but neither written nor dropped with a reason; must be 0."""
+    """Return one row: the number of spans neither written nor dropped with a reason; must be 0."""
     import pandas as pd
 
     found = read_json(REPORTS / "segment.json").get("spans", {})

@@ -1,5 +1,8 @@
-"""The gate after `sft`: every pair has its clip, asks for what can be checked, and overlaps no prompt of the benchmark; of the
-clips, few enough were refused."""
+"""Rules of the gate after `sft`.
+
+Every pair has its clip, asks for what can be checked, and overlaps no prompt of the benchmark.
+Few enough clips were refused.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -66,14 +69,14 @@ def sft(params: Params) -> list[Table]:
 
 
 def _benchmark_prompts() -> "pd.DataFrame":
-    """The prompts of all tasks and languages, also of items that cannot be used."""
+    """Return the prompts of all tasks and languages, also of items that cannot be used."""
     import pandas as pd
 
     return pd.DataFrame(read_jsonl(DATA / "benchmark" / "prompts.jsonl"), columns=["key", "prompt"])
 
 
 def _spoken() -> "pd.DataFrame":
-    """One row a clip: whether it was refused."""
+    """Return one row per clip: whether it was refused."""
     import pandas as pd
 
     ids = {
@@ -106,7 +109,10 @@ def _pair(row: Row, clips: set[str]) -> Row:
 
 
 def _overlapping(prompts: Sequence[str | None], asked: Sequence[str | None], ngram: int) -> list[int]:
-    """1 for a prompt that stands in the benchmark word for word, or by a run of `ngram` words; 0 for the others."""
+    """Return 1 for each prompt that overlaps the benchmark, and 0 for the others.
+
+    A prompt overlaps if it stands in the benchmark word for word, or shares a run of `ngram` words.
+    """
     from inserter.prompts import overlap
 
     found = set(overlap(filter(None, prompts), filter(None, asked), ngram))
@@ -114,7 +120,7 @@ def _overlapping(prompts: Sequence[str | None], asked: Sequence[str | None], ngr
 
 
 def _counts(written: int) -> "pd.DataFrame":
-    """One row: the prompts that are neither pairs nor dropped with a reason; must be 0."""
+    """Return one row: the number of prompts neither paired nor dropped with a reason; must be 0."""
     import pandas as pd
 
     report = read_json(REPORTS / "sft.json")
@@ -123,5 +129,5 @@ def _counts(written: int) -> "pd.DataFrame":
 
 
 def _total(dropped: int | dict) -> int:
-    """Of counts by reason, which may have counts by reason in them."""
+    """Return the sum of counts by reason, which may contain counts by reason themselves."""
     return sum(map(_total, dropped.values())) if isinstance(dropped, dict) else dropped

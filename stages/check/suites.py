@@ -1,4 +1,4 @@
-"""Which tables each gate looks at, and what is expected of them."""
+"""List the tables that each gate looks at, with what is expected of them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""The gate after `verify`: every clip accounted for, the clean ones within the limits, the others with a reason."""
+"""Rules of the gate after `verify`.
+
+Every clip is accounted for. Clean clips are within the limits, and the others have a reason.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -32,7 +35,7 @@ COLUMNS = [
     "reason",
     "in_shard",
 ]
-ENOUGH = 50  # clips of a voice, from which on its own share of the quarantine says something
+ENOUGH = 50  # with fewer clips, a voice's own share in quarantine says nothing
 AGAIN = "Delete data/verify and run `dvc repro verify`"
 SPEAK_AGAIN = "Delete data/synthesize and run `dvc repro verify`"
 
@@ -114,7 +117,8 @@ def _verified(name: str) -> "pd.DataFrame":
 
 
 def _located(row: Row, shards: Shards) -> Row:
-    noisy = Effect.from_json(row["effect"] or "").noise is not None  # on purpose: another limit held then
+    # Noise that was added on purpose had another limit.
+    noisy = Effect.from_json(row["effect"] or "").noise is not None
     return {**row, "in_shard": shards.hold(row), "snr_db": None if noisy else row["snr_db"]}
 
 
@@ -126,7 +130,7 @@ def _all(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _voices(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
-    """One row a voice with enough clips: the share of them that is quarantined."""
+    """Return one row per voice with enough clips: the share of its clips that is quarantined."""
     import pandas as pd
 
     refused, all_clips = quarantine["voice"].value_counts(), pd.concat([clean["voice"], quarantine["voice"]]).value_counts()
@@ -135,12 +139,16 @@ def _voices(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame"
 
 
 def _reconciled(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFrame":
-    """One row an utterance: how often it is a span, was spoken and was verified; all must be 1."""
+    """Return one row per utterance: how often it is a span, was spoken and was verified.
+
+    All three counts must be 1.
+    """
     import pandas as pd
 
     spans = frame(DATA / "segment" / "spans.parquet", SPANS, picker("utt_id", "level"), ["utt_id", "level"])
     spoken = frame(DATA / "synthesize" / "utterances.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
-    twins = spans.loc[spans["level"] == "context", "utt_id"] + UNSEEN  # spoken where there is a held-out voice
+    # Contexts are spoken once more if there is a held-out voice.
+    twins = spans.loc[spans["level"] == "context", "utt_id"] + UNSEEN
     counts = {
         "segmented": pd.concat([spans["utt_id"], twins[twins.isin(spoken["utt_id"])]]).value_counts(),
         "synthesized": spoken["utt_id"].value_counts(),

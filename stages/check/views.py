@@ -1,6 +1,7 @@
-"""How Data Docs are shown: Great Expectations' renderers and templates, but without its CDNs, so that they work from a file.
+"""Show Data Docs with Great Expectations' renderers and templates, but without its CDNs.
 
-As it comes, the site loads Bootstrap, jQuery and others from seven hosts, and without them its index is empty.
+So the pages work from a file. The original site loads Bootstrap, jQuery and others from seven
+hosts, and its index is empty without them.
 """
 
 from typing import Any
@@ -12,13 +13,13 @@ from inserter.page import text
 
 
 def _ours(view: Any) -> None:
-    """Templates in stages/check/data_docs take the place of those of the same name."""
+    """Replace templates by those of the same name in stages/check/data_docs."""
     view.env.loader = ChoiceLoader([PackageLoader("stages.check", "data_docs"), view.env.loader])
     view.env.globals["base_style"] = text("inserter.page", "base.css")
 
 
 class PageView(DefaultJinjaPageView):
-    """A suite, or what was found by it."""
+    """Page of a suite, or of its results."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -26,7 +27,7 @@ class PageView(DefaultJinjaPageView):
 
 
 class IndexView(DefaultJinjaIndexPageView):
-    """All suites and results."""
+    """Index of all suites and results."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

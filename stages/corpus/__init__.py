@@ -1,1 +1,4 @@
-"""corpus: sources in params → clean documents of whole paragraphs, without duplicates and benchmark prompts, split."""
+"""Build the corpus: clean documents of whole paragraphs from the sources in params.
+
+The documents have no duplicates and no benchmark prompts. They are split into train and held-out.
+"""

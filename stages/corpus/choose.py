@@ -1,34 +1,49 @@
-"""Which documents make the corpus: by draw, in the sources' shares; and which of them are held out."""
+"""Choose the documents of the corpus by draw, in the sources' shares, and hold some of them out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from inserter.files import write_batches
 from inserter.params import Corpus
+from inserter.tables import Table
 from inserter.text.overlap import Passages
 from stages.corpus.counts import NO_BOUND
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+
+class Chosen(TypedDict):
+    """A chosen document."""
+
+    position: int
+    """Its place in the corpus."""
+    seq: int
+    """Its number in the database."""
+
+
+CHOSEN = Table(Chosen)
 BATCH = 2_048
-CHOSEN = pa.schema([("position", pa.int64()), ("seq", pa.int64())])
-LARGEST = 0.05  # of its source's words: a raw document with more is split within, so that no single one decides the split
-SPARE = 1.5  # times the words of the held-out documents are set apart where heldout_share of a small source has fewer
-MOST_APART = 0.5
-# A unit is held out or trained on as a whole: a raw document, or, of a large one, each document that is cut from it.
+# A raw document with more than this share of its source's words is split within, so that no single
+# document decides the split.
+LARGEST = 0.05
+# If heldout_share of a small source is too little, set apart this multiple of the words of the
+# held-out documents.
+SPARE = 1.5
+MOST_APART = 0.5  # largest share of a source that SPARE may set apart
+# A unit is held out or trained on as a whole. A unit is a raw document, or each document that is
+# cut from a large raw document.
 USABLE = """
 CREATE TABLE usable AS
 SELECT seq, source, draw, n_words, unit, unit < bound AS apart
 FROM (SELECT *, CASE WHEN origin_words <= largest THEN origin_draw ELSE own_draw END AS unit
       FROM unique_texts ANTI JOIN near USING (draw) JOIN shares USING (source) WHERE reason IS NULL)"""
-# Of one source, in the order of the sample: those that are set apart or the others, without the units of which one is held out.
+# The documents of one source in the order of the sample: those set apart, or the others.
+# Units with a held-out document are left out.
 DRAWN = """
 SELECT seq, n_words, text
 FROM usable ANTI JOIN heldout_units USING (unit) JOIN (SELECT seq, text FROM everything) USING (seq)
@@ -37,32 +52,46 @@ WHERE source = ? AND apart = ? ORDER BY draw"""
 
 @dataclass(frozen=True)
 class Choice:
-    """documents: of them `heldout` are held out. words: by source. exhausted: the sources of which every usable document was taken.
-    thin: those of which there are fewer documents to hold out than were wanted. units: what could be held out or trained on.
-    repeats: documents that would be trained on, but repeat what is held out."""
+    """What was chosen; the lists have one entry per source."""
 
     documents: int
+    """Number of chosen documents, held-out documents included."""
+
     heldout: int
+    """Number of held-out documents."""
+
     words: list[int]
+    """Number of words of the chosen documents."""
+
     exhausted: list[bool]
+    """Whether every usable document of the source was taken."""
+
     thin: list[bool]
+    """Whether the source has fewer documents to hold out than were wanted."""
+
     units: int
+    """Number of units that could be held out or trained on."""
+
     repeats: int
+    """Number of documents left out of training because they repeat a held-out document."""
 
 
 def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple]:
-    """The rows of a query, streamed through a cursor of its own."""
+    """Yield the rows of a query, streamed through a separate cursor."""
     for batch in db.cursor().sql(query, params=values).to_arrow_reader(BATCH):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Path) -> Choice:
-    """Documents to hold out, then others until there are enough words. Writes `path` (CHOSEN) and makes it the view `chosen`;
-    table `heldout` (seq). sizes: clean words, by source.
+    """Choose documents to hold out, then documents to train on until there are enough words.
 
-    A share of the units is set apart by a draw of their own. What is held out is the best draws of these, and where they are too
-    few, of the others as well. So it is the same however many words are wanted. Of a unit with a held-out document nothing is
-    trained on. The rest of what is set apart is trained on last.
+    Write `path` (schema CHOSEN), make it the view `chosen`, and fill the table `heldout` (seq).
+    sizes: number of clean words per source.
+
+    A separate draw sets apart a share of the units. The best draws among these units are held out.
+    If they are too few, the best draws of the other units follow. The held-out documents are
+    therefore the same however many words are wanted. A unit with a held-out document is never
+    trained on. The rest of the units that are set apart is trained on last.
     """
     _set_apart(db, params, sizes)
     apart, extra = _Drawn(db, params, apart=True), _Drawn(db, params, apart=False)
@@ -100,7 +129,10 @@ def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Pat
 
 
 def _set_apart(db: "DuckDBPyConnection", params: Corpus, sizes: list[int]) -> None:
-    """Tables `usable` (seq, source, draw, n_words, unit, apart), `heldout` (seq) and `heldout_units` (unit), both empty."""
+    """Create the table `usable`, and the empty tables `heldout` (seq) and `heldout_units` (unit).
+
+    The columns of `usable` are seq, source, draw, n_words, unit and apart.
+    """
     weights = sum(source.weight for source in params.sources)
     db.execute("CREATE TABLE shares (source BIGINT, largest DOUBLE, bound BIGINT)")
     for number, (source, size) in enumerate(zip(params.sources, sizes, strict=True)):
@@ -119,10 +151,11 @@ def _hold_out(db: "DuckDBPyConnection", seqs: list[int]) -> None:
 
 
 class _Drawn:
-    """(seq, text) of usable documents, best draw first, the next one always of the source that is furthest behind its share of the
-    words so far.
+    """Iterator over (seq, text) of usable documents, best draw first.
 
-    A source that runs out leaves its share to the others. What repeats one of `passages` is counted and left out.
+    The next document always comes from the source that is furthest behind its share of the words
+    so far. A source that runs out leaves its share to the other sources. A document that repeats
+    one of `passages` is counted in `repeats` and left out.
     """
 
     def __init__(self, db: "DuckDBPyConnection", params: Corpus, apart: bool, passages: Passages | None = None) -> None:
@@ -133,7 +166,7 @@ class _Drawn:
 
     @cached_property
     def heads(self) -> list[tuple | None]:
-        """The next of each source; asked for first when one is wanted, since it sorts."""
+        """The next document of each source; computed on first use, because the query sorts."""
         return [next(queue, None) for queue in self.queues]
 
     def __iter__(self) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,8 @@
-"""Cleaning rules. Each has a name, and each use is counted under it: edits change a raw document or a paragraph, filters drop one.
+"""Cleaning rules: edits change a raw document or a paragraph, and filters drop a paragraph.
 
-docs/CORPUS.md has an example of each. The filters follow Gopher (Rae et al. 2021), C4 (Raffel et al. 2020) and FineWeb (Penedo
-et al. 2024) where these make sense for one paragraph that is to be spoken.
+Each rule has a name, under which its uses are counted. docs/CORPUS.md has an example of each rule.
+The filters follow Gopher (Rae et al. 2021), C4 (Raffel et al. 2020) and FineWeb (Penedo et al.
+2024), as far as their rules make sense for a single paragraph that will be spoken.
 """
 
 import re
@@ -13,9 +14,9 @@ import ftfy
 
 from stages.corpus.markup import decoded, without_markup
 
-SENTENCE_ENDS = ".!?…。！？｡؟۔।॥։።፧။។"  # of every script that has them
+SENTENCE_ENDS = ".!?…。！？｡؟۔।॥։።፧။។"  # of every script that has such marks
 CLOSING = "\"'”’»)]」』"
-BOILERPLATE_WORDS = 40  # a longer paragraph may speak of cookies
+BOILERPLATE_WORDS = 40  # a longer paragraph may be about cookies
 BOILERPLATE = (
     "lorem ipsum",
     "all rights reserved",
@@ -56,12 +57,14 @@ _SOFT_HYPHEN = re.compile(r"\u00ad(?:[ \t]*\n[ \t]*)?")
 _CONTROL = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
 )
-# A joiner or non-joiner shapes letters from Hebrew on, and emoji; after a Latin letter it is a leftover.
+# Joiners and non-joiners shape emoji, and letters from Hebrew (U+0590) on. After a Latin letter
+# they are leftovers.
 _JOINER = re.compile(r"(?<![\u0590-\u1dff\u2190-\U0010ffff])[\u200c\u200d]")
 _LINE_END = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?!and\b|or\b)([^\W\d_])")
 _BULLET = re.compile(r"\s*(?:[•·▪◦*]|--+|—+|(?P<number>\d{1,3})[.)](?=\s))\s*")
 _NUMBERED = re.compile(r"^\s*(\d{1,3})[.)]\s", re.M)
-# `__init__` is a name and 2**10 a power: what is emphasised begins and ends at words, the marks outside.
+# `__init__` is a name and 2**10 a power. So emphasis begins and ends at whole words, with the marks
+# outside.
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_(?!_)|_{2,3}(?![a-z0-9_]+__))(?=[^\s*_])([^*_]*[^\s*_])\1(?!\w)")
 _MARKDOWN = re.compile(r"^\s*#{1,6}\s+|(?<![\w*])\*\*(?=\w)|(?<=\w)\*\*(?![\w*])|(?<!\w)`+|`+(?!\w)", re.M)
 
@@ -70,12 +73,18 @@ Test = Callable[[str], bool]
 
 
 def _where(signs: str, edit: Edit) -> Edit:
-    """`edit` of a text that has one of the characters `signs` at all: most have none, and looking is quick."""
+    """Return `edit` limited to texts with one of the characters `signs`.
+
+    Most texts have none of them, and the test is fast.
+    """
     return lambda text: edit(text) if any(sign in text for sign in signs) else text
 
 
 def _line_breaks(text: str) -> str:
-    """Other separators of lines, pages and records as line breaks. Beside other C1 characters U+0085 is Windows-1252's ellipsis."""
+    """Replace other separators of lines, pages and records by line breaks.
+
+    Next to other C1 characters, U+0085 is the ellipsis of Windows-1252 and stays.
+    """
     text = _BREAK.sub("\n", text.replace("\r\n", "\n").replace("\r", "\n"))
     return text if "\x85" not in text or _C1.search(text) else _NEXT_LINE.sub("\n", text)
 
@@ -112,12 +121,12 @@ EDITS: list[tuple[str, Edit]] = [
 
 
 def _share(text: str, test: Test) -> float:
-    """Of the characters, those that pass `test`."""
+    """Return the share of the characters that pass `test`."""
     return sum(map(test, text)) / len(text)
 
 
 def _of_a_word(text: str) -> Test:
-    """Whether a character of `text` is a letter, or a mark: the vowels of Hindi and Thai are marks."""
+    """Return a test for letters and marks: the vowels of Hindi and Thai are marks."""
     return str.isalpha if text.isascii() else lambda sign: sign.isalpha() or unicodedata.category(sign)[0] == "M"
 
 
@@ -127,13 +136,17 @@ def _boilerplate(text: str) -> bool:
 
 
 def _links(text: str) -> bool:
-    """More than one address in 20 words: nobody can say it."""
+    """Return whether there is more than one address per 20 words, which nobody can read aloud."""
     lowered = text.lower()
     return any(sign in lowered for sign in LINK_SIGNS) and len(_LINK.findall(lowered)) * 20 > len(text.split())
 
 
 def _repetition(text: str) -> bool:
-    """Few different words, or the same five words again and again (a fifth of all places; Gopher's duplicate n-grams)."""
+    """Return whether the text repeats itself.
+
+    Repetition is fewer than 25 % different words, or more than 20 % repeated runs of five words
+    (Gopher's duplicate n-grams). A text of fewer than 20 words passes.
+    """
     words = text.lower().split()
     if len(words) < 20:
         return False
@@ -142,13 +155,16 @@ def _repetition(text: str) -> bool:
 
 
 def _word_length(text: str) -> bool:
-    """A mean outside 2.5 to 10 characters is no prose of a script with blanks (Gopher: 3 to 10)."""
+    """Return whether the mean word length is outside 2.5 to 10 characters (Gopher: 3 to 10).
+
+    Such text is not prose in a script with blanks.
+    """
     words = text.split()
     return text.isascii() and len(words) >= 10 and not 2.5 <= sum(map(len, words)) / len(words) <= 10
 
 
 def finished(text: str) -> bool:
-    """Does it end as a sentence does?"""
+    """Return whether the text ends as a sentence does."""
     return text.rstrip(CLOSING).endswith(tuple(SENTENCE_ENDS))
 
 
@@ -169,9 +185,10 @@ FILTERS: list[tuple[str, Test]] = [
 
 
 def paragraphs(text: str, edited: Counter[str], dropped: Counter[str]) -> list[str]:
-    """The paragraphs of a raw document that pass every filter, edited, each once.
+    """Return the edited paragraphs of a raw document that pass every filter, each once.
 
-    `edited` and `dropped` count by the name of the rule: RAW_EDITS documents, the others paragraphs.
+    `edited` and `dropped` count by the name of the rule. The rules in RAW_EDITS count raw
+    documents. All other rules count paragraphs.
     """
     text = _edited(text, RAW_EDITS, edited)
     numbers = {int(number) for number in _NUMBERED.findall(text)}
@@ -200,7 +217,10 @@ def _edited(text: str, edits: list[tuple[str, Edit]], counts: Counter[str]) -> s
 
 
 def split(text: str) -> list[str]:
-    """Parts between empty lines; where there is no empty line and most lines end a sentence (web text), each line is one."""
+    """Return the paragraphs of a text, which are the parts between empty lines.
+
+    If there is no empty line and most lines end a sentence (web text), each line is a paragraph.
+    """
     text = text.strip()
     parts = re.split(r"\n\s*\n", text)
     if len(parts) > 1:

@@ -1,4 +1,4 @@
-"""What happened to everything that was read, in a form that is kept beside each finished part of the work."""
+"""Count what happened to all text that was read; each finished part keeps its counts beside it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,26 +9,31 @@ NO_BOUND = 2**63 - 1
 
 
 def bucket(draw: int) -> str:
-    """The range of a 63-bit draw; a string, since JSON knows no other key."""
+    """Return the range of a 63-bit draw, as a string because the keys of JSON are strings."""
     return str(draw >> (63 - BUCKET_BITS))
 
 
 @dataclass
 class Counts:
-    """Every step: in = kept + dropped by reason. `documents` counts documents after cutting.
-
-    words: of the clean paragraphs. usable: words of the documents that no rule refuses, by the range of their draw.
-    """
+    """Counts of every step: in = kept + the sum over the reasons for dropping."""
 
     raw: Counter[str] = field(default_factory=Counter)
     raw_dropped: Counter[str] = field(default_factory=Counter)
     paragraphs: Counter[str] = field(default_factory=Counter)
     paragraphs_dropped: Counter[str] = field(default_factory=Counter)
+
     words: Counter[str] = field(default_factory=Counter)
+    """Words of the clean paragraphs."""
+
     edited: Counter[str] = field(default_factory=Counter)
+
     documents: Counter[str] = field(default_factory=Counter)
+    """Documents after cutting."""
+
     dropped: Counter[str] = field(default_factory=Counter)
+
     usable: Counter[str] = field(default_factory=Counter)
+    """Words of the documents that no rule refuses, by the range of their draw."""
 
     def to_json(self) -> dict[str, Any]:
         return {name: dict(counter) for name, counter in vars(self).items()}
@@ -42,7 +47,10 @@ class Counts:
             counter.update(getattr(other, name))
 
     def bound(self, words: float) -> int:
-        """A draw below which there are at least `words` usable words, duplicates among them; NO_BOUND where there are fewer."""
+        """Return a draw below which there are at least `words` usable words, duplicates included.
+
+        Return NO_BOUND if there are fewer.
+        """
         total = 0
         for number in range(2**BUCKET_BITS):
             total += self.usable[str(number)]

@@ -1,4 +1,7 @@
-"""Documents of whole paragraphs, or of whole sentences where a paragraph is too long, within a range of words."""
+"""Cut text into documents of whole paragraphs, within a range of words.
+
+A paragraph that is too long is cut into whole sentences.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,9 +11,9 @@ from inserter.text.words import count_words
 
 
 def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[str]) -> Iterator[str]:
-    """Texts of min_words to max_words words, in order; their paragraphs are separated by an empty line.
+    """Yield texts of min_words to max_words words, in order, with empty lines between paragraphs.
 
-    What cannot be placed is counted in `dropped`: a rest that is too short, a sentence that is too long.
+    `dropped` counts what fits nowhere: a remainder that is too short, a sentence that is too long.
     """
     piece = _Piece()
     for paragraph in paragraphs:
@@ -22,7 +25,7 @@ def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[
         if count_words(paragraph) <= max_words and not piece.words:
             piece.add(paragraph, "\n\n")
             continue
-        before = None  # the paragraph does not fit: fill up with sentences
+        before = None  # the paragraph does not fit: fill up with its sentences
         for start, end in sentence_spans(paragraph):
             sentence, blank = paragraph[start:end], "\n\n" if before is None else paragraph[before:start]
             before = end
@@ -45,7 +48,7 @@ def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[
 
 
 class _Piece:
-    """A document that is being put together."""
+    """The document under construction."""
 
     def __init__(self) -> None:
         self.text, self.words = "", 0

@@ -1,4 +1,7 @@
-"""Exact and near duplicates among the candidates, out of core: DuckDB sorts and joins within a memory limit, on disk beyond it."""
+"""Find exact and near duplicates among the candidates, out of core.
+
+DuckDB sorts and joins within a memory limit, and on disk beyond it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +16,16 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "256MB"
-BEST = 32  # in a band that many texts share (boilerplate), each is compared with the so many of the best draw, not with all
+# If many texts share a band (boilerplate), compare each with this many of the best draw, not all.
+BEST = 32
 BATCH = 2_048
 
 
 def connect(folder: Path, threads: int) -> "DuckDBPyConnection":
-    """A new database in `folder`, which reads and writes nothing outside it. Nothing is downloaded."""
+    """Return a new database in `folder`.
+
+    The database reads and writes nothing outside the folder, and downloads nothing.
+    """
     import duckdb
 
     path = folder / "candidates.duckdb"
@@ -35,8 +42,11 @@ def connect(folder: Path, threads: int) -> "DuckDBPyConnection":
 
 
 def exact(db: "DuckDBPyConnection", parts: Path, bounds: list[int]) -> None:
-    """Table `unique_texts`: of the candidates below their source's bound, the first of each text in reading order. View
-    `candidates`: all of them."""
+    """Create the view `candidates` and the table `unique_texts`.
+
+    `candidates` has the documents whose draw is below the bound of their source. `unique_texts` has
+    the first candidate of each text in reading order.
+    """
     db.execute(f"CREATE VIEW everything AS SELECT * FROM read_parquet('{parts}/*.parquet')")
     db.execute("CREATE TABLE bounds (source BIGINT, bound BIGINT)")
     db.executemany("INSERT INTO bounds VALUES (?, ?)", list(enumerate(bounds)))
@@ -47,9 +57,9 @@ def exact(db: "DuckDBPyConnection", parts: Path, bounds: list[int]) -> None:
 
 
 def near(db: "DuckDBPyConnection", params: Corpus) -> None:
-    """Table `near` (draw): the texts that are about the same as one of a better draw that is none of them.
+    """Create the table `near` (draw) of texts that nearly duplicate a kept text of a better draw.
 
-    MinHash bands say which texts are compared; the exact Jaccard similarity of their shingles decides.
+    MinHash bands select the pairs to compare. The exact Jaccard similarity of the shingles decides.
     """
     db.execute("CREATE TABLE met (better BIGINT, worse BIGINT)")
     for band in band_names(params):
@@ -70,7 +80,7 @@ def near(db: "DuckDBPyConnection", params: Corpus) -> None:
 
 
 def _alike(db: "DuckDBPyConnection", params: Corpus) -> Iterator[list[tuple[int, int]]]:
-    """The pairs that met and are similar enough."""
+    """Yield, in batches, the pairs that share a band and are similar enough."""
     limit, size = params.near_duplicates.threshold, params.near_duplicates.shingle_words
     query = """
         SELECT better, worse, one.text, other.text FROM (SELECT DISTINCT better, worse FROM met)
@@ -84,9 +94,10 @@ def _alike(db: "DuckDBPyConnection", params: Corpus) -> Iterator[list[tuple[int,
 
 
 def _resolve(db: "DuckDBPyConnection") -> None:
-    """From the best draw on: a text goes when a better one that stays is about the same.
+    """In draw order, drop a text that nearly duplicates one already kept.
 
-    A text that no pair calls the worse one stays, so its partners go, and with them their pairs; what is left is asked again.
+    A text that is the worse one of no pair is kept. So its partners are dropped, with all their
+    pairs. The remaining pairs are resolved the same way, until none is left.
     """
     db.execute("CREATE TABLE near (draw BIGINT)")
     while True:

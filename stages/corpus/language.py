@@ -1,6 +1,7 @@
-"""Which language a text is in: fastText's lid.176 (compressed; Joulin et al. 2016), 176 languages, offline.
+"""Detect the language of a text with fastText's compressed lid.176 (Joulin et al. 2016).
 
-Of six detectors on 2,064 paragraphs in 19 languages none is more accurate and all are slower: see docs/CORPUS.md.
+The model knows 176 languages and works offline. Six other detectors were tested on 2,064 paragraphs
+in 19 languages: none is more accurate, and all are slower (docs/CORPUS.md).
 """
 
 from functools import lru_cache
@@ -20,7 +21,10 @@ def _model() -> Any:
 
 
 def language(text: str) -> str:
-    """ISO 639-1 code (639-3 where there is none); "" for a text without a letter. The same text always gives the same answer."""
+    """Return the ISO 639-1 code of the text's language, or the 639-3 code if there is none.
+
+    Return "" for a text without a letter. The same text always gives the same answer.
+    """
     if not any(map(str.isalpha, text)):
         return ""
     labels, _ = _model().predict(" ".join(text.split()), 1)

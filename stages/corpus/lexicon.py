@@ -1,9 +1,10 @@
-"""Words that the sample seldom has, in lists that are spoken for the adapter alone.
+"""Write lists of words that are rare in the sample; the lists are spoken for the adapter alone.
 
-A few hours of running speech are mostly words that everyone knows: of held-out text 9 % are tokens that 3 hours do not have, 6 % of
-those that 6 hours do not have. But a continuation is told by its rare words: a reader who skips the tokens that 3 hours have less
-than three times loses half of what the context tells (docs/LOG.md). 9,000 words in lists take 1.7 hours: of 58 contexts
-10.6 % of the tokens were never heard without them, 2.5 % with them.
+A few hours of running speech consist mostly of common words. Of the tokens of held-out text, 9 %
+never occur in 3 hours of speech, and 6 % never occur in 6 hours. But rare words carry what a
+context tells about its continuation. A reader that skips the tokens that occur less than three
+times in 3 hours loses half of what the context tells (docs/LOG.md). Lists of 9,000 words take 1.7
+hours. Of the tokens of 58 contexts, 10.6 % were never heard without the lists, and 2.5 % with them.
 """
 
 from collections.abc import Iterator
@@ -19,9 +20,10 @@ from stages.corpus.output import Row
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-HEARD_ENOUGH = 5  # times in the sample: about two of them are spoken
+HEARD_ENOUGH = 5  # occurrences in the sample, of which about two are spoken
 LICENSE = "single words of the other sources"
-# Without the held-out documents, and the other parts of what they are cut from. Names in capitals are mostly abbreviations.
+# Raw documents that a held-out document is cut from do not count. Words in capitals are left out,
+# because they are mostly abbreviations.
 WORDS = r"""
 WITH usable AS (SELECT seq FROM unique_texts ANTI JOIN near USING (draw) WHERE reason IS NULL),
      apart AS (SELECT DISTINCT origin FROM everything SEMI JOIN heldout USING (seq)),
@@ -35,7 +37,10 @@ ORDER BY count(*) DESC, word, language LIMIT ?
 
 
 def lexicon(db: "DuckDBPyConnection", params: Corpus) -> Iterator[Row]:
-    """Rows of DOCUMENTS: the most frequent of the words that the sample has fewer than 5 times, in random order, some a line."""
+    """Yield rows of DOCUMENTS with the most frequent words that the sample has fewer than 5 times.
+
+    The words are in random order, `lexicon.line_words` per line.
+    """
     wanted = params.lexicon
     if wanted is None:
         return

@@ -1,14 +1,16 @@
-"""Text out of HTML. Text that is none passes unchanged: a sign is taken for markup only where nothing else can stand.
+"""Extract the text of HTML; text that is not HTML passes unchanged.
 
-A parser of HTML cannot tell: by the standard `x<y and y>z` has a tag, and a stray `<!--` or `</3` swallows what follows. So a tag
-is known by its form here. What a reference stands for, the standard library's table says.
+A sign counts as markup only where it can be nothing else. An HTML parser cannot decide this. By
+the standard, `x<y and y>z` has a tag, and a stray `<!--` or `</3` swallows the text after it. So
+this module recognises a tag by its form. The table of the standard library decodes references.
 """
 
 import html
 import re
 from html.entities import html5
 
-# Elements that do not part words; those that part cells; other names of HTML part paragraphs, and names that it has not part words.
+# INLINE elements separate no words, CELLS separate cells, and BLOCKS separate paragraphs.
+# A name that HTML does not have separates words.
 INLINE = """
     a abbr acronym b bdi bdo big blink cite code data del dfn em font i ins kbd label mark nobr q rp rt ruby s samp small span
     strike strong sub sup time tt u var wbr
@@ -20,12 +22,14 @@ BLOCKS = """
     li link main map menu meta meter nav noscript object ol optgroup output p param pre progress search section select slot summary
     table tbody textarea tfoot thead title tr track ul video
 """
-# Attributes of the standard that stand without a value. Any other word without one is prose: `if a<b and c>d`.
+# Attributes that the standard allows without a value. Any other word without a value is prose:
+# `if a<b and c>d`.
 FLAGS = """
     allowfullscreen async autofocus autoplay checked compact controls default defer disabled formnovalidate hidden inert ismap
     itemscope loop multiple muted nomodule noshade novalidate nowrap open playsinline readonly required reversed selected
 """
-HIDDEN = "script style template head svg annotation annotation-xml"  # what stands in them is not shown as text
+# Elements whose content is not shown as text.
+HIDDEN = "script style template head svg annotation annotation-xml"
 WITHIN_A_LINE = (  # a browser shows nothing in their place and does not break the line
     "script",
     "style",
@@ -34,7 +38,7 @@ WITHIN_A_LINE = (  # a browser shows nothing in their place and does not break t
     "annotation",
     "annotation-xml",
 )
-# What a start or an end of each stands for in the text.
+# The text that replaces a start tag or an end tag.
 STANDS_FOR = {
     **dict.fromkeys(INLINE.split(), ""),
     **dict.fromkeys(CELLS.split(), " "),
@@ -47,7 +51,8 @@ _ATTRIBUTE = rf"""\s+(?:[^\s"'<>/=]+\s*=\s*{_VALUE}|(?:{"|".join(FLAGS.split())}
 _TAG = re.compile(rf"(?<!<)<(?P<end>/?)(?P<name>[a-z][a-z0-9:-]*)(?P<has>(?:{_ATTRIBUTE}){{0,50}}+)\s*(?P<void>/?)>(?!>)", re.I)
 _DECLARATION = re.compile(r"<!(?:doctype|\[(?:if|endif))\b[^<>]*>|<\?xml\b[^<>]*\?>", re.I)
 _POWER = re.compile(r"<sup>\s*([-+−]?\d{1,3})\s*</sup>", re.I)
-_LEAF = r"\s*+<m(?:[ino]|text)>\s*+([^<>]{1,40}?)\s*+</m(?:[ino]|text)>\s*+"  # possessive: a long run of blanks takes linear time
+# Possessive quantifiers, so that a long run of blanks takes linear time.
+_LEAF = r"\s*+<m(?:[ino]|text)>\s*+([^<>]{1,40}?)\s*+</m(?:[ino]|text)>\s*+"
 _FORMULAS = [
     (re.compile(r"</?m(?:row|style)\b[^<>]*>", re.I), ""),
     (re.compile(rf"<mfrac>{_LEAF}{_LEAF}</mfrac>", re.I), r"<mn>\1/\2</mn>"),
@@ -57,7 +62,7 @@ _FORMULAS = [
 ]
 _POWERS = str.maketrans("0123456789-+−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁻")
 
-_LEGACY = [name for name in html5 if not name.endswith(";")]  # those that HTML knows without a semicolon
+_LEGACY = [name for name in html5 if not name.endswith(";")]  # HTML allows them without a semicolon
 _LETTERS = [name for name in _LEGACY if html5[name] >= "À" and html5[name].isalpha() and name.lower() not in ("eth", "thorn")]
 _REFERENCE = re.compile(
     r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};"
@@ -66,9 +71,9 @@ _REFERENCE = re.compile(
 
 
 def without_markup(text: str) -> str:
-    """Tags, comments, declarations and what is not shown go; blocks and line breaks become line breaks.
+    """Remove tags, comments, declarations and hidden content.
 
-    References stay: `&lt;b&gt;` is the text `<b>`.
+    Blocks and line breaks become line breaks. References stay: `&lt;b&gt;` is the text `<b>`.
     """
     if "<" not in text:
         return text
@@ -86,9 +91,9 @@ def without_markup(text: str) -> str:
 
 
 def _formulas(text: str) -> str:
-    """Write fractions, powers, indices and roots of MathML as a/b, x², x2 and √x, the innermost first.
+    """Write fractions, powers, indices and roots of MathML as a/b, x², x2 and √x, innermost first.
 
-    Without their tags they would be two numbers side by side.
+    If only the tags were removed, two numbers would stand side by side.
     """
     for pattern, new in _FORMULAS * 2:
         text = pattern.sub(new, text)
@@ -96,9 +101,10 @@ def _formulas(text: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """Character references as the characters, three times over: feeds are escaped twice (`&amp;#8217;`).
+    """Decode character references up to three times, because feeds escape twice (`&amp;#8217;`).
 
-    Without a semicolon only where HTML allows it, and not at the beginning of a longer word or in an address (`?a=1&copy=2`).
+    A reference without a semicolon is decoded only where HTML allows it. Such a reference stays in
+    an address (`?a=1&copy=2`), and at the beginning of a longer word if it is no accented letter.
     """
     for _ in range(3 if "&" in text else 0):
         text = _REFERENCE.sub(lambda match: _character(match[0]), text)
@@ -106,12 +112,15 @@ def decoded(text: str) -> str:
 
 
 def _character(reference: str) -> str:
-    """An unknown name stays; a number that stands for nothing is a blank, since it may part words."""
+    """Return the character of a reference; an unknown name stays.
+
+    A number that stands for nothing becomes a blank, because it may separate words.
+    """
     return html.unescape(reference) or " " if reference[1] == "#" else html5.get(reference[1:], reference)
 
 
 def _between(text: str, start: str, end: str, new: str) -> str:
-    """Each part from `start` to `end` replaced; one without an end stays."""
+    """Replace each part from `start` to `end` by `new`; a part without an end stays."""
     kept, at = [], 0
     while (first := text.find(start, at)) >= 0 and (last := text.find(end, first + len(start))) >= 0:
         kept += [text[at:first], new]
@@ -120,7 +129,7 @@ def _between(text: str, start: str, end: str, new: str) -> str:
 
 
 def _hidden(text: str, name: str) -> str:
-    """Without the elements `name` that have an end, and what stands in them."""
+    """Remove the elements `name` that have an end, with their content."""
     ends = re.compile(rf"</{name}\s*>", re.I)
     kept, at = [], 0
     for begin in re.finditer(rf"<{name}(?:{_ATTRIBUTE}){{0,50}}+\s*>", text, re.I):
@@ -135,7 +144,11 @@ def _hidden(text: str, name: str) -> str:
 
 
 def _instead(match: re.Match[str], ended: set[str]) -> str:
-    """What stands for a tag; the same where it is none: a name that HTML has not and that no end tag has, or one that compares."""
+    """Return the text that replaces a tag; a match that is no tag stays.
+
+    An end tag, a self-closing tag, and a tag with attributes or with an end tag in the text are
+    always tags. Any other match is no tag if HTML does not have its name, or if it compares.
+    """
     name = match["name"].lower()
     sure = match["end"] or match["void"] or match["has"] or name in ended
     if sure or (name in STANDS_FOR and not _compares(match)):
@@ -144,6 +157,6 @@ def _instead(match: re.Match[str], ended: set[str]) -> str:
 
 
 def _compares(match: re.Match[str]) -> bool:
-    """A name of one letter between words: `if a<b>c` has no bold c."""
+    """Return whether the name is one letter between words: `if a<b>c` has no bold c."""
     text, before, after = match.string, match.start() - 1, match.end()
     return len(match["name"]) == 1 and text[max(before, 0)].isalnum() and text[after : after + 1].isalnum()

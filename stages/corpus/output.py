@@ -1,4 +1,4 @@
-"""What the stage writes: the chosen documents in shards, and their counts by source and split."""
+"""Write the chosen documents in shards, and count them by source and split."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -13,13 +13,16 @@ from stages.corpus.choose import rows
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SHARD = 5_000  # documents a Parquet file
-BATCH = 1_000  # of them in memory at a time
+SHARD = 5_000  # documents per Parquet file
+BATCH = 1_000  # documents in memory at a time
 Row = dict[str, Any]
 
 
 def write(db: "DuckDBPyConnection", params: Corpus, folder: Path) -> dict[str, dict[str, dict[str, int]]]:
-    """documents-NNNNN.parquet in the order of the choice; {"sources" and "splits": {name: {"documents", "words"}}}."""
+    """Write documents-NNNNN.parquet to `folder` in the order of the choice and return the counts.
+
+    The counts are {"sources" and "splits": {name: {"documents": n, "words": n}}}.
+    """
     counts: dict[str, dict[str, dict[str, int]]] = {
         "sources": {source.name: {"documents": 0, "words": 0} for source in params.sources},
         "splits": {},
@@ -44,7 +47,7 @@ def _shard(first: list[Row], documents: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _document(row: tuple, params: Corpus) -> Row:
-    """A row of DOCUMENTS."""
+    """Return a row of DOCUMENTS."""
     doc_id, number, language, heldout, text, n_words = row
     source = params.sources[number]
     return {

@@ -1,4 +1,4 @@
-"""Which texts are compared: MinHash bands of their shingles; and word n-grams against the benchmark's prompts."""
+"""Find texts to compare by MinHash bands of their shingles, and benchmark prompts by n-grams."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ import numpy as np
 from inserter.params import NearDuplicates
 from inserter.text.overlap import ngrams, words
 
-MISSED = 0.001  # of the pairs at the threshold, the share that no band may bring together
+MISSED = 0.001  # largest share of the pairs at the threshold that may meet in no band
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Fibonacci hashing)
 
 
@@ -16,7 +16,9 @@ def jaccard(one: set[str], other: set[str]) -> float:
 
 
 def bands(params: NearDuplicates) -> int:
-    """Into how many bands a MinHash is parted: as few as miss at most 1 in 1,000 pairs at the threshold.
+    """Return the number of bands of a MinHash.
+
+    The number is the smallest that misses at most 1 in 1,000 pairs at the threshold.
 
     A pair of similarity s meets in one of b bands of r values with probability 1 - (1 - s^r)^b.
     """
@@ -28,7 +30,7 @@ def bands(params: NearDuplicates) -> int:
 
 
 def band_hashes(texts: list[set[str]], params: NearDuplicates) -> np.ndarray:
-    """int64 (texts, bands) of the shingle sets: texts that are about the same agree in a column."""
+    """Return int64 hashes (texts, bands) of the shingle sets; similar texts agree in a column."""
     import rensa
 
     count = bands(params)
@@ -45,7 +47,10 @@ def band_hashes(texts: list[set[str]], params: NearDuplicates) -> np.ndarray:
 
 
 class Contamination:
-    """The word n-grams of the benchmark's prompts. A prompt shorter than n words has none and cannot be looked for."""
+    """The word n-grams of the benchmark's prompts.
+
+    A prompt shorter than n words has no n-gram and cannot be looked for.
+    """
 
     def __init__(self, prompts: Iterable[str], size: int) -> None:
         self.size = size

@@ -1,4 +1,7 @@
-"""One part of a source, in a process of its own: raw documents → candidates, cleaned, cut, judged and hashed, in a Parquet file."""
+"""Turn one part of a source into candidates in a Parquet file, in a worker process.
+
+Raw documents are cleaned and cut into candidates, which are judged and hashed.
+"""
 
 import hashlib
 import re
@@ -24,9 +27,12 @@ from stages.corpus.overlap import Contamination, band_hashes, bands
 from stages.corpus.readers import RawDocument
 
 S, N = pa.string(), pa.int64()
-# seq: place in reading order. draw: place in the sample's order, from (seed, text), so the same text has the same. origin: the raw
-# document (its source and its place there), with its clean words. own_draw, origin_draw: places in the order of holding out, of the
-# document and of the raw document. reason: why it is refused (then there is no text). Then the bands.
+# The columns of the bands follow these columns.
+# seq: place in reading order.
+# draw: place in the order of the sample, from (seed, text), so the same text has the same draw.
+# own_draw, origin_draw: places of the document and of its raw document in the order of holding out.
+# origin: the raw document, by its source and its place there; origin_words: its clean words.
+# reason: why the document is refused; it then has no text.
 COLUMNS = [
     ("seq", N),
     ("source", N),
@@ -46,17 +52,28 @@ PART_DOCUMENTS = 2**20  # seq = part * PART_DOCUMENTS + place in the part
 
 @dataclass(frozen=True)
 class Part:
-    """number: over all sources in reading order. bound: candidates with this draw or a larger one are not sampled."""
+    """A part of a source."""
 
     number: int
+    """Number of the part over all sources, in reading order."""
+
     source: int
+    """Index of the source in `corpus.sources`."""
+
     path: Path
+    """Parquet file of the candidates."""
+
     raws: list[RawDocument]
+
     bound: int
+    """Candidates with this draw or a larger one are not sampled."""
 
 
 def doc_id(source: str, text: str) -> str:
-    """Short, of [A-Za-z0-9_-], from the source's name and the words of the text: the same text has the same id."""
+    """Return a short id of [A-Za-z0-9_-] from the source's name and the words of the text.
+
+    Within a source, the same text has the same id.
+    """
     digest = hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9_]+', '-', source).strip('-')[:24] or 'source'}-{digest}"
 
@@ -68,7 +85,10 @@ class Preparer:
         self.schema = pa.schema([*COLUMNS, *((name, N) for name in band_names(params))])
 
     def __call__(self, part: Part) -> Counts:
-        """Write `part.path` (Parquet) and, as the sign that it is whole, its counts beside it (JSON)."""
+        """Write the candidates to `part.path` (Parquet), and then their counts beside it (JSON).
+
+        The file of the counts marks the part as complete. Return the counts.
+        """
         counts, quarantine = Counts(), []
         rows = [row for raw in part.raws for row in self._documents(raw, part, counts)]
         quarantine = [{"name": raw.name, "reason": raw.error} for raw in part.raws if raw.error]
@@ -86,7 +106,7 @@ class Preparer:
         return counts
 
     def _documents(self, raw: RawDocument, part: Part, counts: Counts) -> Iterator[dict[str, Any]]:
-        """Every candidate of a raw document below the bound, without seq and bands."""
+        """Yield every candidate of a raw document below the bound, without seq and bands."""
         counts.raw["in"] += 1
         kept = self._clean(raw, counts)
         if not kept:
@@ -111,7 +131,7 @@ class Preparer:
         counts.dropped += lost
 
     def _heldout(self, name: str) -> int:
-        """The place in the order of holding out."""
+        """Return the place of `name` in the order of holding out."""
         return derive(self.params.seed, "heldout", name)
 
     def _clean(self, raw: RawDocument, counts: Counts) -> list[str]:
@@ -148,7 +168,7 @@ def marker(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-_preparer: Preparer | None = None  # of this process
+_preparer: Preparer | None = None  # one per process
 
 
 def start(params: Corpus, prompts: list[str]) -> None:
@@ -157,7 +177,10 @@ def start(params: Corpus, prompts: list[str]) -> None:
 
 
 def prepare(part: Part) -> tuple[Part, Counts]:
-    """`start` has to be called before, once a process."""
+    """Prepare a part, after `start` was called once in this process.
+
+    Return the part without its raw documents, and its counts.
+    """
     assert _preparer is not None
     counts = _preparer(part)
     return Part(part.number, part.source, part.path, [], part.bound), counts

@@ -1,4 +1,7 @@
-"""Files of text as raw documents: plain text, JSON lines and Parquet. What cannot be read is a document with the reason."""
+"""Read files of plain text, JSON Lines and Parquet as raw documents.
+
+What cannot be read becomes a document with the reason.
+"""
 
 import codecs
 import io
@@ -17,27 +20,35 @@ from inserter.params import Source
 
 SUFFIXES = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, ended at an empty line,
-MOST_BYTES = 4 << 20  # without an empty line in this many bytes, a piece ends behind a sentence
+TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, which end at an empty line
+MOST_BYTES = 4 << 20  # a piece without an empty line in this many bytes ends after a sentence
 SENTENCE_ENDS = tuple(f"{stop}{after}".encode() for stop in ".!?" for after in " \n") + tuple(map(str.encode, "。！？"))
-TELL_AFTER = 10_000  # records without the column, and none with it: then the column has another name
-SHOWN = 20  # of their columns
+TELL_AFTER = 10_000  # if none of this many records has the column, its name is wrong
+SHOWN = 20  # number of columns that the error names
 
 
 @dataclass(frozen=True)
 class RawDocument:
-    """A document as its source has it. name: its place in the source; error says why it could not be read (then text is empty)."""
+    """A document as its source has it."""
 
     name: str
+    """Place of the document in its source."""
+
     text: str = ""
+
     error: str | None = None
+    """Why the document could not be read; its text is then empty."""
 
 
 Reader = Callable[[str, Path, "Records"], Iterator[RawDocument]]
 
 
 class Records:
-    """The records of a source. One without the column of the text is refused alone, unless none of them has it."""
+    """The records of a source.
+
+    A record without the column of the text is refused alone, unless no record has that column.
+    found: whether some record of the source is known to have the column.
+    """
 
     def __init__(self, source: Source, found: bool = False) -> None:
         self.source, self.found = source, found
@@ -53,12 +64,15 @@ class Records:
             return RawDocument(name, error="no text in its column")
         try:
             text.encode()
-        except UnicodeEncodeError as error:  # half a surrogate pair is JSON, but no text that can be written
+        except UnicodeEncodeError as error:  # half a surrogate pair: valid JSON, but not writable
             return RawDocument(name, error=f"undecodable: {error}")
         return RawDocument(name, text)
 
     def saw(self, columns: Iterable[str]) -> None:
-        """Note the columns of a record or a table. Raises InserterError where by now one of them should have had the text's."""
+        """Note the columns of a record or a table.
+
+        Raises InserterError at record TELL_AFTER if no record has had the column of the text.
+        """
         if self.found:
             return
         names = list(columns)
@@ -70,7 +84,7 @@ class Records:
             self.end()
 
     def end(self) -> None:
-        """Raises InserterError where there were records, and none had the column."""
+        """Raise InserterError if there were records and none had the column of the text."""
         if self.without and not self.found:
             raise InserterError(
                 f"source {self.source.name}: no record has a column {self.source.text_column!r}",
@@ -79,27 +93,30 @@ class Records:
 
 
 def form(path: Path) -> str:
-    """The suffix that says how to read `path`; "" for none."""
+    """Return the suffix that says how to read `path`; "" if there is none."""
     *others, last = [suffix.lower() for suffix in path.suffixes] or [""]
     inner = others[-1] if others and last in COMPRESSIONS else last
     return inner if inner in SUFFIXES and (inner != ".parquet" or inner == last) else ""
 
 
 def documents(name: str, path: Path, records: Records) -> Iterator[RawDocument]:
-    """The documents of a file in order; `name` is its place in the source."""
+    """Yield the documents of a file in order; `name` is the file's place in its source."""
     readers: dict[str, Reader] = {".txt": _text, ".jsonl": _jsonl, ".parquet": _parquet}
     yield from readers[form(path)](name, path, records)
 
 
 def _open(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed as its name says."""
+    """Open the file for reading, decompressed as its name says."""
     compression = COMPRESSIONS.get(path.suffix.lower())
     file = path.open("rb")
     return io.BufferedReader(pa.input_stream(file, compression), TEXT_BYTES) if compression else file  # type: ignore[arg-type]
 
 
 def _lines(path: Path, limit: int = -1) -> Iterator[bytes]:
-    """Lines, or parts of them of at most `limit` bytes, as UTF-8; a file with the mark of UTF-16 or UTF-32 is decoded."""
+    """Yield lines, or parts of lines of at most `limit` bytes, in UTF-8.
+
+    A file with the byte order mark of UTF-16 or UTF-32 is decoded; `limit` then counts characters.
+    """
     with _open(path) as stream:
         start = stream.peek(4)  # type: ignore[attr-defined]
         wide = start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and "utf-32"
@@ -113,17 +130,18 @@ def _lines(path: Path, limit: int = -1) -> Iterator[bytes]:
 
 
 def _reason(error: Exception, path: Path, name: str) -> str:
-    """Without the place of the source, so that it is the same elsewhere."""
+    """Return the reason without the path of the file, so that it is the same elsewhere."""
     if isinstance(error, OSError) and error.strerror:
         return f"unreadable: {error.strerror}"
     return f"undecodable: {' '.join(str(error).replace(str(path), name).split())}"
 
 
-BROKEN = (OSError, ValueError, pa.ArrowException)  # of a file that is gone, cut short, or not what its name says
+# Errors of a file that is missing, cut short, or not what its name says.
+BROKEN = (OSError, ValueError, pa.ArrowException)
 
 
 def _text(name: str, path: Path, records: Records) -> Iterator[RawDocument]:
-    """A document a file; of a large file several."""
+    """Yield one document per file; of a large file several."""
     number = 0
     try:
         for number, piece in enumerate(_pieces(_lines(path, TEXT_BYTES)), 1):
@@ -147,7 +165,10 @@ def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _end(piece: bytes) -> int:
-    """Where a piece without an empty line is cut: behind its last sentence, or its last blank, or between two characters."""
+    """Return where to cut a piece without an empty line.
+
+    The cut is after the last sentence, else after the last blank, else between two characters.
+    """
     end = max(piece.rfind(stop) + len(stop) for stop in SENTENCE_ENDS)
     if end < TEXT_BYTES:
         end = piece.rfind(b" ") + 1
@@ -169,14 +190,15 @@ def _jsonl(name: str, path: Path, records: Records) -> Iterator[RawDocument]:
         for number, line in enumerate(_lines(path), 1):
             if line.strip():
                 yield _parsed(f"{name}:{number}", line, records)
-    except BROKEN as error:  # a compressed file that is cut short: what came before is kept
+    except BROKEN as error:  # a compressed file is cut short: keep the records before that
         yield RawDocument(f"{name}:{number + 1}", error=_reason(error, path, name))
 
 
 def _parsed(name: str, line: bytes, records: Records) -> RawDocument:
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+    # JSONDecodeError and UnicodeDecodeError are ValueErrors.
+    except (ValueError, RecursionError) as error:
         return RawDocument(name, error=f"undecodable: {error}")
     return records.document(name, row)
 
@@ -206,5 +228,8 @@ def _valued(name: str, value: pa.Scalar, records: Records) -> RawDocument:
 
 
 def place(path: Path, root: Path) -> str:
-    """Where a file is below the source's root, as text that can be written whatever bytes its name has."""
+    """Return the path of a file below the source's root, as text that can always be written.
+
+    The name of a file may have any bytes.
+    """
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")

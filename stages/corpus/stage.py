@@ -1,4 +1,4 @@
-"""The stage: sample, hold out, write, count."""
+"""The stage: sample documents, hold some out, write them and count them."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,7 +23,10 @@ from stages.corpus.spool import quarantined
 
 
 def main(params: Params) -> dict[str, Any]:
-    """data/corpus/documents-NNNNN.parquet, and quarantine.jsonl with what could not be read."""
+    """Write data/corpus/documents-NNNNN.parquet and quarantine.jsonl, and return the metrics.
+
+    quarantine.jsonl has what could not be read.
+    """
     asked = DATA / "benchmark" / "prompts.jsonl"
     prompts = list(_prompts(asked))
     work = WorkFolder("corpus", _key(params), [asked, *deciding("stages.corpus")])
@@ -41,7 +44,10 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def _key(params: Params) -> dict[str, Any]:
-    """What decides the result, beside the code. Of local files the size and the time: they may be large."""
+    """Return what decides the result, apart from the code.
+
+    Local files count by size and modification time, because they may be large.
+    """
     local = (source for source in params.corpus.sources if source.kind == "local")
     stamps = {source.name: [[name, *_stamp(path)] for name, path in files(source)] for source in local}
     lm = params.assets.lm if any(source.kind == "lm" for source in params.corpus.sources) else None
@@ -49,7 +55,7 @@ def _key(params: Params) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Zeros for a link that leads nowhere."""
+    """Return the size in bytes and the modification time in ns; zeros for a broken link."""
     return (found.st_size, found.st_mtime_ns) if path.exists() and (found := path.stat()) else (0, 0)
 
 
@@ -64,7 +70,7 @@ def _prompts(path: Path) -> Iterator[str]:
 
 
 def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any]:
-    """Fill `work/documents`; returns the metrics."""
+    """Fill `work/documents` and return the metrics."""
     made = sample(params, prompts, work.root)
     if not made.choice.documents:
         raise _empty(made.counts)
@@ -74,7 +80,8 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any
     lists = list(lexicon(made.db, params.corpus))
     made.db.close()
     if lists:
-        write_table(work / "documents/documents-lexicon.parquet", lists, DOCUMENTS)  # after the others, which have numbers
+        # The name sorts after those of the other files, which have numbers.
+        write_table(work / "documents/documents-lexicon.parquet", lists, DOCUMENTS)
     write_jsonl(work / "documents/quarantine.jsonl", quarantined(made.parts))
     metrics = _metrics(params.corpus, made, counts, Contamination(prompts, params.corpus.decontaminate_ngram))
     return {**metrics, "lexicon": {"documents": len(lists), "words": sum(row["n_words"] for row in lists)}}
@@ -90,7 +97,11 @@ def _empty(counts: Counts) -> InserterError:
 
 
 def _nothing_to_train_on(made: Sample, params: Corpus) -> InserterError:
-    """More words help where there is more text. Otherwise fewer may be held out: one of the units is then left in any case."""
+    """Return the error for a corpus of which every document is held out.
+
+    More words help if there is more text. Otherwise fewer documents than units must be held out,
+    because then at least one unit is left.
+    """
     choice = made.choice
     if not all(choice.exhausted):
         remedy = "Raise corpus.words"

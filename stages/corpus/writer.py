@@ -1,4 +1,7 @@
-"""A language model that writes: CTranslate2 in int8, one thread, so that the same seed gives the same text."""
+"""Write text with a language model, so that the same seed gives the same text.
+
+The model runs in CTranslate2, in int8, on one thread.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +16,10 @@ from stages.corpus.clean import finished
 
 
 def model_folder(name: str) -> Path:
-    """CTranslate2 folder (int8) of the causal LM `name` (as in assets.lm) with its tokenizer, converted once into the cache.
+    """Return the CTranslate2 folder (int8) of the causal LM `name` (as in assets.lm).
 
-    It is known by its contents: another LM at the same place is converted anew.
+    The folder has the tokenizer too. The LM is converted once into the cache, under a key of its
+    contents. Another LM at the same place is therefore converted anew.
     """
     source = lm_folder(name)
     files = sorted(file for file in source.iterdir() if file.is_file() and file.suffix != ".md")
@@ -46,10 +50,11 @@ class Writer:
         self.plain = PlainText(self.tokenizer)
 
     def write(self, prompts: Sequence[str], seed: int, temperature: float, top_k: int, max_new_tokens: int) -> list[str]:
-        """One text a prompt. The same prompts and seed give the same texts on the same kind of CPU.
+        """Return one text per prompt.
 
-        CTranslate2 seeds the generator of a thread once, at its first use: so every call makes the model's thread anew (0.1 s for
-        135 M parameters), and all prompts are one batch.
+        The same prompts and seed give the same texts on the same kind of CPU. CTranslate2 seeds the
+        generator of a thread once, at its first use. So every call makes the model's thread anew
+        (0.1 s for 135 M parameters), and all prompts form one batch.
         """
         import ctranslate2
 
@@ -71,6 +76,6 @@ class Writer:
 
 
 def whole_sentences(text: str) -> str:
-    """`text` without the sentence at its end that was not finished; "" where there is no finished one."""
+    """Return `text` without an unfinished sentence at its end; "" if no sentence is finished."""
     end = max((end for start, end in sentence_spans(text) if finished(text[start:end])), default=0)
     return text[:end]

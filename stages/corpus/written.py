@@ -1,4 +1,4 @@
-"""Documents that a language model writes for the corpus, in blocks that are kept for ever after in the user's cache."""
+"""Write documents of the corpus with a language model, in blocks that stay in the user's cache."""
 
 import math
 import random
@@ -20,18 +20,25 @@ from inserter.yaml_files import read_yaml
 from stages.corpus.writer import Writer, model_folder, whole_sentences
 
 RECIPE = Path(__file__).with_name("writing.yaml")
-BLOCK = 64  # documents that are written as one batch, and lost together by a kill: one and a half minutes on one core
-EXPECTED_WORDS = 140  # a document, before any is written
+# Documents per block. A block is one batch, which a kill loses as a whole: one and a half minutes
+# on one core.
+BLOCK = 64
+EXPECTED_WORDS = 140  # estimated words per document, before any is written
 
 
 @dataclass(frozen=True)
 class Block:
-    """Documents number * size and following of a source."""
+    """A block of a source: `size` documents, from number * size on."""
 
     number: int
     size: int
+
     path: Path
+    """File of the block (.jsonl)."""
+
     model: Path
+    """Folder of the converted LM."""
+
     seed: int
 
 
@@ -41,7 +48,10 @@ def recipe() -> dict[str, Any]:
 
 
 def prompt(seed: int, number: int) -> str:
-    """The prompt of document `number`: every kind, topic and voice is met once before any comes again."""
+    """Return the prompt of document `number`.
+
+    Each combination of kind, topic and voice comes once before any comes again.
+    """
     kinds, topics, voices = (recipe()[name] for name in ("kinds", "topics", "voices"))
     count = len(kinds) * len(topics) * len(voices)
     place = _order(derive(seed, "prompts", number // count), count)[number % count]
@@ -55,10 +65,12 @@ def _order(seed: int, count: int) -> list[int]:
 
 
 def write(source: Source, params: Corpus, lm: str, words: float, size: int = BLOCK) -> list[Path]:
-    """Files (.jsonl) of at least `words` words, written by the LM of `source` (`lm` where its path says so), block after block.
+    """Return files (.jsonl) of at least `words` words, written block after block by an LM.
 
-    Which blocks these are depends on (params.seed, source.name, the LM, the recipe) and `words` alone. A finished block is in
-    the cache: it is not written again when more words are wanted, the corpus changes or another workspace asks for it.
+    The LM is the one that `source.path` names, or `lm` if `source.path` is "lm". The blocks depend
+    on (params.seed, source.name, the LM, the recipe) and `words` alone. A finished block stays in
+    the cache. The block is not written again if more words are wanted, if the corpus changes, or if
+    another workspace asks for it.
     """
     model = model_folder(lm if source.path == "lm" else source.path)
     seed = derive(params.seed, "written", source.name)
@@ -73,14 +85,14 @@ def write(source: Source, params: Corpus, lm: str, words: float, size: int = BLO
             for count in _ensure(blocks, params.workers):
                 counts.append(count)
                 bar.update(count)
-            if not sum(counts):  # a model that writes no sentence: the corpus says that nothing came of it
+            if not sum(counts):  # the model writes no sentence: the corpus reports that
                 break
     needed = next((n for n in range(len(counts)) if sum(counts[:n]) >= words), len(counts))
     return [folder / f"block-{number:06d}.jsonl" for number in range(needed)]
 
 
 def _ensure(blocks: list[Block], workers: int) -> list[int]:
-    """The words of each block; those that are missing are written."""
+    """Write the missing blocks and return the number of words of each block."""
     missing = [block for block in blocks if not block.path.exists()]
     if missing:
         for _ in ordered_map(write_block, missing, workers if len(missing) > 1 else 1):
@@ -94,7 +106,10 @@ def _writer(model: Path) -> Writer:
 
 
 def write_block(block: Block) -> None:
-    """Write the block's file: {number, prompt, text, n_words} a line; a text that has no whole sentence is left empty."""
+    """Write the block's file, with one {number, prompt, text, n_words} per line.
+
+    A text without a whole sentence is left empty.
+    """
     prompts = [prompt(block.seed, block.number * block.size + place) for place in range(block.size)]
     texts = _writer(block.model).write(prompts, derive(block.seed, "block", block.number), **recipe()["sampling"])
     rows = [

@@ -1,1 +1,1 @@
-"""gate: reads what `stages.check` found and stops the pipeline, naming the remedy, when that was not good enough."""
+"""Stop the pipeline and name the remedy if `stages.check` found a failure."""

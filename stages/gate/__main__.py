@@ -1,4 +1,7 @@
-"""`python -m stages.gate NAME` writes data/gates/NAME.json, or exits 1 with one line."""
+"""Run a gate: `python -m stages.gate NAME`.
+
+A gate writes data/gates/NAME.json, or exits 1 with one line.
+"""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The verdict of a gate."""
+"""Give the verdict of a gate on the report of `stages.check`."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from inserter.paths import GATES
 
 
 def gate(name: str) -> dict[str, Any]:
-    """{"gate": name, "passed": True}, and no figure: what follows a gate is not run again when only figures move.
+    """Return {"gate": name, "passed": True}, without figures.
 
-    Raises InserterError with the first expectation that failed, how many rows, their first ids and the remedy.
+    So the stages after a gate do not run again if only figures change. Raises InserterError with
+    the first expectation that failed, the number of rows, their first ids and the remedy.
     """
     report = read_json(GATES / f"{name}.json")
     failed = [found for found in report["expectations"] if not found["passed"]]
@@ -20,7 +21,10 @@ def gate(name: str) -> dict[str, Any]:
 
 
 def describe(found: dict[str, Any]) -> str:
-    """One failed expectation of a report: its name, where, the limit, what was seen, how many rows, the first ids."""
+    """Describe one failed expectation of a report.
+
+    The text has its name, table, column, limit, observed value, number of rows and first ids.
+    """
     where = found["table"] + (f".{found['column']}" if found["column"] else "")
     limit = "" if found["limit"] is None else f" (limit: {_short(found['limit'])})"
     observed = "" if found["observed"] is None else f", seen: {_short(found['observed'])}"

@@ -1,1 +1,1 @@
-"""Documents and verified clips to training sequences of text and speech."""
+"""Make training sequences of text and speech from documents and verified clips."""

@@ -1,4 +1,4 @@
-"""`python -m stages.interleave`: documents, spans and clean clips to data/interleave."""
+"""Run the stage: `python -m stages.interleave`."""
 
 from inserter.run.runner import run_stage
 from stages.interleave.stage import main

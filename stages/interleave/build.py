@@ -1,17 +1,21 @@
-"""From a document and its clean clips to sequences. Pure functions: a seed and the inputs decide."""
+"""Build sequences from a document and its clean clips.
+
+The functions are pure: the seed and the inputs alone decide the result.
+"""
 
 from inserter.seeds import rng
 from inserter.text.words import count_words, word_bounds
 from inserter.training.sequences import Row, speech_part, text_part, transcript_parts
 
-LEAST_WORDS = 5  # a continuation shorter than this teaches nothing
+LEAST_WORDS = 5  # a shorter continuation teaches nothing
 
 
 def interleaved(document: Row, spans: list[Row]) -> list[Row]:
-    """The document with `spans` (in order) spoken: the parts' text joined is the document, byte for byte.
+    """Return the parts of the document with `spans` spoken; the spans are in order.
 
-    The blank before a span is the spoken part's, the one after it the text's: no text part ends in a blank, which a
-    tokenizer would spell apart.
+    The joined text of the parts is the document, byte for byte. The blank before a span belongs to
+    the spoken part, and the blank after a span to the text part. So no text part ends in a blank,
+    which a tokenizer would make a separate token.
     """
     text, parts, at = document["text"], [], 0
     for span in spans:
@@ -22,19 +26,22 @@ def interleaved(document: Row, spans: list[Row]) -> list[Row]:
         at = span["end"]
     if text[at:]:
         parts.append(text_part(text[at:]))
-    if not any(part["loss"] for part in parts):  # spoken from its beginning to its end: the last span stays text
+    if not any(part["loss"] for part in parts):  # spoken as a whole: the last span stays text
         return interleaved(document, spans[:-1])
     return parts
 
 
 def first_words(text: str, count: int) -> str:
-    """At most `count` words from the beginning of `text`, its leading blank kept."""
+    """Return at most `count` words from the beginning of `text`, with its leading blank."""
     bounds = word_bounds(text)[:count]
     return text[: bounds[-1][1]] if bounds else ""
 
 
 def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, words: int) -> Row | None:
-    """Transcribe what was heard (with a prefix), or continue after it. None: nothing follows, and no transcript is wanted."""
+    """Return a sequence that transcribes the span, with a prefix, or that continues after the span.
+
+    Return None if too little follows the span and no transcripts are wanted.
+    """
     after = first_words(document["text"][span["end"] :], words)
     transcribe = rng(seed, span["utt_id"], "task").random() < transcribe_share
     if transcribe or count_words(after) < LEAST_WORDS:
@@ -48,7 +55,7 @@ def sequence(document: Row, seq_id: str, kind: str, parts: list[Row]) -> Row:
 
 
 def readable(row: Row) -> str:
-    """A sequence for people: «heard», and what is not learnt in brackets."""
+    """Return a sequence as people read it: «heard», and text that is not learnt in brackets."""
     shown = []
     for part in row["parts"]:
         text = f"«{part['text'].strip()}»" if part["utt_id"] else part["text"] if part["loss"] else f"[{part['text']}]"

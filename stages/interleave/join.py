@@ -1,37 +1,43 @@
-"""Documents with their spans and clean clips, read side by side: the three tables are in the same order, so one document at a
-time is in memory."""
+"""Join the documents with their spans and clean clips.
+
+The three tables are in the same order, so one document at a time is in memory.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-
 from inserter.errors import InserterError
 from inserter.files import read_batches
 from inserter.paths import DATA
-from inserter.tables import DOCUMENTS, SPANS, UNSEEN, VERIFIED
+from inserter.tables import DOCUMENTS, SPANS, UNSEEN, VERIFIED, Table
 
 Row = dict[str, Any]
 
 
 class Entry(NamedTuple):
-    """A document. spans: those whose clip is clean, in order; clean: the utt_ids of its clean clips; n_spans: clean or not."""
+    """A document with its spans and clean clips."""
 
     document: Row
+
     spans: list[Row]
+    """The spans whose clip is clean, in order."""
+
     clean: frozenset[str]
+    """The utt_ids of the document's clean clips."""
+
     n_spans: int
+    """Number of the document's spans, clean or not."""
 
     def unseen(self, span: Row) -> str | None:
-        """The clip of `span` in an unseen voice, or None."""
+        """Return the utt_id of the clean clip of `span` in an unseen voice, or None."""
         utt_id = span["utt_id"] + UNSEEN
         return utt_id if utt_id in self.clean else None
 
 
 def entries(data: Path = DATA) -> Iterator[Entry]:
-    """Every document of the corpus. Raises InserterError when the tables are not of one run."""
+    """Yield every document of the corpus. Raises InserterError if the tables are not of one run."""
     spans = _Groups(data / "segment" / "spans.parquet", SPANS)
     clips = _Groups(data / "verify" / "clean.parquet", VERIFIED)
     for batch in read_batches(data / "corpus", DOCUMENTS):
@@ -45,11 +51,11 @@ def entries(data: Path = DATA) -> Iterator[Entry]:
 
 
 class _Groups:
-    """The rows of a table by doc_id, taken in the table's order."""
+    """The rows of a table by doc_id, to be taken in the table's order."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, table: Table[Any]) -> None:
         self.path = path
-        rows: Iterable[Row] = (row for batch in read_batches(path, schema) for row in batch)
+        rows: Iterable[Row] = (row for batch in read_batches(path, table) for row in batch)
         self.groups = groupby(rows, key=lambda row: row["doc_id"])
         self.next = self._advance()
 
@@ -57,7 +63,7 @@ class _Groups:
         return next(((doc_id, list(rows)) for doc_id, rows in self.groups), None)
 
     def take(self, doc_id: str) -> list[Row]:
-        """The rows of `doc_id` when they are the next; otherwise it has none."""
+        """Return the rows of `doc_id` if they are next; otherwise the document has none."""
         if self.next is None or self.next[0] != doc_id:
             return []
         rows, self.next = self.next[1], self._advance()

@@ -1,4 +1,4 @@
-"""The stage: documents, spans and clean clips to training sequences and held-out contexts, in one pass over the corpus."""
+"""The stage: make training sequences and held-out contexts in one pass over the corpus."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,15 @@ from stages.interleave.build import first_words, interleaved, readable, sequence
 from stages.interleave.join import Entry, Row, entries
 
 GROUPS = {"interleaved": "interleaved", "transcribe": "speech_tasks", "continue": "speech_tasks", "text": "text"}
-SHOWN = 12  # sequences in the readable dump
+SHOWN = 12  # number of sequences in sample.md
 
 
 def main(params: Params) -> dict[str, Any]:
-    """data/interleave/: sequences.parquet, heldout.parquet, sample.md. Memory: one document, and the held-out contexts."""
+    """Write the files of data/interleave and return the metrics.
+
+    The files are sequences.parquet, heldout.parquet and sample.md.
+    Memory holds one document and the held-out contexts.
+    """
     mixer = Mixer(params)
     folder = WORK / "interleave" / "out"
     write_batches(folder / "sequences.parquet", mixer.sequences(tqdm(entries(), desc="interleave", unit="document")), SEQUENCES)
@@ -37,7 +41,10 @@ def main(params: Params) -> dict[str, Any]:
 
 
 class Mixer:
-    """Turns each training document into what is furthest behind its share of the words, and counts."""
+    """Turns training documents into sequences, and counts them.
+
+    Each document goes to the group that is furthest behind its share of the words.
+    """
 
     def __init__(self, params: Params) -> None:
         self.p = params.interleave
@@ -48,11 +55,14 @@ class Mixer:
         self.words: Counter[str] = Counter(dict.fromkeys(self.shares, 0))
         self.kinds: Counter[str] = Counter()
         self.spans: Counter[str] = Counter()
-        self.heldout: list[Row] = []  # corpus.heldout_documents at most
+        self.heldout: list[Row] = []  # at most corpus.heldout_documents
         self.shown: list[str] = []
 
     def sequences(self, documents: Iterable[Entry], size: int = 1024) -> Iterator[list[Row]]:
-        """The rows of SEQUENCES, about `size` at a time; held-out documents go to `self.heldout`."""
+        """Yield rows of SEQUENCES, about `size` at a time.
+
+        The contexts of held-out documents go to `self.heldout`.
+        """
         batch: list[Row] = []
         for entry in documents:
             self.spans["all"] += entry.n_spans
@@ -73,7 +83,7 @@ class Mixer:
         document, spans = entry.document, entry.spans
         groups = self.shares if spans else [g for g in self.shares if g == "text"]
         if not groups:
-            return []  # no clip of it is clean and no plain text is wanted
+            return []  # the document has no clean clip, and no plain text is wanted
         group = min(groups, key=lambda g: self.words[g] / self.shares[g])
         if group == "interleaved":
             return [sequence(document, f"{document['doc_id']}-i", "interleaved", interleaved(document, spans))]
@@ -93,14 +103,18 @@ class Mixer:
         return rows
 
     def _context(self, entry: Entry) -> Row:
-        """The context that is heard or read, and what follows it."""
+        """Return the context that is heard or read, and the text that follows it."""
         span = entry.spans[0]
         after = first_words(entry.document["text"][span["end"] :], self.heldout_words)
         clips = {"utt_id": span["utt_id"], "unseen_utt_id": entry.unseen(span)}
         return {"doc_id": entry.document["doc_id"], **clips, "context": span["written"], "continuation": after}
 
     def metrics(self) -> dict[str, Any]:
-        """spans: all = clean + those whose clip is in quarantine; clean = in_sequences + in_heldout + in_lexicon + not_used."""
+        """Return the metrics.
+
+        Of the spans, all = clean + those whose clip is in quarantine, and
+        clean = in_sequences + in_heldout + in_lexicon + not_used.
+        """
         total = self.words.total()
         clean, used, heldout, lists = self.spans["clean"], self.spans["used"], len(self.heldout), self.spans[LEXICON]
         return {

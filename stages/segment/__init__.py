@@ -1,1 +1,1 @@
-"""segment: which spans of each document become speech, as they are written and as they are spoken."""
+"""Select the spans of each document that become speech, in written and in spoken form."""

@@ -1,4 +1,4 @@
-"""One document: its level, its spans in both forms, and what is counted of them."""
+"""Segment one document: draw its level, find its spans in both forms, and count them."""
 
 import re
 from collections import Counter
@@ -13,13 +13,22 @@ from inserter.text.words import count_words
 from stages.segment.spans import Span, context, sentence_level, word_level
 
 Counts = Counter[tuple[str | int, ...]]
-"""How often: ("documents", "in" or "kept"), ("without_span", reason), ("spans", "in" or "kept"), ("dropped", reason),
-("language", code); a level: ("documents" or "words" or "chosen", level) and, for the histograms, ("length", level, words of a
-span) and ("switches", level, changes between text and speech in a document)."""
+"""Counts of the stage by key.
+
+- ("documents", "in" or "kept") and ("without_span", reason)
+- ("spans", "in" or "kept") and ("dropped", reason)
+- ("language", code)
+- ("documents" or "words" or "chosen", level): per level, chosen being the words in spans
+- ("length", level, words of a span): for a histogram
+- ("switches", level, changes between text and speech in a document): for a histogram
+"""
 
 
 def segment(document: dict[str, Any], params: Segment, counts: Counts) -> list[dict[str, Any]]:
-    """Rows of SPANS for one row of DOCUMENTS; randomness from (params.seed, doc_id) alone."""
+    """Return the rows of SPANS for one row of DOCUMENTS, and add to `counts`.
+
+    Randomness comes from (params.seed, doc_id) alone.
+    """
     level, spans = _spans(document, params)
     rows = []
     for number, span in enumerate(spans if isinstance(spans, list) else []):
@@ -32,13 +41,14 @@ def segment(document: dict[str, Any], params: Segment, counts: Counts) -> list[d
     if rows:
         counts["documents", "kept"] += 1
     else:
-        counts["without_span", spans if isinstance(spans, str) else "no_span"] += 1  # a short draw, or all dropped
+        # The draw was too short for a span, or all spans were dropped.
+        counts["without_span", spans if isinstance(spans, str) else "no_span"] += 1
     _count(document, level, rows, counts)
     return rows
 
 
 def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] | str]:
-    """The document's level and its spans, or why it has none."""
+    """Return the document's level, and its spans or the reason why it has none."""
     text = document["text"]
     if document["split"] == "heldout":
         found = context(text, params)
@@ -52,7 +62,7 @@ def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] |
 
 
 def _row(document: dict[str, Any], level: str, number: int, span: Span) -> dict[str, Any]:
-    """The span in both forms. Raises CannotRead."""
+    """Return the span in both forms as a row of SPANS. Raises CannotRead."""
     start, end = span
     written = document["text"][start:end]
     same = {name: document[name] for name in ("doc_id", "split", "language")}
@@ -62,7 +72,10 @@ def _row(document: dict[str, Any], level: str, number: int, span: Span) -> dict[
 
 
 def _spoken(written: str, language: str) -> str:
-    """The spoken form, which has something to say and fits into a clip. Raises CannotRead."""
+    """Return the spoken form.
+
+    Raises CannotRead if there is nothing to speak, or more than fits into a clip.
+    """
     spoken = spoken_form(written, language)
     if not speakable(spoken):
         raise CannotRead("nothing_to_speak")
@@ -84,7 +97,10 @@ def _count(document: dict[str, Any], level: str, rows: list[dict[str, Any]], cou
 
 
 def switches(text: str, spans: list[Span]) -> int:
-    """How often `text` with its spans spoken changes between writing and speech: not between two spans with only blanks between."""
+    """Count how often `text` with its spans spoken changes between writing and speech.
+
+    Two spans with only blanks between them are not a change.
+    """
     kinds, end = [], 0
     for start, last in spans:
         kinds += (["text"] if text[end:start].strip() else []) + ["speech"]

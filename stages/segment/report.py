@@ -1,4 +1,4 @@
-"""What the stage reports: shares that were reached, switches a document, lengths of spans."""
+"""Report the stage: shares that were reached, switches per document, lengths of spans."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -7,11 +7,14 @@ from typing import Any
 from inserter.files import atomic
 from stages.segment.document import Counts
 
-BUCKETS = (1, 5, 10, 15, 20, 30, 40)  # first number of words of each bar of the report's histogram
+BUCKETS = (1, 5, 10, 15, 20, 30, 40)  # fewest words of each bar in the report's histogram
 
 
 def report(counts: Counts) -> dict[str, Any]:
-    """reports/segment.json. documents and spans: in = kept + those dropped by reason."""
+    """Return the content of reports/segment.json.
+
+    For documents and spans, in = kept + the sum over the reasons for dropping.
+    """
     levels = sorted(level for _, level in _keys(counts, "words"))
     return {
         "documents": {**_pair(counts, "documents"), "without_span": _named(counts, "without_span")},
@@ -61,7 +64,10 @@ def _bars(lengths: dict[int, int]) -> dict[str, int]:
 
 
 def write_lengths(path: Path, counts: Counts) -> Path:
-    """CSV of level, length (words), spans, share of the level's spans: one row a length that occurs."""
+    """Write a CSV of level, length (words), spans and share of the level's spans.
+
+    The file has one row per level and length that occurs.
+    """
     lines = ["level,length,spans,share\n"]
     for level in sorted({str(key[1]) for key in _keys(counts, "length")}):
         lengths = histogram(counts, "length", level)

@@ -1,7 +1,9 @@
-"""Spans of a text that become speech: [start, end) character offsets at word borders, in order, without overlap.
+"""Select the spans of a text that become speech.
 
-Shares and levels as in InSerter (arXiv 2503.02769): word-level runs, or spans bounded by punctuation. The length of a
-run is minimum + Poisson, mean `mean_words` (the paper does not give the distribution; Poisson(10) is slamkit's).
+Spans are [start, end) character offsets at word borders, in order and without overlap. Shares and
+levels follow InSerter (arXiv 2503.02769): word-level runs, or spans bounded by punctuation.
+The length of a run is minimum + Poisson, with the mean `mean_words`. The paper does not give the
+distribution; Poisson(10) is slamkit's.
 """
 
 import math
@@ -18,9 +20,10 @@ _CLAUSE_END = re.compile(rf"[,;:—][\"'”’)]*\s+|[，；：、](?!\d)|(?<=[{
 
 
 def word_level(text: str, params: WordSpans, draw: random.Random) -> list[Span]:
-    """Random runs of at least min_words words, with at least one written word between two of them.
+    """Return random runs of at least min_words words, with a written word between any two runs.
 
-    The expected share of words in runs is `share`: the run that would overshoot it is taken with the chance that makes it so.
+    The expected share of words in runs is `share`. A run that would overshoot the share is taken
+    with the probability that keeps this expectation.
     """
     bounds = word_bounds(text)
     wanted = params.share * len(bounds)
@@ -34,7 +37,7 @@ def word_level(text: str, params: WordSpans, draw: random.Random) -> list[Span]:
             break
     while lengths and sum(lengths) + len(lengths) - 1 > len(bounds):
         lengths.pop()
-    # The free words are the gaps: one between two runs, the rest spread evenly over all orders.
+    # One word separates two runs. The places of the runs among the other free words are uniform.
     free = len(bounds) - sum(lengths) - max(0, len(lengths) - 1)
     cuts = sorted(draw.randint(0, free) for _ in lengths)
     spans, taken = [], 0
@@ -46,7 +49,7 @@ def word_level(text: str, params: WordSpans, draw: random.Random) -> list[Span]:
 
 
 def _poisson(mean: float, draw: random.Random) -> int:
-    """Knuth's method: fine for the small means of span lengths."""
+    """Draw by Knuth's method, which suits the small means of span lengths."""
     limit, product, count = math.exp(-mean), draw.random(), 0
     while product > limit:
         product *= draw.random()
@@ -55,7 +58,10 @@ def _poisson(mean: float, draw: random.Random) -> int:
 
 
 def sentence_level(text: str, params: SentenceSpans, draw: random.Random) -> list[Span]:
-    """Random sentences, or clauses where a sentence has more than max_words words, making up `share` of the words."""
+    """Return random sentences with `share` of the words.
+
+    A sentence of more than max_words words is drawn by its clauses.
+    """
     units = [unit for sentence in sentence_spans(text) for unit in _clauses(text, sentence, params.max_words)]
     draw.shuffle(units)
     missing = params.share * count_words(text)
@@ -71,7 +77,10 @@ def sentence_level(text: str, params: SentenceSpans, draw: random.Random) -> lis
 
 
 def _clauses(text: str, sentence: Span, max_words: int) -> list[Span]:
-    """The sentence when it is short enough; otherwise its clauses, as many together as fit, without those that are too long."""
+    """Return the sentence if it is short enough, otherwise its clauses.
+
+    As many clauses are joined as fit into max_words. Clauses that are too long are left out.
+    """
     start, end = sentence
     if count_words(text[start:end]) <= max_words:
         return [sentence]
@@ -88,9 +97,10 @@ def _clauses(text: str, sentence: Span, max_words: int) -> list[Span]:
 
 
 def context(text: str, params: Segment) -> Span | str:
-    """The first whole sentences with at least context_words words, or why there are none.
+    """Return the first whole sentences with at least context_words words, or why there are none.
 
-    At most context_words + sentence.max_words words, with at least continuation_words words after them.
+    The context has at most context_words + sentence.max_words words, and at least
+    continuation_words words follow the context.
     """
     for _, end in sentence_spans(text):
         words = count_words(text[:end])

@@ -1,4 +1,4 @@
-"""The stage: blocks of documents over processes, each block a table of spans that is kept until all are done."""
+"""The stage: segment blocks of documents in parallel; each table of spans is kept until the end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,14 +19,18 @@ from inserter.tables import DOCUMENTS, SPANS
 from stages.segment.document import Counts, segment
 from stages.segment.report import report, write_lengths
 
-BLOCK = 512  # documents: some 0.5 s of work; what a kill loses of each worker, and a row group of the result
+# Documents per block: about 0.5 s of work, which is what a kill loses per worker.
+# A block is also one row group of the result.
+BLOCK = 512
 
 
 @dataclass(frozen=True)
 class Task:
-    """A block of documents. path: of its spans; its counts stand beside it and are written last."""
+    """A block of documents."""
 
     path: Path
+    """Table of the block's spans. The block's counts stand beside it and are written last."""
+
     documents: list[dict[str, Any]]
     params: Segment
 
@@ -36,7 +40,10 @@ class Task:
 
 
 def main(params: Params) -> dict[str, Any]:
-    """data/segment/spans.parquet, spans in the order of their documents, and reports/plots/segment.csv."""
+    """Write data/segment/spans.parquet and reports/plots/segment.csv, and return the report.
+
+    The spans are in the order of their documents.
+    """
     source = DATA / "corpus"
     recipe = params.segment.model_dump(mode="json", exclude={"workers"})
     readers = deciding("stages.segment")
@@ -51,7 +58,7 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def _segmented(source: Path, folder: Path, params: Segment) -> tuple[Counts, list[Path]]:
-    """Every block segmented: the counts of all of them, and their tables in order."""
+    """Segment every block; return the counts of all blocks and their tables in order."""
     batches = enumerate(read_batches(source, DOCUMENTS, BLOCK))
     tasks: Iterator[Task] = (Task(folder / f"{index:06d}.parquet", rows, params) for index, rows in batches)
     counts, blocks = Counts(), []
@@ -64,13 +71,19 @@ def _segmented(source: Path, folder: Path, params: Segment) -> tuple[Counts, lis
 
 
 def _workers(source: Path, params: Segment) -> int:
-    """One process where more would not pay: each takes about as long to start as three blocks take."""
+    """Return the number of processes, which is 1 if more would not pay.
+
+    Starting a process takes about as long as three blocks.
+    """
     documents = sum(map(count_rows, source.glob("*.parquet")))
     return params.workers or min(cores(), 1 + documents // (6 * BLOCK))
 
 
 def _segment_block(task: Task) -> tuple[Path, int, list]:
-    """(the block's table, its documents, its counts as pairs); a block that was finished before is not done again."""
+    """Return (the block's table, its number of documents, its counts as pairs).
+
+    A block that an earlier run finished is not segmented again.
+    """
     if not task.counts.exists():
         counts = Counts()
         rows = [row for document in task.documents for row in segment(document, task.params, counts)]

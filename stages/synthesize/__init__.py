@@ -1,1 +1,1 @@
-"""Every span is spoken by a voice of the pool, some of them with noise, into tar shards."""
+"""Speak every span with a voice of the pool, some with noise, into tar shards."""

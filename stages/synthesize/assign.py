@@ -1,4 +1,7 @@
-"""Who speaks a span, and what is done to the clip: from (seed, utterance) alone, so that order and company change nothing."""
+"""Choose the voice of a span and the effect on its clip, from (seed, utterance) alone.
+
+Neither the order of the spans nor the other spans change the choice.
+"""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +15,12 @@ from inserter.tts import Job
 
 
 def assign(span: dict, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
-    """The jobs of a row of SPANS: one, and for a held-out context a twin in a held-out voice where there is one of its language.
+    """Return the jobs of a row of SPANS.
 
-    `voices`: those of the pool that can be used here. Contexts are spoken without noise or room. Raises InserterError when no voice
-    speaks the span's language.
+    Each span has one job. A held-out context has a second job in a held-out voice, if there is such
+    a voice in its language. Contexts are spoken without noise and without a room.
+    voices: the voices of the pool that can be used on this machine.
+    Raises InserterError if no voice speaks the span's language.
     """
     seen = [voice for voice in voices if voice.language == span["language"] and not voice.heldout]
     if not seen:
@@ -36,9 +41,10 @@ def _job(span: dict, utt_id: str, spec: Synthesize, voices: Sequence[Voice]) -> 
 
 
 def pick(seed: int, utt_id: str, voices: Sequence[Voice]) -> Voice:
-    """One of `voices` by weight: weighted rendezvous hashing (Thaler and Ravishankar, 1998; with weights: Resch, 2015).
+    """Choose one of `voices` by weight, with weighted rendezvous hashing.
 
-    Another weight, or a voice more or less, moves only utterances to or from that voice.
+    Sources: Thaler and Ravishankar, 1998; with weights: Resch, 2015. If a weight changes, or a
+    voice is added or removed, only utterances to or from that voice move.
     """
 
     def score(voice: Voice) -> float:

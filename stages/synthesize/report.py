@@ -1,4 +1,4 @@
-"""The stage's metrics, gathered while the table is written."""
+"""Collect the stage's metrics while the table is written."""
 
 from collections import Counter
 from typing import Any
@@ -7,7 +7,7 @@ from inserter.tables import UNSEEN
 
 
 class Report:
-    """Counts rows as they pass."""
+    """Counter of the rows as they pass."""
 
     def __init__(self) -> None:
         self.clips, self.hours, self.unseen = 0, 0.0, 0
@@ -29,9 +29,10 @@ class Report:
         return rows
 
     def metrics(self) -> dict[str, Any]:
-        """in = clips + the sum over `failed`, which has the commonest 20 reasons and `other`.
+        """Return the metrics: in = clips + the sum over `failed`.
 
-        unseen: of `in`, the twins of held-out contexts in a held-out voice.
+        failed: the 20 most frequent reasons, and `other`.
+        unseen: the part of `in` that repeats a held-out context in a held-out voice.
         """
         common = dict(self.failed.most_common(20))
         other = self.failed.total() - sum(common.values())

@@ -1,4 +1,7 @@
-"""The stage: spans in, tar shards and an utterance table out; resumable, and what was spoken before is not spoken again."""
+"""The stage: speak the spans into tar shards and an utterance table.
+
+The stage is resumable, and speech of earlier runs is reused.
+"""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from inserter.tts import Earlier, Job, Progress, identity, speak_shards, usable
 from stages.synthesize.assign import assign
 from stages.synthesize.report import Report
 
-INDEX = "earlier.sqlite"  # where the speech of earlier runs is
+INDEX = "earlier.sqlite"  # index of the speech of earlier runs
 
 
 def main(params: Params) -> dict[str, Any]:
@@ -63,7 +66,10 @@ def _speak(
 
 
 def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, Any]:
-    """What the shards depend on beside the spans and the code: a voice counts by what it is made of, not only by its name."""
+    """Return what the shards depend on, apart from the spans and the code.
+
+    A voice counts by what it is made of, not only by its name.
+    """
     told = [voice.model_dump() | {"identity": identity(voice)} for voice in voices]
     return spec.model_dump(exclude={"workers"}) | {"voices": told}
 
@@ -75,7 +81,7 @@ def _jobs(spans: Path, spec: Synthesize, voices: list[Voice]) -> Iterator[Job]:
 
 
 def _twins(spans: Path, voices: list[Voice]) -> int:
-    """Spans that are spoken once more, by a held-out voice."""
+    """Count the spans that are spoken once more, by a held-out voice."""
     languages = {voice.language for voice in voices if voice.heldout}
     batches = pq.ParquetFile(spans).iter_batches(columns=["level", "language"]) if languages else ()
     return sum(row["level"] == "context" and row["language"] in languages for batch in batches for row in batch.to_pylist())

@@ -1,1 +1,4 @@
-"""Every clip goes through an ASR and a few measurements: what is fit for training, and what is not and why."""
+"""Decide which clips are fit for training, and why the others are not.
+
+Every clip goes through an ASR and a few measurements.
+"""

@@ -1,4 +1,4 @@
-"""The stage's metrics, gathered while the tables are written."""
+"""Collect the stage's metrics while the tables are written."""
 
 import math
 from collections import Counter, defaultdict
@@ -9,17 +9,20 @@ from inserter.verification.verdict import Verdict
 
 
 class Report:
-    """Counts clips as they pass; memory does not grow with them: word error rates are fractions of few words, and repeat."""
+    """Counter of the clips as they pass.
+
+    Memory does not grow with the clips: word error rates are fractions of few words, and repeat.
+    """
 
     def __init__(self) -> None:
-        self.clips: Counter[str] = Counter()  # by voice
-        self.refused: Counter[str] = Counter()  # by voice
-        self.seconds: defaultdict[str, float] = defaultdict(float)  # by voice, of clips that were measured
-        self.characters: Counter[str] = Counter()  # by voice, of the same
+        self.clips: Counter[str] = Counter()  # per voice
+        self.refused: Counter[str] = Counter()  # per voice
+        self.seconds: defaultdict[str, float] = defaultdict(float)  # per voice, of measured clips
+        self.characters: Counter[str] = Counter()  # per voice, of measured clips
         self.reasons: Counter[str] = Counter()
         self.asked = self.cleared = self.readings = 0
         self.hours = 0.0
-        self.wer: Counter[float] = Counter()  # of the clean clips
+        self.wer: Counter[float] = Counter()  # word error rates of clean clips
 
     def add(self, verdict: Verdict) -> None:
         row = verdict.row
@@ -39,10 +42,13 @@ class Report:
             self.reasons[reason_kind(row["reason"])] += 1
 
     def metrics(self) -> dict[str, Any]:
-        """in = clean + the sum over `quarantined`. WER over the clean clips, None when there is none; pace in characters a second.
+        """Return the metrics: in = clean + the sum over `quarantined`.
 
-        second_opinion: how many clips it was asked about, and how many of them are clean by it alone. readings_checked: clips whose
-        numbers were compared as they are written.
+        wer_mean, wer_median: over the clean clips; None if there is none.
+        pace: characters per second.
+        second_opinion: the clips that the second recogniser was asked about, and how many of them
+        are clean by the second opinion alone.
+        readings_checked: the clips whose numbers were compared as they are written.
         """
         total = self.clips.total()
         return {
@@ -65,7 +71,7 @@ class Report:
 
 
 def _median(counts: Counter[float]) -> float | None:
-    """The middle value; of an even number of them the lower one."""
+    """Return the middle value; of an even number of values, the lower middle value."""
     seen, half = 0, counts.total() / 2
     for value, count in sorted(counts.items()):
         seen += count

@@ -1,6 +1,7 @@
-"""The stage: utterances in, a clean table and a quarantine table out.
+"""The stage: sort utterances into a clean table and a quarantine table.
 
-First every clip is measured. Then what is usual in each voice is learnt from the measurements, and then the verdicts are given.
+First, every clip is measured. Then the norms of each voice are learnt from the measurements. Then
+the verdicts are given.
 """
 
 from collections.abc import Iterator
@@ -21,14 +22,15 @@ from inserter.verification.blocks import MEASURED_BY, judged, listeners_of, meas
 from inserter.verification.norms import Norms
 from stages.verify.report import Report
 
-BLOCK = 128  # clips, about 10 minutes of speech and 15 s of work: what a kill can cost
+BLOCK = 128  # clips per block: about 10 minutes of speech and 15 s of work, which a kill can cost
 
 
 def main(params: Params) -> dict[str, Any]:
     clips, limits = DATA / "synthesize", params.verify
     check_shards(clips)
     listeners = listeners_of(params)
-    recipe = [[str(part) for part in listeners], VERIFIED.names]  # no limit: what was measured outlives a change of those
+    # The limits are left out, so that measurements stay valid if a limit changes.
+    recipe = [[str(part) for part in listeners], VERIFIED.names]
     work = WorkFolder("verify", recipe, [clips, *deciding(*MEASURED_BY)])
     table = clips / "utterances.parquet"
     batches = read_batches(table, UTTERANCES, BLOCK)

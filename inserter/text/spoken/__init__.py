@@ -1,4 +1,4 @@
-"""The spoken form of a text: what a voice is given to read, and what a transcript is compared with."""
+"""Turn a text into its spoken form, which a voice reads and a transcript is compared with."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -10,18 +10,26 @@ from inserter.text.spoken.refusal import CannotRead
 
 __all__ = ["CannotRead", "max_characters", "readings", "speakable", "spoken_form"]
 
-# Whisper hears 30 s at most. English: the default voice speaks 15.5 characters a second at its slowest, 14 at rate 0.9: 29 s.
-# Chinese and Japanese characters are syllables: at 4 a second, 25 s.
+# Whisper hears at most 30 s. In English the default voice speaks at least 15.5 characters per
+# second, and 14 at rate 0.9, so 400 characters take 29 s. Chinese and Japanese characters are
+# syllables: at 4 per second, 100 of them take 25 s.
 MAX_CHARACTERS = {"zh": 100, "ja": 100}
 MAX_CHARACTERS_ELSEWHERE = 400
 
 
 def spoken_form(text: str, language: str) -> str:
-    """`text` as it is read aloud: numbers, dates, money, times, ordinals, abbreviations and symbols in words, on one line.
+    """Return `text` as it is read aloud, on one line.
 
-    language: ISO 639-1. English comes out as letters and `. , ; : ? ! ' -`, Chinese as characters, Latin words and `，。？！、`;
-    any other language as its letters and its own punctuation, with numbers in words where `languages.yaml` has it. "" when nothing
-    is left to read. Raises CannotRead for a sign or a number that has no reading here.
+    Numbers, dates, money, times, ordinals, abbreviations and symbols become words. language: the
+    ISO 639-1 code.
+
+    - English becomes letters and `. , ; : ? ! ' -`.
+    - Chinese becomes Chinese characters, Latin words and `，。？！、`.
+    - Any other language keeps its letters and its own punctuation. Its numbers become words where
+      `languages.yaml` has the language.
+
+    The result is "" when nothing is left to read. Raises CannotRead for a sign or a number without
+    a reading here.
     """
     if language == "en":
         return english(text)
@@ -29,17 +37,17 @@ def spoken_form(text: str, language: str) -> str:
 
 
 def readings(texts: Iterable[str], language: str) -> Iterator[str]:
-    """The spoken forms of the texts that have one."""
+    """Yield the spoken forms of those texts that have one."""
     for text in texts:
         with suppress(CannotRead):
             yield spoken_form(text, language)
 
 
 def speakable(spoken: str) -> bool:
-    """Is there a letter or a digit in the spoken form, so that a voice has something to say?"""
+    """Return whether the spoken form has a letter or a digit, so a voice has something to say."""
     return any(character.isalnum() for character in spoken)
 
 
 def max_characters(language: str) -> int:
-    """The longest spoken form that a clip has room for."""
+    """Return the length of the longest spoken form that a clip has room for."""
     return MAX_CHARACTERS.get(language, MAX_CHARACTERS_ELSEWHERE)

@@ -1,4 +1,4 @@
-"""Characters of any language: typography made plain, and what a voice reads of the rest."""
+"""Make the characters of any language plain, and keep what a voice reads of the others."""
 
 import re
 import unicodedata
@@ -8,8 +8,10 @@ import regex
 from inserter.text.spoken.refusal import CannotRead
 
 URL = r"(?:https?://|www\.)[^\s\"'<>)]*[A-Za-z0-9/]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-SITE = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|gov|edu|info|io)\b(?:/[\w./?=&%~-]*\w)?"  # without www
-# A file or a domain in a text: endings that are no English word, since a blank may be missing behind a stop ("late.It rained").
+# A web address without www.
+SITE = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|gov|edu|info|io)\b(?:/[\w./?=&%~-]*\w)?"
+# Endings of files and domains in a text. None is an English word, because the blank behind a full
+# stop may be missing ("late.It rained").
 _KINDS = (
     "txt pdf docx? xlsx? pptx? html? css jsx? tsx? json ya?ml toml xml csv tsv md py ipynb rb rs php java cpp sh bat exe dll ini "
     "cfg conf log sql zip tar gz iso jpe?g png gif svg webp mp[34] wav flac avi mkv NET com COM org ORG net gov edu io uk de fr es "
@@ -26,7 +28,10 @@ _TYPOGRAPHY = str.maketrans(
 
 
 def plain(text: str) -> str:
-    """Typographic variants as plain characters; accents of Latin letters folded (é → e), as English lexicons have them."""
+    """Return typographic variants as plain characters, and Latin letters without accents (é → e).
+
+    English lexicons have words without accents.
+    """
     text = re.sub(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])", " and ", text).translate(_TYPOGRAPHY)
     text = unicodedata.normalize("NFKD", text).translate(_TYPOGRAPHY)
     text = re.sub(r"(?<=[A-Za-z])[\u0300-\u036f]+", "", text)
@@ -34,36 +39,43 @@ def plain(text: str) -> str:
 
 
 def decimals(text: str) -> str:
-    """The decimal digits of every script as 0 to 9."""
+    """Return `text` with the decimal digits of every script as 0 to 9."""
     return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
-# Unicode says of every script which signs end a sentence or a part of one, so that none is deleted for being unknown here.
+# Unicode knows for every script which signs end a sentence or a part of one. So no such sign is
+# deleted because it is unknown here.
 _ASKS = "[?!？！؟፧‼⁇⁈⁉]"
 _ENDS = rf"(?:(?!{_ASKS})\p{{Sentence_Terminal}})"
 _PARTS = r"(?:(?!\p{Sentence_Terminal})\p{Terminal_Punctuation})"
-_RUN_OF_STOPS = regex.compile(  # the strongest stays
+_RUN_OF_STOPS = regex.compile(  # the strongest stop stays
     rf"(?:{_ENDS}|{_PARTS})*({_ASKS})\p{{Terminal_Punctuation}}*|{_PARTS}*({_ENDS})(?:{_ENDS}|{_PARTS})*|{_PARTS}*({_PARTS})"
 )
-_NARROW = r"(?![、。，！？：；．｡､])\p{Terminal_Punctuation}"  # wide ones bring their own blank
+_NARROW = r"(?![、。，！？：；．｡､])\p{Terminal_Punctuation}"  # wide stops include a blank
 _SPOKEN = regex.compile(
     r"[\p{L}\p{M}\p{Nd}\p{Terminal_Punctuation}'\-·་՚-՟\u200c\u200d--[\p{Me}\p{Variation_Selector}ـ፡]]", regex.V1
 )
-_BLANK = regex.compile(r"[\s/_\\፡|¦¡¿•‣⁃※⁂・]|\p{Dash}")  # nothing said, but words end there
-# Nobody says a word for these: emoji with what joins and colours them, ornaments, bullets, quotation marks, marks of markup.
+_BLANK = regex.compile(r"[\s/_\\፡|¦¡¿•‣⁃※⁂・]|\p{Dash}")  # not spoken, but words end here
+# Signs that nobody speaks: emoji with the characters that join and colour them, ornaments, bullets,
+# quotation marks and marks of markup.
 _SILENT = regex.compile(
     r"[\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}"
     r"\p{C}\p{Me}\p{Quotation_Mark}[\p{So}&&[\u2500-\u27bf\U0001f000-\U0001faff]]*~^`´¨ـ--[♭♮♯➕➖➗✖]]",
     regex.V1,
 )
 _BRACKET = regex.compile(r"(?!\p{Quotation_Mark})[\p{Ps}\p{Pe}]")
-_JOINS = r"(?:(?<=[\p{L}\p{M}])(?<!\p{Latin})[\u200c\u200d](?=\p{L}))"  # in the spelling of Persian, of Hindi
-_UNUSUAL = re.compile(r"[^A-Za-z0-9 .,;:?!'-]")  # the others are spoken as they stand
-_LOOSE = regex.compile(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')")  # an inner ' or -, and the ' of a plural, stay
+# Joiners in the spelling of Persian and Hindi.
+_JOINS = r"(?:(?<=[\p{L}\p{M}])(?<!\p{Latin})[\u200c\u200d](?=\p{L}))"
+_UNUSUAL = re.compile(r"[^A-Za-z0-9 .,;:?!'-]")  # all other characters are spoken as they stand
+# An ' or - inside a word stays, and so does the ' of a plural.
+_LOOSE = regex.compile(r"(?<!\w)['-]+|['-]+(?!\w)(?<!s')")
 
 
 def heard(character: str) -> str:
-    """The character, a blank or nothing, as a voice takes it. Raises CannotRead for a sign that means something."""
+    """Return what a voice reads of a character: the character, a blank or nothing.
+
+    Raises CannotRead for any other sign, because it means something.
+    """
     if _SPOKEN.match(character):
         return character
     if _BLANK.match(character):
@@ -74,12 +86,14 @@ def heard(character: str) -> str:
 
 
 def tidy(text: str, pause: str = ", ") -> str:
-    """One line: brackets as pauses, emoji, ornaments and quotation marks dropped, no doubled punctuation, none at the start.
+    """Return `text` on one line with only what a voice reads.
 
-    Raises CannotRead for any other sign that is no letter, digit or punctuation: it means something.
+    Brackets become pauses. Emoji, ornaments and quotation marks are dropped. No punctuation is
+    doubled, and none stands at the start. Raises CannotRead for any other sign that is not a
+    letter, a digit or punctuation, because such a sign means something.
     """
     text = regex.sub(rf"{_JOINS}(*SKIP)(*FAIL)|[\u200c\u200d]|#(?=\p{{L}})", "", _BRACKET.sub(pause, text))
-    text = regex.sub("(?<![lL])·|·(?![lL])", " ", text)  # Catalan col·legi
+    text = regex.sub("(?<![lL])·|·(?![lL])", " ", text)  # the dot stays in Catalan col·legi
     text = _LOOSE.sub(" ", _UNUSUAL.sub(lambda m: heard(m[0]), text))
     text = regex.sub(r"\s+(\p{Terminal_Punctuation})", r"\1", " ".join(text.split()))
     text = _RUN_OF_STOPS.sub(lambda m: m[1] or m[2] or m[3], text)

@@ -1,6 +1,8 @@
-"""The spoken form of Chinese: WeTextProcessing's grammars read numbers, dates, money, times and units.
+"""Turn Chinese text into its spoken form.
 
-What they do not know (full-width signs, grouped digits, ranges of percents, addresses) is put into a writing that they do.
+The grammars of WeTextProcessing read numbers, dates, money, times and units. Forms that the
+grammars do not know are rewritten first: full-width signs, grouped digits, ranges of percentages
+and addresses.
 """
 
 import re
@@ -67,20 +69,28 @@ def _library() -> Any:
 
 
 def _raised(match: re.Match) -> str:
-    """10^6, 10^-3."""
+    """Read a power: 10^6, 10^-3."""
     exponent = match["exponent"]
     return f"{match['base']}的{'负' if exponent[0] == '-' else ''}{_read(exponent.lstrip('-'))}次方"
 
 
 def _between(match: re.Match) -> str:
-    """$5-10m, $5m-$8m and $3.5-4.5万: what stands at the last holds for both."""
+    """Read a range of money: $5-10m, $5m-$8m and $3.5-4.5万.
+
+    A size after the last amount alone holds for both amounts.
+    """
     sizes = [SIZES[size.lower()] if size else 1 for size in (match["size"] or match["last_size"], match["last_size"])]
     first, last = (Decimal(match[part]) * size for part, size in zip(("first", "last"), sizes, strict=True))
     return f"{first.normalize():f}{match['many'] or ''}到{last.normalize():f}{match['last_many'] or ''}{CURRENCY[match['sign']]}"
 
 
 def _score(match: re.Match) -> str:
-    """Read 112-108, which falls, as a score, unless it is a sum or what follows makes a range of it: 30-20度, 9-5点."""
+    """Read a falling pair such as 112-108 as a score.
+
+    The pair is not a score where it is a sum, or where the text after it makes it a range: 30-20度,
+    9-5点. Raises CannotRead where the pair is a house number, a room, a model number or a blood
+    pressure.
+    """
     before, after = match.string[: match.start()], match.string[match.end() :]
     if int(match["first"]) <= int(match["last"]) or re.match(r"\s*(?:=|等于|得)", after):
         return match[0]
@@ -98,7 +108,7 @@ def _points(match: re.Match) -> str:
 
 
 def _counted(number: str) -> str:
-    """112 as a number of points; alone the library takes it for the emergency call."""
+    """Read 112 as a number of points; alone, the library takes it for the emergency number."""
     return _read(f"{number}分").removesuffix("分") if len(number) == 3 else number
 
 
@@ -125,7 +135,8 @@ _BEFORE = [
         ),
         (r"(?<=[(（])((?:1[1-9]|20)\d\d)\s?[-—–~]\s?((?:1[1-9]|20)\d\d)(?=[)）])", lambda m: f"{m[1]}到{m[2]}".translate(DIGITS)),
         (r"(?<=第)(\d+)-(?=\d+[章节页回集条卷课期届名])", r"\1到"),
-        (r"(?<![\d-])(7\d7)-(\d{3})(?![\d-])", lambda m: f"{m[1]}{m[2]}".translate(DIGITS)),  # an aircraft
+        # An aircraft.
+        (r"(?<![\d-])(7\d7)-(\d{3})(?![\d-])", lambda m: f"{m[1]}{m[2]}".translate(DIGITS)),
         (r"(?<![\d.:-])(?P<first>\d{1,3})-(?P<last>\d{1,3})(?![\d.:%-])", _score),
         (
             rf"(?P<sign>{_SIGNS})(?P<first>{_NUMBER})(?:(?P<size>{_LETTERS})|(?P<many>{_MANY}))?\s?[-—–~]\s?(?P=sign)?"
@@ -148,7 +159,7 @@ _BEFORE = [
         ),
         (r"(?<!\d)(1\d\d)[ -](\d{4})[ -](\d{4})(?!\d)", r"\1\2\3"),  # a mobile number
         (
-            r"(?<!\d)(0\d{2,3})[- ](\d{4,8})(?:[- ](\d{4}))?(?!\d)",  # one with its area code
+            r"(?<!\d)(0\d{2,3})[- ](\d{4,8})(?:[- ](\d{4}))?(?!\d)",  # a number with its area code
             lambda m: f"{m[1]}{m[2]}{m[3] or ''}".translate(DIGITS),
         ),
         (r"\b[Nn]o\.\s?(?=\d)", "第"),
@@ -162,7 +173,11 @@ _RUN_OF_STOPS = re.compile(r"[，。、]*([？！])[，。？！、]*|[，、]*(
 
 
 def chinese(text: str) -> str:
-    """Chinese characters, Latin words as they are, and the punctuation `，。？！、`; "" when nothing is left."""
+    """Return Chinese characters, Latin words as they are, and the punctuation `，。？！、`.
+
+    The result is "" when nothing is left. Raises CannotRead for a sign or a number without a
+    reading.
+    """
     text = _plain(text)
     for pattern, replace in _BEFORE:
         text = pattern.sub(replace, text)
@@ -173,7 +188,10 @@ def chinese(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Compatibility characters (full-width, circled, fractions) as plain ones; the punctuation stays Chinese."""
+    """Return compatibility characters (full-width, circled, fractions) as plain characters.
+
+    The punctuation stays Chinese.
+    """
     power = r"(?<![A-Za-z])((?!m)[A-Za-z]|\d)([²³])(?![⁰¹²³⁴-⁹])(\s*\+)?"
     text = re.sub(power, lambda m: m[1] + POWERS[m[2]] + ("加" if m[3] else ""), text)
     text = re.sub(r"(?<![\dA-Za-z])([kcm]?m)([²³])", lambda m: f"{'平方' if m[2] == '²' else '立方'}{METERS[m[1]]}", text)
@@ -191,13 +209,16 @@ def _address(address: str) -> str:
 
 
 def _vulgar(fraction: str) -> str:
-    """½ in words; the library takes 3½小时 for 31 halves."""
+    """Return a fraction such as ½ in words, because the library takes 3½小时 for 31 halves."""
     top, bottom = unicodedata.normalize("NFKC", fraction).split("⁄")
     return f"{bottom}分之{top}".replace("10", "十").translate(DIGITS)
 
 
 def _version(number: str) -> str:
-    """3.5.1 and 192.168.0.1; a date such as 2024.5.1 stays. Parts of three digits and more are read digit by digit."""
+    """Read a version or an address: 3.5.1, 192.168.0.1. A date such as 2024.5.1 stays.
+
+    If one part has three or more digits or a leading zero, all parts are read digit by digit.
+    """
     parts = number.split(".")
     if len(parts) == 3 and len(parts[0]) == 4 and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 31:
         return number
@@ -209,7 +230,8 @@ def _version(number: str) -> str:
 def _read(clause: str) -> str:
     try:
         return str(_library().normalize(clause))
-    except AssertionError:  # the grammars find no way through the clause: it is read digit by digit
+    except AssertionError:
+        # The grammars cannot parse the clause, so it is read digit by digit.
         return clause
 
 
@@ -222,11 +244,15 @@ def _heard(character: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """One line: a blank between Latin words only, no doubled punctuation, none at the start."""
+    """Return `text` on one line with blanks between Latin words only.
+
+    No punctuation is doubled, and none stands at the start.
+    """
     text = "".join(map(_heard, text.translate(PUNCTUATION)))
     text = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])", " ", text)
     text = re.sub(r"\.(?=[A-Za-z])", " ", text).replace(".", "。")
     text = " ".join(text.split())
     text = re.sub(rf"\s*([{HAN}，。？！、])\s*", r"\1", text)
-    text = _RUN_OF_STOPS.sub(lambda m: str(m[m.lastindex or 0]), text)  # of several the strongest stays
+    # Of several stops in a row, the strongest stays.
+    text = _RUN_OF_STOPS.sub(lambda m: str(m[m.lastindex or 0]), text)
     return text.lstrip("，。？！、 ")

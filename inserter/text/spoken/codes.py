@@ -1,4 +1,7 @@
-"""Numbers that name things and are no quantities: versions, addresses, telephone numbers, aircraft, rooms, forms."""
+"""Read numbers that name things and are not quantities.
+
+Examples are versions, addresses, telephone numbers, aircraft, rooms and forms.
+"""
 
 import re
 
@@ -8,13 +11,17 @@ from inserter.text.spoken.words import CURRENCY, NAMED, SOFTWARE, STATES, STREET
 
 
 def _version(match: re.Match) -> str:
-    """3.10.1: three point ten point one; 3.9 and 3.10."""
+    """Read 3.10.1 as three point ten point one, and lists such as 3.9 and 3.10."""
     versions = match["number"].replace("-", " to ")
     return re.sub(r"\d+(?:\.\d+)*", lambda version: " point ".join(map(number, version[0].split("."))), versions)
 
 
 def _points(match: re.Match) -> str:
-    """192.168.0.1 as an address of a computer, 1.234.567 as one number of grouped digits, 3.5.1 as a version."""
+    """Read a chain of numbers with points between them.
+
+    192.168.0.1 is an IP address, 1.234.567 is one number of grouped digits, and 3.5.1 is a version.
+    Raises CannotRead for a chain that is a date or a version.
+    """
     parts, port = match["parts"].split("."), match["port"]
     section = re.search(r"(?:[Ss]ection|[Cc]hapter|[Vv]ersion|[Pp]art|[Rr]ule|[Cc]lause)\s$", match.string[: match.start()])
     if len(parts) == 4 and not section and all(int(part) < 256 for part in parts):
@@ -32,12 +39,12 @@ def _in_groups(match: re.Match) -> str:
 
 
 def _chain(match: re.Match) -> str:
-    """978-3-16-148410-0 in groups of digits, 4-4-2 in numbers."""
+    """Read 978-3-16-148410-0 in groups of digits, and 4-4-2 in numbers."""
     return _in_groups(match) if re.search(r"\d{3}", match[0]) else match[0].replace("-", " ")
 
 
 def _named(match: re.Match) -> str:
-    """Boeing 737-800, Route 101, Flight 1549."""
+    """Read a name with a number: Boeing 737-800, Route 101, Flight 1549."""
     after = " " * bool(re.match(r"(?!s\b)[A-Za-z]", match.string[match.end() :]))
     return f"{match['before']} {' '.join(map(name, re.findall(r'[0-9]+', match['number'])))}{after}"
 
@@ -48,18 +55,19 @@ def _house(match: re.Match) -> str:
 
 
 def _section(match: re.Match) -> str:
-    """401(k), 501(c)(3)."""
+    """Read a section of a law: 401(k), 501(c)(3)."""
     return f"{name(match['number'])} " + " ".join(part.upper() for part in re.findall(r"\w", match["parts"]))
 
 
 _TELEPHONE = (
-    # North American
+    # A North American number.
     r"(?<![\w-])(?:\(\+1\)\s?\d{3}[-. ]|(?:\+?1[-. ]?)?\(\d{3}\)[\s-]?|(?:\+?1[-. ])?\d{3}[-. ])\d{3}[-. ]\d{4}(?![\d-])"
     r"|(?<![\d-])\d{3}-\d{4}(?![\d-])"
-    r"|\+\d{1,3}\s?\(0\)\s?\d{2,5}(?:[ -]\d{2,8}){1,4}(?!\d)|\+\d{1,3}(?:[ -]\(?\d{1,8}\)?){2,5}(?!\d)"  # +44 20 7946 0958
+    # +44 20 7946 0958.
+    r"|\+\d{1,3}\s?\(0\)\s?\d{2,5}(?:[ -]\d{2,8}){1,4}(?!\d)|\+\d{1,3}(?:[ -]\(?\d{1,8}\)?){2,5}(?!\d)"
     r"|(?<![\w-])\d{5}-\d{4}(?![\w-])"
     r"|(?<![\w.,-])0\d{2,4}[ -]\d{3,4}(?:[ -]?\d{3,4})?(?![\d-])"
-    r"|\(0\d{2,4}\)\s?\d{3,4}[ -]\d{3,4}(?![\d-])|\b\d{4}(?: \d{4}){3}\b"  # a card
+    r"|\(0\d{2,4}\)\s?\d{3,4}[ -]\d{3,4}(?![\d-])|\b\d{4}(?: \d{4}){3}\b"  # a bank card
     r"|(?<=\b[Cc]all )(?:911|999|112)\b|(?<=\b[Dd]ial )\d+"
 )
 _HOUSE = (

@@ -1,4 +1,4 @@
-"""Dates and times in words, American style."""
+"""Read dates and times in words, American style."""
 
 import re
 
@@ -15,7 +15,10 @@ def month(match: re.Match, group: str = "month") -> str:
 
 
 def _date(match: re.Match) -> str:
-    """2001-12-25, 12/25/2001 and, where there is no such month, 25/12/2001; left as it is when it cannot be a date."""
+    """Read 2001-12-25, 12/25/2001 and, where there is no such month, 25/12/2001.
+
+    What cannot be a date stays as it is.
+    """
     which, day_of = int(match["month"]), int(match["day"])
     if which > 12:
         which, day_of = day_of, which
@@ -25,19 +28,19 @@ def _date(match: re.Match) -> str:
 
 
 def _days(match: re.Match) -> str:
-    """June 3-5, June 30-July 2 and June 3 or 4."""
+    """Read June 3-5, June 30-July 2 and June 3 or 4."""
     later = f"{month(match, 'later')} " if match["later"] else ""
     return f"{month(match)} {day(match['day'])} {match['word'] or 'to'} {later}{day(match['last'])}"
 
 
 def _days_before(match: re.Match) -> str:
-    """3-5 June and 30 June-2 July."""
+    """Read 3-5 June and 30 June-2 July."""
     first = f"the {day(match['day'])}" + (f" of {month(match, 'earlier')}" if match["earlier"] else "")
     return f"{first} to the {day(match['last'])} of {month(match)}"
 
 
 def _months(match: re.Match) -> str:
-    """May-June, Sept. 2019-Feb. 2020."""
+    """Read a range of months: May-June, Sept. 2019-Feb. 2020."""
     return f"{month(match)}{match['year'] or ''} to {month(match, 'later')}"
 
 
@@ -47,7 +50,10 @@ def _weekdays(match: re.Match) -> str:
 
 
 def _time(match: re.Match) -> str:
-    """5:30 p.m., 17:05, 10:00, 5 p.m. and 2:03:38.5; 59:30 in minutes; what can be neither is a ratio."""
+    """Read a time: 5:30 p.m., 17:05, 10:00, 5 p.m. and 2:03:38.5.
+
+    59:30 is a duration in minutes. What can be neither a time nor a duration is read as a ratio.
+    """
     parts = match.groupdict()
     hour, minute, second, half = int(parts["hour"]), parts["minute"], parts.get("second"), parts["half"]
     if minute and int(minute) > 59:
@@ -74,18 +80,18 @@ def _oh(two: str) -> str:
 
 
 def _hours(match: re.Match) -> str:
-    """0930 hours: oh nine thirty hours; 1400 hours: fourteen hundred hours."""
+    """Read 0930 hours as oh nine thirty hours, and 1400 hours as fourteen hundred hours."""
     minute = match["minute"]
     return f"{_oh(match['hour'])} {'hundred' if minute == '00' else _oh(minute)}"
 
 
 def _lasting(match: re.Match) -> str:
-    """1h30, 2h 5m, 3m20s."""
+    """Read a duration: 1h30, 2h 5m, 3m20s."""
     parts = zip(("hour", "minute", "second"), (match["hour"], match["minute"], match["second"]), strict=True)
     return " ".join(f"{number(count)} {name}{'' if count == '1' else 's'}" for name, count in parts if count)
 
 
-# Small letters as well, but for "may" and "march", which are words.
+# Names in lower case too, except "may" and "march", which are ordinary words.
 _FULL = any_of({*MONTHS, *map(str.upper, MONTHS), *map(str.lower, MONTHS)} - {"may", "march"})
 _SHORT = any_of({*(short := set(MONTH_OF) - set(MONTHS)), *map(str.upper, short)})
 _MONTHS = rf"(?:{_FULL}|(?:{_SHORT})\b\.?)"
@@ -154,7 +160,7 @@ RULES: Rules = [
     ),  # Genesis 1:1
     (r"(?<![\w.,:])(?P<first>\d+(?:\.\d+)?):(?P<last>\d[\d,]*(?:\.\d+)?)(?![\d:])", r"\g<first> to \g<last>"),
 ]
-# Where there may be no digit.
+# Rules for texts that may have no digit.
 NAMES: Rules = [
     (rf"\b(?P<first>{_WEEKDAYS})\b\.?\s?-\s?(?P<last>{_WEEKDAYS})\b", _weekdays),
     (rf"\b(?P<first>{any_of(WEEKDAYS)})\b(?:\.?(?=,?\s+(?:{_MONTHS}|\d))|\.(?=,))(?P<last>)", _weekdays),

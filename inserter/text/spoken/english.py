@@ -1,7 +1,8 @@
-"""The spoken form of English, American style.
+"""Turn English text into its spoken form, American style.
 
-Rules run in order; each finds one kind of writing and turns it into words, and num2words reads the numbers. WeTextProcessing and
-NeMo's grammars are not used for English: they read fewer of the cases of the tests right (docs/LOG.md).
+Rules run in order. Each rule finds one form of writing and turns it into words, and num2words reads
+the numbers. The grammars of WeTextProcessing and NeMo are not used for English, because they read
+fewer of the test cases right (docs/LOG.md).
 """
 
 import re
@@ -18,10 +19,12 @@ _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 def english(text: str) -> str:
-    """Letters, spaces and the punctuation a voice phrases by (`. , ; : ? ! ' -`): no digit, no symbol.
+    """Return letters, spaces and the punctuation that a voice phrases by (`. , ; : ? ! ' -`).
 
-    Letters of other scripts stay, emoji go. "" when nothing is left. Raises CannotRead for a sign or a form of number without a
-    reading: "$5,939.009.29", and "€1.000", which is one euro here and a thousand elsewhere.
+    The result has no digit and no symbol. Letters of other scripts stay; emoji are dropped. The
+    result is "" when nothing is left. Raises CannotRead for a sign or a form of number without a
+    reading. Examples are "$5,939.009.29", and "€1.000", which is one euro here and a thousand
+    elsewhere.
     """
     text = plain(_apply(_WRITTEN, text) if not text.isascii() else text)
     if _INNER_STOP.search(text):
@@ -52,7 +55,7 @@ def _apply(rules: list[tuple[re.Pattern, object]], text: str) -> str:
 
 
 def _address(match: re.Match) -> str:
-    """A web or mail address, sign by sign; who reads aloud leaves out https://."""
+    """Read a web or mail address sign by sign, without https://, which nobody reads aloud."""
     rest = re.sub(r"^https?://", "", match[0]).rstrip("/")
     for sign, word in _SIGNS.items():
         rest = rest.replace(sign, f" {word} ")
@@ -60,13 +63,16 @@ def _address(match: re.Match) -> str:
 
 
 def _initials(match: re.Match) -> str:
-    """U.S. → U S, with its stop at the end of the text only: a capital after it is no sign of a new sentence."""
+    """Read U.S. as U S, with its stop at the end of the text only.
+
+    A capital after the initials does not show that a new sentence starts.
+    """
     letters = " ".join(match[0].replace(".", "").upper())
     return letters + ("" if match.string[match.end() :].strip("\"') \n") else ".")
 
 
 def _charge(match: re.Match) -> str:
-    """Ca²⁺: two plus."""
+    """Read the charge of Ca²⁺ as two plus."""
     count = match["count"].translate(_SUPERSCRIPT)
     return f" {count or ''} {'plus' if match['sign'] == '⁺' else 'minus'} "
 
@@ -80,17 +86,20 @@ def _grouped(match: re.Match) -> str:
 
 
 def _indian(match: re.Match) -> str:
-    """1,00,000 as 100,000."""
+    """Return 1,00,000 as 100,000."""
     return f"{int(match[0].replace(',', '')):,}"
 
 
 def _continental(match: re.Match) -> str:
-    """1.234,56 as 1,234.56."""
+    """Return 1.234,56 as 1,234.56."""
     return match[0].translate(str.maketrans(".,", ",."))
 
 
 def _blank_groups(match: re.Match) -> str:
-    """12 345 people; not "Route 66 250 miles on", where two numbers meet: a name stands before the first."""
+    """Return 12 345 as 12,345.
+
+    The two numbers of "Route 66 250 miles on" stay apart, because a name stands before the first.
+    """
     named = re.search(rf"(?:\w\s[A-Z][a-z]+\.?|{any_of(NAMED)})\s$", match.string[: match.start()])
     return match[0] if named and match[0].count(" ") == 1 else _grouped(match)
 
@@ -101,7 +110,8 @@ def _compiled(rules: Rules) -> list[tuple[re.Pattern, object]]:
 
 _DIGIT = re.compile(r"\d")
 _INNER_STOP = re.compile(r"\w\.[A-Za-z]")
-# A word without a vowel, and a letter or a known abbreviation before what begins no sentence.
+# A word without a vowel, and a letter or a known abbreviation before text that does not begin a
+# sentence.
 _SHORTENED = re.compile(
     r"(?<![\w.'-])(?!(?:[Hh]mm+|[Ss]hh+|[Pp]s+t|[Pp]fft|[Bb]rr+|[Tt]sk|[Gg]rr+|[Mm]m+|[Zz]zz+|nth|[Mm]hm|Rs|kr"
     r"|ft|lbs?|yds?|hrs?|yrs?|[kcm][mg]|ml|kcal|tsp|tbsp|Tbsp|mph|kph|rpm|bpm|fps|psi|sq|cu|fl|qts?)\.)"
@@ -111,7 +121,7 @@ _SHORTENED = re.compile(
     r"|(?<=\d(?:st|nd|rd|th)\s)(?:ed|c|Amend)\.|(?<=\d\s)pt\.(?=\s[a-z])"
 )
 _ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+(?:[a-e]|[AB])?\b|\b(?:[Pp]ages?|Scene) [ivxl]|\([ivx]+\)|\biPhone X")
-# Numbers to the base sixteen, addresses of IPv6 and of network cards, weeks of the year.
+# Hexadecimal numbers, IPv6 addresses, MAC addresses and weeks of the year.
 _HEXADECIMAL = re.compile(
     r"\b0x[0-9A-Fa-f]|\b(?:[0-9A-Fa-f]{2}[:-]){5}(?=[0-9A-Fa-f]{2}\b)|(?<!\w)::\d|[0-9a-f]::[0-9a-f]"
     r"|#(?=[a-f]*\d)[0-9a-fA-F]{6}\b|\b\d{4}-W\d\d\b"
@@ -123,7 +133,7 @@ _UNREADABLE = re.compile(
     r"|(?:€|\bEUR)\s?\d{1,3}\.\d{3}(?![\d.,])|(?<![\d.,])\d{1,3}\.\d{3}\s?(?:€|EUR\b)"
 )
 _SPAN = any_of({*MONTH_OF, *WEEKDAYS, *WEEKDAYS.values(), "noon", "midnight"})
-# Signs of the text as it is written, before they are made plain.
+# Signs as they are written, before `plain` replaces them.
 _WRITTEN = _compiled(
     [
         (r"(?<=\d)\s?−\s?(?=\d)", " minus "),
@@ -165,7 +175,8 @@ _WORDS = _compiled(
     ]
 )
 _NUMERALS = _compiled(roman.RULES)
-_INITIAL = _compiled([(r"(?<![\w.])([A-HJ-Z])\.(?=\s+[A-Z])", r"\1")])  # not I, which may end a sentence
+# I is not here, because it may end a sentence.
+_INITIAL = _compiled([(r"(?<![\w.])([A-HJ-Z])\.(?=\s+[A-Z])", r"\1")])
 _TIMES = _compiled(
     [
         (r"(?<![\w.])\.(?=\d)", "0."),

@@ -1,4 +1,7 @@
-"""Written numbers in words, American style. The functions that take a match are replacements for `re.sub`."""
+"""Read written numbers in words, American style.
+
+The functions that take a match are replacements for `re.sub`.
+"""
 
 import re
 from functools import lru_cache
@@ -13,7 +16,11 @@ NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 
 @lru_cache(maxsize=50_000)
 def words(value: int, kind: str = "cardinal") -> str:
-    """num2words ("cardinal", "ordinal" or "year") in American style: "one hundred five", not "one hundred and five"."""
+    """Return `value` in words, American style.
+
+    105 is "one hundred five", not "one hundred and five". kind: "cardinal", "ordinal" or "year" of
+    num2words.
+    """
     return str(num2words(value, to=kind)).replace(" and ", " ").replace(",", "").replace(" oh-", " oh ")
 
 
@@ -22,7 +29,11 @@ def digits(text: str) -> str:
 
 
 def number(text: str, kind: str = "cardinal") -> str:
-    """A written number. What is a code and no quantity is read digit by digit: leading zeros, ten digits in a row, more than 15."""
+    """Read a written number; a code, which is not a quantity, is read digit by digit.
+
+    A code has a leading zero, at least ten digits in a row without 000 at the end, or more than 15
+    digits.
+    """
     whole, _, fraction = text.partition(".")
     row, whole = len(whole), whole.replace(",", "")
     code = len(whole) > 15 or (len(whole) > 1 and whole[0] == "0") or (row == len(whole) > 9 and not whole.endswith("000"))
@@ -31,17 +42,20 @@ def number(text: str, kind: str = "cardinal") -> str:
 
 
 def year(text: str) -> str:
-    """Four digits from 1100 to 2099 as a year, anything else as a number."""
+    """Read four digits from 1100 to 2099 as a year, and anything else as a number."""
     return words(int(text), "year") if len(text) == 4 and 1100 <= int(text) <= 2099 else number(text)
 
 
 def short(text: str) -> str:
-    """The last two digits of a year: oh five, seventy-six."""
+    """Read the last two digits of a year: oh five, seventy-six."""
     return f"oh {words(int(text))}" if text[0] == "0" and text != "00" else number(text)
 
 
 def name(text: str) -> str:
-    """A number that names a thing, in pairs of digits: seven forty-seven, one oh one, ten forty, eight hundred."""
+    """Read a number that names a thing in pairs of digits.
+
+    Examples are seven forty-seven, one oh one, ten forty and eight hundred.
+    """
     if len(text) not in (3, 4) or text[0] == "0" or text[-3:] == "000":
         return number(text)
     first, last = words(int(text[:-2])), text[-2:]
@@ -49,7 +63,10 @@ def name(text: str) -> str:
 
 
 def ending(match: re.Match, read: str) -> str:
-    """Keep the stop of an abbreviation where a sentence may end: at the end of the text, or before a capital."""
+    """Return `read`, with the stop of an abbreviation where a sentence may end.
+
+    A sentence may end at the end of the text or before a capital.
+    """
     rest = match.string[match.end() :].lstrip("\"')")
     return read + ("." if not rest.strip() or re.match(r"\s+[\"'(]?[A-Z]", rest) else "")
 
@@ -58,7 +75,10 @@ SPOKEN_AS_TWO = {(9, 11), (24, 7), (50, 50), (60, 40), (70, 30), (80, 20), (90, 
 
 
 def fraction(match: re.Match) -> str:
-    """3/4; 8/10, which is no fraction in lowest terms, and 10/10 as marks out of ten; 120/80 as one number over the other."""
+    """Read 3/4 as a fraction, and 120/80 as one number over the other.
+
+    8/10, which is not in lowest terms, and 10/10 are marks out of ten.
+    """
     top, bottom = int(match["top"]), int(match["bottom"])
     if (top, bottom) in SPOKEN_AS_TWO or re.match(r"\stime\b", match.string[match.end() :]):
         return f"{words(top)} {words(bottom)}"
@@ -76,7 +96,10 @@ def _a_mark(match: re.Match) -> bool:
 
 
 def span(match: re.Match) -> str:
-    """10-20, 1941-45, 1914-1918; 2021-07, which goes down, is a month; 50-50 is no range."""
+    """Read a range: 10-20, 1941-45, 1914-1918.
+
+    2021-07, which goes down, is a month. 50-50 is not a range.
+    """
     first, last = match["first"], match["last"]
     if (first, last) in (("50", "50"), ("24", "7")):
         return f"{number(first)} {number(last)}"
@@ -89,14 +112,14 @@ def span(match: re.Match) -> str:
 
 
 def season(match: re.Match) -> str:
-    """2019/20 and 2019/2020; 2019/12 stays."""
+    """Read the seasons 2019/20 and 2019/2020; 2019/12 stays."""
     first, last = int(match["first"]), match["last"]
     follows = int(last) > first if len(last) == 4 else int(last) > first % 100 or int(last) == (first + 1) % 100
     return f" {span(match)} " if follows else match[0]
 
 
 def decade(match: re.Match) -> str:
-    """1990s, '90s and 747s in the plural; 1998's as a possessive."""
+    """Read 1990s, '90s and 747s in the plural, and 1998's as a possessive."""
     read = name(match["year"]) if len(match["year"]) == 3 else year(match["year"])
     read = f" {read}" if match.string[match.start() - 1 : match.start()].isalpha() else read
     if match["mark"] and not match["year"].endswith("0"):
@@ -105,7 +128,7 @@ def decade(match: re.Match) -> str:
 
 
 def power(match: re.Match) -> str:
-    """x^2, 10^-8: squared, to the minus eighth."""
+    """Read an exponent: x^2 as "squared", 10^-8 as "to the minus eighth"."""
     exponent = str(int(match["exponent"]))
     named = {"2": " squared", "3": " cubed"}.get(exponent)
     if named:

@@ -1,4 +1,7 @@
-"""The spoken form of a language that is neither English nor Chinese: its text, and its numbers where `languages.yaml` has them."""
+"""Turn text that is neither English nor Chinese into its spoken form.
+
+The text stays as it is. Its numbers become words where `languages.yaml` has the language.
+"""
 
 import unicodedata
 
@@ -22,26 +25,33 @@ _USUAL = unicodedata.normalize(
     "NFD",
     "ул|пл|просп|им|гор|обл|тыс|руб|стр|рис|проф|акад|гг|вв|вул|ul|godz|prof|av|avda|avv|dott|sig|pag|pág|núm|aprox|hab|डॉ|श्री|प्रो",
 )
-_ROMAN = regex.compile(  # XIV, XIXe; CD and XL are no numerals in a text
+_ROMAN = regex.compile(  # XIV, XIXe; CD and XL are not numerals in a text
     r"(?<![\w.'-])(?=[IVX]{2}|[IVXLCDM]{3})M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?:er|e|ème)?(?![\w'-])"
 )
-# A king's number of one letter: "Пётр I", "Karl V"; in Italian "I" is an article.
+# The number of a ruler in one letter: "Пётр I", "Karl V". In Italian "I" is an article.
 _ONE_NUMERAL = regex.compile(r"(?:(?<=[[\p{L}\p{M}]--\p{Latin}] )[IVX]|(?<=\p{Lu}\p{Ll}+ )[IVX])(?![\w'-])", regex.V1)
-_IN_NUMBER = regex.compile(r"(?<=\d)\s?[–—〜～~]\s?(?=\d)")  # a range, no pause
+_IN_NUMBER = regex.compile(r"(?<=\d)\s?[–—〜～~]\s?(?=\d)")  # a range, not a pause
 _FORMULA = regex.compile(r"\^|\d\s?[x*]+\s?\d")  # 10^6 and 3 x 4
 _ZERO = regex.compile("(?<=[一二三四五六七八九十零])〇|〇(?=[一二三四五六七八九〇])")
 _SHORT = regex.compile(
-    r"(?<=[\p{L}\p{M}])\.(?=\s+(?!\p{Georgian})\p{Ll}|\s+\d|\p{L})"  # a stop before a small letter, a digit or in a word
-    r"|(?<![\w.'-])(?!\p{Lu}+\.)[[\p{Latin}\p{M}]--[aeiouyAEIOUYæøœıÆØŒ]]{2,5}\."  # or behind letters without a vowel,
-    # or behind a consonant of Cyrillic or a letter of Arabic, Hebrew, Devanagari or Bengali, or a usual one before a word or figure
+    # A stop before a lower-case letter, before a digit or inside a word.
+    r"(?<=[\p{L}\p{M}])\.(?=\s+(?!\p{Georgian})\p{Ll}|\s+\d|\p{L})"
+    # A stop behind letters without a vowel.
+    r"|(?<![\w.'-])(?!\p{Lu}+\.)[[\p{Latin}\p{M}]--[aeiouyAEIOUYæøœıÆØŒ]]{2,5}\."
+    # A stop behind a consonant of Cyrillic, or behind a letter of Arabic, Hebrew, Devanagari or
+    # Bengali.
     r"|(?<![\w.'-])(?:[бвгджзклмнпрстфхцчшщ]|[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Bengali}]\p{M}*)\.(?=\s)"
+    # A stop behind a usual abbreviation, before a word or a figure.
     rf"|(?<![\w.'-])(?i:{_USUAL})\.(?=\s*\w)",
     regex.V1,
 )
 
 
 def other(text: str, language: str) -> str:
-    """Letters and the punctuation a voice phrases by. Raises CannotRead."""
+    """Return letters and the punctuation that a voice phrases by.
+
+    Raises CannotRead for a formula, and for a sign, a number or an abbreviation without a reading.
+    """
     text = decimals(unicodedata.normalize("NFC", text).translate(_SAME))
     text = _COLON.sub(",", _QUESTION.sub("?", _WIDE_IN_NUMBER.sub(lambda m: chr(ord(m[0]) - 0xFEE0), text)))
     text = _IN_NUMBER.sub("-", text)
@@ -59,7 +69,7 @@ def other(text: str, language: str) -> str:
 
 
 def _refuse(text: str, language: str) -> None:
-    """Figures and abbreviations that are left."""
+    """Raise CannotRead for figures, Roman numerals and abbreviations that are left."""
     if regex.search(r"\d", text):
         raise CannotRead("cannot_read: a form of number" if language in languages() else f"cannot_read: numbers of {language!r}")
     if _ROMAN.search(text) or ((match := _ONE_NUMERAL.search(text)) and (match[0] != "I" or language != "it")):

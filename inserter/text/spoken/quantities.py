@@ -1,4 +1,4 @@
-"""Money, letters of size and units in words."""
+"""Read money, units and the size letters of numbers (10k, 5m) in words."""
 
 import re
 
@@ -9,7 +9,7 @@ ONE = {"feet": "foot", "inches": "inch"}
 
 
 def _one(name: str) -> str:
-    """kilometers an hour → kilometer an hour."""
+    """Return a unit in the singular: kilometers an hour → kilometer an hour."""
     first, blank, rest = name.partition(" ")
     if first in ("square", "cubic"):
         return f"{first} {_one(rest)}"
@@ -20,7 +20,7 @@ _PER = {written: _one(name) for written, name in UNITS.items()} | PER
 
 
 def _money(match: re.Match) -> str:
-    """$5, $1.50, £5m, EUR 2.5bn, $5-10 million, $5m-$10m, $20/hr."""
+    """Read money: $5, $1.50, £5m, EUR 2.5bn, $5-10 million, $5m-$10m, $20/hr."""
     parts = match.groupdict()
     sign, last = parts["sign"], parts.get("last")
     amount, scale = parts["amount"], _scale(parts, "")
@@ -53,7 +53,8 @@ def _sum(amount: str, scale: str, sign: str) -> str:
     return small if whole == "0" else f"{large} and {small}"
 
 
-# What is counted in millions and not measured in meters: "5m people", "1.5m new jobs", but "a 5m wall", "5m of cable", "5m waves".
+# What is counted in millions and not measured in meters: "5m people" and "1.5m new jobs", but not
+# "a 5m wall", "5m of cable" and "5m waves".
 _MEASURED = (
     r"(?!(?:tall|deep|wide|high|long|thick|away|above|below|from|of|to|in|at|by|and|or|off|on|up|down|apart|"
     r"is|was|has|as|its|this|underwater|behind|ahead|short|under|over|across|per|for|with|waves|swells|"
@@ -83,7 +84,10 @@ _RAN = re.compile(
 
 
 def _size(match: re.Match) -> str:
-    """10k, 1.5m, 3B after a number that is no money; the letter stays where it is no size."""
+    """Read the size letter of 10k, 1.5m and 3B, which are not money.
+
+    The letter stays where it is not a size.
+    """
     letter, before, at = match["letter"], match.string[: match.start()], match.end()
     counted = bool(_COUNTED.match(match.string, at) or re.match(r"(?:\sof\sthem|-(?:strong|plus))\b", match.string[at:]))
     if re.search(r"[A-Za-z]\d*-$", before):
@@ -102,7 +106,7 @@ def _size(match: re.Match) -> str:
 
 
 def _powered(name: str, power: str | None) -> str:
-    """square meters, cubic feet; a second squared."""
+    """Return a unit with its power: square meters, cubic feet, but a second squared."""
     if not power:
         return name
     if name == "second":
@@ -111,7 +115,10 @@ def _powered(name: str, power: str | None) -> str:
 
 
 def _unit(match: re.Match) -> str:
-    """km after a number, in the singular after 1 and in "a 5-km run"; m^2, mg/dL."""
+    """Read a unit after a number: km, m^2, mg/dL.
+
+    The unit is in the singular after 1 and in "a 5-km run".
+    """
     name, power, per = UNITS[match["unit"]], match["power"], match["per"]
     before = match.string[max(match.start() - 20, 0) : match.start()]
     if re.search(r"[A-Za-z]-?\d+$", before):

@@ -1,7 +1,8 @@
-"""Reads the numbers of one language as `languages.yaml` says.
+"""Read the numbers of one language as `languages.yaml` says.
 
-What has digits is read in one of a few forms: a number with its sign, percent, unit or money; two years; a time; an ordinal.
-What is only near to one of them (1.5 in German, 3.5.1, 5G, 3-2) stays as it is written, and the caller refuses it.
+Text with digits is read in one of a few forms: a number with its sign, percent, unit or money; two
+years; a time; an ordinal. Text that only resembles one of these forms (1.5 in German, 3.5.1, 5G,
+3-2) stays as it is written, and the caller refuses it.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ import regex
 from inserter.text.spoken.languages import LIMIT, cardinal, languages, ordinal
 
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
-_JOINED = rf"(?!{_UNSPACED})\w"  # a letter or digit that would make one word with the number
+_JOINED = rf"(?!{_UNSPACED})\w"  # a letter or digit that would form one word with the number
 _START = rf"(?<![\d.,:/'\-]|{_JOINED}|\d )"
 _UNIT = r"(?:[kKMGTmcµ]?(?:m|g|l|L|W|Wh|V|Hz|B|J|Pa)|ha|[kK]?cal|min|h|bar|dB|t|mi|bi|mln|mld|M[dnio]{1,2}|Mrd)[²³]?"
 _END = rf"(?![.,:/'\-]\d|\.?[ºª]|-\p{{L}}|'\p{{L}}|{_JOINED}| ?{_UNIT}(?!\w)|²|³)"
@@ -28,7 +29,10 @@ def reader(language: str) -> "Reader":
 
 
 class Reader:
-    """`read` replaces what it can read. The text has plain digits, blanks, ' and -."""
+    """The reader of one language. `read` replaces what it can read.
+
+    The text must have plain digits, blanks, ' and -.
+    """
 
     def __init__(self, language: str) -> None:
         self.language, self.rules = language, languages()[language]
@@ -108,7 +112,7 @@ class Reader:
         return f"{r.blank}{said}{match['suffix'] or ''}{r.blank}"
 
     def _readable(self, match: regex.Match, whole: str, signs: list[str]) -> bool:
-        """Is there one reading, and do we know it?"""
+        """Return whether the number has exactly one reading, and the reading is known."""
         r, value, fraction = self.rules, int(whole), match["fraction"]
         if (whole[0] == "0" and len(whole) > 1) or value >= LIMIT or len(signs) > 1:
             return False
@@ -131,5 +135,5 @@ class Reader:
 
 
 def _stop(match: regex.Match) -> str:
-    """The stop of an abbreviation at the end of the text ends a sentence too."""
+    """Return the stop of an abbreviation at the end of the text, where it ends a sentence too."""
     return "." if match[0].endswith(".") and not match.string[match.end() :].strip() else ""

@@ -1,4 +1,4 @@
-"""Roman numerals: which of them are numbers, and whether they are read as a number or as an ordinal."""
+"""Read Roman numerals as numbers or as ordinals, and leave letters that are not numerals."""
 
 import re
 from collections.abc import Callable
@@ -11,15 +11,15 @@ _WELL_FORMED = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V
 
 
 def roman(numeral: str) -> int:
-    """Value of a well-formed Roman numeral up to 3,999; 0 for anything else."""
+    """Return the value of a well-formed Roman numeral up to 3,999; 0 for anything else."""
     if not numeral or not _WELL_FORMED.fullmatch(numeral):
         return 0
     values = [_VALUE[letter] for letter in numeral]
     return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
 
 
-# "Part I played": a single I before one of these is the one who speaks. Forms that also go with a numbered thing
-# ("Part I was", "Title I provided") are not here.
+# In "Part I played", a single I before one of these is the speaker. Forms that also follow a
+# numbered thing ("Part I was", "Title I provided") are not here.
 _SPEAKER = re.compile(
     r"I(?:'(?:m|ve|ll|d)|\s+(?:am|have|do|did|don't|didn't|can't|cannot|couldn't|won't|wouldn't|haven't|hadn't|never|always|just|also|"
     r"still|really|actually|once|ever|think|thought|knew|know|play(?:ed)?|met|meet|saw|see|said|say|told|tell|want(?:ed)?|likes?d?|"
@@ -28,7 +28,8 @@ _SPEAKER = re.compile(
     r"teach|missed|recommend|passed|failed|fought|watch(?:ed)?|order(?:ed)?|borrowed|admired?|work(?:ed)?|lived?|came|went|go|"
     r"call(?:ed)?|expect(?:ed)?|ask(?:ed)?|understand|understood|agreed?|wish|trust(?:ed)?|mention(?:ed)?))\b"
 )
-# After a noun in small letters ("the part I liked best", "a type I error") it is a number where one of these follows.
+# After a lower-case noun, a single I is a number only where one of these follows: "a type I error",
+# but "the part I liked best".
 _COUNTED = re.compile(
     r"I(?:\s+(?:and|or|to)\s+[IVX]+|[-/][IVX]+|\s+(?:errors?|diabetes|trials?|study|studies|clinical|collagen|interferons?|cancers?|"
     r"tumou?rs?|hypersensitivity|reactions?|fib(?:er|re)s?|diabetics?|disease|patients|drugs?|recalls?|rail(?:road|way)s?))\b"
@@ -40,9 +41,10 @@ _SINGLES = {noun.lower(): singles for noun, singles in NUMBERED.items()} | {"app
 
 
 def _read(numerals: str, singles: str, say: Callable[[int], str]) -> str:
-    """ "I, II-IV and VIIb", each by `say`, as far as they rise ("World War II, and I know").
+    """Read each numeral of "I, II-IV and VIIb" by `say`, as far as the values rise.
 
-    What is no numeral, or a single letter that is not in `singles`, stays.
+    In "World War II, and I know" the I stays, because the values do not rise. What is not a
+    numeral stays, and so does a single letter that is not in `singles`.
     """
     parts, before = re.split(rf"({_BETWEEN})", numerals), 0
     for place in range(0, len(parts), 2):
@@ -61,7 +63,10 @@ def _the(value: int) -> str:
 
 
 def _numbered(match: re.Match) -> str:
-    """Chapter IV, Parts I and II, phase IIb, Act V; Type C and "the Part I played" stay."""
+    """Read Chapter IV, Parts I and II, phase IIb and Act V.
+
+    Type C and "the Part I played" stay.
+    """
     before, numerals, at = match["before"], match["numerals"], match.start("numerals")
     noun, small = before.lower(), before.islower()
     singles = next(_SINGLES[name] for name in (noun, noun[:-1], noun[:-2]) if name in _SINGLES)
@@ -73,7 +78,10 @@ def _numbered(match: re.Match) -> str:
 
 
 def _monarch(match: re.Match) -> str:
-    """Henry VIII, Louis XIV and XV; "Henry I think" stays, and so does the initial in "George V. Smith"."""
+    """Read Henry VIII, and Louis XIV and XV.
+
+    "Henry I think" stays, and so does the initial in "George V. Smith".
+    """
     numerals, rest = match["numerals"], match.string[match.end() :]
     if numerals == "I" and _SPEAKER.match(match.string, match.start("numerals")):
         return match[0]
@@ -83,12 +91,12 @@ def _monarch(match: re.Match) -> str:
 
 
 def _bearer(match: re.Match) -> str:
-    """John D. Rockefeller III."""
+    """Read the numeral of John D. Rockefeller III as an ordinal."""
     return f"{match['before']} {_the(roman(match['numerals']))}"
 
 
 def _plain(match: re.Match) -> str:
-    """Apollo XI, Apple IIe: after another name."""
+    """Read a numeral after another name: Apollo XI, Apple IIe."""
     return f"{match['before']} {_read(match['numerals'], '', words)}"
 
 

@@ -1,14 +1,14 @@
-"""Tables of the spoken form: what a written sign is called."""
+"""Tables of the spoken form: the words for written signs."""
 
 import re
 from collections.abc import Callable, Iterable
 
 Rules = list[tuple[str, str | Callable[[re.Match], str]]]
-"""Each: a pattern, and what `re.sub` is to put in its place."""
+"""Pairs of a pattern and the replacement that `re.sub` puts in its place."""
 
 
 def any_of(words: Iterable[str]) -> str:
-    """A pattern of these words, the longest first."""
+    """Return a pattern of these words, the longest first."""
     return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
 
 
@@ -112,7 +112,8 @@ CURRENCY = {  # sign, or code before or after an amount: one, many, one hundredt
     "Rs": ("rupee", "rupees", "paisa", "paise"),
 }
 
-# Letters of size. Any of them after money ($2.3M); after a bare number the two-letter ones, and those of one letter in context.
+# Size letters. After money ($2.3M) all of them count. After a bare number, those of two letters
+# count, and those of one letter count in context.
 SCALES = {
     **dict.fromkeys(("k", "K"), "thousand"),
     **dict.fromkeys(("m", "M", "mn", "mln", "MM", "mm"), "million"),
@@ -231,7 +232,7 @@ UNITS = {
     "°": "degrees",
 }
 
-# After a stroke: $5/mo, 12 mg/dL. Units are here in the singular as well.
+# Words after a slash: $5/mo, 12 mg/dL. `quantities` adds the units in the singular.
 PER = {
     "s": "second",
     "mo": "month",
@@ -245,7 +246,7 @@ PER = {
     **{name: name for name in ("day", "week", "month", "year", "hour", "minute", "person")},
 }
 
-# What a new sentence often begins with: "on Elm St. It was", "of George V. The king".
+# Words that often begin a sentence: "on Elm St. It was", "of George V. The king".
 STARTERS = (
     "The",
     "He",
@@ -282,7 +283,7 @@ STARTERS = (
     "You",
 )
 
-# Written before something else: their stop is never the end of a sentence.
+# Abbreviations before another word. Their stop never ends a sentence.
 TITLES = {
     "Mr": "Mister",
     "Mrs": "Missus",
@@ -330,7 +331,7 @@ TITLES = {
     "eds": "editors",
 }
 
-# Before a number.
+# Abbreviations before a number.
 PAGES = {
     "p": "page",
     "pp": "pages",
@@ -375,7 +376,7 @@ PAGES = {
     "vols": "volumes",
 }
 
-# These may end a sentence: the stop stays when what follows looks like a new one.
+# Abbreviations that may end a sentence. The stop stays when a new sentence seems to follow.
 ENDINGS = {
     "etc": "et cetera",
     "Inc": "Incorporated",
@@ -398,7 +399,7 @@ ENDINGS = {
     "Ph.D": "P H D",
 }
 
-# A Roman numeral after these is an ordinal: "Henry the eighth".
+# A Roman numeral after these names is an ordinal: "Henry the eighth".
 MONARCHS = (
     "Adolf",
     "Albert",
@@ -528,8 +529,9 @@ RULERS = (
     "Patriarch",
 )
 
-# A Roman numeral after these is a number: "World War two". The value: which of the single letters I, V, X and L are numbers
-# there too. Where parts go by letters as well ("Type C", "Model X"), a single letter is that letter; C, D and M always are.
+# A Roman numeral after these words is a number: "World War two". The value lists the single letters
+# of I, V, X and L that are numbers there too. Where parts also go by letters ("Type C", "Model X"),
+# a single letter is that letter. C, D and M are always letters.
 NUMBERED = {
     "Chapter": "IVXL",
     "Canto": "IVXL",
@@ -578,7 +580,8 @@ NUMBERED = {
     "Ch.": "IVX",
 }
 
-# A number of three or four digits after these is a name, read in pairs: "Boeing seven forty-seven", "room two oh four".
+# A number of three or four digits after these words is a name, which is read in pairs: "Boeing
+# seven forty-seven", "room two oh four".
 NAMED = (
     "Boeing",
     "Airbus",
@@ -612,7 +615,7 @@ NAMED = (
     "Rm.",
     "Apt.",
 )
-# In a version of these, what follows a point is a number: "Python three point eleven".
+# In a version of these programs, the part after a point is a number: "Python three point eleven".
 SOFTWARE = (
     "CPython",
     "PyPy",

@@ -1,4 +1,4 @@
-"""The driver: speaks jobs into tar shards, over processes or a Ray cluster. See `inserter.tts` for how to call it."""
+"""Speak jobs into tar shards, over processes or a Ray cluster. `inserter.tts` shows the calls."""
 
 from inserter.tts.driver.jobs import Job, content
 from inserter.tts.driver.reuse import Earlier

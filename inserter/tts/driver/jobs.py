@@ -1,4 +1,7 @@
-"""What is to be spoken, and how it is cut into work: jobs make shards, and shards are made of parts that take alike long."""
+"""Define jobs, the utterances to speak, and divide them into work.
+
+Jobs form shards, and a shard is divided into parts that take about equally long.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,13 +16,14 @@ from inserter.params import Voice
 from inserter.run.closure import deciding
 from inserter.tts.voices import identity
 
-PART_CHARACTERS = 1500  # about 100 s of speech: 0.7 s of work for hibari, 100 s for an engine that speaks in real time
-REUSED = 0.1  # the work of a clip whose speech is there already, against that of speaking it
+# About 100 s of speech: 0.7 s of work for hibari, 100 s for an engine that speaks in real time.
+PART_CHARACTERS = 1500
+REUSED = 0.1  # work for a clip whose speech exists already, relative to speaking the clip
 
 
 @dataclass(frozen=True)
 class Job:
-    """One utterance to speak. voice: the name of one of the driver's; effect: what is done to the clip afterwards."""
+    """One utterance to speak."""
 
     utt_id: str
     doc_id: str
@@ -27,11 +31,13 @@ class Job:
     written: str
     spoken: str
     voice: str
+    """Name of one of the driver's voices."""
     effect: Effect | None = None
+    """Effect on the clip after it is spoken; None for none."""
 
 
 class Place(NamedTuple):
-    """Bytes of a file: where speech of an earlier run is."""
+    """The bytes of a file that hold speech of an earlier run."""
 
     path: str
     offset: int
@@ -39,14 +45,19 @@ class Place(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The work of one task: some jobs of a shard. `numbers` are their places in it; `kept` has the contents that need no voice."""
+    """The work of one task: some jobs of a shard."""
 
     numbers: tuple[int, ...]
+    """Positions of the jobs in the shard."""
     jobs: tuple[Job, ...]
     contents: tuple[str, ...]
+    """The `content` of each job."""
     voices: dict[str, Voice]
+    """The voices of the jobs, by name."""
     kept: dict[str, Place]
+    """Where the speech of an earlier run is, by content. These contents need no voice."""
     seed: int
+    """Seed of the noise."""
 
 
 @lru_cache(maxsize=1)
@@ -60,17 +71,20 @@ def _speaker(voice: Voice) -> str:
 
 
 def content(text: str, voice: Voice) -> str:
-    """32 hex digits for the original of `text` in `voice`: the same speech has the same anywhere, whoever asks for it."""
+    """Return 32 hex digits that identify the original of `text` in `voice`.
+
+    The same speech has the same digits in every run and for every job.
+    """
     return hashlib.blake2b(f"{_speaker(voice)}\x1f{text}".encode(), digest_size=16).hexdigest()
 
 
 def split(
     jobs: Sequence[Job], contents: Sequence[str], voices: Mapping[str, Voice], kept: Mapping[str, Place], seed: int
 ) -> list[Part]:
-    """The jobs of a shard as parts that take about as long as each other, longest first.
+    """Divide the jobs of a shard into parts that take about equally long, longest first.
 
-    A part has as few voices as can be, texts of like length beside each other (what engines that work in batches want), and
-    the same speech once.
+    A part has as few voices as possible. Texts of similar length are neighbours, which suits
+    engines that work in batches. Jobs with the same speech share a part, so it is spoken once.
     """
 
     def work(number: int) -> float:
@@ -97,5 +111,8 @@ def split(
 
 
 def absolute(path: Path | str) -> str:
-    """For a worker on another machine, which shares the file system but not the current directory."""
+    """Return the absolute `path`, for a worker on another machine.
+
+    Such a worker shares the file system but not the current directory.
+    """
     return str(Path(path).absolute())

@@ -1,4 +1,4 @@
-"""Speech that earlier runs left, found by its content: what is there already is not spoken again."""
+"""Find the speech of earlier runs by its content, so that it is not spoken again."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,9 +14,11 @@ COLUMNS = ["content", "shard", "original_offset", "original_size"]
 
 
 class Earlier:
-    """An index on disk over the originals in `folders` (work folders of this driver: `out/` and `rows/`), the first one first.
+    """An index on disk over the originals in `folders`, work folders of this driver.
 
-    A million utterances are 32 MB on disk and 10 MB in memory. Shards whose SHA-256 is not what was written are left out.
+    Each folder has `out/` and `rows/`. Where several folders have the same speech, the first of
+    them counts. A million utterances take 32 MB on disk and 10 MB in memory. Shards whose SHA-256
+    differs from what was written are left out.
     """
 
     def __init__(self, folders: Sequence[Path], index: Path) -> None:
@@ -43,7 +45,7 @@ class Earlier:
         self.base.executemany("INSERT OR IGNORE INTO speech VALUES (?, ?, ?, ?)", places)
 
     def find(self, contents: Iterable[str]) -> dict[str, Place]:
-        """Where the speech is of those contents that there is any of."""
+        """Return the places of the speech of those `contents` that have speech in the index."""
         found: dict[str, Place] = {}
         for content in contents:
             query = "SELECT path, sha256, offset, size FROM speech JOIN shards ON shard = id WHERE content = ?"

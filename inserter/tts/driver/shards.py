@@ -1,4 +1,4 @@
-"""Shards from jobs: planned and written here, spoken by workers."""
+"""Plan and write the shards of jobs; workers speak them."""
 
 import itertools
 import time
@@ -27,14 +27,20 @@ Map = Callable[[Callable[[Part], Spoken], Iterable[Part]], Iterator[Spoken]]
 
 @dataclass
 class Progress:
-    """What a run has done so far: utterances, those that failed, originals made and reused, seconds of speech made."""
+    """The work that a run has done so far."""
 
     clips: int = 0
+    """Utterances in finished shards, including those that failed."""
     failed: int = 0
+    """Utterances that failed."""
     made: int = 0
+    """Originals spoken by this run."""
     reused: int = 0
+    """Originals taken from earlier runs."""
     seconds: float = 0.0
+    """Seconds of speech made by this run."""
     start: float = field(default_factory=time.monotonic)
+    """Start of the run on the monotonic clock, seconds."""
 
     def add(self, spoken: Spoken) -> None:
         self.made += spoken.made
@@ -47,31 +53,35 @@ class Progress:
         return f"{self.seconds / 3600:.2f} h spoken now, {speed:.0f} x real time, {quarantined:.1f} % quarantined"
 
     def figures(self) -> dict[str, float]:
-        """For `reports/system`: never the same twice."""
+        """Return figures for `reports/system`; they differ from run to run."""
         speed = self.seconds / (time.monotonic() - self.start)
         return {"originals_made": self.made, "originals_reused": self.reused, "x_real_time": speed}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What shards are made of and where they go.
-
-    out: `shard-00000.tar`…, and `shards.parquet` at the end; rows: the table of each finished one. fingerprint: of everything that
-    decides them; keep_originals: beside clips with an effect; seed: of the noise; earlier: where speech is that need not be made.
-    """
+    """What shards are made of, and where they go."""
 
     voices: dict[str, Voice]
+    """The voices by name."""
     out: Path
+    """Folder for `shard-00000.tar` and so on, and at the end for `shards.parquet`."""
     rows: Path
+    """Folder for the table of each finished shard."""
     seed: int
+    """Seed of the noise."""
     shard_clips: int
+    """Jobs per shard."""
     fingerprint: str
+    """Fingerprint of everything that decides the shards."""
     keep_originals: bool
+    """Whether the originals are stored beside clips with an effect."""
     earlier: Earlier | None
+    """Speech that need not be made again, or None."""
 
 
 class _Shard:
-    """One shard in the making. parts: [] when it was finished before."""
+    """One shard in the making. `parts` is empty when an earlier run finished the shard."""
 
     def __init__(self, index: int, jobs: Sequence[Job], recipe: Recipe) -> None:
         self.index, self.recipe = index, recipe
@@ -88,7 +98,10 @@ class _Shard:
         self.clips: list[Clip] = []
 
     def _is_finished(self, jobs: Sequence[Job], contents: Sequence[str]) -> bool:
-        """Was it finished before, with these jobs, and is it as long as it was then?"""
+        """Return whether an earlier run finished the shard with these jobs and this fingerprint.
+
+        The tar must still have the size that it had then.
+        """
         if not (self.done.exists() and self.table.exists() and self.tar.exists()):
             return False
         record = read_json(self.done)
@@ -98,12 +111,15 @@ class _Shard:
         return same and made == wanted
 
     def add(self, clips: Iterable[Clip]) -> None:
-        """The clips of one more part."""
+        """Add the clips of one more part."""
         self.clips += clips
         self.left -= 1
 
     def write(self) -> list[dict]:
-        """The tar, its rows, and at last the record that says that both are whole."""
+        """Write the tar, its rows, and last the record that both are whole; return the rows.
+
+        A shard that an earlier run finished is not written: its rows are read back.
+        """
         if self.finished:
             return read_table(self.table, UTTERANCES)
         self.clips.sort(key=lambda clip: clip.number)
@@ -136,7 +152,10 @@ class _Shard:
 
 
 def speak_all(jobs: Iterable[Job], voices: Sequence[Voice], out: Path, rows: Path, seed: int = 1, **options: Any) -> list[dict]:
-    """All rows (schema UTTERANCES), in the order of `jobs`. For what is too large for that, see `speak_shards`."""
+    """Return all rows (schema UTTERANCES) in the order of `jobs`.
+
+    `speak_shards` is for tables that do not fit in memory.
+    """
     return list(itertools.chain.from_iterable(speak_shards(jobs, voices, out, rows, seed, **options)))
 
 
@@ -157,9 +176,10 @@ def speak_shards(
     total: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[list[dict]]:
-    """The rows of each shard of `shard_clips` jobs, in order; see `Recipe`. total: jobs, for the progress bar.
+    """Yield the rows of each shard of `shard_clips` jobs, in order.
 
-    Raises InserterError when a voice cannot be loaded or a file cannot be written.
+    `Recipe` explains the options. total: number of jobs, for the progress bar. Raises InserterError
+    when a voice cannot be loaded or a file cannot be written.
     """
     named = {voice.name: voice for voice in voices}
     recipe = Recipe(named, Path(out), Path(rows), seed, shard_clips, fingerprint, keep_originals, earlier)
@@ -173,9 +193,10 @@ def speak_shards(
 
 
 def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Progress) -> Iterator[list[dict]]:
-    """The rows of each shard, in order, with its parts spoken by `spread` (an ordered map over workers).
+    """Yield the rows of each shard, in order, with its parts spoken by `spread`.
 
-    In memory are the clips of the shard that is next, and what the workers have in flight.
+    `spread` is an ordered map over workers. Memory holds the clips of the next shard, and what the
+    workers have in flight.
     """
     under_way: deque[_Shard] = deque()
     count = 0
@@ -187,7 +208,7 @@ def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Prog
             yield _finish(under_way.popleft(), progress)
 
     for spoken in spread(speak_part, _parts(jobs, recipe, under_way)):
-        yield from ready()  # those that were finished before
+        yield from ready()  # the shards that an earlier run finished
         progress.add(spoken)
         under_way[0].add(spoken.clips)
         yield from ready()
@@ -212,7 +233,10 @@ def _finish(shard: _Shard, progress: Progress) -> list[dict]:
 
 
 def _parts(jobs: Iterable[Job], recipe: Recipe, under_way: deque[_Shard]) -> Iterator[Part]:
-    """The work of all shards; those that were finished before have none, and only take their place in the row."""
+    """Yield the parts of all shards, and append each shard to `under_way`.
+
+    A shard that an earlier run finished has no parts and only takes its place in `under_way`.
+    """
     remaining = iter(jobs)
     for index in itertools.count():
         batch = tuple(itertools.islice(remaining, recipe.shard_clips))

@@ -1,7 +1,8 @@
-"""What a worker does: speak a part of a shard, or take the speech from an earlier run, then the effects, then FLAC.
+"""Do a worker's task: speak a part of a shard, apply the effects and encode the clips as FLAC.
 
-The original is 16 bit, and effects are applied to what its FLAC decodes to, so that a clip has the same bytes whether its speech
-was made now or before.
+Speech that an earlier run made is not spoken again. An original has 16-bit samples, and effects are
+applied to the samples that its FLAC decodes to. So a clip has the same bytes whether its speech was
+made now or earlier.
 """
 
 from collections.abc import Iterator
@@ -21,32 +22,44 @@ from inserter.tts.voices import load_voice
 
 
 class Speech(NamedTuple):
-    """An original: its samples (int16) and the same as FLAC."""
+    """An original."""
 
     samples: np.ndarray
+    """(samples,) int16 at 16 kHz."""
     data: bytes
+    """The same samples as FLAC."""
 
 
 class Clip(NamedTuple):
-    """What became of a job: its row (schema UTTERANCES) without its place, the clip, and the original where that is another."""
+    """The result of a job."""
 
     number: int
+    """Position of the job in the shard."""
     row: dict
+    """Row (schema UTTERANCES) without the clip's place in the shard."""
     heard: bytes | None
+    """The clip as FLAC; None where the job failed."""
     original: bytes | None
+    """The original as FLAC where an effect makes it differ from `heard`, else None."""
 
 
 class Spoken(NamedTuple):
-    """A finished part. seconds: of speech that was made now; made and reused: originals."""
+    """A finished part."""
 
     clips: list[Clip]
     seconds: float
+    """Seconds of speech made now."""
     made: int
+    """Originals made now."""
     reused: int
+    """Originals taken from an earlier run."""
 
 
 def speak_part(part: Part) -> Spoken:
-    """All clips of `part`. Raises InserterError where the machine is at fault; a text's fault is a row with `error`."""
+    """Return all clips of `part`.
+
+    Raises InserterError when the machine is at fault. A text that fails gives a row with `error`.
+    """
     kept = {content: _load(place) for content, place in part.kept.items()}
     missing = {c: job for c, job in zip(part.contents, part.jobs, strict=True) if c not in kept}
     made = dict(_speak(missing, part.voices))
@@ -70,7 +83,7 @@ def _load(place: Place) -> Speech:
 
 
 def _speak(jobs: dict[str, Job], voices: dict[str, Voice]) -> Iterator[tuple[str, Speech | str]]:
-    """(content, its speech, or why there is none), voice by voice."""
+    """Yield (content, its speech or why there is none), voice by voice."""
     for name, voice in voices.items():
         texts = {content: job.spoken for content, job in jobs.items() if job.voice == name}
         yield from zip(texts, _speak_texts(voice, list(texts.values())), strict=True)
@@ -86,16 +99,17 @@ def _speak_texts(voice: Voice, texts: list[str]) -> Iterator[Speech | str]:
                 yield str(wave) if isinstance(wave, CannotSpeak) else _original(wave)
             return
         except (InserterError, MemoryError):
-            raise  # the machine's fault, not the text's: no clip would do better
+            raise  # the machine is at fault, not the text, so every other clip would fail too
         except OSError as error:
             raise InserterError(f"{voice.engine} cannot run ({error})", "Free some disk space or mend the permissions") from error
-        except Exception as error:  # an engine may fail on a text in any way: that costs one clip, not the run
+        except Exception as error:
+            # An engine may fail on a text in any way. Such a failure costs one clip, not the run.
             done += 1
             yield f"{voice.engine}: {type(error).__name__}: {error}"
 
 
 def _original(wave: np.ndarray) -> Speech:
-    """16 bit, turned down to full scale where an engine went beyond it."""
+    """Return `wave` in 16 bit, turned down to full scale where the engine exceeded it."""
     samples = quantise(wave / max(1.0, float(np.abs(wave).max())))
     return Speech(samples, flac(samples))
 
