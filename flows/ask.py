@@ -1,4 +1,4 @@
-"""`inserter ask`: one answer to one clip, from a folder or from the registry."""
+"""`inserter ask`: answer one clip with a model from a folder or the registry."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ FOLDER = DATA / "sft" / "model"
 
 
 def answer(path: Path, text: str | None = None, model: str | None = None) -> str:
-    """The model's answer to the audio file `path`, followed by `text` if given.
+    """Return the model's answer to the audio file `path`, followed by `text` if given.
 
-    model: a folder, or `models:/NAME@ALIAS` (or /VERSION); None: the registered champion, else data/sft/model.
-    Raises InserterError when the audio cannot be read or there is no such model.
+    model: a folder, or `models:/NAME@ALIAS` (or /VERSION). None: the registered champion, else
+    data/sft/model.
+
+    Raises InserterError if the audio cannot be read or there is no such model.
     """
     sound = audio.read_noted(path)
     for note in sound.notes:
@@ -31,22 +33,25 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
 
 
 def loaded(model: str | None, register: Register) -> tuple[Any, Any]:
-    """(model, processor) of a folder or a version of the registry; None: see `default_model`."""
+    """Return (model, processor) of a folder or a registered version; None: see `default_model`."""
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # the answer alone
+    disable_progress_bar()  # only the answer is printed
     where = model or default_model(register)
     return _from_registry(where, register) if where.startswith("models:/") else _from_folder(where)
 
 
 def default_model(register: Register) -> str:
-    """`models:/NAME@champion` where it is registered, else the folder of the last training."""
+    """Return `models:/NAME@champion` if it is registered, else the folder of the last training."""
     champion = aliases(register).get("champion")
     return f"models:/{register.model}@champion" if champion is not None else str(FOLDER)
 
 
 def aliases(register: Register) -> dict[str, int]:
-    """{alias: version} of the registered model; {} where there is no registry yet (none is made)."""
+    """Return {alias: version} of the registered model.
+
+    Return {} if there is no registry yet; none is made.
+    """
     from inserter.registry.place import database
     from inserter.registry.tracking import connect
 
@@ -66,7 +71,7 @@ def _from_folder(folder: str) -> tuple[Any, Any]:
 
 
 def _remedy() -> str:
-    if "%" in str(Path.cwd()):  # MLflow 3.17 decodes a plain path
+    if "%" in str(Path.cwd()):  # MLflow 3.17 decodes percent signs even in a plain path
         return "MLflow loads no model below a folder whose name has a %: rename it, or give --model data/sft/model"
     return "`inserter run` registers one, and --model data/sft/model is the one that was trained last"
 
@@ -81,7 +86,7 @@ def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
 
     client = connect(register)
     try:
-        # Not load_model(uri): it writes a file beside the model, which a read-only checkout does not let it.
+        # Not load_model(uri): it writes a file beside the model. A read-only checkout refuses this.
         place = client.get_model_version_download_uri(*get_model_name_and_version(client, uri))
         wrapped = load_model(place).unwrap_python_model()
     except (MlflowException, OSError) as error:

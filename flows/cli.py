@@ -1,4 +1,7 @@
-"""The pipeline's commands of `inserter`. Heavy imports stand inside the commands, so that --help is quick."""
+"""The pipeline's commands of `inserter`.
+
+Heavy imports stand inside the commands, so that --help is quick.
+"""
 
 import sys
 from pathlib import Path
@@ -30,7 +33,11 @@ def run(
 
 @app.command(epilog=_epilog("inserter status"))
 def status() -> None:
-    """Show each stage: up to date, changed and why, or never run; its last time and memory; gates; model aliases."""
+    """Show each stage's state, time and memory, the gates, and the model aliases.
+
+    A stage is up to date, changed (and why), or was never run. Time and memory are those of its
+    last run.
+    """
     from flows.status import status as show
 
     show()
@@ -48,7 +55,7 @@ def ask(
     text: Annotated[str | None, typer.Option(help="What to say in writing after the audio.")] = None,
     model: ModelOption = None,
 ) -> None:
-    """Speak to the model: print its answer, alone."""
+    """Speak to the model, and print only its answer."""
     quiet()
     from flows.ask import answer
 
@@ -62,7 +69,7 @@ def hear(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with times and positions.")] = False,
     model: ModelOption = None,
 ) -> None:
-    """Print what the model hears, as text, a line a file."""
+    """Print what the model hears as text, one line per file."""
     quiet()
     import json
 
@@ -119,7 +126,10 @@ def compare_models(
     b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Compare two models over the documents and prompts that both were measured on, with paired 95 % intervals."""
+    """Compare two models over the documents and prompts that both were measured on.
+
+    Differences are paired, with 95 % intervals.
+    """
     quiet()
     import json
 
@@ -131,7 +141,10 @@ def compare_models(
 
 @app.command(epilog=_epilog("inserter assets"))
 def assets() -> None:
-    """Prepare the models and texts of params.yaml (find, verify, convert once), and show where they are."""
+    """Prepare the models and texts of params.yaml, and show where they are.
+
+    Each asset is found, verified and converted once.
+    """
     quiet()
     from rich.console import Console
     from rich.table import Table
@@ -152,7 +165,10 @@ def plan(
     overlay: Annotated[Path | None, typer.Option(help="Parameters laid over params.yaml.")] = None,
     processes: Annotated[int, typer.Option(help="How many share the weights (FSDP2).", min=1)] = 1,
 ) -> None:
-    """Estimate what pre-training takes (parameters, positions, memory, FLOP) without loading a weight."""
+    """Estimate what pre-training takes, without loading a weight.
+
+    The figures are parameters, positions, memory and FLOP.
+    """
     quiet()
     from flows.plan import plan as estimate
     from flows.plan import show
@@ -171,7 +187,10 @@ def ablate(
     dry_run: Annotated[bool, typer.Option(help="Check every parameter, and show what would run.")] = False,
     tables: Annotated[bool, typer.Option(help="Only make the tables of docs/RESULTS.md anew.")] = False,
 ) -> None:
-    """Run the experiments of arms.yaml that have no result yet: to MLflow, docs/results.json and docs/RESULTS.md."""
+    """Run the experiments of arms.yaml that have no result yet.
+
+    Results go to MLflow, docs/results.json and docs/RESULTS.md.
+    """
     quiet()
     from flows.ablate import run
     from flows.ablate.arms import ARMS
@@ -193,7 +212,10 @@ def experiment(
     name: Annotated[str, typer.Option(help="What its result is called.")] = "two-hours",
     seed: Annotated[int, typer.Option(help="Of pre-training and fine-tuning.")] = 1,
 ) -> None:
-    """Run the whole pipeline with other parameters, in a working copy of its own; the result beside those of `ablate`."""
+    """Run the whole pipeline with other parameters, in a working copy of its own.
+
+    The result stands beside those of `ablate`.
+    """
     quiet()
     from flows.ablate import run
 

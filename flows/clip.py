@@ -1,4 +1,4 @@
-"""`inserter clip`: the sound of one utterance, as FLAC, by its id."""
+"""`inserter clip`: find the sound of one utterance by its id, as FLAC."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ from inserter.audio.clips import read_clip_bytes
 from inserter.errors import InserterError
 from inserter.paths import DATA
 
-# table, its column of ids, the folder of its shards: what training hears, what sft hears and what it refused, what is asked
+# (table, its column of ids, the folder of its shards): the clips of pre-training, the clean and the
+# quarantined clips of sft, and the items of the benchmark.
 PLACES = (
     (DATA / "synthesize" / "utterances.parquet", "utt_id", DATA / "synthesize"),
     (DATA / "sft" / "clips" / "clips.parquet", "utt_id", DATA / "sft" / "clips"),
@@ -17,9 +18,10 @@ PLACES = (
 
 
 def clip(name: str, original: bool = False) -> bytes:
-    """The FLAC file of the utterance or benchmark item `name`; original: as its voice said it, before noise, room and level.
+    """Return the FLAC file of the utterance or benchmark item `name`.
 
-    Raises InserterError when there is no such clip, or no original was kept.
+    original: as its voice said it, before noise, room and level.
+    Raises InserterError if there is no such clip, or no original was kept.
     """
     for table, column, folder in PLACES:
         row = _row(table, column, name) if table.is_file() else None
@@ -32,7 +34,7 @@ def clip(name: str, original: bool = False) -> bytes:
 
 
 def _row(table: Path, column: str, name: str) -> dict[str, Any] | None:
-    """The row of that id, without reading the rest of the table into memory."""
+    """Return the row of that id, or None, without reading the rest of the table into memory."""
     import pyarrow.dataset as ds
 
     found = ds.dataset(table, format="parquet").scanner(filter=ds.field(column) == name).head(1).to_pylist()

@@ -1,4 +1,7 @@
-"""`inserter compare`: two models over the documents and prompts that both were measured on, with paired intervals."""
+"""`inserter compare`: compare two models with paired intervals.
+
+The comparison is over the documents and prompts that both were measured on.
+"""
 
 import re
 from collections import defaultdict
@@ -21,14 +24,18 @@ HEARS = ("heard", "cascade")
 VOICES = ("seen", "unseen")
 REMEDY = "Give a folder with data/evaluate, a losses.parquet or responses.jsonl, a version (3, @champion) or an MLflow run id"
 Row = dict[str, Any]
-Losses = dict[tuple[str, str, str], tuple[float, int]]  # (voice, context, content of the document): (summed loss, tokens)
+# {(voice, context, content of the document): (summed loss, tokens)}
+Losses = dict[tuple[str, str, str], tuple[float, int]]
 
 
 def compare(a: str, b: str) -> Row:
-    """{"a", "b", "rows"}: a row per figure with "figure", "voice", "unit", "a", "b", "difference" (a less b), "low", "high", "n".
+    """Return {"a", "b", "rows"}: one row per figure.
 
-    low, high: the 95 % interval of the difference, by resampling what both share: documents, or prompts with their variants.
-    Raises InserterError when one cannot be found, or where both share nothing.
+    A row has "figure", "voice", "unit", "a", "b", "difference" (a less b), "low", "high" and "n".
+    low, high: the 95 % interval of the difference. What both share is resampled: documents, or
+    prompts with their variants.
+
+    Raises InserterError if one cannot be found, or if both share nothing.
     """
     sides = [_read(name) for name in (a, b)]
     losses, responses = zip(*sides, strict=True)
@@ -43,7 +50,7 @@ def compare(a: str, b: str) -> Row:
 
 
 def table(found: Row) -> str:
-    """`compare` as text, losses in nats, shares in points."""
+    """Return the result of `compare` as text, with losses in nats and shares in points."""
     from tabulate import tabulate
 
     lines = []
@@ -60,7 +67,7 @@ def table(found: Row) -> str:
 
 
 def _read(name: str) -> tuple[Losses, list[Row]]:
-    """Losses by document and scored answers of one side; empty where it has none."""
+    """Return losses by document and scored answers of one side; empty if it has none."""
     path = Path(name)
     if path.is_file() and path.suffix == ".parquet":
         return _losses(path), []
@@ -74,7 +81,10 @@ def _read(name: str) -> tuple[Losses, list[Row]]:
 
 
 def _folder(path: Path) -> Path:
-    """Where the results are: `path`, a workspace, or the folder of the workspace whose report it is."""
+    """Return the folder of the results.
+
+    path: that folder, a workspace, or a file (the workspace's report).
+    """
     if path.is_file():  # reports/evaluate.json
         return path.parent if (path.parent / LOSSES_NAME).exists() else path.resolve().parent.parent / "data" / "evaluate"
     within = (path / "data" / "evaluate", path / "evaluate")
@@ -82,7 +92,10 @@ def _folder(path: Path) -> Path:
 
 
 def _downloaded(name: str) -> Path:
-    """The folder of a run's artifacts. name: its id, or a version: 3, @champion, models:/NAME/3 or models:/NAME@champion."""
+    """Return the folder of a run's artifacts.
+
+    name: the run's id, or a version: 3, @champion, models:/NAME/3 or models:/NAME@champion.
+    """
     from mlflow.exceptions import MlflowException
 
     from inserter.registry.place import database
@@ -128,26 +141,33 @@ def _answers(path: Path) -> list[Row]:
 
 
 def _shared(one: Losses, other: Losses, wanted: Iterable[tuple[str, str]]) -> list[str]:
-    """The documents that both have, in each (voice, context) wanted."""
+    """Return the documents that both have in each (voice, context) wanted."""
     sets = [{content for v, c, content in side if (v, c) == place} for side in (one, other) for place in wanted]
     return sorted(set.intersection(*sets))
 
 
 def _gaps(one: Losses, other: Losses) -> Iterator[Row]:
-    """The gap that hearing and the cascade close, by voice; what is read is the same in both voices."""
+    """Yield the gap that hearing and the cascade close, by voice.
+
+    What is read is the same for both voices.
+    """
     for how in HEARS:
         for voice in VOICES:
             names = [(voice, f"{how}_other"), (voice, f"{how}_own"), ("seen", "read_other"), ("seen", "read_own")]
             shared = _shared(one, other, names)
             values = np.array([[side[v, c, doc][0] for side in (one, other) for v, c in names] for doc in shared])
             if len(shared):
-                gains = values[:, 0::2] - values[:, 1::2]  # of one: how, read; of the other: how, read
+                # Columns: `how` and read of one side, then of the other.
+                gains = values[:, 0::2] - values[:, 1::2]
                 if (gains.sum(0)[[1, 3]] > 0).all():
                     yield _row(f"gap closed, {how}", voice, "", gains)
 
 
 def _costs(one: Losses, other: Losses) -> Iterator[Row]:
-    """Loss per token after the own context, and KL, of documents that both cut into as many tokens."""
+    """Yield KL, and the loss per token after the document's own context or none.
+
+    Only documents that both cut into the same number of tokens count.
+    """
     places = [(voice, f"{how}_own") for how in HEARS for voice in VOICES] + [("seen", "read_own"), ("seen", "absent")]
     for voice, context in [*places, *((voice, KL) for voice in VOICES)]:
         found = [
@@ -161,7 +181,10 @@ def _costs(one: Losses, other: Losses) -> Iterator[Row]:
 
 
 def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
-    """Instructions followed (mean of strict and loose) by form, over the answers that both have; the unit is the prompt."""
+    """Yield the instructions followed (mean of strict and loose) by form.
+
+    Only answers that both have count. The unit is the prompt with its variants.
+    """
     from inserter.scoring.scores import PAIRED, measure
 
     of = measure(*PAIRED.split("-"))
@@ -176,7 +199,10 @@ def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
 
 
 def _row(figure: str, voice: str | None, unit: str, counts: np.ndarray) -> Row:
-    """counts: (shared, 4), the numerator and the denominator of one side's share, then of the other's."""
+    """Return one row of the comparison.
+
+    counts: (shared, 4), the numerator and the denominator of one side's share, then of the other's.
+    """
     share: Callable[[np.ndarray], np.ndarray] = lambda sums: sums[..., 0::2] / sums[..., 1::2]  # noqa: E731
     a, b = share(counts.sum(0)).tolist()
     low, high = _interval(counts, share, figure, voice or "")
@@ -194,7 +220,10 @@ def _row(figure: str, voice: str | None, unit: str, counts: np.ndarray) -> Row:
 
 
 def _interval(counts: np.ndarray, share: Callable[[np.ndarray], np.ndarray], *names: str) -> tuple[float | None, float | None]:
-    """95 %, percentile bootstrap of the difference of two shares over the same rows. None for fewer than two."""
+    """Return the 95 % interval of the difference of two shares over the same rows.
+
+    The interval is a percentile bootstrap. Both ends are None for fewer than two rows.
+    """
     if len(counts) < 2:
         return None, None
     rng = seeds.np_rng(0, "compare", *names)

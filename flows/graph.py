@@ -1,4 +1,7 @@
-"""DVC's graph as DVC reads it, never a second copy: stages in the order they run, what they need, what has changed."""
+"""Read DVC's graph as DVC reads it: stages in run order, what they need, what has changed.
+
+There is never a second copy of the graph.
+"""
 
 import logging
 import os
@@ -22,15 +25,19 @@ DVC = Path(".dvc")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml (a foreach stage: one for each item, `gate@corpus`). `needs`: stages that run before it."""
+    """One stage of dvc.yaml.
+
+    A foreach stage gives one stage per item: `gate@corpus`.
+    """
 
     name: str
     command: str
     needs: tuple[str, ...]
+    """Names of the stages that run before it."""
 
     @property
     def gate(self) -> str | None:
-        """What this stage is the gate of (`corpus` for `gate@corpus`), or None."""
+        """Return what this stage is the gate of (`corpus` for `gate@corpus`), or None."""
         group, _, item = self.name.partition("@")
         return item if group == "gate" and item else None
 
@@ -43,10 +50,11 @@ def _repository() -> "Iterator[Repo]":
     from dvc.repo import Repo
     from dvc.scm import SCMError
 
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # it tells of locks that a killed dvc left; no one need act
+    # DVC warns of locks that a killed dvc left; nobody has to act on them.
+    logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with TemporaryDirectory() as scratch:
-            # Where nothing can be written nothing can change: the lock need not be one that others see.
+            # In a read-only workspace nothing can change, so a lock that nobody else sees will do.
             own = {"tmp_dir": scratch, "_ignore": lambda repo: None} if DVC.is_dir() and not os.access(DVC, os.W_OK) else {}
             with type("Repository", (Repo,), own)(os.curdir) as repo:
                 if not Path("dvc.yaml").exists():
@@ -74,9 +82,10 @@ class Busy(InserterError):
 
 
 def read() -> list[Stage]:
-    """The stages of the current folder in the order they run: what is needed first, then gates as early as they can be.
+    """Return the stages of the current folder in the order they run.
 
-    A gate costs seconds; a refusal should come before the hours of training that do not depend on it.
+    Each stage comes after what it needs, and gates come as early as they can. A gate costs seconds.
+    Its refusal should come before hours of training that do not depend on it.
     """
     with _repository() as repo:
         import networkx
@@ -89,14 +98,17 @@ def read() -> list[Stage]:
 
 
 def changes(name: str | None = None) -> dict[str, list[str]]:
-    """What `dvc status` says of the stage `name`, or of all: {stage: reasons}; what is up to date is not in it."""
+    """Return {stage: reasons} as `dvc status` gives them, of the stage `name` or of all.
+
+    Stages that are up to date are left out.
+    """
     with _repository() as repo:
         status = repo.status(targets=[name] if name else None)
     return {stage: list(_reasons(entries)) for stage, entries in status.items()}
 
 
 def _reasons(entries: list) -> Iterator[str]:
-    """`pretrain.seed modified`, `data/corpus deleted` ... out of the entries of dvc status."""
+    """Yield `pretrain.seed modified`, `data/corpus deleted` ... from the entries of dvc status."""
     for entry in entries:
         if isinstance(entry, str):  # "changed command", "always changed"
             yield entry
@@ -108,13 +120,16 @@ def _reasons(entries: list) -> Iterator[str]:
 
 
 def recorded() -> set[str]:
-    """Stages that have run before (dvc.lock knows them)."""
+    """Return the stages that have run before: dvc.lock knows them."""
     lock = Path("dvc.lock")
     return set((read_yaml(lock) or {}).get("stages") or {}) if lock.exists() else set()
 
 
 def named(stages: list[Stage], targets: list[str]) -> list[str]:
-    """Names that `targets` stand for: a stage, or a foreach group (`check` is every `check@...`)."""
+    """Return the names that `targets` stand for.
+
+    A target is a stage, or a foreach group (`check` is every `check@...`).
+    """
     names = [stage.name for stage in stages]
     found: list[str] = []
     for target in targets:
@@ -126,7 +141,10 @@ def named(stages: list[Stage], targets: list[str]) -> list[str]:
 
 
 def upstream(stages: list[Stage], targets: list[str] | None) -> list[Stage]:
-    """`targets` and all that they need, in the order they run; all stages when there are no targets."""
+    """Return `targets` and all that they need, in the order they run.
+
+    Without targets, return all stages.
+    """
     if not targets:
         return stages
     wanted = set(named(stages, targets))

@@ -1,7 +1,8 @@
-"""A command that never outlives the process that started it: `start(["dvc", "repro"])`.
+"""Run a command that never outlives the process that started it: `start(["dvc", "repro"])`.
 
-The command runs below a small guard process, in a session of its own. The kernel tells the guard when its parent ends,
-even by `kill -9`; it then ends everything in its process group: dvc, the shell, the stage and the stage's workers.
+The command runs below a small guard process, in a session of its own. The kernel signals the guard
+when its parent ends, even by `kill -9`. The guard then ends everything in its process group: dvc,
+the shell, the stage and the stage's workers.
 """
 
 import contextlib
@@ -17,13 +18,19 @@ GRACE_SECONDS = 3.0  # between SIGTERM and SIGKILL
 
 
 def start(command: list[str], **options: Any) -> subprocess.Popen:
-    """Start `command` under a guard, the leader of its process group. `options` as for Popen."""
+    """Start `command` under a guard, the leader of its process group.
+
+    options: as for Popen.
+    """
     guarded = [sys.executable, "-m", "flows.guard", str(os.getpid()), *command]
     return subprocess.Popen(guarded, start_new_session=True, **options)
 
 
 def stop(process: subprocess.Popen) -> None:
-    """End a process of `start` with all that it started. Safe to call again, and on one that has ended."""
+    """End a process from `start` with all that it started.
+
+    Repeated calls are safe, also on a process that has ended.
+    """
     if process.returncode is not None:
         return
     process.terminate()
@@ -43,13 +50,16 @@ def _end(number: int, frame: Any) -> None:
 
 
 def guard(parent: int, command: list[str]) -> int:
-    """Run `command` and return its exit code; on SIGTERM or SIGINT, or when `parent` ends, end the whole group."""
+    """Run `command` and return its exit code.
+
+    On SIGTERM or SIGINT, or if `parent` ends, end the whole process group.
+    """
     child: subprocess.Popen | None = None
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     try:
         die_with_parent(signal.SIGTERM)
-        if os.getppid() != parent:  # it ended before this process was ready
+        if os.getppid() != parent:  # the parent ended before this process was ready
             return 1
         child = subprocess.Popen(command, preexec_fn=_restore)
         code = child.wait()
@@ -66,7 +76,7 @@ def guard(parent: int, command: list[str]) -> int:
 
 
 def _restore() -> None:
-    """In the child: no inherited handlers, and no life without the guard."""
+    """Reset signal handlers in the child, and let it end with the guard."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     die_with_parent()

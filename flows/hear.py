@@ -1,4 +1,7 @@
-"""`inserter hear`: what a model hears of audio files, as text. It shows why an answer is wrong."""
+"""`inserter hear`: print what a model hears of audio files, as text.
+
+The text shows why an answer is wrong.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,10 +19,14 @@ from models.processor import TAIL_SECONDS
 
 
 def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[dict[str, Any]]:
-    """A row a file: {"file", "seconds", "positions", "heard", "words", "asr"}, or {"file", "error"} where it cannot be read.
+    """Yield one row per file: {"file", "seconds", "positions", "heard", "words", "asr"}.
 
-    positions: what the LM gets of it. words: [{"text", "start"}], a token each; start in seconds. asr: what `assets.asr` writes,
-    null where it is not asked for. Raises InserterError for an adapter that spells nothing.
+    A file that cannot be read gives {"file", "error"}.
+    positions: the number of LM positions of the audio.
+    words: [{"text", "start"}], one per token; start in seconds.
+    asr: what `assets.asr` writes; None if it is not asked for.
+
+    Raises InserterError for an adapter that spells nothing.
     """
     params = load()
     net, processor = loaded(model, params.register_)
@@ -47,7 +54,7 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
 
 
 def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float]]:
-    """The tokens that are heard, and when each begins, in seconds."""
+    """Return the tokens that are heard, each with its start in seconds."""
     given = processor.features([wave])
     with torch.no_grad():
         windows = net.spell_placed(given["input_features"], given["feature_lengths"])

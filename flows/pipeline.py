@@ -1,4 +1,7 @@
-"""The Prefect flow `inserter`: one task for each stage of DVC's graph; gates and the summary become artifacts."""
+"""The Prefect flow `inserter`: one task per stage of DVC's graph.
+
+Gates and the summary become artifacts.
+"""
 
 import time
 from typing import Any, cast
@@ -21,7 +24,10 @@ RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the loc
 
 
 def _locked(task: Any, run: Any, state: Any) -> bool:
-    """Whether a retry is worth it: only for DVC's lock. A stage that failed would fail again, hours later."""
+    """Return whether a retry is worth it: only for DVC's lock.
+
+    A stage that failed would fail again, hours later.
+    """
     busy = isinstance(state.result(raise_on_failure=False), graph.Busy)
     if busy:
         say("another dvc is at work in this workspace: trying again in a moment")
@@ -36,7 +42,10 @@ def _locked(task: Any, run: Any, state: Any) -> bool:
     retry_condition_fn=_locked,
 )
 def run_stage(name: str, place: str, force: bool, gate: str | None) -> bool:
-    """One stage by `dvc repro --single-item`: whether it ran (False: DVC says that it is up to date)."""
+    """Run one stage by `dvc repro --single-item`, and return whether it ran.
+
+    False: DVC says that the stage is up to date.
+    """
     log = get_run_logger()
     if not force and name not in graph.changes(name):
         say(f"{place} {name}: up to date")
@@ -65,21 +74,24 @@ def _publish_gate(name: str) -> None:
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def promote() -> dict[str, Any]:
-    """Let the registered version become champion if it has earned it."""
+    """Make the registered version champion if it has earned it."""
     return record.decide()
 
 
 @flow(name="inserter", persist_result=False)
 def inserter(stages: list[str] | None = None, force: bool = False) -> dict[str, Any]:
-    """Bring `stages` and all that they need up to date (all stages when None), one after the other, in DVC's order.
+    """Bring `stages` and all that they need up to date, one after the other, in DVC's order.
 
-    force: run again the named stages (all when None) even when nothing changed. Returns
-    {"ran": [...], "up_to_date": [...], "promotion": {...} or None}. Raises InserterError with the stage's own message.
+    stages: names; None for all stages.
+    force: run the named stages (all if None) again, even if nothing changed.
+
+    Return {"ran": [...], "up_to_date": [...], "promotion": {...} or None}. Raises InserterError
+    with the stage's own message.
     """
     everything = graph.read()
     plan = graph.upstream(everything, stages)
     forced = set(graph.named(everything, stages or [s.name for s in everything])) if force else set()
-    # In a flow that is not async, Prefect's artifact functions return the id itself.
+    # In a synchronous flow, Prefect's artifact functions return the id itself.
     progress = cast(UUID, create_progress_artifact(0.0, key="progress", description=f"inserter: {len(plan)} stages"))
     states: dict[str, Any] = {}
     done: dict[bool, list[str]] = {True: [], False: []}

@@ -1,5 +1,8 @@
-"""`inserter plan`: what pre-training takes, from the models' shapes alone: parameters, positions, memory, FLOP. No weight is
-loaded. Estimates, each with its rule: they say which machine to ask for, not how long a run will last."""
+"""`inserter plan`: estimate parameters, positions, memory and FLOP of pre-training.
+
+The estimates come from the models' shapes alone; no weight is loaded. Each estimate has its rule.
+The estimates say which machine to ask for, not how long a run will last.
+"""
 
 import math
 from dataclasses import dataclass
@@ -12,24 +15,38 @@ from inserter.yaml_files import read_yaml
 from models.encoder import ENCODER_FRAMES
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
-SPOKEN_TOKENS = 3.3  # a second: 2.5 words of 1.3 tokens
-ACTIVATION_BYTES = 34  # a position, layer and unit of width, in 16 bit and without attention's square (arXiv 2205.05198)
+SPOKEN_TOKENS = 3.3  # per second: 2.5 words of 1.3 tokens
+# Per position, layer and unit of width, in 16 bit and without attention's quadratic part
+# (arXiv 2205.05198).
+ACTIVATION_BYTES = 34
 
 
 @dataclass(frozen=True)
 class Plan:
-    """parameters: of each part; trained: of all that learns; positions: a step; micro_positions: in a process at a time;
-    bytes: of one process."""
+    """What pre-training takes."""
 
     parameters: dict[str, int]
+    """Number of parameters by part."""
+
     trained: int
+    """Number of parameters that learn, over all parts."""
+
     positions: int
+    """LM positions per step."""
+
     micro_positions: int
+    """LM positions in a process at a time."""
+
     steps: int
     processes: int
+    """Number of processes that share the weights."""
+
     speech_share: float
+    """Share of the positions that are speech."""
+
     flop_a_position: float
     bytes: dict[str, float]
+    """Memory of one process, by purpose."""
 
     @property
     def flop(self) -> float:
@@ -37,7 +54,10 @@ class Plan:
 
 
 def plan(params: Params, processes: int = 1) -> Plan:
-    """For `params.pretrain` on `processes` under FSDP2, `micro_positions` at a time in each."""
+    """Estimate what `params.pretrain` takes on `processes` under FSDP2.
+
+    Each process has `micro_positions` at a time.
+    """
     model = shapes(params)
     p, adapter = params.pretrain, params.warmup.adapter
     parts = {"lm": model.language_model, "encoder": model.encoder, "adapter": model.adapter}
@@ -51,13 +71,15 @@ def plan(params: Params, processes: int = 1) -> Plan:
     share = speech_share(params)
     text = model.config.text_config
     layers, width, vocabulary = text.num_hidden_layers, text.hidden_size, text.vocab_size
-    frames = adapter.stride if adapter.kind == "pooling" else ENCODER_FRAMES / SPOKEN_TOKENS  # a speech position's
-    # 2 FLOP a parameter forward, 2 for the gradient of what comes in, 2 for that of the weights
+    # Encoder frames per speech position.
+    frames = adapter.stride if adapter.kind == "pooling" else ENCODER_FRAMES / SPOKEN_TOKENS
+    # FLOP per parameter: 2 forward, 2 for the gradient of the input, 2 for that of the weights.
     lm = (6 if learns["lm"] else 4) * parameters["lm"]
     speech = (6 if learns["encoder"] else 2) * parameters["encoder"] * frames + 6 * parameters["adapter"]
     whole = sum(parameters.values())
     micro = min(p.micro_positions, math.ceil(p.batch_positions / processes))
-    # computed again in the backward pass, a layer at a time, all that is kept of each is what goes in, in fp32
+    # With gradient checkpointing, the backward pass computes one layer at a time again. Only the
+    # input of each layer is kept, in fp32.
     kept = ACTIVATION_BYTES + 4 * layers if p.gradient_checkpointing else ACTIVATION_BYTES * layers
     return Plan(
         parameters,
@@ -72,24 +94,27 @@ def plan(params: Params, processes: int = 1) -> Plan:
             "weights (fp32)": 4 * whole / processes,
             "gradients and AdamW (fp32)": 12 * trained / processes,
             "activations": kept * micro * width,
-            "logits": 2 * micro * (1 - share) * vocabulary,  # one tensor, of which the gradient takes the place
+            "logits": 2 * micro * (1 - share) * vocabulary,  # one tensor; its gradient replaces it
         },
     )
 
 
 def speech_share(params: Params) -> float:
-    """About the share of the positions that are speech: the spans' share of interleaved text, and half of the speech tasks."""
+    """Estimate the share of the positions that are speech.
+
+    The estimate counts the spans' share of interleaved text, and half of the speech tasks.
+    """
     s = params.segment
     spans = s.word_level * s.word.share + (1 - s.word_level) * s.sentence.share
     words = params.interleave.mixture.interleaved * spans + params.interleave.mixture.speech_tasks * 0.5
     if params.warmup.adapter.kind != "pooling":
-        return words  # a position a token, as text has
+        return words  # one position per token, as in text
     rate = ENCODER_FRAMES / params.warmup.adapter.stride / SPOKEN_TOKENS
     return words * rate / (words * rate + 1 - words)
 
 
 def shapes(params: Params) -> Any:
-    """The speech LLM without storage (meta device)."""
+    """Return the speech LLM without storage (meta device)."""
     import torch
 
     from inserter.training.models import adapter_settings
@@ -103,7 +128,10 @@ def shapes(params: Params) -> Any:
 
 
 def _config(name: str) -> Any:
-    """A model's configuration: from a folder, from inside a package, from the hub, or from our table of known shapes."""
+    """Return a model's configuration.
+
+    The source is the table of known shapes, the inside of a package, a folder or the hub.
+    """
     from transformers import AutoConfig
 
     from inserter.assets import lm_folder
@@ -125,7 +153,10 @@ def _config(name: str) -> Any:
 
 
 def _lora(lm: Any) -> int:
-    """Rank 8 on every linear layer, as peft's default has it."""
+    """Return the number of parameters of LoRA.
+
+    LoRA has rank 8 on every linear layer, as peft's default has it.
+    """
     import torch
 
     return sum(8 * (m.in_features + m.out_features) for m in lm.modules() if isinstance(m, torch.nn.Linear))

@@ -1,4 +1,7 @@
-"""`challenger` becomes `champion`: the first one when it keeps every rule, a later one when it is better on paired items."""
+"""Decide whether `challenger` becomes `champion`.
+
+The first champion has to keep every rule. A later one has to be better on paired items.
+"""
 
 import json
 from collections import defaultdict
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-LOG = "promotion.jsonl"  # artifact of the version's run: a line a decision
+LOG = "promotion.jsonl"  # artifact of the version's run: one line per decision
 
 BESIDE = "heard_minus_cascade.instructions"
 ABOVE = "heard_minus_chance.instructions"
@@ -34,26 +37,31 @@ Verdicts = dict[str, tuple[str, list[bool]]]  # item_id -> (key, strict verdict 
 
 @dataclass(frozen=True)
 class Decision:
-    """decision: promoted, kept (the champion stays) or refused (it may not compete). figures: what was measured."""
+    """A decision on a version, with its reason."""
 
     decision: str
+    """`promoted`, `kept` (the champion stays) or `refused` (the version may not compete)."""
+
     reason: str
     figures: dict[str, float | int]
+    """What was measured, by name."""
 
 
 @flow(name="promote", log_prints=True)
 def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, Any]:
-    """`promote` as a Prefect flow, for a schedule or a button."""
+    """Run `promote` as a Prefect flow, for a schedule or a button."""
     result = promote(load(params_file), version)
     print(f"{result['model']} version {result['version']}: {result['decision']}: {result['reason']}")
     return result
 
 
 def promote(params: Params, version: int | None = None) -> dict[str, Any]:
-    """Decide on `version` (default: the challenger), move the alias where it is earned, and write down why.
+    """Decide on `version` (default: the challenger), move the alias if earned, and record why.
 
-    Returns {"decision", "reason", "model", "version", "alias", "against", "time", ...figures}; alias is "champion" when
-    the version holds it now, else None. Raises InserterError when there is no such version.
+    Return {"decision", "reason", "model", "version", "alias", "against", "time", ...figures}.
+    alias: "champion" if the version holds it now, else None.
+
+    Raises InserterError if there is no such version.
     """
     register = params.register_
     client = connect(register, write=True)
@@ -66,7 +74,7 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
     when = datetime.now(UTC).isoformat(timespec="seconds")
     result = _result(candidate, decision, against, when)
     _write_down(client, candidate, result)
-    if decision.decision == PROMOTED:  # last: killed before it, the decision is simply made again
+    if decision.decision == PROMOTED:  # last, so that a run killed before decides again
         client.set_registered_model_alias(register.model, CHAMPION, str(candidate.version))
     return result
 
@@ -83,12 +91,15 @@ def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelV
 
 
 def _people(tags: dict[str, str]) -> dict[str, float]:
-    """The figures of recordings of people: they are on record, and decide nothing."""
+    """Return the figures of recordings of people: they are on record, and decide nothing."""
     return {name: float(value) for name, value in tags.items() if name.startswith("recordings.")}
 
 
 def first(tags: dict[str, str], register: Register) -> Decision:
-    """Decide on a version where there is no champion, by its tags. The reason names every rule that it failed."""
+    """Decide on a version by its tags if there is no champion.
+
+    The reason names every rule that the version failed.
+    """
     rules = [_gates(tags), _enough_gap(tags, register), _above_chance(tags), _beside_cascade(tags, register)]
     figures = {name: value for name in FIGURES if (value := _figure(tags, name)) is not None} | _people(tags)
     if failed := [failed for failed, _ in rules if failed]:
@@ -102,7 +113,10 @@ def _figure(tags: dict[str, str], name: str) -> float | None:
 
 
 def _gates(tags: dict[str, str]) -> tuple[str, str]:
-    """(why the rule failed or "", what is said where it is kept), as of each rule below."""
+    """Return (the text if the rule failed, else ""; the text if the rule is kept).
+
+    Each rule below returns such a pair.
+    """
     gates = {name.removeprefix("gate."): value for name, value in tags.items() if name.startswith("gate.")}
     failed = sorted(name for name, value in gates.items() if value != "passed")
     if not gates:
@@ -119,8 +133,11 @@ def _enough_gap(tags: dict[str, str], register: Register) -> tuple[str, str]:
 
 
 def _above_chance(tags: dict[str, str]) -> tuple[str, str]:
-    """It fails where the difference is not above 0. Fifty prompts seldom tell a small model from chance: the text says whether they
-    do."""
+    """Check that the model follows more instructions than chance.
+
+    The rule fails if the difference is not above 0. Fifty prompts seldom tell a small model from
+    chance, so the text says whether they do.
+    """
     heard, chance = _figure(tags, "follow.heard"), _figure(tags, "follow.chance")
     if heard is None or chance is None:
         return f"instructions heard and by chance are not on record: {AGAIN}", ""
@@ -132,7 +149,11 @@ def _above_chance(tags: dict[str, str]) -> tuple[str, str]:
 
 
 def _beside_cascade(tags: dict[str, str], register: Register) -> tuple[str, str]:
-    """It fails where the whole interval lies below what is allowed; without an interval the difference stands for it."""
+    """Check that hearing is not too far behind the model's own cascade.
+
+    The rule fails if the whole interval lies below what is allowed. Without an interval, the
+    difference stands for it.
+    """
     behind = _figure(tags, f"{BESIDE}.difference")
     if behind is None:
         return f"instructions heard against its own cascade are not on record: {AGAIN}", ""
@@ -142,17 +163,17 @@ def _beside_cascade(tags: dict[str, str], register: Register) -> tuple[str, str]
 
 
 def _points(tags: dict[str, str], name: str, difference: float) -> str:
-    """`+9.6 points (95 % -1.0 to +19.5)`, the interval where there is one."""
+    """Return `+9.6 points (95 % -1.0 to +19.5)`, with the interval if there is one."""
     low, high = _figure(tags, f"{name}.low"), _figure(tags, f"{name}.high")
     between = "" if low is None or high is None else f" (95 % {100 * low:+.1f} to {100 * high:+.1f})"
     return f"{100 * difference:+.1f} points{between}"
 
 
 def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> Decision:
-    """One-sided paired sign-flip test on strict instruction verdicts.
+    """Decide by a one-sided paired sign-flip test on strict instruction verdicts.
 
-    The variants of an item are not independent of each other, so the unit is the key: the difference in followed
-    instructions over all its variants.
+    The variants of an item are not independent of each other, so the unit is the key. Its value is
+    the difference in followed instructions over all its variants.
     """
     shapes = [{item: (key, len(strict)) for item, (key, strict) in side.items()} for side in (new, old)]
     if shapes[0] != shapes[1] or not new:
@@ -179,7 +200,10 @@ def _other_items(champion: int) -> Decision:
 
 
 def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
-    """Of the heard items that have strict verdicts. Raises InserterError when the version has none on record."""
+    """Return the verdicts of the heard items that have strict verdicts.
+
+    Raises InserterError if the version has none on record.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -233,7 +257,7 @@ def _result(candidate: "ModelVersion", decision: Decision, against: int | None, 
 
 
 def _write_down(client: "MlflowClient", candidate: "ModelVersion", result: dict[str, Any]) -> None:
-    """Tags promotion.* on the version, and a line in its run."""
+    """Write tags promotion.* on the version, and a line in its run."""
     from mlflow.exceptions import MlflowException
 
     facts = {k: v for k, v in result.items() if k not in ("model", "version", "alias") and v is not None}

@@ -21,32 +21,38 @@ INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 def quiet_prefect() -> None:
-    """Prefect's log goes to its API, not to the terminal: what a person sees there is ours. Call it before the import."""
+    """Send Prefect's log to its API only; the terminal shows our own lines.
+
+    Call this before importing Prefect.
+    """
     quiet()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
 def say_what_is_not_kept() -> None:
-    """Warn of parameters that are right, but that DVC could not write: it would say no more than that the file is corrupted."""
+    """Warn of valid parameters that DVC could not write.
+
+    DVC itself would only say that the file is corrupted.
+    """
     lost = not_kept(PARAMS.read_text(encoding="utf-8"))
     if lost:
         say(f"`dvc exp run -S` cannot be used with {PARAMS}: {lost}")
 
 
 def run(stages: list[str] | None = None, force: bool = False) -> int:
-    """Bring `stages` (None: all) up to date, promote, print the summary. Returns the exit code.
+    """Bring `stages` (None: all) up to date, promote, print the summary and return the exit code.
 
     Raises InserterError with the message of the stage that failed.
     """
     start = time.monotonic()
     if not os.access(".", os.W_OK):
         raise InserterError(f"{Path.cwd()} cannot be written", "Run in a copy that can be (`cp -a`); `status` and `ask` work here")
-    load()  # a key that no stage depends on is refused too
+    load()  # this also refuses a wrong key that no stage depends on
     say_what_is_not_kept()
     plan = {stage.name for stage in graph.upstream(graph.read(), stages)}
     changed = plan & graph.changes().keys()
     if not (changed or force):
-        if "register" in plan and record.pending():  # killed between the two
+        if "register" in plan and record.pending():  # an earlier run was killed before promotion
             say("promotion: looking at the registered version ...")
             quiet_prefect()
             record.decide()
@@ -67,7 +73,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
 
 
 def run_flow(stages: list[str] | None, force: bool) -> dict[str, Any]:
-    """The Prefect flow in this process, on the configured API or a server of our own."""
+    """Run the Prefect flow in this process, on the configured API or a server of our own."""
     quiet_prefect()
     from flows.pipeline import inserter
     from flows.server import api
@@ -83,9 +89,10 @@ def show_summary() -> None:
 
 
 def interruptible() -> None:
-    """SIGTERM and SIGINT stop the run as Ctrl-C does."""
+    """Let SIGTERM and SIGINT stop the run as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)  # a script's background job is born deaf to it: who sends it one means it
+    # A script's background jobs start with SIGINT ignored; restore it.
+    signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -1,4 +1,7 @@
-"""A Prefect API for a run: the one that is configured, or a server of our own on loopback that ends with us."""
+"""Provide a Prefect API for a run: the configured one, or a server of our own on loopback.
+
+Our own server ends with the run.
+"""
 
 import os
 import socket
@@ -14,7 +17,9 @@ from flows import guard
 from inserter.errors import InserterError
 
 DRAIN_SECONDS = 5.0
-START_SECONDS = 180.0  # 6 s on a free machine; a first start also creates the data base, and others may be busy
+# A start takes 6 s on a free machine. A busy machine takes longer, and a first start also creates
+# the database.
+START_SECONDS = 180.0
 
 
 def free_port() -> int:
@@ -24,8 +29,11 @@ def free_port() -> int:
 
 
 def start(port: int, ui: bool = False) -> subprocess.Popen:
-    """A Prefect server on 127.0.0.1:`port` under a guard (`guard.stop` ends it). `ui`: with pages and scheduler."""
-    # Not --no-services: without them no task run is recorded (3.8.8).
+    """Start a Prefect server on 127.0.0.1:`port` under a guard; `guard.stop` ends it.
+
+    ui: with pages and scheduler.
+    """
+    # Not --no-services: without services Prefect 3.8.8 records no task run.
     options = ["--ui"] if ui else ["--no-ui", "--no-scheduler", "--no-late-runs"]
     return guard.start(
         [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), *options],
@@ -37,7 +45,10 @@ def start(port: int, ui: bool = False) -> subprocess.Popen:
 
 
 def wait(url: str, process: subprocess.Popen, name: str) -> None:
-    """Return when `url` answers 200. Raises InserterError when the process ends or does not answer in time."""
+    """Return when `url` answers 200.
+
+    Raises InserterError if the process ends or does not answer within START_SECONDS.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -51,7 +62,10 @@ def wait(url: str, process: subprocess.Popen, name: str) -> None:
 
 
 def _answers(url: str) -> None:
-    """Raises InserterError where nothing is there; what it answers is Prefect's matter."""
+    """Raise InserterError if no server answers at `url`.
+
+    Any HTTP answer counts, also an error: its meaning is Prefect's matter.
+    """
     try:
         urllib.request.urlopen(f"{url}/health", timeout=10).close()
     except urllib.error.HTTPError:
@@ -63,7 +77,10 @@ def _answers(url: str) -> None:
 
 @contextmanager
 def api() -> Iterator[str]:
-    """Prefect's API for the time of the block: PREFECT_API_URL (environment or profile), else our own server."""
+    """Provide Prefect's API inside the block.
+
+    The API is that of PREFECT_API_URL (environment or profile), else our own server's.
+    """
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if configured := PREFECT_API_URL.value():
@@ -85,7 +102,10 @@ def api() -> Iterator[str]:
 
 
 def drain() -> None:
-    """Send what waits to be sent: without a server it would be tried again for a minute after the end."""
+    """Send the logs and events that still wait.
+
+    Without a server, Prefect would try again for a minute after the end.
+    """
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 

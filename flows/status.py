@@ -1,4 +1,4 @@
-"""`inserter status`: every stage, whether it is up to date, what it cost; the gates; the registered aliases."""
+"""`inserter status`: show each stage's state and cost, the gates, and the registered aliases."""
 
 import sys
 
@@ -40,7 +40,7 @@ def status() -> None:
 
 
 def state(reasons: list[str] | None, ran_before: bool) -> str:
-    """`up to date`, `never run`, or `changed: ` and the first reasons."""
+    """Return `up to date`, `never run`, or `changed: ` and the first reasons."""
     if reasons is None:
         return "up to date"
     if not ran_before:

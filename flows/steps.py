@@ -1,5 +1,7 @@
-"""One stage as a step: `dvc repro --single-item STAGE`, or another dvc command, followed live, with nothing left behind when it
-stops."""
+"""Run one stage as a step: `dvc repro --single-item STAGE`, or another dvc command.
+
+The output is shown live, and no process is left when the step stops.
+"""
 
 import codecs
 import os
@@ -24,7 +26,10 @@ class StageFailed(InserterError):
 
 
 class _Lines:
-    """Decoded lines out of chunks of bytes. Of a line that a progress bar redraws, only the last state is kept."""
+    """Lines decoded from chunks of bytes.
+
+    Of a line that a progress bar redraws, only the last state is kept.
+    """
 
     def __init__(self, on_line: Callable[[str], None], echo: bool) -> None:
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -43,7 +48,10 @@ class _Lines:
 
 
 def environment() -> dict[str, str]:
-    """What dvc and the stages run in. `python` in dvc.yaml is this interpreter, even if its venv is not activated."""
+    """Return the environment of dvc and the stages.
+
+    `python` in dvc.yaml is this interpreter, even if its venv is not activated.
+    """
     quiet()
     here = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
@@ -57,11 +65,14 @@ def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line
 def dvc(
     name: str, arguments: list[str], log: Callable[[str], None], folder: Path | None = None, extra: dict[str, str] | None = None
 ) -> None:
-    """`dvc ARGUMENTS` in `folder` (None: here) with `extra` environment; `name` says what stopped when it fails.
+    """Run `dvc ARGUMENTS` in `folder` (None: here), with the environment variables of `extra`.
 
-    What it says on stderr is shown as it comes. Every line of output also goes to `log`. Raises graph.Busy when another dvc
-    holds the lock, StageFailed with the stage's own message when it fails. However this ends (Ctrl-C, `kill -9` of this
-    process), no process is left.
+    name: what stopped, for the error message.
+    Standard error is shown as it comes. Every line of output also goes to `log`. However the
+    command ends (Ctrl-C, `kill -9` of this process), no process is left.
+
+    Raises graph.Busy if another dvc holds the lock. Raises StageFailed with the stage's own message
+    if the command fails.
     """
     command = [sys.executable, "-m", "dvc", *arguments]
     tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -81,7 +92,10 @@ def dvc(
 
 
 def _follow(process: subprocess.Popen, log: Callable[[str], None], tail: deque[str]) -> None:
-    """Read both pipes until they close, or the process has ended and says no more (a daemon may hold them open)."""
+    """Read both pipes until they close, or the process has ended and says no more.
+
+    A daemon may hold the pipes open.
+    """
     assert process.stdout and process.stderr
 
     def error(line: str) -> None:
@@ -103,7 +117,7 @@ def _follow(process: subprocess.Popen, log: Callable[[str], None], tail: deque[s
 
 
 def _reason(tail: list[str]) -> str:
-    """The last line that the stage itself said; dvc's own where there is none."""
+    """Return the last line that the stage itself wrote, or dvc's own last line if there is none."""
     said = [line for line in tail if line.strip()]
     if any(re.search(r"exited with (-9|137)\b", line) for line in said):
         return "it was killed (signal 9), most likely for want of memory. Free some, or lower its batch or workers, then run again"

@@ -1,4 +1,4 @@
-"""What a workspace holds, from the files that are there. What was not measured is left out."""
+"""Summarise what a workspace holds, from its files. What was not measured is left out."""
 
 import io
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from inserter.paths import GATES, REPORTS, SYSTEM
 from inserter.scoring import table as scoretable
 
 WIDTH = 100
-UNTOLD = "not told apart"  # the 95 % interval holds 0
+UNTOLD = "not told apart"  # the 95 % interval contains 0
 
 
 def report(path: Path) -> dict[str, Any]:
-    """A report as a dict; {} where there is none."""
+    """Return a report as a dict, or {} if there is none."""
     value = read_json(path) if path.exists() else {}
     return value if isinstance(value, dict) else {}
 
@@ -29,7 +29,7 @@ def gate_report(name: str) -> dict[str, Any]:
 
 
 def gate_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The expectations of a gate report as flat rows of text, those that failed first."""
+    """Return the expectations of a gate report as flat rows of text, failed ones first."""
     expectations = sorted(found.get("expectations", []), key=lambda e: bool(e.get("passed")))
     return [
         {
@@ -47,7 +47,10 @@ def gate_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def summary(color: bool = False, width: int = WIDTH) -> str:
-    """The summary as text, `width` columns wide. color: with ANSI styles."""
+    """Return the summary as text, `width` columns wide.
+
+    color: with ANSI styles.
+    """
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
     sections = (_company, _speech, _training, _benchmark, _likelihood, _people, _gates, _registry, _times)
@@ -57,7 +60,10 @@ def summary(color: bool = False, width: int = WIDTH) -> str:
 
 
 def verdict(found: dict[str, Any]) -> str | None:
-    """One sentence: does the model hear better or worse than its own cascade? found: reports/evaluate.json. None: not measured."""
+    """Return a sentence that says whether the model hears better or worse than its own cascade.
+
+    found: reports/evaluate.json. Return None if nothing was measured.
+    """
     beside = scoretable.company(found)
     shown = {"gap": ("gap closed", 1, 3, ""), "instructions": ("instructions followed", 100, 1, " points")}
     parts, told = [], set()
@@ -93,7 +99,7 @@ def _company() -> Iterator[RenderableType]:
 
 
 def _facts(title: str, facts: list[tuple[str, str]]) -> Iterator[RenderableType]:
-    """A titled two-column list, or nothing."""
+    """Yield a titled list of two columns, or nothing if there are no facts."""
     if facts:
         table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2, 0, 2))
         for name, value in facts:
@@ -106,20 +112,23 @@ def _number(value: Any) -> str:
 
 
 def _within(found: Any, *keys: str) -> Any:
-    """found[key][key]..., or None."""
+    """Return found[key][key]..., or None."""
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
     return found
 
 
 def _reasons(counts: Any) -> str:
-    """`50 (silence 10, wer 40)` of {reason: count}."""
+    """Return `50 (silence 10, wer 40)` for {reason: count}."""
     named = [f"{reason} {count:,}" for reason, count in sorted(counts.items()) if count]
     return f"{sum(counts.values()):,}" + (f" ({', '.join(named)})" if named else "")
 
 
 def _before_after(before: Any, after: Any) -> str:
-    """`3.912 -> 3.104`; of dicts, one for each key that both have; `` when a side was not measured."""
+    """Return `3.912 -> 3.104`; for dicts, one such text per key that both have.
+
+    Return "" if a side was not measured.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         shown = {key: _before_after(value, after.get(key)) for key, value in before.items()}
         return ", ".join(f"{key.replace('_', ' ')} {text}" for key, text in shown.items() if text)
@@ -259,7 +268,7 @@ def _times() -> Iterator[RenderableType]:
 
 
 def duration(seconds: float) -> str:
-    """`8.3 s`, or `12 min 04 s`."""
+    """Return `8.3 s`, or `12 min 04 s`."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 

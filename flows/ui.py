@@ -1,4 +1,4 @@
-"""`python -m flows.ui`: Prefect's and MLflow's pages on loopback, until Ctrl-C."""
+"""`python -m flows.ui`: serve Prefect's and MLflow's pages on loopback, until Ctrl-C."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ SERVED = ("http://", "https://")
 
 
 def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen:
-    """MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
+    """Start MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
     null = subprocess.DEVNULL
     address = ["--host", "127.0.0.1", "--port", str(port)]
     return guard.start(
@@ -40,8 +40,12 @@ def main() -> None:
 
 
 def serve(prefect_port: int, mlflow_port: int) -> None:
-    """Start both, print where they are, and stop both when one ends or on Ctrl-C. Where the registry is a server's
-    (`register.tracking_uri` is its address), that one has the pages."""
+    """Start both servers and print their addresses; stop both when one ends or on Ctrl-C.
+
+    If `register.tracking_uri` is the address of a server, that server has the registry's pages.
+
+    Raises InserterError if a server ends.
+    """
     tracking_uri = load().register_.tracking_uri
     prefect_url, mlflow_url = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port))
     os.environ["PREFECT_UI_API_URL"] = f"{prefect_url}/api"

@@ -1,1 +1,4 @@
-"""`inserter ablate` and `inserter experiment`: DVC experiments as a Prefect flow, each in a working copy of its own."""
+"""`inserter ablate` and `inserter experiment`: DVC experiments as a Prefect flow.
+
+Each experiment runs in a working copy of its own.
+"""

@@ -1,4 +1,4 @@
-"""Groups of arms as arms.yaml has them, and one experiment for each arm and seed."""
+"""Read groups of arms from arms.yaml, and make one experiment per arm and seed."""
 
 import shlex
 from copy import deepcopy
@@ -16,50 +16,67 @@ TWO_HOURS = "experiment"  # the group of `inserter experiment`
 
 
 class Arm(Section):
-    """set: dotted parameters; seeds: an experiment each."""
+    """One arm of a group."""
 
     set: dict[str, Any]
+    """Dotted parameters with their values."""
+
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    """One experiment per seed."""
 
 
 class Group(Section):
-    """compared: the arm that every other is subtracted from; without one, the first."""
+    """Arms that are compared with each other."""
 
     about: str
     arms: dict[str, Arm]
     compared: str | None = None
+    """The arm that every other is subtracted from; None: the first."""
 
 
 class Arms(Section):
-    """seeded: the parameters that a seed is given to; base: what is laid over params.yaml for every arm."""
+    """The content of arms.yaml."""
 
     seeded: tuple[str, ...]
+    """The parameters that a seed is given to."""
+
     base: dict[str, Any]
+    """What is laid over params.yaml for every arm."""
+
     groups: dict[str, Group]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One arm with one seed. overrides: what is laid over params.yaml, nested as it is. source: where they stand. keep: the
-    working copy stays when it is done."""
+    """One arm with one seed."""
 
     group: str
     arm: str
     seed: int
     overrides: dict[str, Any] = field(hash=False)
+    """What is laid over params.yaml, nested like params.yaml."""
+
     source: str
+    """Where the overrides are written."""
+
     command: str
+    """The command that runs this experiment alone."""
+
     keep: bool = False
+    """Whether the working copy stays when the experiment is done."""
 
     @property
     def name(self) -> str:
-        """Of the DVC experiment, the working copy and the MLflow run."""
+        """Return the name of the DVC experiment, the working copy and the MLflow run."""
         start = self.group if self.group == TWO_HOURS else f"ablate-{self.group}"
         return f"{start}-{self.arm}-s{self.seed}"
 
 
 def read_arms(path: Path = ARMS) -> Arms:
-    """Raises InserterError that names the key when the file is not as it has to be."""
+    """Read the arms of `path`.
+
+    Raises InserterError that names the key if the file is not valid.
+    """
     try:
         return Arms.model_validate(read(path))
     except ValidationError as error:
@@ -68,9 +85,13 @@ def read_arms(path: Path = ARMS) -> Arms:
 
 
 def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> list[Experiment]:
-    """The experiments of `groups` (all when there are none), of one arm and one seed where they are named.
+    """Return the experiments of `groups` (empty: all), of one arm and one seed if they are given.
 
-    In the file's order, but seed by seed: a group that is stopped has its arms to compare before it has their spread."""
+    The order is that of the file, but seed by seed. A group that is stopped early thus has its arms
+    to compare before it has their spread.
+
+    Raises InserterError for an unknown group, or if no experiment has that arm and seed.
+    """
     unknown = [name for name in groups if name not in arms.groups]
     if unknown:
         raise InserterError(f"there is no group {unknown[0]}", f"The groups are: {', '.join(arms.groups)}")
@@ -90,7 +111,10 @@ def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, sou
 
 
 def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
-    """The experiment of group `experiment` with the parameters of the file `overlay`; the seed as in arms.yaml."""
+    """Return the experiment of group `experiment` with the parameters of the file `overlay`.
+
+    The seed is given to the parameters that arms.yaml names.
+    """
     overrides = laid_over(read(overlay), nested(dict.fromkeys(read_arms().seeded, seed)))
     command = f"inserter experiment --overlay {shlex.quote(str(overlay))} --name {name} --seed {seed}"
     return Experiment(TWO_HOURS, name, seed, overrides, str(overlay), command, keep=True)
@@ -104,12 +128,12 @@ def _experiment(arms: Arms, group: str, arm: str, seed: int, source: Path) -> Ex
 
 
 def nested(dotted: dict[str, Any]) -> dict[str, Any]:
-    """{"a.b": 1} as {"a": {"b": 1}}; of two keys that meet, the later one wins."""
+    """Return {"a.b": 1} as {"a": {"b": 1}}. If two keys meet, the later one wins."""
     result: dict[str, Any] = {}
     for path, value in dotted.items():
         *sections, key = path.split(".")
         at = result
         for section in sections:
             at = at.setdefault(section, {})
-        at[key] = deepcopy(value)  # a later key may lead into it
+        at[key] = deepcopy(value)  # a later key may write into it
     return result

@@ -1,8 +1,12 @@
-"""A working copy for each experiment: a git worktree at one commit, with its parameters, over the workspace's DVC cache.
+"""Make a working copy per experiment: a git worktree at one commit with its own parameters.
 
-Not `dvc exp run --temp`: it throws its folder away when a run is killed, with every resume point of a training in it; it stashes
-and restores the workspace, which someone may be editing; and each run would take the code as it stands at that moment. A
-worktree stays until its result is recorded, and all experiments are of the commit that the first one began with.
+All copies share the workspace's DVC cache. `dvc exp run --temp` is not used, for three reasons:
+- It deletes its folder when a run is killed, with every checkpoint of a training in it.
+- It stashes and restores the workspace, which someone may be editing.
+- Each run would take the code as it stands at that moment.
+
+A worktree stays until its result is recorded. All experiments use the commit that the first one
+began with.
 """
 
 import os
@@ -22,18 +26,24 @@ from inserter.run.closure import deciding
 from inserter.yaml_files import dump_yaml, parse_yaml, read_yaml
 
 HOME = Path("experiments")
-CODE = ("stages", "inserter", "models", "dvc.yaml")  # what may decide a result, besides the parameters
+# What may decide a result, besides the parameters.
+CODE = ("stages", "inserter", "models", "dvc.yaml")
 NOBODY = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "inserter"), ("EMAIL", "inserter@localhost"))
 }
-FILES = ("path", "voice", "speaker")  # keys of which the value may be a file's or a folder's bare name
-JUDGE = WORK / "judge"  # what a judge was paid for
+FILES = ("path", "voice", "speaker")  # keys whose value may be the bare name of a file or folder
+JUDGE = WORK / "judge"  # judgements that were paid for
 
 
 def git(*arguments: str, remedy: str = "Experiments are of a commit: `git init`, then commit the project") -> str:
-    """What git prints. Its hooks are left out: DVC's own would check data out into every new copy."""
+    """Run git and return what it prints.
+
+    Git's hooks are left out: DVC's own would check data out into every new copy.
+
+    Raises InserterError if git fails or is not installed.
+    """
     command = ["git", "-c", f"core.hooksPath={os.devnull}", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
@@ -50,7 +60,10 @@ def commit() -> str:
 
 
 def not_committed() -> list[str]:
-    """Files of the code and the parameters that differ from the commit: experiments run without those changes."""
+    """Return the files of code and parameters that differ from the commit.
+
+    Experiments run without these changes.
+    """
     changed = git("status", "--porcelain", "--", *CODE, "params.yaml")
     return [line.split(maxsplit=1)[-1] for line in changed.splitlines()]
 
@@ -60,7 +73,10 @@ def params_at(revision: str) -> Any:
 
 
 def code_at(revision: str) -> str:
-    """Return a fingerprint of what decides a result at `revision`: the graph, and the code of its stages without comments."""
+    """Return a fingerprint of what decides a result at `revision`.
+
+    The fingerprint covers the graph, and the code of its stages without comments.
+    """
     with tempfile.TemporaryDirectory(prefix="inserter-code-") as folder:
         archive, root = Path(folder, "code.zip"), Path(folder, "code")
         git("archive", "--output", str(archive), revision, "--", *CODE)
@@ -70,7 +86,10 @@ def code_at(revision: str) -> str:
 
 
 def make(name: str, revision: str, params: dict[str, Any]) -> Path:
-    """The working copy `name`, new or as a killed run left it, at `revision` and with `params`: the folder of its dvc.yaml."""
+    """Make the working copy `name` at `revision` with `params`; return the folder of its dvc.yaml.
+
+    A copy that a killed run left is used again.
+    """
     copy = HOME / name
     if (copy / ".git").exists():
         _claim(copy)
@@ -85,9 +104,12 @@ def make(name: str, revision: str, params: dict[str, Any]) -> Path:
 
 
 def _claim(copy: Path) -> None:
-    """Mend git's pointers, which are absolute: in a checkout that was moved they lead nowhere, in a copied one to the original.
+    """Repair git's pointers of a working copy, which are absolute.
 
-    Raises InserterError where this repository does not know the working copy.
+    In a checkout that was moved, the pointers lead nowhere. In a copied one, they lead to the
+    original.
+
+    Raises InserterError if this repository does not know the working copy.
     """
     pointer = copy / ".git"
     known = Path(git("rev-parse", "--git-common-dir")).resolve() / "worktrees"
@@ -105,7 +127,11 @@ def remove(name: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Where an experiment finds what all of them share, whatever folder it runs in; a name for its commit where git knows none."""
+    """Return the environment variables of an experiment.
+
+    The variables say where an experiment finds what all of them share, whatever folder it runs in.
+    If git knows no name for the experiment's commit, further variables give one.
+    """
     shared = {"INSERTER_STATES": str(states_home().resolve()), "INSERTER_CACHE": str(cache_home().resolve())}
     asked = (subprocess.run(["git", "config", f"user.{what}"], capture_output=True) for what in ("name", "email"))
     known = all(done.returncode == 0 for done in asked)
@@ -113,7 +139,11 @@ def environment() -> dict[str, str]:
 
 
 def _share(folder: Path, params: dict[str, Any]) -> None:
-    """The workspace's DVC cache (and with it the run cache), remotes and secrets, paid judgements, and local inputs."""
+    """Give the copy what it shares with the workspace.
+
+    Shared are the DVC cache (and with it the run cache), remotes and secrets, paid judgements, and
+    local inputs.
+    """
     local, own = Path(".dvc/config.local"), folder / ".dvc" / "config.local"
     if local.exists():
         shutil.copy(local, own)
@@ -122,7 +152,7 @@ def _share(folder: Path, params: dict[str, Any]) -> None:
     JUDGE.mkdir(parents=True, exist_ok=True)
     for path in (JUDGE, *_local(params)):
         link = folder / path
-        if link.is_symlink():  # of a checkout that was moved or copied it leads elsewhere
+        if link.is_symlink():  # after a checkout was moved or copied, it leads elsewhere
             link.unlink()
         if not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +160,7 @@ def _share(folder: Path, params: dict[str, Any]) -> None:
 
 
 def _dvc(folder: Path, *arguments: str) -> str:
-    """What a quick dvc command prints in `folder`."""
+    """Return what a quick dvc command prints in `folder`."""
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=steps.environment())
     if done.returncode:
@@ -139,8 +169,11 @@ def _dvc(folder: Path, *arguments: str) -> str:
 
 
 def _local(value: Any, key: str = "") -> Iterator[Path]:
-    """Relative paths among the parameters that lead to something here: git may not have it, and the copy would lack it. A bare name
-    is one where the key says so."""
+    """Yield the relative paths among the parameters that lead to something here.
+
+    Git may not have these files, and then the copy would lack them. A bare name counts as a path if
+    its key is in FILES.
+    """
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _local(item, name)
@@ -149,10 +182,12 @@ def _local(value: Any, key: str = "") -> Iterator[Path]:
             yield from _local(item, key)
     elif isinstance(value, str) and ("/" in value or key in FILES):
         parts = Path(value).parts
-        whole = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))  # of a glob, the folder
+        # Of a glob, the folder counts.
+        whole = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
         path = Path(*parts[:whole])
         own = path in (DATA, REPORTS)  # the copy makes these itself
         if parts[:whole] and not path.is_absolute() and ".." not in parts and path.exists() and not own:
             yield path
-            beside = (Path(f"{path}.json"), path.with_suffix(".txt"))  # a Piper voice's settings, the words of a recording
+            # The settings of a Piper voice, and the words of a recording.
+            beside = (Path(f"{path}.json"), path.with_suffix(".txt"))
             yield from (other for other in beside if path.is_file() and other != path and other.exists())

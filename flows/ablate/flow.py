@@ -1,4 +1,7 @@
-"""The Prefect flow `ablate`: one task an experiment, one after the other; one that fails does not stop the others."""
+"""The Prefect flow `ablate`: one task per experiment, one after the other.
+
+An experiment that fails does not stop the others.
+"""
 
 import re
 import time
@@ -18,14 +21,16 @@ from inserter.params import load
 from inserter.run.runner import say
 
 LAST = "evaluate"  # the last stage of an experiment: nothing is registered
-PROGRESS = re.compile(r"(?:Running stage|Stage) '(.+?)'(?::| is (cached))")  # as dvc says it
+PROGRESS = re.compile(r"(?:Running stage|Stage) '(.+?)'(?::| is (cached))")  # as dvc prints it
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def run_experiment(place: str, experiment: Experiment, params: dict[str, Any], key: str, revision: str) -> Path:
-    """Every stage up to `evaluate` in the experiment's working copy, then its DVC experiment, its MLflow run and its result.
+    """Run every stage up to `evaluate` in the experiment's working copy, and record the result.
 
-    Returns the folder of the working copy, which is gone by then unless `experiment.keep`.
+    The result goes to a DVC experiment, an MLflow run and the recorded results.
+
+    Return the folder of the working copy, which is gone by then unless `experiment.keep`.
     """
     log = get_run_logger()
     start = time.monotonic()
@@ -51,7 +56,10 @@ def run_experiment(place: str, experiment: Experiment, params: dict[str, Any], k
 
 
 def run_all(experiments: list[Experiment], revision: str) -> dict[str, str]:
-    """What failed, with its message: {name: message}. What has a recorded result is passed over."""
+    """Run the experiments that have no recorded result.
+
+    Return {name: message} of those that failed.
+    """
     waiting = {experiment.name: (params, key) for experiment, params, key in new(experiments, revision)}
     failed: dict[str, str] = {}
     for number, experiment in enumerate(experiments, 1):
@@ -69,7 +77,11 @@ def run_all(experiments: list[Experiment], revision: str) -> dict[str, str]:
 
 @flow(name="ablate", persist_result=False)
 def ablate(groups: list[str], arm: str | None = None, seed: int | None = None, arms_file: str | None = None) -> dict[str, str]:
-    """The experiments of `groups` (all when empty) that have no result yet for this code and these parameters."""
+    """Run the experiments of `groups` (empty: all) that have no result yet.
+
+    A result counts only for this code and these parameters. Return {name: message} of those that
+    failed.
+    """
     source = {"source": Path(arms_file)} if arms_file else {}
     arms = read_arms(*source.values())
     return run_all(select(arms, groups, arm, seed, **source), copies.commit())
@@ -77,5 +89,8 @@ def ablate(groups: list[str], arm: str | None = None, seed: int | None = None, a
 
 @flow(name="experiment", persist_result=False)
 def experiment(overlay: str, name: str, seed: int) -> dict[str, str]:
-    """One whole run with the parameters of the file `overlay` laid over params.yaml."""
+    """Run everything once with the parameters of the file `overlay` laid over params.yaml.
+
+    Return {name: message} if it failed.
+    """
     return run_all([overlaid(Path(overlay), name, seed)], copies.commit())

@@ -1,5 +1,8 @@
-"""Arms compared prompt by prompt. Two models of one LM answer many prompts alike: their difference is surer than the intervals of
-both let think."""
+"""Compare arms prompt by prompt.
+
+Two models of one LM answer many prompts alike. So the difference of the models is more certain than
+their two intervals suggest.
+"""
 
 from collections.abc import Sequence
 
@@ -7,13 +10,14 @@ import numpy as np
 
 from inserter.scoring.intervals import share_interval
 
-Counts = dict[str, list[float]]  # by prompt: [instructions followed, asked], over all variants together
+Counts = dict[str, list[float]]  # by prompt: [instructions followed, asked], over all variants
 
 
 def difference(one: Sequence[Counts], other: Sequence[Counts], *names: str) -> tuple[float, list[float] | None] | None:
-    """The share that `one` followed less that of `other`, each the mean of its seeds, and its 95 % interval over the prompts.
+    """Return the share that `one` followed less that of `other`, and its 95 % interval.
 
-    None where no prompt was asked of all. The randomness comes from `names`.
+    Each side is the mean of its seeds. The interval is over the prompts, and its randomness comes
+    from `names`. Return None if no prompt was asked of all.
     """
     sides = (*one, *other)
     keys = sorted(key for key in set.intersection(*map(set, sides)) if len({counts[key][1] for counts in sides}) == 1)

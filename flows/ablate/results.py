@@ -1,6 +1,7 @@
-"""docs/results.json: one object an experiment, taken from the reports of its working copy. What was not measured is null.
+"""Record the results of experiments in docs/results.json and docs/prompts.jsonl.
 
-Beside it docs/prompts.jsonl: what each followed of each prompt.
+results.json has one object per experiment, taken from the reports of its working copy. What was not
+measured is null. prompts.jsonl has what each experiment followed of each prompt.
 """
 
 from collections.abc import Collection
@@ -24,14 +25,20 @@ Row = dict[str, Any]
 
 
 def effective(experiment: Experiment, below: Any) -> dict[str, Any]:
-    """`below` (params.yaml) with the experiment's overrides; a key that is unknown is refused."""
+    """Return `below` (params.yaml) with the experiment's overrides.
+
+    An unknown key is refused.
+    """
     params = laid_over(below, experiment.overrides)
     checked(params, experiment.source)
     return params
 
 
 def key_of(params: dict[str, Any], code: str) -> str:
-    """The same code and parameters have the same key. What `register` does changes no result."""
+    """Return a key: the same code and parameters have the same key.
+
+    The section of `register` is left out, since it changes no result.
+    """
     return fingerprint({name: section for name, section in params.items() if name != "register"}, code)
 
 
@@ -44,12 +51,15 @@ def recorded(experiment: Experiment, key: str) -> bool:
 
 
 def read_prompts(path: Path = PROMPTS) -> list[Row]:
-    """IDENTITY, and by form {prompt: [instructions followed, asked]}."""
+    """Return rows of IDENTITY and, by form, {prompt: [instructions followed, asked]}."""
     return list(read_jsonl(path)) if path.exists() else []
 
 
 def record(row: Row, prompts: Row) -> None:
-    """Add both in the place of what the same arm and seed had before. `row` comes last: it is what says that it is recorded."""
+    """Add both rows, in place of what the same arm and seed had before.
+
+    `row` is written last, since it is what marks the experiment as recorded.
+    """
     write_jsonl(PROMPTS, _added(read_prompts(), prompts))
     write_json(RESULTS, _added(read_results(), row))
 
@@ -60,7 +70,10 @@ def _added(rows: list[Row], row: Row) -> list[Row]:
 
 
 def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row:
-    """What the reports below `folder` say. Raises InserterError when one is missing."""
+    """Return the experiment's row of results, from the reports below `folder`.
+
+    Raises InserterError if a report is missing.
+    """
     found = {name: read_json(folder / REPORTS / f"{name}.json") for name in STAGES}
     warmup, pretrain, evaluate = found["warmup"], found["pretrain"], found["evaluate"]
     closed = evaluate["speechinstructbench"]["closed"]
@@ -96,7 +109,10 @@ def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row
 
 
 def _company(evaluate: Row) -> Row:
-    """What the model's own cascade closes, and the two divergences; null where they were not measured."""
+    """Return the figures of the model's own cascade, and the two divergences.
+
+    What was not measured is None.
+    """
     cascade, beside = evaluate.get("cascade") or {}, evaluate.get("heard_minus_cascade") or {}
     ends = [beside.get("low"), beside.get("high")]
     return {
@@ -110,13 +126,16 @@ def _company(evaluate: Row) -> Row:
 
 
 def followed(experiment: Experiment, folder: Path) -> Row:
-    """A row of PROMPTS, from the answers below `folder`."""
+    """Return a row of PROMPTS, from the answers below `folder`."""
     by_form = {form: followed_by_prompt(answers) for form, answers in _answers(folder).items()}
     return {name: getattr(experiment, name) for name in IDENTITY} | by_form
 
 
 def _answers(folder: Path) -> dict[str, list[Row]]:
-    """By form, the closed-ended answers in one language to all that is spoken; read, too, a prompt counts in each such variant."""
+    """Return by form the closed-ended answers in one language to all items that are spoken.
+
+    A read prompt, too, counts once per variant that is spoken.
+    """
     rows = [row for row in read_jsonl(folder / DATA / "evaluate" / "responses.jsonl") if row["task"] == "closed"]
     language = _language({row["lang"] for row in rows})
     spoken = [row for row in rows if row["lang"] == language and row["voice"]]
@@ -124,7 +143,7 @@ def _answers(folder: Path) -> dict[str, list[Row]]:
 
 
 def _language(asked: Collection[str]) -> str:
-    """The one that arms are compared in."""
+    """Return the language that arms are compared in: English if it was asked, else the first."""
     if not asked:
         raise InserterError("reports/evaluate.json has no closed-ended score", "Look at evaluate.languages and evaluate.items")
     return "en" if "en" in asked else min(asked)
@@ -136,8 +155,11 @@ def _intervals(standard: dict[str, Any]) -> Row:
 
 
 def _spoken(folder: Path) -> Row:
-    """Instructions followed over all variants together, heard and read, with intervals over prompts (a prompt is in each), and
-    what of it is chance."""
+    """Return the instructions followed over all variants together, heard and read.
+
+    Intervals are over prompts, since each prompt is in every variant. The share followed by chance
+    stands beside them.
+    """
     row: Row = {}
     for form, answers in _answers(folder).items():
         share, interval = share_by_prompt(answers)
@@ -151,7 +173,10 @@ def _same(row: Row, experiment: Experiment) -> bool:
 
 
 def new(experiments: list[Experiment], revision: str) -> list[tuple[Experiment, dict[str, Any], str]]:
-    """(experiment, its parameters, its key) of those without a recorded result. Raises InserterError for a wrong parameter."""
+    """Return (experiment, its parameters, its key) of those without a recorded result.
+
+    Raises InserterError for a wrong parameter.
+    """
     below, code = copies.params_at(revision), copies.code_at(revision)
     ready = [(experiment, params, key_of(params, code)) for experiment in experiments for params in [effective(experiment, below)]]
     return [(experiment, params, key) for experiment, params, key in ready if not recorded(experiment, key)]

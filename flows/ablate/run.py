@@ -1,4 +1,4 @@
-"""What the commands `inserter ablate` and `inserter experiment` do around the flow."""
+"""Run the commands `inserter ablate` and `inserter experiment` around the flow."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from inserter.run.runner import say
 
 
 def show_groups(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
-    """One line an experiment: its name and what it sets beyond the base."""
+    """Print one line per experiment: its name and what it sets beyond the base."""
     arms = read_arms(source)
     for found in select(arms, groups, arm, seed, source):
         own = arms.groups[found.group].arms[found.arm].set
@@ -23,7 +23,7 @@ def show_groups(groups: list[str], arm: str | None, seed: int | None, source: Pa
 
 
 def show_new(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
-    """Which experiments would run, every parameter checked."""
+    """Print which experiments would run, after a check of every parameter."""
     for found, _, key in new(select(read_arms(source), groups, arm, seed, source), copies.commit()):
         print(f"{found.name}: would run ({key}): {found.command}")
 
@@ -34,7 +34,10 @@ def renew_tables(source: Path = ARMS) -> None:
 
 
 def ablate(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> int:
-    """Run what has no result yet, renew the tables; the exit code. Raises InserterError when an experiment failed."""
+    """Run what has no result yet, renew the tables, and return the exit code.
+
+    Raises InserterError if an experiment failed.
+    """
     arms = read_arms(source)
     chosen = select(arms, groups, arm, seed, source)
 

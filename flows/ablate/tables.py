@@ -1,5 +1,7 @@
-"""docs/RESULTS.md out of docs/results.json and docs/prompts.jsonl: the tables of a group, between markers, so that the prose around
-them stays."""
+"""Write docs/RESULTS.md from docs/results.json and docs/prompts.jsonl.
+
+A group's tables stand between markers, so that the prose around them stays.
+"""
 
 import re
 from collections.abc import Callable
@@ -19,7 +21,7 @@ TITLE = """# Results
 
 The tables are made from `results.json` and `prompts.jsonl` by `inserter ablate --tables`; what is outside their markers stays.
 """
-FEW = 3  # seeds from which a mean and a range are told
+FEW = 3  # number of seeds from which a mean and a range are shown
 
 
 def _number(digits: int, factor: float = 1.0) -> Callable[[float], str]:
@@ -47,12 +49,16 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
 }
 
 
-YOUNGER = {"cascade_gap", "heard_minus_cascade", "kl_read_heard", "kl_base_model"}  # no column where no row of a group has them
+# These fields get no column if no row of a group has them.
+YOUNGER = {"cascade_gap", "heard_minus_cascade", "kl_read_heard", "kl_base_model"}
 
 
 def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAGE) -> None:
-    """Renew the tables of `page`, or begin it. The same rows give the same bytes. A group without a row has no table; that of
-    a group of other arms than these stays as it is, since nothing is known of them."""
+    """Renew the tables of `page`, or begin it.
+
+    The same rows give the same bytes. A group without a row has no table. A table of a group that
+    `arms` does not name stays as it is, since nothing is known of its arms.
+    """
     text = page.read_text(encoding="utf-8") if page.exists() else TITLE
     order = [*arms.groups, *sorted({row["group"] for row in rows} - set(arms.groups))]
     known = {*arms.groups, TWO_HOURS}
@@ -90,7 +96,10 @@ def _section(rows: list[Row], group: str, arms: Arms) -> str:
 
 
 def _pairs(prompts: list[Row], group: str, arms: Arms) -> str:
-    """One arm of the group less each other, over the same prompts; nothing where there are no two."""
+    """Return a table of one arm of the group less each other arm, over the same prompts.
+
+    Return "" if there are no two arms.
+    """
     known = list(arms.groups[group].arms) if group in arms.groups else []
     found = {arm: mine for arm in known if (mine := [row for row in prompts if row["arm"] == arm])}
     first = arms.groups[group].compared if known else None
@@ -115,7 +124,11 @@ def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str
 
 
 def _cell(rows: list[Row], field: str, shown: Callable[[Any], str]) -> str:
-    """A value with its interval; of two seeds both; from three on the mean and the range. `–`: not measured."""
+    """Return the value or values of an arm; `–` if nothing was measured.
+
+    One seed gives the value with its interval, two seeds both values. From three seeds on the cell
+    has the mean and the range.
+    """
     values = [row[field] for row in rows if row.get(field) is not None]
     if not values:
         return "–"

@@ -1,4 +1,7 @@
-"""An experiment as a run of MLflow, nested below its group's: the page compares arms and lays their curves over each other."""
+"""Log an experiment as an MLflow run, nested below the run of its group.
+
+MLflow's page then compares arms and lays their curves over each other.
+"""
 
 import time
 from pathlib import Path
@@ -20,7 +23,10 @@ NOT_METRICS = ("group", "arm", "seed", "key", "commit", "command")
 
 
 def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) -> str:
-    """The run of `experiment` in the MLflow experiment NAME-ablate; one that it had before is deleted. Its id."""
+    """Log the run of `experiment` in the MLflow experiment NAME-ablate, and return its id.
+
+    A run that the experiment had before is deleted.
+    """
     client = connect(register, write=True)
     where = experiment_id(client, register.model_copy(update={"experiment": f"{register.experiment}-ablate"}))
     for old in client.search_runs([where], f"tags.experiment = '{experiment.name}'"):
@@ -42,7 +48,7 @@ def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) 
         report = folder / REPORTS / f"{stage}.json"
         client.log_artifact(run_id, str(report), "reports")
         log_metrics(client, run_id, {f"{stage}.{name}": value for name, value in flatten(read_json(report))}, now)
-        if (folder / SYSTEM / f"{stage}.json").exists():  # not where the stage came from the cache
+        if (folder / SYSTEM / f"{stage}.json").exists():  # not if the stage came from the cache
             log_system(client, run_id, read_json(folder / SYSTEM / f"{stage}.json"), now, f"system/{stage}")
         for path in curves(folder / REPORTS / "plots", stage):
             log_curve(client, run_id, path, now, prefix=path.stem)
@@ -52,7 +58,7 @@ def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) 
 
 
 def _group(client: "MlflowClient", where: str, group: str) -> str:
-    """The run that the group's experiments are below, made when it is new."""
+    """Return the parent run of the group's experiments; make it if there is none."""
     found = client.search_runs([where], f"tags.kind = 'group' and tags.group = '{group}'", max_results=1)
     if found:
         return found[0].info.run_id

@@ -1,4 +1,7 @@
-"""Ratios measured side by side, in one run: `python -m flows.bench [ENTRY...]`, or `make bench`."""
+"""Measure ratios side by side, in one run.
+
+The command is `python -m flows.bench [ENTRY...]`, or `make bench`.
+"""
 
 from flows.bench.compare import Entry, compare
 

@@ -1,4 +1,7 @@
-"""`python -m flows.bench [ENTRY...]`: measure the entries named, or all, and write reports/bench.json."""
+"""`python -m flows.bench [ENTRY...]`: measure the named entries, or all.
+
+The results go to reports/bench.json.
+"""
 
 import sys
 from collections.abc import Callable
@@ -30,7 +33,10 @@ ENTRIES: dict[str, Callable[[], Entry]] = {
 
 
 def main() -> None:
-    """Print and keep what can be measured, with what was measured before; what cannot is a line and exit code 1."""
+    """Print and keep what can be measured, with what was measured before.
+
+    What cannot be measured is printed as one line, and the exit code is 1.
+    """
     quiet()
     names = sys.argv[1:] or list(ENTRIES)
     if unknown := [name for name in names if name not in ENTRIES]:

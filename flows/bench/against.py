@@ -1,8 +1,9 @@
-"""Entries `verify` and `answers`: this checkout, as it stands, against an earlier commit of the project on the same inputs.
+"""Entries `verify` and `answers`: this checkout, as it stands, against an earlier commit.
 
-BENCH_AGAINST names the commit. Its files lie in a temporary folder meanwhile. Each side is a process of its own (`side.py`), which
-loads once and then works by turns with the other. Both sides use the environment and the models of this checkout. So the ratio
-tells what changed in the project's code, not in its packages.
+Both sides have the same inputs. BENCH_AGAINST names the commit. Its files lie in a temporary folder
+during the run. Each side is a process of its own (`side.py`), which loads once and then works by
+turns with the other. Both sides use the environment and the models of this checkout. So the ratio
+shows what changed in the project's code, not in its packages.
 """
 
 import json
@@ -31,9 +32,10 @@ REMEDY = "Run `git fetch --unshallow` where the history is cut short, or name an
 
 
 def verify() -> Entry:
-    """Clips a second that the stage `verify` measures: the first ones of data/synthesize that have audio.
+    """Measure the clips per second of the stage `verify`.
 
-    A check that came later counts as time of this checkout. A result is what the recognisers heard of a clip.
+    The clips are the first ones of data/synthesize that have audio. Checks that were added since
+    count as time of this checkout. A result is what the recognisers heard of a clip.
     """
     from inserter.verification.blocks import listeners_of
 
@@ -45,9 +47,10 @@ def verify() -> Entry:
 
 
 def answers() -> Entry:
-    """Answers a second as `evaluate` and `sft` make them: the LM before training reads prompts of the benchmark.
+    """Measure the answers per second of the stages `evaluate` and `sft`.
 
-    A model that was trained now need not load at an earlier commit. A result is an answer.
+    The LM before training reads prompts of the benchmark. A model that was trained now need not
+    load at an earlier commit. A result is an answer.
     """
     from inserter.assets import asr_folder, encoder_folder, lm_folder
     from inserter.prompts import generate
@@ -77,7 +80,7 @@ def _spoken(table: Path) -> list[dict[str, Any]]:
 
 
 def _by_turns(work: str, inputs: dict[str, Any], what: str) -> Entry:
-    """The entry, with how many results of a round are equal: {..., "equal", "of"}."""
+    """Return the entry, with how many results of a round are equal: {..., "equal", "of"}."""
     commit = os.environ.get("BENCH_AGAINST") or EARLIER
     with tempfile.TemporaryDirectory(prefix="inserter-bench-") as folder:
         path, earlier = Path(folder, "inputs.json"), Path(folder, "earlier")
@@ -90,7 +93,10 @@ def _by_turns(work: str, inputs: dict[str, Any], what: str) -> Entry:
 
 
 def _take(commit: str, folder: Path) -> str:
-    """Write the files of `commit` into `folder`: its short name. An archive, since a worktree outlives a killed run."""
+    """Write the files of `commit` into `folder`, and return its short name.
+
+    The files come from an archive, since a worktree would outlive a killed run.
+    """
     archive = folder.with_suffix(".zip")
     git("archive", "--output", str(archive), commit, remedy=REMEDY)
     shutil.unpack_archive(archive, folder)
@@ -98,7 +104,10 @@ def _take(commit: str, folder: Path) -> str:
 
 
 class _Side:
-    """A process that works in `folder`, with the code there; what it says goes to a file beside the inputs."""
+    """A process that works in `folder`, with the code there.
+
+    The process's standard error goes to a file beside the inputs.
+    """
 
     def __init__(self, label: str, folder: Path, work: str, inputs: Path) -> None:
         self.label = label
@@ -112,7 +121,10 @@ class _Side:
             )
 
     def round(self) -> None:
-        """Have it work once, and keep what it made. Raises InserterError with its last words when it has ended."""
+        """Have the process work once, and keep what it made.
+
+        Raises InserterError with the process's last words if it has ended.
+        """
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin and stdout
         with suppress(BrokenPipeError):

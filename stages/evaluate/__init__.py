@@ -1,1 +1,1 @@
-"""evaluate: what the model answers, heard and read, and how it is scored."""
+"""The stage `evaluate`: the model's answers, heard and read, and their scores."""

@@ -1,4 +1,8 @@
-"""`python -m stages.evaluate`: the fine-tuned model on held-out contexts and on the benchmark, beside its baselines."""
+"""Run the stage: `python -m stages.evaluate`.
+
+The stage measures the fine-tuned model, beside its baselines, on held-out contexts and on the
+benchmark.
+"""
 
 from typing import Any
 
@@ -22,14 +26,16 @@ from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_t
 from stages.evaluate.voices import by_voice, seen_voices
 
 MODEL = DATA / "sft" / "model"
-ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "select"))  # not by what judges
+# Code that decides an answer. The judging code is left out.
+ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "select"))
 Row = dict[str, Any]
 
 
 def main(params: Params) -> dict[str, Any]:
     p = params.evaluate
-    judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())  # before the answers are made
-    people = recordings.find(p)  # so is a folder that is not there
+    # A missing endpoint or folder is refused here, before the answers are made.
+    judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())
+    people = recordings.find(p)
     everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
     items = selection.select(everything, p.items, p.languages)
     if not any(item["task"] == "closed" for item in items):
@@ -70,7 +76,10 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def _likelihood(params: Params, items: list[Row], rows: list[Row], by_document: list[Row], work: WorkFolder) -> Any:
-    """Measure on the model as it was saved: at bf16 the one that answered has other weights. All clips are encoded by now."""
+    """Return the measures by likelihood, of the model as it was saved.
+
+    At bf16 the model that answered has other weights. All clips are encoded by now.
+    """
     model, processor = saved_model(MODEL)
     digests, states = responses.clips_of_items(params, model, processor, [item for item in items if item["shard"]])
     prompts = likelihood.prompts_of(processor, items, rows, digests, states, transcripts.hears_words(model))

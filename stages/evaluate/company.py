@@ -1,4 +1,7 @@
-"""The model on held-out contexts beside its own cascade: the recogniser's transcript, read by the same model."""
+"""Measure the model on held-out contexts beside its own cascade.
+
+In the cascade, the same model reads the recogniser's transcript.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -20,14 +23,17 @@ Row = dict[str, Any]
 
 
 def heldout_clips(params: Params, model: Any, processor: Any) -> tuple[list[Row], list[Row], States]:
-    """The held-out rows, the rows of their split's clips, and the states of those."""
+    """Return the held-out rows, the rows of that split's clips, and the states of these clips."""
     heldout = read_table(HELDOUT_FILE, HELDOUT)
     clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
     return heldout, clips, encode_clips(model, processor, clips, DATA / "synthesize", params.evaluate.precision)
 
 
 def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[Row, list[Row]]:
-    """What the report says of held-out contexts (`figures`, and the loss of text alone), and the rows of LOSSES."""
+    """Return what the report says of held-out contexts, and the rows of LOSSES.
+
+    The report has `figures` and the loss of the text alone.
+    """
     precision = params.evaluate.precision
     heldout, clips, states = heldout_clips(params, model, processor)
     used = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
@@ -41,7 +47,7 @@ def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tup
 
 
 def loss_rows(found: HeldOut) -> Iterator[Row]:
-    """Rows of LOSSES."""
+    """Yield the rows of LOSSES."""
     contexts = {row["doc_id"]: row["context"] for row in found.documents}
     contents = [
         hashlib.blake2b(

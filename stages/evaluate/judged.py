@@ -1,4 +1,7 @@
-"""Open-ended and adjustment answers: judged where a judge is named, else counted and said to be not judged."""
+"""Score open-ended and adjustment answers with a judge, if one is named.
+
+Otherwise the answers are counted and reported as not judged.
+"""
 
 from collections import defaultdict
 from typing import Any
@@ -17,7 +20,10 @@ SCORERS = {"open": open, "adjustment": adjustment}
 
 
 def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) -> Any:
-    """The endpoint for evaluate.judge_model; None where no judge is named. Raises InserterError where it has no address."""
+    """Return the endpoint for evaluate.judge_model, or None if no judge is named.
+
+    Raises InserterError if a judge is named, but its endpoint has no address.
+    """
     if model is None:
         return None
     from inserter.scoring.judge import JudgeSettings
@@ -30,10 +36,13 @@ def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) ->
 
 
 def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
-    """The rows of the two tasks with `judged`: the verdict on each, as `inserter score` gives it. settings None: as they are.
+    """Return `rows` with `judged`: the verdicts on open-ended and adjustment answers.
 
-    What the judge has answered before comes from its cache. Raises InserterError when the asking ended early, since it failed or
-    nothing that it said could be read: a stage that ended well would not be run again.
+    A verdict is as `inserter score` gives it. Without settings the rows stay as they are. Earlier
+    replies of the judge come from its cache.
+
+    Raises InserterError if judging stopped early: the judge failed, or none of its replies could be
+    read. The error makes sure that the stage is run again.
     """
     if settings is None:
         return rows
@@ -54,7 +63,10 @@ def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
 
 
 def records(rows: list[Row], task: str) -> list[Row]:
-    """The answers of a task in the benchmark's fields: what a judge is given (data/evaluate/TASK.jsonl)."""
+    """Return the answers to a task in the benchmark's fields, as a judge gets them.
+
+    The stage writes these records to data/evaluate/TASK.jsonl.
+    """
     return [
         {
             "id": row["id"],
@@ -70,9 +82,10 @@ def records(rows: list[Row], task: str) -> list[Row]:
 
 
 def judged_table(rows: list[Row]) -> dict[str, Any]:
-    """{task: {lang: {variant: {form: cell}}}} of the tasks that code cannot check.
+    """Return {task: {lang: {variant: {form: cell}}}} of the tasks that code cannot check.
 
-    cell: {"judged": False, "n", "reason"}, or {"judged": True, the task's scores and counts, "interval": {score: [low, high]}}.
+    A cell without verdicts is {"judged": False, "n", "reason"}. Other cells have "judged": True,
+    the task's scores and counts, and "interval": {score: [low, high]}.
     """
     groups: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
@@ -98,7 +111,7 @@ def _cell(task: str, name: str, rows: list[Row]) -> Row:
 
 
 def _counts(task: str, verdict: Row) -> dict[str, tuple[float, float]]:
-    """(points, of how many) for each score of the task."""
+    """Return (points, maximum) for each score of the task."""
     if task == "adjustment":
         return {score: (float(verdict[score]), 1.0) for score in ("iar", "ecr")}
     votes = verdict["votes"]

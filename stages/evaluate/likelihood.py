@@ -1,6 +1,8 @@
-"""Measure by likelihood, without generation: topic cloze, instruction gap, minimal pairs, and forgetting.
+"""Measure by likelihood, without generation.
 
-Each measure compares losses of fixed texts. It has more power than answers that are checked, and it costs no decoding.
+The measures are topic cloze, instruction gap, minimal pairs, and forgetting. Each measure compares
+losses of fixed texts. A measure by likelihood has more power than answers that are checked, and
+costs no decoding.
 """
 
 import json
@@ -22,14 +24,17 @@ from inserter.training.states import Clips, States
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words
 
-ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")  # the order in which a passing answer is looked for
+# A passing answer is looked for in this order.
+ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")
 Row = dict[str, Any]
 
 
 class Cell(TypedDict):
-    """One figure (0 to 1, or a gap closed) with its 95 % interval."""
+    """One figure with its 95 % interval."""
 
     share: float | None
+    """0 to 1, or a gap closed; None if it was not measured."""
+
     low: float | None
     high: float | None
 
@@ -43,20 +48,33 @@ class Pair(TypedDict):
 
 
 class Likelihood(TypedDict):
-    """The key `likelihood` of reports/evaluate.json. Each part holds a Cell per form, a Pair per comparison, and counts."""
+    """The key `likelihood` of reports/evaluate.json.
+
+    Each part holds counts and, but for `forgetting`, a Cell per form and a Pair per comparison.
+    """
 
     topic_cloze: Row
     instruction_gap: Row
     minimal_pairs: Row
     forgetting: Row
+    """See `forgotten`."""
 
 
 class Prompt(NamedTuple):
-    """A closed-ended standard-variant prompt that has a clip, and what the model gets of it in each form."""
+    """A closed-ended prompt of the standard variant that has a clip.
+
+    The fields hold what each form gives the model.
+    """
 
     item: Row
+    """The row of ITEMS."""
+
     clip: str
+    """The digest of its audio."""
+
     transcript: str | None
+    """What the model's own recogniser wrote; None if the model has none."""
+
     answers: tuple[str, ...]
     """The distinct answers that pass all checks strictly, in the order of ANSWER_FORMS."""
 
@@ -71,9 +89,11 @@ def measure(
     by_document: list[Row],
     work: WorkFolder,
 ) -> Likelihood:
-    """Return all four measures. model: as it was saved, since `for_answers` changes weights at bf16.
+    """Return all four measures.
 
-    rows: the held-out documents. by_document: rows of LOSSES, whose losses are not measured again.
+    model: as it was saved, since `for_answers` changes weights at bf16.
+    rows: the held-out documents.
+    by_document: rows of LOSSES, whose losses are not measured again.
     """
     precision = params.evaluate.precision
     forms = ("heard", "read", "cascade") if hears_words(model) else ("heard", "read")
@@ -111,9 +131,11 @@ def _keep(work: WorkFolder, name: str, asked: list[Any], value: Any) -> Any:
 def prompts_of(
     processor: InserterProcessor, items: list[Row], responses: list[Row], digests: Mapping[str, str], clips: States, own: bool
 ) -> list[Prompt]:
-    """Return the closed-ended standard-variant items that have a clip, by language and id, with their passing answers.
+    """Return the closed-ended prompts of the standard variant that have a clip.
 
-    digests: {item_id: clip}. own: the model has a recogniser of its own, whose transcript the cascade reads.
+    The prompts are sorted by language and id, and have their passing answers.
+    digests: {item_id: clip}.
+    own: whether the model has a recogniser of its own, whose transcript the cascade reads.
     """
     passing: dict[str, dict[str, str]] = {}
     for row in responses:
@@ -125,16 +147,17 @@ def prompts_of(
         passed = passing.get(item["item_id"], {})
         answers = dict.fromkeys(passed[form] for form in ANSWER_FORMS if form in passed)
         clip = digests[item["item_id"]]
-        # a clip of which nothing was understood is read as in `responses`: as an empty turn
+        # As in `responses`, a clip of which nothing was understood is read as an empty turn.
         text = (own_words(processor, clips[clip]) or " ") if own else None
         result.append(Prompt(item, clip, text, tuple(answers)))
     return result
 
 
 def following(prompts: list[Prompt]) -> dict[int, int]:
-    """Return {place: place of the prompt that it is set against}: half a round further in its language, which is of another type.
+    """Return {place: place of the prompt with which it is compared}.
 
-    A lone prompt has none.
+    The prompts of a language form a ring. The other prompt stands half a ring further, and so is of
+    another type. The only prompt of a language has none.
     """
     by_language: dict[str, list[int]] = {}
     for place, prompt in enumerate(prompts):
@@ -150,9 +173,10 @@ def _passes(prompt: Prompt, answer: str) -> bool:
 
 
 def telling_pairs(prompts: list[Prompt]) -> tuple[list[tuple[int, str, int, str]], dict[str, int]]:
-    """Return (A, a, B, b) of each prompt and the one set against it, and what is left out: a passes A alone, b passes B alone.
+    """Return (A, a, B, b) of each pair of compared prompts, and counts of what is left out.
 
-    An answer is the first in the order of ANSWER_FORMS that does so. Two prompts are one pair, whichever comes first.
+    Answer a passes prompt A alone; answer b passes prompt B alone. Each is the first such answer in
+    the order of ANSWER_FORMS. Two prompts are one pair, whichever comes first.
     """
     seen: set[frozenset[int]] = set()
     pairs = []
@@ -193,7 +217,10 @@ def answer_losses(
     clips: Clips,
     precision: str,
 ) -> dict[str, Pairs]:
-    """Return {form: (summed loss, tokens) of each trial}: the answer and its end, after the prompt as the user's turn."""
+    """Return {form: (summed loss, tokens) of each trial}.
+
+    The loss is that of the answer and its end, after the prompt as the user's turn.
+    """
 
     def turn(form: str, place: int, answer: str) -> Example:
         prompt = prompts[place]
@@ -206,9 +233,11 @@ def answer_losses(
 
 
 def topic_cloze(forms: tuple[str, ...], by_document: list[Row], others: Mapping[str, str]) -> Row:
-    """Return the share of documents whose context makes their own continuation likelier per token than another's. Chance is 50 %.
+    """Return the share of documents whose context favours their own continuation over another's.
 
-    others: {document: whose context was its other}. So each other context has both losses in `by_document` (rows of LOSSES).
+    A continuation is favoured if it is likelier per token. Chance is 50 %.
+    others: {document: the document whose context was its other context}. So `by_document` (rows of
+    LOSSES) has both losses after each other context.
     """
     loss = {(row["doc_id"], row["context"]): row["loss"] / max(1, row["tokens"]) for row in by_document if row["voice"] == "seen"}
     right = {
@@ -241,7 +270,11 @@ def _cell(values: np.ndarray, *names: str) -> Cell:
 
 
 def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
-    """Return the gap closed over prompts: the passing answer after its own prompt against the other prompt."""
+    """Return the gap closed over prompts.
+
+    The gap is between the losses of a passing answer after the other prompt and after its own
+    prompt.
+    """
     after = following(prompts)
     chosen = [place for place in sorted(after) if prompts[place].answers]
     measured: Measured = {}
@@ -278,9 +311,10 @@ def _of_reading(value: float | None, gained: np.ndarray, read: np.ndarray, name:
 
 
 def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
-    """Return the share of choices in which the answer that passes the prompt is likelier per token than the other prompt's.
+    """Return the share of choices in which the passing answer is likelier than the other prompt's.
 
-    A pair is two choices, one per prompt. Each answer is right once and wrong once, so that a deaf model scores 50 %.
+    Likelihood is per token. A pair is two choices, one per prompt. Each answer is right once and
+    wrong once, so that a deaf model scores 50 %.
     """
     pairs, left_out = telling_pairs(prompts)
 
@@ -308,7 +342,10 @@ def _lost(params: Params, model: InserterForConditionalGeneration, processor: In
 
 
 def forgotten(lost: dict[str, Any]) -> Row:
-    """Return nats per token over the held-out text: KL(base || model), the loss of both, and the difference of the losses."""
+    """Return what training changed on the held-out text, in nats per token.
+
+    The figures are KL(base || model), the loss of both models, and the difference of these losses.
+    """
     tokens = np.array(lost["tokens"], dtype=float)
 
     def per_token(name: str, values: list[float]) -> tuple[float | None, float | None, float | None]:

@@ -1,7 +1,10 @@
-"""Find recordings of people and what was said in them: a folder or a file, in the forms that free corpora have.
+"""Find recordings of people and their transcripts, in a folder or a file.
 
-Nothing is decoded here. Read are LibriSpeech's `*.trans.txt`, Sphinx's `transcription` with `fileids`, tables of records (JSON
-Lines, CSV, TSV, Parquet, with or without a header) and `NAME.txt` beside the audio.
+Nothing is decoded here. The forms that free corpora have are read:
+- LibriSpeech's `*.trans.txt`,
+- Sphinx's `transcription` with `fileids`,
+- tables of records (JSON Lines, CSV, TSV, Parquet, with or without a header),
+- `NAME.txt` beside the audio.
 """
 
 import csv
@@ -23,37 +26,52 @@ from stages.evaluate import people_files
 from stages.evaluate.people_files import AUDIO, TEXT, Embedded
 
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".caf", ".sph")
-NOT_READ = (".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".raw", ".pcm")  # audio all the same: refused as undecodable
+# Also audio, but refused as undecodable.
+NOT_READ = (".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".raw", ".pcm")
 TABLES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # all but the last also as .gz and .zst
 LANGUAGE = ("language", "lang", "locale")
 FORMS = "Give a folder of audio with transcripts, or a JSON Lines, CSV, TSV or Parquet file"
-_NOISE = re.compile(r"</?(?:s|sil)>|\+\+\w+\+\+|\[[A-Z_ ]+\]|<(?:unk|noise)>|(?<=\w)\(\d\)", re.I)  # read(2) is a pronunciation
+# Marks of sentences, of noise, and of pronunciations, such as read(2).
+_NOISE = re.compile(r"</?(?:s|sil)>|\+\+\w+\+\+|\[[A-Z_ ]+\]|<(?:unk|noise)>|(?<=\w)\(\d\)", re.I)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One clip. language: ISO 639-1. instruction_id_list and kwargs: IFEval's checks of an answer to it, where there are any."""
+    """One clip with its transcript."""
 
     id: str
     sound: Path | Embedded
+    """The audio file, or its bytes in a Parquet file."""
+
     text: str
+    """The transcript, without marks of noise."""
+
     language: str
+    """ISO 639-1."""
+
     instruction_id_list: list[str] = field(default_factory=list)
+    """IFEval's checks of an answer to the recording; empty if it has none."""
+
     kwargs: list[dict[str, Any]] = field(default_factory=list)
+    """The arguments of each check."""
 
 
 @dataclass
 class Found:
-    """recordings: those that have audio and a transcript. refused: {"id", "reason", "detail"} of the others."""
+    """The recordings that can be used, and the refused ones."""
 
     recordings: list[Recording] = field(default_factory=list)
+    """Those that have audio and a transcript."""
+
     refused: list[dict[str, str]] = field(default_factory=list)
+    """{"id", "reason", "detail"} of the others."""
 
 
 def find(path: str, language: str) -> Found:
     """Find the recordings below the folder `path`, or those that the file `path` names.
 
-    language: of what does not name its own. Raises InserterError where `path` is not there or has no recording.
+    language: ISO 639-1, for recordings that do not name their own.
+    Raises InserterError if `path` does not exist or has no recording.
     """
     root = Path(path).expanduser()
     if not root.exists():
@@ -62,7 +80,10 @@ def find(path: str, language: str) -> Found:
 
 
 class _Search:
-    """The files of one folder. Each audio file is taken once, by the first form that names it."""
+    """The search of one folder.
+
+    Each audio file is taken once, by the first form that names it.
+    """
 
     def __init__(self, root: Path, language: str) -> None:
         self.alone = root.is_file()
@@ -79,7 +100,7 @@ class _Search:
 
     @cached_property
     def by_name(self) -> dict[str, list[Path]]:
-        """Audio files by their name, and by their name without its ending."""
+        """Return the audio files by name, and by name without ending."""
         names: dict[str, list[Path]] = {}
         for path in self.files:
             if path.suffix.lower() in (*SOUNDS, *NOT_READ):
@@ -89,7 +110,7 @@ class _Search:
 
     @cached_property
     def texts(self) -> dict[str, list[Path]]:
-        """Files `.txt` by their name without its ending."""
+        """Return the `.txt` files by name without ending."""
         names: dict[str, list[Path]] = {}
         for path in self.files:
             if path.suffix.lower() == ".txt":
@@ -113,7 +134,10 @@ class _Search:
         return self.found
 
     def _lists_names(self, file: Path) -> bool:
-        """Whether each line of a text is the name of an audio file and what is said in it, as the first line tells."""
+        """Return whether each line of a text is the name of an audio file and its transcript.
+
+        The first line decides.
+        """
         if file.suffix.lower() not in ("", ".txt") or file.stem in self.by_name:
             return False
         try:
@@ -131,7 +155,11 @@ class _Search:
             self._refuse(self._relative(file), Refused("unreadable file", str(error)))
 
     def _table(self, file: Path) -> None:
-        """In a folder, a table that names no audio is no transcript and is passed over, unless a row of it cannot be read."""
+        """Add the recordings of a table.
+
+        In a folder, a table that names no audio is no transcript. Such a table is skipped unless
+        one of its rows cannot be read.
+        """
         records: list[tuple[int, Any]]
         try:
             column = people_files.sound_column(file)
@@ -150,7 +178,10 @@ class _Search:
             self._add(f"{self._relative(file)}:{number}", value, file, Embedded(file, column, number - 1) if column else None)
 
     def _guessed(self, cells: list[str], file: Path) -> dict[str, str]:
-        """A row without a header: the first cell that names an audio file, and the text in the next one."""
+        """Return a row without a header as a record, or {}.
+
+        The first cell that names an audio file is the audio; the next cell is the text.
+        """
         for cell, after in pairwise(cells):
             if cell and self._file(cell, file.parent):
                 return {"audio": cell, "text": after}
@@ -200,7 +231,11 @@ class _Search:
         return Recording(name, sound, text, _language(value) or self.language, *checks)
 
     def _file(self, audio: str, folder: Path) -> Path | None:
-        """At its path from the record's folder or from the root, else the only one of its name below the root."""
+        """Return the audio file that a record names, or None.
+
+        The name is a path from the record's folder, from the root, or from a usual subfolder.
+        Otherwise the only file of that name below the root is taken.
+        """
         for base in (folder, self.root, folder / "clips", folder / "audio", folder / "wavs"):
             for ending in ("", *SOUNDS, *NOT_READ):
                 if _is_file(path := base / (audio + ending)) and path.suffix.lower() in (*SOUNDS, *NOT_READ):
@@ -220,7 +255,10 @@ def _names_audio(value: Any) -> bool:
 
 
 def _audio_name(value: dict[str, Any]) -> str | None:
-    """Also of a struct with a path, as `datasets` writes it."""
+    """Return the audio's name in a record, or None.
+
+    The name may also stand in a struct as its path, as `datasets` writes it.
+    """
     for key in AUDIO:
         found = value.get(key)
         found = found.get("path") if isinstance(found, dict) else found
@@ -236,7 +274,11 @@ def _language(value: dict[str, Any]) -> str | None:
 
 
 def _clean(text: str) -> str:
-    """Without marks of noise and of sentences. Capitals alone, as in LibriSpeech, would be read as letters."""
+    """Return a transcript without marks of noise and of sentences.
+
+    Text in capitals alone, as in LibriSpeech, becomes lower case, since capitals would be read as
+    letters.
+    """
     text = " ".join(_NOISE.sub(" ", text).split())
     return text.lower() if text.isupper() else text
 
@@ -244,5 +286,5 @@ def _clean(text: str) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or has a null byte in it
+    except (OSError, ValueError):  # the name is too long or contains a null byte
         return False

@@ -1,4 +1,4 @@
-"""Files that say what was said in recordings, line by line, and the Parquet files that hold the audio too."""
+"""Read transcripts line by line, and Parquet files that hold the audio too."""
 
 import csv
 import re
@@ -15,21 +15,23 @@ import pyarrow.parquet as pq
 from inserter.scoring import recordfiles
 from inserter.scoring.recordfiles import Refused
 
-AUDIO = ("audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "file", "wav")  # the first that is there
+# Names of columns; the first one that is there counts.
+AUDIO = ("audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "file", "wav")
 TEXT = ("transcript", "transcription", "sentence", "normalized_text", "text", "raw_transcription")
 _SPHINX = re.compile(r"(?P<text>.*)\((?P<name>[^()\s]+)\)\s*")
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """The bytes of a clip in a Parquet file. row: from 0, in the whole file."""
+    """A clip whose bytes are in a Parquet file."""
 
     file: Path
     column: str
     row: int
+    """From 0, in the whole file."""
 
     def read(self) -> bytes:
-        """Raise Refused where the row has no bytes."""
+        """Return the bytes. Raises Refused if the row has none."""
         ends = list(accumulate(_group_sizes(self.file)))
         group = next(number for number, end in enumerate(ends) if self.row < end)
         start = ends[group - 1] if group else 0
@@ -40,20 +42,23 @@ class Embedded:
 
 
 def split_line(line: str) -> tuple[str, str]:
-    """(audio's name, text) of a line `NAME TEXT`, parted by a blank, a tab or a bar."""
+    """Split a line `NAME TEXT` into (audio's name, text), at a blank, a tab or a bar."""
     name, _, text = re.sub(r"[\s|]+", " ", line.strip(), count=1).partition(" ")
     return name, text
 
 
 def librispeech(file: Path) -> Iterator[tuple[str, str]]:
-    """(audio's name, text) of each line that is not blank."""
+    """Yield (audio's name, text) of each line that is not blank."""
     for line in file.read_text(encoding="utf-8-sig").splitlines():
         if line.strip():
             yield split_line(line)
 
 
 def sphinx(file: Path) -> Iterator[tuple[str, str]]:
-    """(audio's name, text) of lines `<s> TEXT </s> (NAME)`; a name of `fileids` without a line has no text."""
+    """Yield (audio's name, text) of lines `<s> TEXT </s> (NAME)`.
+
+    A name in `fileids` without a line gets an empty text.
+    """
     ids = file.with_name(file.name.replace("transcription", "fileids"))
     names = ids.read_text(encoding="utf-8-sig").split() if ids.is_file() else []
     paths = {name.rpartition("/")[2]: name for name in names}
@@ -64,7 +69,10 @@ def sphinx(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def headless(file: Path) -> bool:
-    """Whether the first line of a CSV or TSV file is a record: none of its cells is a name that is known."""
+    """Return whether the first line of a CSV or TSV file is a record, not a header.
+
+    A record has no cell that is a known name.
+    """
     if file.suffix.lower() not in (".csv", ".tsv"):
         return False
     with file.open(encoding="utf-8-sig", errors="replace") as lines:
@@ -73,7 +81,10 @@ def headless(file: Path) -> bool:
 
 
 def plain_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """LJSpeech parts cells by a bar, FLEURS by a tab; both have no quotes."""
+    """Yield (number from 1, cells) of each row of a table without a header.
+
+    LJSpeech separates cells by a bar, FLEURS by a tab; neither uses quotes.
+    """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         first = lines.readline()
         lines.seek(0)
@@ -84,6 +95,7 @@ def plain_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def value_of(raw: Any) -> Any:
+    """Return the record, or a text that says why it cannot be read."""
     try:
         return recordfiles.value(raw)
     except ValueError as error:
@@ -91,7 +103,10 @@ def value_of(raw: Any) -> Any:
 
 
 def sound_column(file: Path) -> str | None:
-    """The column of a Parquet file that has the bytes of audio: `audio.bytes`, as `datasets` writes it, or `audio`."""
+    """Return the column of a Parquet file that has the bytes of audio, or None.
+
+    The column is `audio.bytes`, as `datasets` writes it, or `audio`.
+    """
     if file.suffix.lower() != ".parquet":
         return None
     schema = pq.read_schema(file)
@@ -112,7 +127,7 @@ def _group_sizes(file: Path) -> list[int]:
 
 @lru_cache(maxsize=1)
 def _group(file: Path, column: str, number: int) -> Any:
-    """One row group's bytes: as much of the file as is in memory at a time."""
+    """Return one row group's bytes: the part of the file that is in memory at a time."""
     with pq.ParquetFile(file) as parquet:
         found = parquet.read_row_group(number, columns=[column]).column(0).combine_chunks()
     return found.field(0) if pa.types.is_struct(found.type) else found

@@ -1,6 +1,7 @@
-"""Recordings of people (`evaluate.recordings`): the word errors of what the model hears, beside those of the recogniser.
+"""Measure word errors on recordings of people (`evaluate.recordings`).
 
-They are kept apart from synthetic voices. A clip that cannot be used is refused with a reason, and counted.
+The word errors of what the model hears stand beside those of the recogniser. Synthetic voices are
+kept apart. A clip that cannot be used is refused with a reason and counted.
 """
 
 from collections import Counter
@@ -34,22 +35,28 @@ from models.windows import cut
 from stages.evaluate import people
 from stages.evaluate.people import Found, Recording
 
-BLOCK = 32  # clips per file of half-done work
-FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}  # transcripts keep them, recognisers drop them
+BLOCK = 32  # clips per file of unfinished work
+# Transcripts keep fillers, recognisers drop them.
+FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}
 Row = dict[str, Any]
 
 
 class Task(NamedTuple):
-    """Clips of one language, and where what the recogniser wrote of them goes."""
+    """Clips of one language for the recogniser."""
 
     path: Path
+    """The file that gets their transcripts."""
+
     recordings: list[Recording]
     asr: Path
+    """The recogniser's folder."""
 
 
 def find(settings: Evaluate) -> Found | None:
-    """Find what `evaluate.recordings` names; None where it is null. What names no language is of the first of
-    `evaluate.languages`."""
+    """Find the recordings that `evaluate.recordings` names; return None if it is null.
+
+    A recording that names no language counts as one in the first of `evaluate.languages`.
+    """
     if settings.recordings is None:
         return None
     language = settings.languages[0] if settings.languages else "en"
@@ -57,14 +64,17 @@ def find(settings: Evaluate) -> Found | None:
 
 
 def measure(params: Params, model: Any, processor: Any, found: Found | None, work: WorkFolder) -> dict[str, Any] | None:
-    """Return the key `recordings` of reports/evaluate.json; each clip's row is left in `work/out`, to be published.
+    """Return the key `recordings` of reports/evaluate.json, or None without recordings.
 
-    clips + refused = found. word_errors: errors over words of the transcripts, with 95 % intervals by clip; `heard` is None for an
-    adapter that spells nothing, `difference` is heard - asr on the same clips. answers: only of records with instructions.
+    Each clip's row is left in `work/out`, to be published. The counts satisfy clips + refused =
+    found.
+    word_errors: errors over words of the transcripts, with 95 % intervals by clip. `heard` is None
+    for an adapter that spells nothing. `difference` is heard - asr on the same clips.
+    answers: only of records with instructions.
     """
     tables = work / "out" / "recordings.jsonl", work / "out" / "recordings_refused.jsonl"
     if found is None:
-        for table in tables:  # of an earlier attempt that had the key
+        for table in tables:  # left by an earlier attempt that had the key
             table.unlink(missing_ok=True)
         return None
     rows, refused = _written(found.recordings, params, work)
@@ -87,13 +97,16 @@ def measure(params: Params, model: Any, processor: Any, found: Found | None, wor
 
 
 def wave_of(recording: Recording) -> np.ndarray:
-    """Read the clip: (samples,) float32 at 16 kHz. Raises Refused."""
+    """Return the samples (n,) of the clip, as float32 at 16 kHz.
+
+    Raises Refused if the clip cannot be used.
+    """
     source = recording.sound
     try:
         wave = read_sound(source if isinstance(source, Path) else source.read()).wave
     except NoSound as error:
         raise Refused(error.reason, f"{recording.id} {error.detail}") from error
-    except (OSError, ValueError) as error:  # of a Parquet file that is damaged
+    except (OSError, ValueError) as error:  # from a damaged Parquet file
         raise Refused("undecodable", f"{recording.id}: {error}") from error
     if not wave.any():
         raise Refused("silent", recording.id)
@@ -101,7 +114,10 @@ def wave_of(recording: Recording) -> np.ndarray:
 
 
 def _written(recordings: list[Recording], params: Params, work: WorkFolder) -> tuple[list[Row], list[Row]]:
-    """(a row per clip with what the recogniser wrote, the clips that cannot be used); finished blocks are not heard again."""
+    """Return one row per clip with the recogniser's transcript, and the clips that cannot be used.
+
+    Finished blocks are not heard again.
+    """
     asr = asr_folder(params.assets.asr)
     tasks = [Task(work / "recordings" / f"asr-{_key(block)}.json", block, asr) for block in _blocks(recordings)]
     rows: list[Row] = []
@@ -142,7 +158,7 @@ def _errors(recording: Recording, heard: str) -> int:
 
 
 def spoken_words(text: str, language: str) -> list[str]:
-    """Words as they are compared, without fillers."""
+    """Return the words that are compared, without fillers."""
     return [word for word in words(text, language) if word not in FILLERS.get(language, ())]
 
 
@@ -154,7 +170,10 @@ def _blocks(recordings: list[Recording]) -> list[list[Recording]]:
 
 
 def _key(block: list[Recording]) -> str:
-    """Audio is not hashed: a file counts as changed when its size or its time has."""
+    """Return the key of a block's unfinished work.
+
+    Audio is not hashed. A file counts as changed if its size or its modification time has changed.
+    """
     stamps = []
     for recording in block:
         file = recording.sound if isinstance(recording.sound, Path) else recording.sound.file
@@ -169,7 +188,7 @@ def _transcriber(folder: Path, language: str) -> Transcriber:
 
 
 def _transcribe(task: Task) -> list[Row]:
-    """Per clip {"asr", "seconds"}, or {"reason", "detail"}."""
+    """Return {"asr", "seconds"} or {"reason", "detail"} per clip."""
     if task.path.exists():
         return read_json(task.path)
     found = [_one(recording, task.asr) for recording in task.recordings]
@@ -193,7 +212,7 @@ def _one(recording: Recording, asr: Path) -> Row:
 
 
 def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> None:
-    """Fill in `heard` and `heard_errors`, where the adapter spells."""
+    """Fill in `heard` and `heard_errors`, if the adapter spells."""
     if not hasattr(model.adapter, "spell"):
         return
     model.eval()
@@ -209,7 +228,7 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
 
 
 def _states(params: Params, model: Any, processor: Any, recording: Recording) -> torch.Tensor:
-    """What the adapter takes of a clip (n, width), its windows one after the other."""
+    """Return the adapter's input for a clip (n, width): its windows, one after the other."""
     given = processor.features([wave_of(recording)])
     part = [given[name].to(model.device) for name in ("input_features", "feature_lengths")]
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
@@ -225,7 +244,10 @@ def _spelled(params: Params, model: Any, processor: Any, recording: Recording) -
 
 
 def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> list[Row]:
-    """A row per clip and form (`heard`; `read`: the model reads the transcript) with the verdicts on the answer."""
+    """Return one row per clip and form with the verdicts on the answer.
+
+    In the form `read` the model reads the transcript.
+    """
     p = params.evaluate
     if not rows:
         return []
@@ -259,7 +281,7 @@ def _question(params: Params, model: Any, processor: Any, row: Row) -> Question:
 
 
 def _table(rows: list[Row]) -> dict[str, Any]:
-    """clips, hours, words and word errors of `rows`."""
+    """Return the clips, hours, words and word errors of `rows`."""
     names = {form: f"{form}_errors" for form in ("heard", "asr")}
     errors = {form: np.array([row[name] for row in rows if row[name] is not None]) for form, name in names.items()}
     asked = np.array([row["words"] for row in rows], dtype=float)
@@ -277,7 +299,7 @@ def _table(rows: list[Row]) -> dict[str, Any]:
 
 
 def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, Any]:
-    """share: errors over words, which may exceed 1."""
+    """Return the errors, their share of the words (it may exceed 1), and its interval."""
     interval = share_interval(errors, asked, "recordings", name)
     return {"errors": int(errors.sum()), "share": float(errors.sum() / asked.sum()), "interval": interval}
 

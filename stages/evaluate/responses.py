@@ -1,4 +1,7 @@
-"""What each form answers to the benchmark's items: the trained model and the LM before training, by ear or in writing."""
+"""Answer the benchmark's items in each form.
+
+The trained model or the LM before training answers what it hears or reads.
+"""
 
 import hashlib
 import json
@@ -17,14 +20,17 @@ from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 Item = dict[str, Any]
-Answers = dict[str, str]  # by what was put to the model: "text TEXT" or "clip DIGEST"
+Answers = dict[str, str]  # by item_id, or by Question.id: "text DIGEST" or "clip DIGEST"
 
 
-CASCADES = ("cascade", "asr_lm")  # forms that read a transcript of the recogniser
+CASCADES = ("cascade", "asr_lm")  # forms that read the recogniser's transcript
 
 
 class Respondent:
-    """Asks one model. Each distinct text and sound is answered once, however many items, variants and forms share it."""
+    """Asks one model.
+
+    Each distinct text and sound is answered once, however many items, variants and forms share it.
+    """
 
     def __init__(
         self, params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, work: WorkFolder
@@ -34,7 +40,11 @@ class Respondent:
         self.known: Answers = {}
 
     def __call__(self, name: str, questions: dict[str, Question]) -> Answers:
-        """{key: answer} of `questions`. Only what was not asked before is answered, and kept in `answers NAME` by batch."""
+        """Return {key: answer} of `questions`.
+
+        Only new questions are answered. Their answers are kept in the work folder's `answers NAME`,
+        by batch.
+        """
         p = self.params.evaluate
         new = {question.id: question for question in questions.values() if question.id not in self.known}
         self.known |= answer_all(
@@ -53,7 +63,10 @@ class Respondent:
 def respond(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item], work: WorkFolder
 ) -> list[dict[str, Any]]:
-    """A row per item and form (data/evaluate/responses.jsonl). An item without audio has no row for a form that hears it."""
+    """Return one row per item and form, as in data/evaluate/responses.jsonl.
+
+    An item without audio has no row for a form that hears it.
+    """
     forms = params.evaluate.forms
     spoken = [item for item in items if item["shard"]]
     transcribed = bool(set(CASCADES) & set(forms))
@@ -64,7 +77,7 @@ def respond(
         texts = {name: own_words(processor, sound.states()) for name, sound in sounds.items() if sound.states}
     elif transcribed:
         texts = transcripts(spoken, asr_folder(params.assets.asr), work)
-    # a clip of which nothing was understood is still put to the model: as an empty turn
+    # A clip of which nothing was understood is still asked, as an empty turn.
     understood = {item["item_id"]: _text(texts[item["item_id"]] or " ") for item in spoken} if texts else {}
     answers: dict[str, Answers] = {}
     trained = Respondent(params, model, processor, work)
@@ -96,7 +109,7 @@ def _text(text: str) -> Question:
 def _sounds(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item]
 ) -> dict[str, Question]:
-    """A question a clip."""
+    """Return one question per clip, by item_id."""
     digests, states = clips_of_items(params, model, processor, items)
     return {item["item_id"]: _sound(digests[item["item_id"]], item, states) for item in items}
 
@@ -104,8 +117,11 @@ def _sounds(
 def clips_of_items(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item]
 ) -> tuple[dict[str, str], States]:
-    """{item_id: digest} and the states by digest. Clips of the same bytes are one. Each is encoded once, and that is kept for the
-    next model too."""
+    """Return {item_id: digest}, and the encoder states by digest.
+
+    Clips of the same bytes share a digest. Each is encoded once, and its states are kept for the
+    next model too.
+    """
     digests = {
         item["item_id"]: hashlib.blake2b(read_clip_bytes(DATA / "benchmark", item), digest_size=8).hexdigest() for item in items
     }
@@ -118,7 +134,10 @@ def _sound(digest: str, item: Item, states: States) -> Question:
 
 
 def _row(item: Item, form: str, response: str, transcript: str | None) -> dict[str, Any]:
-    """The benchmark's fields, the response and, closed-ended, its verdicts (None: not scorable, and `error` says why)."""
+    """Return the benchmark's fields, the response, and the verdicts if the item is closed-ended.
+
+    A verdict is None if the response cannot be scored; `error` says why.
+    """
     row = {
         "id": f"{item['item_id']} {form}",
         "item_id": item["item_id"],

@@ -1,4 +1,4 @@
-"""Which items are answered: all of them, or so many a task, the same for every model."""
+"""Choose the items to answer: all, or a number per task, the same for every model."""
 
 from collections import defaultdict
 from typing import Any
@@ -11,10 +11,12 @@ Item = dict[str, Any]
 
 
 def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...]) -> list[Item]:
-    """The items of `languages` within `limits`, in their order. An item is chosen by its key, so with all its variants.
+    """Return the items of `languages` within `limits`, in their order.
 
-    Closed-ended keys are counted by their first instruction type: every type stays in. Raises InserterError for a language that
-    the benchmark does not have.
+    An item is chosen by its key, so with all its variants. Closed-ended keys are counted by their
+    first instruction type, so that every type stays in.
+
+    Raises InserterError for a language that the benchmark does not have.
     """
     there = sorted({item["lang"] for item in items})
     if absent := sorted(set(languages) - set(there)):
@@ -42,5 +44,8 @@ def _limit(task: str, limits: EvaluateItems) -> int:
 
 
 def _first(keys: set[str], count: int) -> list[str]:
-    """`count` of the keys (0: all), drawn by their names: no order of the data set decides."""
+    """Return `count` of the keys (0: all), drawn by name.
+
+    The order of the data set does not matter.
+    """
     return sorted(keys, key=lambda key: (derive(0, "evaluate", key), key))[: count or None]

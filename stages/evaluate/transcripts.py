@@ -1,6 +1,6 @@
-"""What the recogniser writes of clips: the first half of `cascade` and `asr_lm`.
+"""Transcribe clips with the recogniser: the first half of `cascade` and `asr_lm`.
 
-The recogniser is the model's own where its adapter is `decoder`, else `assets.asr`.
+The recogniser is the model's own if its adapter is `decoder`, else `assets.asr`.
 """
 
 from functools import lru_cache
@@ -22,21 +22,34 @@ from models.windows import cut
 
 
 def hears_words(model: InserterForConditionalGeneration) -> bool:
-    """Return whether the model has a recogniser of its own, so that no other takes part in its cascade."""
+    """Return whether the model has a recogniser of its own.
+
+    Then no other recogniser takes part in its cascade.
+    """
     return model.config.adapter == "decoder"
 
 
 def own_words(processor: InserterProcessor, rows: Tensor) -> str:
-    """Return what the model's own recogniser wrote. rows: of `models.ear.as_rows`."""
+    """Return what the model's own recogniser wrote.
+
+    rows: a clip as `models.ear.as_rows` returns it.
+    """
     return str(processor.tokenizer.decode(split_rows(rows)[1].tolist())).strip()
 
 
 class Task(NamedTuple):
+    """Clips of one language for the recogniser."""
+
     path: Path
+    """The file that gets their transcripts."""
+
     items: list[dict[str, Any]]
     asr: Path
+    """The recogniser's folder."""
+
     language: str
     shards: Path
+    """The folder of the clips' shards."""
 
 
 def transcripts(
@@ -47,9 +60,11 @@ def transcripts(
     name: str = "transcripts",
     workers: int = 0,
 ) -> dict[str, str]:
-    """{item_id: text} of the items (item_id, lang, shard, offset, size) that are spoken, whose clips are in the folder `shards`.
+    """Return {item_id: text} of the items that are spoken.
 
-    Each clip is heard by itself. Finished batches are kept in the folder `name`, and not heard again.
+    items: rows with item_id, lang, shard, offset and size. shards: the folder of their clips.
+    Each clip is heard by itself. Finished batches are kept in the work folder's `name`, and not
+    heard again.
     """
     ordered = sorted((item for item in items if item["shard"]), key=lambda item: (item["lang"], item["item_id"]))
     tasks = []

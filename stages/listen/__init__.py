@@ -1,1 +1,4 @@
-"""A page to listen to: sequences with their spoken spans as players, the best, the worst and some quarantined clips."""
+"""The stage `listen` builds a page with audio players.
+
+The page shows sequences with their spoken spans, and the best, worst and some quarantined clips.
+"""

@@ -1,4 +1,4 @@
-"""`python -m stages.listen`"""
+"""Run the stage: `python -m stages.listen`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From the tables to reports/listen.html and its sounds."""
+"""Build reports/listen.html and its audio files from the tables of earlier stages."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,10 +13,12 @@ from stages.listen.page import render
 
 
 def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, Any]:
-    """Write listen.html and the folder listen/ (FLAC) in `reports`. Returns how many of each are shown, and the counts:
-    in = clean + the sum over quarantined.
+    """Write listen.html and the FLAC files of the folder listen/ below `reports`.
 
-    Raises InserterError when an input is missing or a shard is damaged.
+    Return the numbers of sequences, clips and sounds that are shown, and counts of all clips. The
+    counts satisfy in = clean + the sum over quarantined.
+
+    Raises InserterError if an input is missing or a shard is damaged.
     """
     rows = choose.sequences(data / "interleave" / "sequences.parquet")
     wanted = {part["utt_id"] for row in rows for part in row["parts"] if part["utt_id"]}
@@ -41,7 +43,11 @@ def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, Any]:
 
 
 def _sequence(row: Row, spoken: dict[str, Row]) -> Row:
-    """parts: [text, kind, clip]; kind: heard, learnt, or given, which is read but not learnt."""
+    """Return a row of SEQUENCES as the page shows it.
+
+    parts: (text, kind, clip). kind: `heard`, `learnt` (text with a loss) or `given` (text without
+    one).
+    """
     parts = []
     for part in row["parts"]:
         clip = spoken.get(part["utt_id"]) if part["utt_id"] else None

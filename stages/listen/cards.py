@@ -1,4 +1,4 @@
-"""A clip as the page shows it: its sound, a thumbnail of its wave, what was said and heard, what was measured."""
+"""Describe a clip for the page: its sound, waveform, transcripts and measurements."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,9 @@ from inserter.page.audio import audio_name
 from stages.listen.diff import compared
 
 Row = dict[str, Any]
-BINS = 160  # lines of a thumbnail
+BINS = 160  # vertical lines of a waveform thumbnail
 HEIGHT = 40
-# column of VERIFIED: what people call it, and how it is written; what is null is left out
+# Column of VERIFIED: its label and its format. A null column is left out.
 MEASURES = {
     "wer": ("word error rate", "{:.2f}"),
     "second_wer": ("word error rate, second opinion", "{:.2f}"),
@@ -32,10 +32,14 @@ UNITS = {"snr_db": " dB", "gain_db": " dB", "loudness_db": " dB", "rt60": " s"}
 
 
 def card(row: Row, folder: Path, sounds: dict[str, bytes]) -> Row:
-    """A row of VERIFIED for the page; its FLAC files, from the shards in `folder`, are added to `sounds` by name.
+    """Return a row of VERIFIED as the page shows it, and add its FLAC files to `sounds` by name.
 
-    audio, original (what the voice said before it was changed, where that is kept): names or None; unplayable: why
-    there is no audio; wave: an SVG path; said, heard, second: [(word, whether the other has it)] or None.
+    folder: the folder of the shards.
+    audio, original: file names in `sounds`, or None. `original` is what the voice said before it
+    was changed, if that was kept.
+    unplayable: why there is no audio, or None.
+    wave: an SVG path, or None.
+    said, heard, second: [(word, whether the other text has it)], or None.
     """
     found = {
         "id": row["utt_id"],
@@ -88,7 +92,10 @@ def _keep(name: str, data: bytes, sounds: dict[str, bytes]) -> str:
 
 
 def wave(samples: np.ndarray) -> str:
-    """An SVG path of (samples,) in a box of BINS x HEIGHT: the peak of each of BINS stretches, full scale high."""
+    """Return an SVG path of `samples` (n,) in a box of BINS x HEIGHT.
+
+    Each line shows the peak of one of BINS stretches. Full scale fills the height.
+    """
     peaks = [float(np.abs(part).max(initial=0.0)) for part in np.array_split(samples, BINS)]
     heights = [max(0.5, min(1.0, peak) * HEIGHT / 2) for peak in peaks]
     middle = HEIGHT / 2
@@ -96,13 +103,13 @@ def wave(samples: np.ndarray) -> str:
 
 
 def _measures(row: Row) -> list[tuple[str, str]]:
-    if row["heard"] is None:  # it was not measured
+    if row["heard"] is None:  # the clip was not measured
         return []
     return [(name, form.format(row[key])) for key, (name, form) in MEASURES.items() if row.get(key) is not None]
 
 
 def _effect(row: Row) -> list[str]:
-    """What was done to the voice's own samples, in words: ["noise babble", "snr 12.5 dB"]."""
+    """Return in words what changed the voice's own samples: ["noise babble", "snr 12.5 dB"]."""
     effect = json.loads(row["effect"] or "{}")
     return [_said(key, value) for key, value in effect.items() if value not in (None, False, 0, 0.0)]
 

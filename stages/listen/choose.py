@@ -1,4 +1,7 @@
-"""What is shown: chosen while the tables stream past, and the same whatever their order."""
+"""Choose what the page shows while the tables stream past.
+
+The order of the rows does not change the choice.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -13,26 +16,39 @@ from inserter.tables import SEQUENCES, VERIFIED, reason_kind
 
 EXAMPLES = 5
 SEQUENCES_SHOWN = {"interleaved": 2, "transcribe": 1, "continue": 1, "text": 1}
-SPANS = 3  # an interleaved sequence with at least so many is preferred: it shows what interleaving is
+# Interleaved sequences with at least this many spans are preferred: they show what interleaving is.
+SPANS = 3
 Row = dict[str, Any]
 
 
 @dataclass
 class Clips:
-    """best, worst: of the clean ones, by word error rate (the lower of two opinions), then by how far the duration is from what
-    its voice takes. quarantined: one a reason, then a second one. wanted: the rows that sequences name. counts: {voice: {reason or
-    None: clips}}.
-    """
+    """The chosen clips, and counts of all clips."""
 
     best: list[Row] = field(default_factory=list)
+    """The clean clips with the lowest word error rate: the lower of two opinions.
+
+    Ties go to the clip whose duration is closest to what its voice takes for the text.
+    """
+
     worst: list[Row] = field(default_factory=list)
+    """The clean clips with the highest word error rate, again the lower of two opinions.
+
+    Ties go to the clip whose duration is furthest from what its voice takes for the text.
+    """
+
     quarantined: list[Row] = field(default_factory=list)
+    """At most EXAMPLES clips: one per reason, then a second one per reason."""
+
     wanted: dict[str, Row] = field(default_factory=dict)
+    """The rows that sequences name, by utt_id."""
+
     counts: dict[str, Counter[str | None]] = field(default_factory=lambda: defaultdict(Counter))
+    """{voice: {reason, or None if clean: number of clips}}."""
 
 
 def sequences(path: Path) -> list[Row]:
-    """Rows of SEQUENCES, by kind as in SEQUENCES_SHOWN."""
+    """Return rows of SEQUENCES, of the kinds and numbers in SEQUENCES_SHOWN."""
     kept: dict[str, list[Row]] = {kind: [] for kind in SEQUENCES_SHOWN}
     for batch in read_batches(path, SEQUENCES):
         for kind, count in SEQUENCES_SHOWN.items():
@@ -41,7 +57,10 @@ def sequences(path: Path) -> list[Row]:
 
 
 def clips(folder: Path, wanted: set[str]) -> Clips:
-    """From clean.parquet and quarantine.parquet (schema VERIFIED) in `folder`. Memory does not grow with them."""
+    """Choose from clean.parquet and quarantine.parquet (schema VERIFIED) in `folder`.
+
+    wanted: the utt_ids that sequences name. Memory does not grow with the tables.
+    """
     found = Clips()
     for batch in read_batches(folder / "clean.parquet", VERIFIED):
         found.best = nsmallest(EXAMPLES, found.best + batch, key=_errors)
@@ -65,14 +84,21 @@ def _count(rows: Iterable[Row], found: Clips) -> None:
 
 
 def _in_turn(by_reason: dict[str, list[Row]]) -> list[Row]:
-    """One of each reason before a second one of any, those with a clip first."""
+    """Return at most EXAMPLES rows, those with a clip first.
+
+    One row per reason comes before a second row of any reason.
+    """
     ranked = [(place, reason, row) for reason, rows in by_reason.items() for place, row in enumerate(rows)]
     ranked.sort(key=lambda item: (item[2]["shard"] is None, item[0], item[1]))
     return [row for *_, row in ranked[:EXAMPLES]]
 
 
 def _place(row: Row) -> tuple[bool, int]:
-    """Few spans last; among equals a draw from the id, so that it is not always the corpus's beginning."""
+    """Return a sort key that puts interleaved sequences with few spans last.
+
+    Ties are drawn by a hash of the id, so that the page does not always show the corpus's
+    beginning.
+    """
     spoken = sum(part["utt_id"] is not None for part in row["parts"])
     return row["kind"] == "interleaved" and spoken < SPANS, derive(0, "listen", row["seq_id"])
 

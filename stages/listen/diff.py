@@ -1,17 +1,18 @@
-"""What was to be said against what the ASR heard, word by word."""
+"""Compare the text of a clip with what the recogniser heard, word by word."""
 
 import re
 
 from rapidfuzz.distance import Levenshtein
 
-TOKEN = re.compile(r"[\u3400-\u9fff]|[^\s\-\u3400-\u9fff]+")  # a Chinese character is a word
+TOKEN = re.compile(r"[\u3400-\u9fff]|[^\s\-\u3400-\u9fff]+")  # one Chinese character is one word
 Marked = list[tuple[str, bool]]  # (word, whether the other side has it)
 
 
 def compared(said: str, heard: str) -> tuple[Marked, Marked]:
-    """The words of both, each with whether the other has it in its place: ([("the", True), …], [("a", False), …]).
+    """Return the words of both texts, each with whether the other text has it in its place.
 
-    Case and punctuation do not count, nor where words are parted: "to day" is "today".
+    The result looks like ([("the", True), …], [("a", False), …]). Case, punctuation and word
+    boundaries do not count: "to day" equals "today".
     """
     ours, theirs = _tokens(said), _tokens(heard)
     a, b = [_plain(word) for word in ours], [_plain(word) for word in theirs]
@@ -24,7 +25,10 @@ def compared(said: str, heard: str) -> tuple[Marked, Marked]:
 
 
 def _runs(a: list[str], b: list[str]) -> list[tuple[int, int, int, int]]:
-    """[start, end) in both where they differ, edits beside each other taken together."""
+    """Return (start, end, start, end) in `a` and `b` of each run of differences.
+
+    Ends are exclusive. Adjacent edits form one run.
+    """
     runs: list[tuple[int, int, int, int]] = []
     for op in Levenshtein.opcodes(a, b):
         if op.tag == "equal":

@@ -1,4 +1,4 @@
-"""The page. It asks nothing of the network, and no text in it is markup."""
+"""Render the page. The page makes no network requests, and all text on it is escaped."""
 
 from collections import Counter
 from functools import cache
@@ -19,7 +19,10 @@ KINDS = {
 
 
 def render(sequences: list[Row], clips: dict[str, list[Row]], counts: dict[str, Counter[str | None]]) -> str:
-    """The HTML of what `build` made: sequences, cards by group, {voice: {reason or None: clips}}."""
+    """Return the HTML of what `build` found.
+
+    clips: cards by group. counts: {voice: {reason, or None if clean: number of clips}}.
+    """
     script = text("stages.listen", "template/app.js")
     return (
         _environment()
@@ -38,7 +41,13 @@ def render(sequences: list[Row], clips: dict[str, list[Row]], counts: dict[str, 
 
 
 def tally(counts: dict[str, Counter[str | None]]) -> Row:
-    """reasons, the commonest first; a row a voice: [voice, in, clean, quarantined, its reasons' counts]; and all of them."""
+    """Return the table of counts: {"reasons", "all", "voices"}.
+
+    reasons: most frequent first.
+    voices: one row per voice with "voice", "in", "clean", "quarantined", and "reasons" (its
+    counts).
+    all: the same over all voices.
+    """
     total = sum(counts.values(), Counter())
     reasons = sorted((reason for reason in total if reason is not None), key=lambda reason: (-total[reason], reason))
 

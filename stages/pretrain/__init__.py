@@ -1,1 +1,4 @@
-"""Next-token loss on the text of interleaved sequences, from the warmed-up adapter."""
+"""The stage `pretrain`: next-token loss on the text of interleaved sequences.
+
+Training starts from the warmed-up adapter.
+"""

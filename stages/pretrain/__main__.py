@@ -1,4 +1,7 @@
-"""`python -m stages.pretrain`: the warmed-up adapter, sequences and clips to data/pretrain/model."""
+"""Run the stage: `python -m stages.pretrain`.
+
+The stage makes data/pretrain/model from the warmed-up adapter, sequences and clips.
+"""
 
 from typing import Any
 
@@ -61,7 +64,7 @@ def main(params: Params) -> dict[str, Any]:
     outcome = train(model, phase, work)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
     if rank() > 0:
-        return {}  # the main process measures and writes
+        return {}  # rank 0 measures and writes
     measured = continuation(model, processor, heldout, clips, p.precision) if p.gap_steps else {}
     after = text_loss(model, processor, heldout, clips, p.precision)
     transcripts = transcript_loss(model, processor, heldout, clips, p.precision)

@@ -1,1 +1,4 @@
-"""Model, scores and curves into MLflow: a run with one nested run a stage, and a version in the registry."""
+"""The stage `register`: log the model, the scores and the curves to MLflow.
+
+The pipeline's run has one nested run per stage. The model becomes a version in the registry.
+"""

@@ -1,3 +1,5 @@
+"""Run the stage: `python -m stages.register`."""
+
 from inserter.run.runner import run_stage
 from stages.register.main import main
 

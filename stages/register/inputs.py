@@ -1,4 +1,4 @@
-"""What a version is made from, read once: the model, the verdicts, the reports, the lock file and the commit."""
+"""Read what a version is made from: model, verdicts, reports, lock file and commit."""
 
 import hashlib
 import json
@@ -26,27 +26,45 @@ OWN = "register"
 
 @dataclass(frozen=True)
 class Inputs:
-    """reports, system, gates: content of the JSON files by stage. lock: the stages of dvc.lock without this one."""
+    """What a version is made from."""
 
     fingerprint: str
+    """Versions with the same fingerprint are the same; see `read_inputs`."""
+
     items: str
+    """Fingerprint of the benchmark."""
+
     reports: dict[str, dict[str, Any]]
+    """Content of reports/STAGE.json by stage, without `register`."""
+
     system: dict[str, dict[str, Any]]
+    """Content of reports/system/STAGE.json by stage."""
+
     gates: dict[str, dict[str, Any]]
+    """Content of reports/gates/NAME.json by name."""
+
     lock: dict[str, dict[str, Any]]
+    """Entries of dvc.lock by stage, without `register`."""
+
     commit: str
+    """The git commit, or "unknown"."""
+
     dirty: str
+    """"true" if there are uncommitted changes, else "false"; "unknown" without git."""
 
     @property
     def gap_closed(self) -> float | None:
-        """None where reading the context did not help, so that there was no gap."""
+        """Return the gap closed, or None if there was no gap: reading the context did not help."""
         return self.reports["evaluate"]["gap_closed"]
 
 
 def read_inputs() -> Inputs:
-    """Raises InserterError when the model, the verdicts or the score is missing.
+    """Read the inputs of a version.
 
-    The fingerprint says which versions are the same: the model's files and code, the verdicts, the score and the gates.
+    Versions are the same if their fingerprints are. The fingerprint covers the model's files and
+    code, the verdicts, the score, the benchmark and the gates.
+
+    Raises InserterError if the model, the verdicts or the score is missing.
     """
     for path in (MODEL / "config.json", RESPONSES_FILE, REPORTS / "evaluate.json"):
         if not path.exists():
@@ -65,12 +83,15 @@ def read_inputs() -> Inputs:
 
 
 def stage_hash(entry: dict[str, Any]) -> str:
-    """16 hex digits of a stage's entry in dvc.lock: command, parameters, and the hashes of what it read and wrote."""
+    """Return 16 hex digits over a stage's entry in dvc.lock.
+
+    The entry has the command, the parameters, and the hashes of what the stage read and wrote.
+    """
     return hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def lineage(inputs: Inputs) -> dict[str, str]:
-    """Tags of a version that say where it comes from."""
+    """Return the tags that say where a version comes from."""
     tags = {
         "fingerprint": inputs.fingerprint,
         "items": inputs.items,
@@ -84,12 +105,16 @@ def lineage(inputs: Inputs) -> dict[str, str]:
         tags[f"dvc.{name}"] = stage_hash(entry)
         tags.update({f"data.{out['path']}": str(out.get("md5", "unknown")) for out in entry.get("outs", [])})
     tags.update({f"gate.{name}": "passed" if passed(report) else "failed" for name, report in inputs.gates.items()})
-    # "@" and the like stand in DVC's names but not in MLflow's
+    # DVC's names may contain "@" and the like, MLflow's may not.
     return {"".join(c if c.isalnum() or c in "_-./ " else "." for c in key): value for key, value in tags.items()}
 
 
 def _company(report: dict[str, Any]) -> dict[str, str]:
-    """How the model stands beside its cascade and chance, by name: shares 0 to 1, "None" where nothing was measured."""
+    """Return how the model compares with its cascade and with chance, by name.
+
+    Values are texts: shares and their differences as fractions of 1, or "None" if nothing was
+    measured.
+    """
     beside = scoretable.company(report)
     found = {f"follow.{form}": beside[form] for form in ("heard", "read", "cascade", "chance")}
     found["gap_closed.cascade"] = (report.get("cascade") or {}).get("gap_closed")
@@ -104,12 +129,12 @@ def _company(report: dict[str, Any]) -> dict[str, str]:
 
 
 def passed(report: dict[str, Any]) -> bool:
-    """Whether a gate's report lets the pipeline go on."""
+    """Return whether a gate's report lets the pipeline continue."""
     return report.get("passed") is True
 
 
 def _items() -> str:
-    """Fingerprint of the benchmark: its table, and the audio that the table points to."""
+    """Return a fingerprint of the benchmark: its table, and the audio that the table points to."""
     table = BENCHMARK / "items.parquet"
     shards = {row["shard"] for row in read_table(table, ITEMS) if row["shard"]}
     return fingerprint(files=[table, *(BENCHMARK / shard for shard in sorted(shards))])
@@ -120,13 +145,19 @@ def _json_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _lock() -> dict[str, dict[str, Any]]:
-    """Entries of dvc.lock by stage; while DVC runs this stage, its own entry is an old one or not there."""
+    """Return the entries of dvc.lock by stage, without this stage.
+
+    While DVC runs this stage, its own entry is out of date or missing.
+    """
     stages = (read_yaml(LOCK) or {}).get("stages", {}) if LOCK.exists() else {}
     return {name: entry for name, entry in stages.items() if name.partition("@")[0] != OWN}
 
 
 def _git() -> tuple[str, str]:
-    """(commit, whether there are uncommitted changes), or "unknown" without git. What a run rewrites does not count."""
+    """Return (commit, whether there are uncommitted changes); "unknown" without git.
+
+    Changes of files that a run rewrites do not count.
+    """
     commit = _run("git", "rev-parse", "HEAD")
     if commit is None:
         return "unknown", "unknown"

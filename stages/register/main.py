@@ -1,4 +1,7 @@
-"""Runs first, then the version with all its tags in one step, then the alias: killed anywhere, it can be run again."""
+"""Write the runs first, then the version with all its tags in one step, then the alias.
+
+In this order the stage can be killed at any point and run again.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
 
 
 def main(params: Params) -> dict[str, Any]:
-    """{"model", "version", "alias", "fingerprint"}: the version of these inputs, new or the one they have already.
+    """Register the version of these inputs, or find the one that they already have.
 
-    Raises InserterError when an input or the tracking store is missing.
+    Return the version's {"model", "version", "alias", "fingerprint"}.
+
+    Raises InserterError if an input or the tracking store is missing.
     """
     inputs = read_inputs()
     register = params.register_
@@ -37,7 +42,7 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def find_version(client: "MlflowClient", register: Register, fingerprint: str) -> int | None:
-    """The newest version that was made from the same inputs."""
+    """Return the newest version that was made from the same inputs, or None."""
     found = client.search_model_versions(f"name = '{register.model}' and tags.fingerprint = '{fingerprint}'")
     return max((int(version.version) for version in found), default=None)
 
@@ -56,7 +61,7 @@ def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, 
 
 
 def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
-    """A parent run with its nested runs, the model, and its version. Returns the version."""
+    """Write a parent run with its nested runs, the model and its version. Return the version."""
     import mlflow
     from mlflow.utils.file_utils import local_file_uri_to_path
 
@@ -64,7 +69,8 @@ def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inpu
 
     register = params.register_
     tags = {"fingerprint": inputs.fingerprint, "git.commit": inputs.commit, "git.dirty": inputs.dirty}
-    mlflow.set_system_metrics_sampling_interval(1)  # seconds; the default of 10 is longer than this stage
+    # Seconds. The default of 10 s is longer than this stage takes.
+    mlflow.set_system_metrics_sampling_interval(1)
     name = f"pipeline-{inputs.fingerprint[:8]}"
     with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags, log_system_metrics=True) as run:
         say("register: writing runs, curves and samples")
@@ -75,13 +81,17 @@ def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inpu
         logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(MODEL))
         kept = client.get_logged_model(logged.model_id).artifact_location
         share(MODEL, Path(local_file_uri_to_path(kept)) / "artifacts" / MODEL.name)
-        # Tags go in with the version: killed a moment later, the next try finds it by its fingerprint.
+        # The tags are written together with the version. After a kill, the next attempt finds the
+        # version by its fingerprint.
         version = mlflow.register_model(logged.model_uri, register.model, tags=lineage(inputs))
     return int(version.version)
 
 
 def close_runs(client: "MlflowClient", experiment: str, fingerprint: str, kept: str) -> None:
-    """End the version's run. Another unfinished run of the same inputs was killed: it is marked as failed."""
+    """End the version's run, and mark other unfinished runs of the same inputs as failed.
+
+    kept: the id of the version's run. The other runs were killed.
+    """
     open_runs = client.search_runs(
         [experiment], f"tags.fingerprint = '{fingerprint}' and attributes.status = 'RUNNING'", max_results=1000
     )

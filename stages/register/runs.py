@@ -1,6 +1,6 @@
-"""Runs: one for the pipeline, and one below it for each stage.
+"""Log one run for the pipeline, and one nested run per stage.
 
-A metric is written once, in reports/STAGE.json, and comes from there.
+A metric is written once, in reports/STAGE.json, and is read from there.
 """
 
 import csv
@@ -20,16 +20,19 @@ from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, In
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-BATCH = 900  # MLflow takes at most 1,000 metrics and 100 parameters a request
+BATCH = 900  # MLflow takes at most 1,000 metrics and 100 parameters per request
 PARAMETERS_A_BATCH = 90
 PLOTS = REPORTS / "plots"
 
 
 def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: Inputs) -> None:
-    """The parent run: every parameter, the scores, the gates, the verdicts, and the files that say how it was made."""
+    """Log every parameter, the scores, the gates and the verdicts to the parent run.
+
+    The lock file and the parameter file are logged too: they say how the version was made.
+    """
     log_params(client, run_id, params.model_dump(mode="json", by_alias=True))
     log_metrics(client, run_id, dict(flatten(named_comparisons(inputs.reports["evaluate"]))))
-    for path in (RESPONSES_FILE, LOSSES_FILE, REPORTS / "evaluate.json"):  # what `inserter compare` reads
+    for path in (RESPONSES_FILE, LOSSES_FILE, REPORTS / "evaluate.json"):  # for `inserter compare`
         if path.exists():
             client.log_artifact(run_id, str(path), RESPONSES.partition("/")[0])
     if scores := score_table(inputs.reports["evaluate"].get("speechinstructbench", {})):
@@ -47,7 +50,7 @@ def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: In
 
 
 def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Params, inputs: Inputs) -> None:
-    """A nested run for each stage that has a report."""
+    """Log a nested run per stage that has a report."""
     sections = params.model_dump(mode="json", by_alias=True)
     for name in (name for name in inputs.reports if name in sections):
         report = inputs.reports[name]
@@ -71,19 +74,25 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Par
 def log_params(client: "MlflowClient", run_id: str, params: dict[str, Any]) -> None:
     from mlflow.entities import Param
 
-    rows = [Param(key, str(value)[:6000]) for key, value in flatten(params)]  # 6,000: MLflow's longest
+    rows = [Param(key, str(value)[:6000]) for key, value in flatten(params)]  # MLflow's limit
     for start in range(0, len(rows), PARAMETERS_A_BATCH):
         client.log_batch(run_id, params=rows[start : start + PARAMETERS_A_BATCH])
 
 
 def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], timestamp: int | None = None) -> None:
-    """The numbers among `values`; what is not a finite number stays in the report."""
+    """Log the finite numbers among `values`; other values stay in the report alone.
+
+    timestamp: ms since the epoch; None: now.
+    """
     when = timestamp or int(time.time() * 1000)
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
 def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], start: int, prefix: str = "system") -> None:
-    """Samples every 2 s, by MLflow's names of system metrics, and the totals. start: ms since the epoch."""
+    """Log the samples (one per 2 s) by MLflow's names of system metrics, and the totals.
+
+    start: ms since the epoch.
+    """
     names = {"rss_mb": "memory_rss_megabytes", "cpu_percent": "cpu_utilization_percentage"}
     rows = [
         (f"{prefix}/{names.get(key, key)}", value, start + int(1000 * row["seconds"]), step)
@@ -96,13 +105,17 @@ def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], star
 
 
 def curves(plots: Path, stage: str) -> list[Path]:
-    """STAGE.csv and STAGE-*.csv."""
+    """Return STAGE.csv and STAGE-*.csv in `plots`."""
     return [path for path in sorted(plots.glob(f"{stage}*.csv")) if path.stem == stage or path.stem.startswith(f"{stage}-")]
 
 
 def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, prefix: str = "curve") -> None:
-    """A curve (CSV: step, then metrics) as metrics PREFIX/COLUMN by step, as the file, and as a picture; a table of other things or
-    of nothing as the file."""
+    """Log a curve as metrics PREFIX/COLUMN by step, as a file and as a picture.
+
+    path: a CSV file with the column "step", then metrics. A table of other things, or without rows,
+    is logged as a file only.
+    timestamp: ms since the epoch.
+    """
     client.log_artifact(run_id, str(path), "plots")
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -119,13 +132,19 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, p
 
 
 def score_table(scores: dict[str, Any]) -> dict[str, list]:
-    """Columns of one table with a row a task, language, variant and form; shares 0 to 1 with 95 % intervals."""
+    """Return the columns of a table with one row per task, language, variant and form.
+
+    Shares are 0 to 1, with 95 % intervals.
+    """
     found = list(scoretable.rows(scores))
     return {name: [row[name] for row in found] for name in (found[0] if found else {})}
 
 
 def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list]:
-    """Columns of one table with a row an expectation."""
+    """Return the columns of a table with one row per expectation.
+
+    If no report has expectations, there is one row per gate.
+    """
     rows = [{"gate": name, **found} for name, report in gates.items() for found in report.get("expectations", [])]
     rows = rows or [{"gate": name, "passed": passed(report)} for name, report in gates.items()]
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -133,7 +152,11 @@ def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list]:
 
 
 def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
-    """`report` with its list `comparisons` by name, such as `en.all.heard-cascade`: each with difference, low, high and p_value."""
+    """Return `report` with its list `comparisons` as a dictionary by name.
+
+    A name looks like `en.all.heard-cascade`. Each value has difference, low, high and p_value. A
+    report without such a list stays as it is.
+    """
     if not isinstance(report.get("comparisons"), list):
         return report
     named: dict[str, Any] = {}
@@ -148,9 +171,10 @@ def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`section.key` and `list.0.key` for everything below; a list of plain values stays one value.
+    """Yield (name, value) of everything below `value`.
 
-    An `interval` of two numbers becomes `low` and `high`, which MLflow can show.
+    Names look like `section.key` and `list.0.key`. A list of plain values stays one value. An
+    `interval` of two numbers becomes `low` and `high`, which MLflow can show.
     """
     if isinstance(value, dict):
         pairs = list(value.items())
@@ -162,13 +186,16 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
         return
     for key, item in pairs:
-        # MLflow's names have letters, digits and _ - . : / and spaces
+        # MLflow allows letters, digits, spaces and _ - . : / in names.
         name = "".join(c if c.isalnum() or c in "_-.:/ " else "_" for c in str(key))
         yield from flatten(item, f"{prefix}.{name}" if prefix else name)
 
 
 def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, Any, int, int]]) -> None:
-    """(name, value, ms since the epoch, step) in batches: 0.2 ms a metric where one at a time takes 3.5 ms."""
+    """Log points (name, value, ms since the epoch, step) in batches.
+
+    A batch takes 0.2 ms per metric; metrics logged one at a time take 3.5 ms each.
+    """
     from mlflow.entities import Metric
 
     numbers = [(key, _number(value), when, step) for key, value, when, step in points]
@@ -191,7 +218,7 @@ def _cell(value: Any) -> Any:
 
 
 def _figure(rows: list[dict[str, str]]) -> Any:
-    """One small plot a column, over the steps."""
+    """Return one small plot per column, over the steps."""
     from matplotlib.figure import Figure
 
     names = [key for key in rows[0] if key != "step"]

@@ -1,4 +1,4 @@
-"""A few benchmark clips with what was answered to them, to be listened to in MLflow's interface."""
+"""Log a few benchmark clips with their answers, to be played in MLflow's interface."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def choose(items: list[dict], count: int, seed: int) -> list[dict]:
-    """`count` items that have audio, from as many variants as there are; the same for any order of `items`."""
+    """Return `count` items that have audio, from as many variants as possible.
+
+    The order of `items` does not change the choice.
+    """
     drawn = sorted((row for row in items if row["shard"]), key=lambda row: seeds.derive(seed, row["item_id"]))
     by_variant: dict[str, list[dict]] = {}
     for row in drawn:
@@ -26,7 +29,10 @@ def choose(items: list[dict], count: int, seed: int) -> list[dict]:
 
 
 def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int, root: Path = Path()) -> None:
-    """audio/ITEM.flac, and audio.json: a table of the items with their text and the answer. root: the folder of dvc.yaml."""
+    """Log audio/ITEM.flac, and a table audio.json of the items with their text and the answer.
+
+    root: the folder of dvc.yaml.
+    """
     if not count:
         return
     heard = {r["item_id"]: r["response"] for r in read_jsonl(root / RESPONSES_FILE) if r["form"] == "heard"}

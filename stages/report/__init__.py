@@ -1,1 +1,4 @@
-"""What people read of the benchmark: a static page with the sound beside it, the table as Markdown, the figure."""
+"""The stage `report`: the benchmark's results for human readers.
+
+The report is a static page with the audio beside it, a Markdown table and a figure.
+"""

@@ -1,4 +1,4 @@
-"""`python -m stages.report`"""
+"""Run the stage: `python -m stages.report`."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""From what the evaluate stage found to the report's four parts. The page comes last, since it names the others."""
+"""Build the four parts of the report from the results of the stage `evaluate`.
+
+The page comes last, since it refers to the other parts.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,11 @@ Row = dict[str, Any]
 
 
 def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, int]:
-    """Write benchmark.html, .md, .png and the folder benchmark/ in `reports`: FLAC, 16 kHz, of the items answered.
+    """Write benchmark.html, .md, .png and the folder benchmark/ below `reports`.
 
-    Returns counts: rows = items and forms; without_audio = items that are only read. Raises InserterError when an
-    input is missing or is not what the evaluate stage writes.
+    The folder holds the audio of the answered items: FLAC, 16 kHz.
+    Return counts. rows: one per item and form. without_audio: items that are only read.
+    Raises InserterError if an input is missing or is not what the stage `evaluate` writes.
     """
     evaluation = read_json(reports / "evaluate.json")
     if "speechinstructbench" not in evaluation:

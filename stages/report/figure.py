@@ -1,4 +1,7 @@
-"""The figure: what is followed by variant and form, with 95 % intervals, a panel a task and language."""
+"""Draw the share followed by variant and form, with 95 % intervals.
+
+The figure has one panel per task and language.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from inserter.scoring import table as scoretable
 from stages.report.words import LANGUAGES, TASKS
 
-# Okabe and Ito's colours, which a colour-blind reader tells apart; the markers differ too, for print.
+# Okabe and Ito's colours, which colour-blind readers tell apart. Markers differ too, for print.
 STYLE = {
     "heard": ("#0072B2", "o"),
     "read": ("#D55E00", "D"),
@@ -16,12 +19,15 @@ STYLE = {
     "chance": ("#9CA3AF", "v"),
 }
 FOLLOWED = {"closed": "instructions followed", "open": "questions met", "adjustment": "corrections followed"}
-SPREAD = 0.16  # between the forms of a variant, in variants
+SPREAD = 0.16  # distance between the forms of a variant; variants are 1 apart
 Row = dict[str, Any]
 
 
 def draw(scores: dict[str, Any], path: Path) -> None:
-    """Write a PNG of `speechinstructbench` in reports/evaluate.json to `path`. The same scores give the same bytes."""
+    """Write `scores` as a PNG to `path`. The same scores give the same bytes.
+
+    scores: `speechinstructbench` in reports/evaluate.json.
+    """
     from matplotlib.figure import Figure
 
     panels: dict[tuple[str, str], list[Row]] = {}
@@ -51,7 +57,7 @@ def _panel(axes: Any, name: tuple[str, str], rows: list[Row]) -> None:
         if row["low"] is not None:
             axes.plot([100 * row["low"], 100 * row["high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="round")
         point = {"marker": marker, "markersize": 6, "color": colour, "markeredgecolor": "white", "markeredgewidth": 0.6}
-        axes.plot(100 * row["share"], y, **point, clip_on=False, zorder=3)  # whole at 0 and 100 too
+        axes.plot(100 * row["share"], y, **point, clip_on=False, zorder=3)  # whole at 0 and 100
     axes.set_yticks(range(len(variants)), variants)
     axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.set_xlim(0, 100)

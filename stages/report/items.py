@@ -1,4 +1,4 @@
-"""Answers by item, as the page's browser shows them: an item once, its forms inside it."""
+"""Group the answers by item for the page's browser: one entry per item with all its forms."""
 
 import json
 from typing import Any
@@ -10,11 +10,15 @@ Row = dict[str, Any]
 
 
 def browsable(rows: list[Row], table: dict[str, Row]) -> list[Row]:
-    """An entry an item that was answered, in the order of `rows`. `table`: {item_id: row of ITEMS}.
+    """Return one entry per answered item, in the order of `rows`.
 
-    Each: id, key, task, lang, variant, prompt, clean (None where it is the prompt), checks ([id, name, rule]),
-    questions, transcript, audio (a path relative to the page, or None), seconds, voice, notes ([name, value]) and
-    forms ({form: answer, see `_answer`}).
+    table: {item_id: row of ITEMS}.
+    An entry has id, key, task, lang, variant, prompt, questions, transcript, voice, and:
+    clean: the clean prompt; None if it equals `prompt`.
+    checks: [id, name, rule] per check.
+    audio: a path relative to the page, or None. seconds: its duration.
+    notes: [name, value] per parameter of the variant.
+    forms: {form: answer}; see `_answer`.
     """
     grouped: dict[str, list[Row]] = {}
     for row in rows:
@@ -52,8 +56,13 @@ def _checks(row: Row) -> list[tuple[str, Any]]:
 
 
 def _answer(row: Row) -> Row:
-    """text; ok: all followed (None: no verdict); marks: of each check or question pass, loose (only the loose form
-    passes) or fail; why: there is no verdict."""
+    """Return one form's answer: {"text", "ok", "marks", "why"}.
+
+    ok: whether every mark is `pass`; None without a verdict.
+    marks: one per check or question. `loose`: only the loose form passes. The others are `pass` and
+    `fail`.
+    why: why there is no verdict, or None.
+    """
     marks = _marks(row)
     judged = row.get("judged") or {}
     why = row.get("error") or ("not judged" if row["task"] != "closed" and not judged else None)

@@ -1,4 +1,4 @@
-"""By instruction type: what is followed heard and read, on the same items."""
+"""Compare what is followed heard and read, by instruction type and on the same items."""
 
 from collections import defaultdict
 from typing import Any
@@ -10,9 +10,10 @@ PAIRED = ("heard", "read")
 
 
 def by_type(rows: list[Row]) -> dict[str, list[Row]]:
-    """{lang: [{type, name, n, heard, read}]} of closed-ended rows, the greatest loss by hearing first.
+    """Return {lang: [{type, name, n, heard, read}]} of closed-ended rows.
 
-    Shares are the mean of strict and loose over n instructions of items that are scored in both forms.
+    The greatest loss by hearing comes first. heard and read: the mean of strict and loose over n
+    instructions. Only items that are scored in both forms count.
     """
     scored: dict[str, dict[str, Row]] = {form: {} for form in PAIRED}
     for row in rows:

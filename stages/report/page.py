@@ -1,4 +1,7 @@
-"""The page: scores, and items to look through. It asks nothing of the network, and no answer in it is markup."""
+"""Render the page with the scores and a browser of the items.
+
+The page makes no network requests, and all answers on it are escaped.
+"""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +25,11 @@ Row = dict[str, Any]
 
 
 def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str:
-    """The HTML of reports/evaluate.json, data/evaluate/responses.jsonl and `items.browsable` of it."""
+    """Return the page as HTML.
+
+    evaluation: reports/evaluate.json. rows: data/evaluate/responses.jsonl. items: `items.browsable`
+    of `rows`.
+    """
     script = text("stages.report", "template/app.js")
     scores, comparisons = evaluation["speechinstructbench"], evaluation.get("comparisons") or []
     return (
@@ -48,18 +55,23 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
 
 
 def embedded(value: Any) -> Markup:
-    """JSON for a <script> element: with <, > and & escaped, no text in it can end the element or start a comment."""
+    """Return `value` as JSON for a <script> element.
+
+    Escaping <, > and & keeps text from ending the element or starting a comment.
+    """
     data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    data = data.encode("utf-8", "replace").decode()  # half a surrogate pair is not UTF-8
+    data = data.encode("utf-8", "replace").decode()  # a lone surrogate is not valid UTF-8
     for character in "<>&\u2028\u2029":
         data = data.replace(character, f"\\u{ord(character):04x}")
     return Markup(data)
 
 
 def tables(scores: dict[str, Any]) -> Iterator[Row]:
-    """A table a task and language, with its variants' cells by form.
+    """Yield one table per task and language, with the cells of its variants by form.
 
-    scored: there is a share; tried: checked by code or judged; reason: why not.
+    scored: whether any cell has a share.
+    tried: whether the answers were checked by code or judged.
+    reason: why answers were not judged, or None.
     """
     grouped: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
     for row in scoretable.rows(scores):
@@ -93,7 +105,7 @@ def _environment() -> Environment:
 
 
 def _choices(items: list[Row]) -> dict[str, dict[str, str]]:
-    """What the browser's filters offer, value and name: only what some item has."""
+    """Return {filter: {value: name}} for the browser, with only the values that some item has."""
     kinds = {kind: name for item in items for kind, name, _ in item["checks"]}
     return {
         "task": _offered(items, "task", words.TASKS),
@@ -109,6 +121,6 @@ def _offered(items: list[Row], field: str, names: dict[str, str]) -> dict[str, s
 
 
 def _form_names(items: list[Row]) -> dict[str, list[str]]:
-    """{form: [short, long]} of the forms that occur, in the order of the table."""
+    """Return {form: [short name, long name]} of the forms that occur, in the order of the table."""
     used = dict.fromkeys((*words.FORMS, *(form for item in items for form in item["forms"])))
     return {form: [words.FORMS.get(form, form), scoretable.FORMS.get(form, form)] for form in used}

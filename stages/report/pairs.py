@@ -1,4 +1,7 @@
-"""Paired comparisons in words, as a person asks: what each way of speaking costs, then what hearing costs."""
+"""State paired comparisons in words.
+
+The costs of each way of speaking come first, then the costs of hearing.
+"""
 
 import math
 from typing import Any
@@ -7,7 +10,7 @@ from stages.report.words import FORMS, VARIANTS
 
 Pair = dict[str, Any]
 LEVEL = 0.05
-ALL = "all"  # the variant of a comparison over all variants together
+ALL = "all"  # the variant of a comparison over all variants
 HEARD_WITH = {
     "background": "With background noise",
     "accent": "In another accent",
@@ -24,10 +27,13 @@ AGAINST = {
 
 
 def grouped(comparisons: list[Pair]) -> dict[tuple[str, str], list[Pair]]:
-    """{(lang, heading): pairs} of `comparisons` in reports/evaluate.json: variants against clean speech, then forms.
+    """Group `comparisons` of reports/evaluate.json as {(lang, heading): pairs}.
 
-    To each pair come `name` (the variant), `says` (`6.3 points less`) and `settled`: the 95 % interval excludes 0 and
-    p < 0.05 (with few items only one of them may say so); None where there is no interval.
+    Variants against clean speech come first, then forms. Each pair gets three more keys:
+    name: the variant in words.
+    says: the difference in words, such as `6.3 points less`.
+    settled: whether the 95 % interval excludes 0 and p < 0.05; None without an interval. With few
+    items only one of the two may hold.
     """
     groups: dict[tuple[str, str], list[Pair]] = {}
     for pair in sorted(comparisons, key=_place):
@@ -36,7 +42,10 @@ def grouped(comparisons: list[Pair]) -> dict[tuple[str, str], list[Pair]]:
 
 
 def scale(comparisons: list[Pair]) -> float:
-    """A share that no interval exceeds, up to the next 0.1: what a bar's half stands for."""
+    """Return a share that no interval exceeds, rounded up to the next 0.1.
+
+    Half a bar on the page stands for this share.
+    """
     ends = [abs(end) for pair in comparisons for end in (pair["difference"], *(pair["interval"] or ()))]
     return max(0.1, math.ceil(10 * max(ends, default=0) - 1e-9) / 10)
 

@@ -1,4 +1,4 @@
-"""The scores as Markdown, for a repository's page, a model card or a terminal."""
+"""Format the scores as Markdown, for a repository's page, a model card or a terminal."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ FOLLOWED = {
 
 
 def markdown(scores: dict[str, Any]) -> str:
-    """A table a task and language, per cent with 95 % intervals and n, then the paired comparisons.
+    """Return one table per task and language, then the paired comparisons.
 
-    `scores`: what reports/evaluate.json holds.
+    scores: the content of reports/evaluate.json. Shares are in per cent, with 95 % intervals and n.
     """
     parts = ["# What the model follows when it listens", *_forms(scores["speechinstructbench"])]
     for (task, lang), header, lines in scoretable.grid(scores["speechinstructbench"]):
@@ -45,7 +45,7 @@ def markdown(scores: dict[str, Any]) -> str:
 
 
 def figures(pair: dict[str, Any]) -> str:
-    """`95 % −37.9 to +11.6, p = 0.389, 30 items; not settled`."""
+    """Return a pair's figures: `95 % −37.9 to +11.6, p = 0.389, 30 items; not settled`."""
     interval = pair["interval"]
     between = "" if interval is None else f"95 % {signed(interval[0])} to {signed(interval[1])}, "
     settled = "; not settled" if pair["settled"] is False else ""

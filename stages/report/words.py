@@ -1,4 +1,4 @@
-"""The benchmark's names in words that a person understands."""
+"""Names of the benchmark's parts in plain words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ FORMS = {
     "lm": "LM",
     "asr_lm": "ASR + LM",
     "chance": "chance",
-}  # as column heads; in the order of the table
+}  # column headings, in the order of the table
 TASKS = {"closed": "Closed-ended", "open": "Open-ended", "adjustment": "Adjustment"}
 LANGUAGES = {"en": "English", "cn": "Chinese"}
 VARIANTS = {
@@ -20,7 +20,8 @@ VARIANTS = {
     "paralinguistics": "Manner of speaking",
     "disfluency": "Slips of the tongue",
 }
-# Instruction type: its name, and the rule with the arguments' values in place. The rules: inserter/scoring/ifeval.
+# Instruction type: its name, and its rule with places for the values of the arguments.
+# inserter/scoring/ifeval implements the rules.
 CHECKS = {
     "keywords:existence": ("Keywords", "uses {keywords}"),
     "keywords:frequency": ("Keyword frequency", "uses {keyword} {relation} {frequency} times"),
@@ -82,19 +83,25 @@ NOTES = {
 
 
 class _Said(dict):
-    """Values as they are said in a rule; what is not given says so."""
+    """Values of arguments in words; a missing value reads "(not given)"."""
 
     def __missing__(self, key: str) -> str:
         return "(not given)"
 
 
 def check_name(kind: str) -> str:
-    """`Bullet points` of `detectable_format:number_bullet_lists`; a type we do not know keeps its id."""
+    """Return `Bullet points` for `detectable_format:number_bullet_lists`.
+
+    An unknown type keeps its id.
+    """
     return CHECKS[kind][0] if kind in CHECKS else kind
 
 
 def rule(kind: str, kwargs: Any) -> str:
-    """What a check asks for, its arguments in words: `uses “tea”, “cup”`. Never raises: arguments may be anything."""
+    """Return what a check requires, with its arguments in words: `uses “tea”, “cup”`.
+
+    Never raises, whatever the arguments are.
+    """
     given = {key: value for key, value in kwargs.items() if value is not None} if isinstance(kwargs, Mapping) else {}
     if kind not in CHECKS:
         return ", ".join(f"{key}: {_value(key, value)}" for key, value in sorted(given.items()))
@@ -108,7 +115,7 @@ def _value(key: str, value: Any) -> str:
 
 
 def note(key: str, value: Any) -> tuple[str, str]:
-    """(name, value) of a variant's parameter: ("signal-to-noise ratio", "5 dB")."""
+    """Return (name, value) of a variant's parameter: ("signal-to-noise ratio", "5 dB")."""
     name, form = NOTES.get(key, (key.replace("_", " "), "{}"))
     if isinstance(value, float):
         value = f"{value:g}"
@@ -124,7 +131,7 @@ def percent(share: float | None) -> str:
 
 
 def signed(share: float) -> str:
-    """`−13.3` of -0.133, in points, with a true minus sign."""
+    """Return `−13.3` for -0.133: points with a true minus sign."""
     return f"{100 * share:+.1f}".replace("-", "\u2212")
 
 

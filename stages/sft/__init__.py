@@ -1,1 +1,4 @@
-"""Fine-tuning on instructions that are half heard, half read, with answers of the LM's own that pass the checks."""
+"""The stage `sft`: fine-tuning on instructions that are half heard, half read.
+
+The answers are the LM's own, and pass the checks.
+"""

@@ -1,4 +1,7 @@
-"""`python -m stages.sft`: pairs and the pre-trained model to data/sft/model."""
+"""Run the stage: `python -m stages.sft`.
+
+The stage makes data/sft/model from pairs and the pre-trained model.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,11 +25,14 @@ from stages.sft.clips import spoken, teachers, verified
 from stages.sft.pairs import answered, prompts, readable
 
 Lengths = Mapping[str, int]
-HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after
+HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after training
 
 
 def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict], lengths: Lengths) -> list[Example]:
-    """Each pair heard and read at a spoken_share of 0.5; beyond that the form of which there are to be fewer is thinned out."""
+    """Return each pair heard and read at a spoken_share of 0.5.
+
+    At another share, examples of the rarer form are dropped at random.
+    """
     share = params.sft.spoken_share
     most = max(share, 1 - share)
     chosen = []
@@ -40,7 +46,10 @@ def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict
 
 
 def replayed(params: Params, processor: InserterProcessor, chat: list[Example], lengths: Lengths) -> list[Example]:
-    """Pre-training sequences, replay_share of all positions: without them the model forgets to go on from what it heard."""
+    """Return pre-training sequences that are replay_share of all positions.
+
+    Without them the model forgets to continue from what it heard.
+    """
     share = params.sft.replay_share
     wanted = sum(e.positions for e in chat) * share / (1 - share)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
@@ -54,7 +63,7 @@ def replayed(params: Params, processor: InserterProcessor, chat: list[Example], 
 
 
 def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], clips: Clips) -> dict[str, float]:
-    """Loss a token of held-out answers, the instruction heard and read."""
+    """Return the loss per token of held-out answers, with the instruction heard and read."""
     result = {}
     for form in ("heard", "read"):
         examples = [
@@ -65,13 +74,16 @@ def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: l
 
 
 def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> dict[str, Any]:
-    """Write pairs.parquet, and their clips with a table of those that are clean and one of the others; the counts reconcile."""
+    """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
+
+    Return counts that satisfy prompts = kept + the sum over dropped.
+    """
     done = work.marker("pairs")
     if done:
         return done
     asked, overlapping = prompts(params)
     asked, unread = readable(asked)
-    # The LM as it was before any training writes the answers: those are what the model is to keep giving.
+    # The LM before any training writes the answers, since the model is to keep giving these.
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
     pairs, edited, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
     said, mute = spoken(params, pairs, work)
@@ -101,7 +113,7 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> di
 
 def main(params: Params) -> dict[str, Any]:
     p = params.sft
-    teachers(params)  # before the answers are made
+    teachers(params)  # fails before the answers are made
     join()
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     with main_first():
@@ -137,7 +149,7 @@ def main(params: Params) -> dict[str, Any]:
     outcome = train(model, packed_phase("sft", p, model, examples, clips), work)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
-        return {}  # the main process measures and writes
+        return {}  # rank 0 measures and writes
     after = pair_loss(params, model, processor, kept_out, clips)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "sft")

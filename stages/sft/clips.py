@@ -1,4 +1,7 @@
-"""The prompts spoken, and heard as `verify` hears the corpus: a clip that is not what it was to be is set aside with its reason."""
+"""Speak the prompts, and verify their clips as the stage `verify` does the corpus.
+
+A clip that fails is quarantined with its reason.
+"""
 
 from collections import Counter
 from typing import Any
@@ -13,11 +16,14 @@ from inserter.tts import Job, speak_all, usable
 from inserter.verification.blocks import judged, listeners_of, measure_blocks
 from inserter.verification.norms import Norms
 
-BLOCK = 32  # clips: the default has 150 of them, and two cores or eight are to have their parts
+BLOCK = 32  # clips; the default's 150 clips are to be shared by two cores or by eight
 
 
 def teachers(params: Params) -> list[Voice]:
-    """The voices that can speak the prompts, which are English. Raises InserterError where there is none."""
+    """Return the voices that can speak the prompts, which are English.
+
+    Raises InserterError if there is none.
+    """
     named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
     if not named:
         raise InserterError("sft's prompts are English, and synthesize.voices has no English voice to train on", "Add one")
@@ -25,7 +31,10 @@ def teachers(params: Params) -> list[Voice]:
 
 
 def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], Counter]:
-    """Write the clips' shards below out/clips; their rows (schema UTTERANCES), and why the others have none."""
+    """Write the clips' shards below out/clips.
+
+    Return the clips' rows (schema UTTERANCES), and how often each error prevented a clip.
+    """
     voices = teachers(params)
     jobs = []
     for pair in pairs:
@@ -46,10 +55,10 @@ def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tup
 
 
 def verified(params: Params, clips: list[dict], corpus: list[dict], work: WorkFolder) -> tuple[list[dict], Counter]:
-    """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards; the clips that are clean, and
-    the others by the kind of their reason.
+    """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards.
 
-    corpus: clean clips of the same voices, from which is known how long a text takes in each.
+    Return the clean clips, and the number of the others by kind of reason.
+    corpus: clean clips of the same voices, from which the usual durations are learnt.
     """
     folder = work / "out" / "clips"
     blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]

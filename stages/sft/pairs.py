@@ -1,4 +1,7 @@
-"""Instruction pairs: a generated prompt, the LM's own answer to it in writing, as it is or edited, kept when every check passes."""
+"""Make instruction pairs: a generated prompt and the LM's own answer in writing.
+
+The answer is used as it is or edited. A pair is kept if its answer passes every check.
+"""
 
 import json
 import re
@@ -17,11 +20,14 @@ from models import InserterForConditionalGeneration, InserterProcessor
 from stages.sft.rewrite import rewritten
 
 TEMPERATURE = 0.8  # of the draws after the greedy one
-BATCH = 64  # answers at a time: 64 gave 1.5 times the tokens a second of 16
+BATCH = 64  # answers at a time: 64 gave 1.5 times the tokens per second of 16
 
 
 def prompts(params: Params) -> tuple[list[Prompt], int]:
-    """The generator's training prompts without those that share words with the benchmark, and how many these were."""
+    """Return the training prompts that do not overlap with the benchmark.
+
+    The second result is the number of prompts that overlap; see `overlap`.
+    """
     everything = generate("train", params.sft.seed, count=params.sft.prompts)
     held_out = [row["prompt"] for row in read_jsonl(DATA / "benchmark" / "prompts.jsonl")]
     refused = set(overlap([p.prompt for p in everything], held_out))
@@ -29,7 +35,7 @@ def prompts(params: Params) -> tuple[list[Prompt], int]:
 
 
 def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter]:
-    """The prompts that can be read aloud, and why the others cannot: how often each reason."""
+    """Return the prompts that can be read aloud, and how often each reason excluded one."""
     kept: list[Prompt] = []
     refused: Counter = Counter()
     for prompt in asked:
@@ -42,7 +48,10 @@ def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter]:
 
 
 def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> str:
-    """An answer that ran into the limit of tokens, cut after its last sentence: else the model learns to stop in a word."""
+    """Cut an answer that ran into the limit of tokens after its last whole sentence.
+
+    Otherwise the model would learn to stop inside a word.
+    """
     if len(processor.encode(answer)) < limit - 1:
         return answer
     ends = [match.end() for match in re.finditer(r"[.!?][\"”*]*(?=\s)|\n", answer)]
@@ -52,9 +61,14 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 def answered(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
 ) -> tuple[list[dict[str, Any]], int, Counter]:
-    """(pairs, edited, failed). Pairs (schema PAIRS) whose answer passes all its checks: the greedy one, else the first drawn one of
-    `sft.samples`, else, with `sft.rewrite`, the last one edited. How many were edited; the prompts without an answer, by the check
-    that failed last."""
+    """Return (pairs, edited, failed).
+
+    pairs: rows of PAIRS whose answer passes all its checks. The greedy answer is taken first, then
+    the first passing one of the draws (`sft.samples` answers in all). With `sft.rewrite`, the last
+    answer is edited if all fail.
+    edited: the number of edited answers.
+    failed: the number of prompts without an answer, by the check that failed last.
+    """
     p = params.sft
     kept: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
@@ -81,7 +95,7 @@ def answered(
 
 
 def _fails(prompt: Prompt, response: str) -> str | None:
-    """The first instruction that is not followed."""
+    """Return the first instruction that is not followed, or None."""
     strict, _ = verdicts(prompt.instruction_id_list, prompt.kwargs, response)
     return None if all(strict) else prompt.instruction_id_list[strict.index(False)]
 

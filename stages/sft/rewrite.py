@@ -1,8 +1,9 @@
-"""An answer edited until it follows its instructions: what code can check, code can often mend.
+"""Edit an answer until it follows its instructions: code can often repair what code can check.
 
-An LM of 135M parameters follows few of them by itself, and what passes its checks mostly passes by chance ("fewer than forty
-words"): 42 of 240 answers, 12 of them to a limit of words and 10 to words that are to be left out. Edited, the answers teach what
-to do with the instruction: 225 of 240. English only.
+An LM of 135M parameters follows few instructions by itself: 42 of 240 answers passed their checks.
+What passes mostly passes by chance ("fewer than forty words"). Of the 42 answers, 12 had a limit of
+words and 10 had words to leave out. After editing, 225 of 240 answers passed. Edited answers teach
+what to do with the instruction. English only.
 """
 
 import json
@@ -14,27 +15,33 @@ from inserter.prompts import Prompt
 from inserter.prompts.languages import LANGUAGES
 from inserter.scoring.ifeval.text import sentences
 
-WORDS = 35  # about half of the tokens that an answer has: what is added has to fit too
+WORDS = 35  # about half of an answer's tokens, so that what is added fits too
 APOLOGY = re.compile(r"\b(?:sorry|chatbot|confusion|AI)\b|here to (?:help|assist)")
 listed = LANGUAGES["en"].listed
 PLACEHOLDERS = ("[name]", "[place]", "[date]", "[number]")
 
 
 class Given(NamedTuple):
-    """What an edit knows besides the text: the whole answer's sentences, the prompt's topic, the instruction's arguments."""
+    """What an edit knows besides the text."""
 
     whole: list[str]
+    """The sentences of the whole answer."""
+
     topic: str
+    """The prompt's topic."""
+
     kwargs: dict[str, Any]
+    """The instruction's arguments."""
 
 
 Edit = Callable[[str, Given], str]
 
 
 def rewritten(prompt: Prompt, answer: str) -> str | None:
-    """`answer`, shortened and edited for every instruction of `prompt`; None where nothing is left or an instruction has no edit.
+    """Return `answer`, shortened and edited for every instruction of `prompt`.
 
-    It may still fail its checks: they decide, not the edits.
+    Return None if nothing is left or an instruction has no edit. The result may still fail its
+    checks: the checks decide, not the edits.
     """
     whole = _clean(answer) or [f"This is about {prompt.topic}."]
     if not all(kind in EDITS for kind in prompt.instruction_id_list):
@@ -50,8 +57,10 @@ def rewritten(prompt: Prompt, answer: str) -> str | None:
 
 
 def _clean(answer: str) -> list[str]:
-    """Its different sentences of three words and more, without the marks of lists, headings and code, and without apologies where
-    there is anything else."""
+    """Return the answer's distinct sentences of at least three words.
+
+    Marks of lists, headings and code are removed. Apologies are dropped if anything else is left.
+    """
     plain = re.sub(r"[*#`\"]|^\s*(?:\d+[.)]|-)\s+", "", answer, flags=re.MULTILINE)
     found = list(dict.fromkeys(" ".join(piece.split()) for piece in _split(plain)))
     said = [piece for piece in found if len(re.findall(r"[A-Za-z]{2,}", piece)) > 2 and not set(piece) & set("{}[]<>")]
@@ -63,7 +72,7 @@ def _split(text: str) -> list[str]:
 
 
 def _short(whole: list[str], words: int) -> str:
-    """The first sentences of at most so many words; at least one sentence."""
+    """Return the first sentences of at most `words` words together; at least one sentence."""
     kept: list[str] = []
     for sentence in whole:
         if kept and len(" ".join([*kept, sentence]).split()) > words:
@@ -73,8 +82,12 @@ def _short(whole: list[str], words: int) -> str:
 
 
 def _parts(text: str, count: int, given: Given) -> list[str]:
-    """`count` pieces: the text's sentences, the last piece with all that are left; else the whole answer's, else what stands
-    between its commas, else as many words each."""
+    """Return `count` pieces of the text, or of the whole answer.
+
+    The pieces are the text's sentences; the last piece has all that are left. If the sentences are
+    too few, the pieces are those of the whole answer. If those are too few, the pieces are cut at
+    its commas and other marks. The last resort is pieces of equally many words.
+    """
     texts = (_split(text), given.whole, re.split(r"(?<=[,;.!?])\s+", " ".join(given.whole)))
     found = next((pieces for pieces in texts if len(pieces) >= count), None)
     if found is None:
@@ -200,7 +213,7 @@ def _title(text: str, given: Given) -> str:
     return f"<<{given.topic.title()}>>\n\n{text}"
 
 
-EDITS: dict[str, Edit] = {  # in the order in which two of them are made
+EDITS: dict[str, Edit] = {  # several edits are made in this order
     "keywords:forbidden_words": _forbidden,
     "length_constraints:number_sentences": _sentences,
     "length_constraints:number_words": _words,

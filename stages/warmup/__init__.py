@@ -1,1 +1,4 @@
-"""The adapter that pre-training starts from: soft tokens are warmed up with CTC."""
+"""The stage `warmup`: the adapter that pre-training starts from.
+
+Soft tokens are warmed up with a CTC loss.
+"""

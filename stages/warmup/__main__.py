@@ -1,6 +1,7 @@
-"""`python -m stages.warmup`: clean clips to data/warmup/adapter.safetensors, where pre-training starts.
+"""Run the stage: `python -m stages.warmup`.
 
-A stage of its own, so that experiments on what comes after it share its result.
+The stage makes data/warmup/adapter.safetensors, where pre-training starts, from clean clips. The
+warm-up is a stage of its own, so that experiments on later stages share its result.
 """
 
 import copy
@@ -27,13 +28,16 @@ from models.adapter import SoftTokenAdapter
 from stages.warmup.ctc import phase, targets, token_error
 
 Rows = list[dict[str, Any]]
-CLIPS = 256  # whose states say how to standardise: about half an hour
+CLIPS = 256  # the states of these clips say how to standardise: about half an hour
 
 
 def learn(
     w: Settings, model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: Rows, work: WorkFolder
 ) -> tuple[Outcome, dict[str, Tensor]]:
-    """CTC on a copy of the model's adapter, whose weights alone are sharded: the curve, and what it has learnt."""
+    """Train a copy of the model's adapter with CTC. Only the adapter's weights are sharded.
+
+    Return the outcome with the curve, and the learnt weights.
+    """
     model.requires_grad_(False)
     adapter: Any = copy.deepcopy(model.adapter).requires_grad_(True)
     adapter.prefer_blanks()
@@ -53,7 +57,7 @@ def main(params: Params) -> dict[str, Any]:
         work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *deciding("stages.warmup")])
     model, processor = new_model(params.assets, w.adapter, w.seed, languages=params.corpus.languages)
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
-    if w.adapter.kind == "decoder":  # it spells before it has learnt anything
+    if w.adapter.kind == "decoder":  # spells without training: held-out clips are enough
         clips = [row for row in clips if row["split"] == "heldout"]
     if w.adapter.kind != "pooling":
         states = encode_clips(model, processor, clips, DATA / "synthesize", w.precision)
@@ -66,10 +70,11 @@ def main(params: Params) -> dict[str, Any]:
         contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
         error = token_error(model, processor, states, contexts) if rank() == 0 and contexts else None
     if rank() > 0:
-        return {}  # the main process writes
+        return {}  # rank 0 writes
     path = work / "out" / ADAPTER
     path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)  # it may be hard-linked to what was published, and must not be written into
+    # The file may be a hard link to what was published, so it must not be overwritten in place.
+    path.unlink(missing_ok=True)
     save_file(learnt, path)
     work.publish("out", output("warmup"))
     write_curve(REPORTS / "plots" / "warmup.csv", outcome.curve)

@@ -1,6 +1,7 @@
-"""The adapter alone learns to spell the LM's own tokens from encoder states, with a CTC loss.
+"""Teach the adapter alone to spell the LM's own tokens from encoder states, with a CTC loss.
 
-Without it a small budget closes none of the gap (-0.5 % against 15 % at 66 k positions with the paper's adapter).
+Without the warm-up a small budget closes none of the gap: -0.5 % against 15 % at 66 k positions
+with the paper's adapter.
 """
 
 from dataclasses import dataclass
@@ -18,16 +19,24 @@ from inserter.training.states import States, batch
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import DecoderAdapter, SoftTokenAdapter
 
-POOL = 16  # batches whose clips are sorted together by length: 16 keep 95 % of the frames real and the order random enough
+# Batches whose clips are sorted by length together. With 16, 95 % of the frames are real, and the
+# order is random enough.
+POOL = 16
 
 
 def targets(processor: InserterProcessor, rows: list[dict[str, Any]]) -> dict[str, list[int]]:
-    """What the adapter is to spell: the written form as it stands after a blank, in the LM's tokens."""
+    """Return {utt_id: tokens}: what the adapter is to spell.
+
+    The tokens are the LM's, of the written form as it stands after a blank.
+    """
     return {row["utt_id"]: processor.encode(" " + row["written"]) for row in rows}
 
 
 def plan(rows: list[dict[str, Any]], steps: int, batch_seconds: float, seed: int) -> list[list[str]]:
-    """The clips of each step: at most batch_seconds of padded audio, like lengths together."""
+    """Return the clips of each step: at most `batch_seconds` of padded audio.
+
+    Clips of similar lengths share a step.
+    """
     result: list[list[str]] = []
     epoch = 0
     durations = {row["utt_id"]: row["duration"] + 0.5 for row in rows}
@@ -54,15 +63,24 @@ def plan(rows: list[dict[str, Any]], steps: int, batch_seconds: float, seed: int
 
 @dataclass(frozen=True)
 class Spelling:
-    """A loop's `Task`: what `adapter` learns, a copy of the model's; the LM's table is `model`'s. A piece: the step, and the clips
-    of one process."""
+    """The training loop's `Task`: spell clips with the adapter.
+
+    A piece is (step, one rank's clips).
+    """
 
     w: Warmup
     adapter: SoftTokenAdapter
+    """What learns: a copy of the model's adapter."""
+
     model: InserterForConditionalGeneration
+    """Provides the LM's table of token embeddings."""
+
     states: States
     spelled: dict[str, list[int]]
+    """{utt_id: tokens to spell}."""
+
     batches: list[list[str]]
+    """The clips of each step."""
 
     def pieces(self, step: int, rank: int, world: int) -> list[tuple[int, list[str]]]:
         return [(step, self.batches[step][rank::world])]
@@ -71,11 +89,16 @@ class Spelling:
         return sum(len(self.spelled[clip]) for clip in self.batches[step])
 
     def loss(self, piece: tuple[int, list[str]]) -> tuple[Tensor, int]:
-        """A process without a clip takes part all the same: where weights are sharded the others wait for it."""
+        """Return the loss summed over the piece's tokens, and the number of its frames.
+
+        A rank without a clip takes part with a zero loss. The other ranks wait for it if weights
+        are sharded.
+        """
         step, mine = piece
         clips = mine or self.batches[step][:1]
         random = np_rng(self.w.seed, "negatives", step).integers(0, self.model.config.text_config.vocab_size, self.w.negatives)
-        others = [token for clip in self.batches[step] for token in self.spelled[clip]]  # whichever process has the clip
+        # Tokens of all ranks' clips.
+        others = [token for clip in self.batches[step] for token in self.spelled[clip]]
         padded, lengths = batch([self.states[clip] for clip in clips], self.model.device)
         own = [self.spelled[clip] for clip in clips]
         negatives = torch.from_numpy(np.concatenate([random, np.array(others, dtype=random.dtype)]))
@@ -110,7 +133,10 @@ def phase(
 def token_error(
     model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: list[dict[str, Any]]
 ) -> float:
-    """Edits a written token when the adapter alone spells held-out clips (0: perfect)."""
+    """Return the edits per written token when the adapter alone spells held-out clips.
+
+    0 is perfect.
+    """
     model.eval()
     wanted = targets(processor, rows)
     edits, adapter = 0, cast(SoftTokenAdapter | DecoderAdapter, model.adapter)
