@@ -1,1 +1,1 @@
-"""SpeechInstructBench's rules, and the figures made of verdicts."""
+"""Score answers by SpeechInstructBench's rules, and compute figures from the verdicts."""

@@ -1,4 +1,7 @@
-"""Scoring of corrected instructions: a file of judged records -> IAR and ECR. Rules and modes: docs/SCORING.md."""
+"""Score corrected instructions: from a file of judged records to IAR and ECR.
+
+Rules and modes: docs/SCORING.md.
+"""
 
 import json
 from collections import Counter
@@ -18,10 +21,11 @@ Votes = dict[str, list[Any]]
 
 
 def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
-    """{"id", "counted": True, "iar": 0 or 1, "ecr": 0 or 1}.
+    """Return {"id", "counted": True, "iar": 0 or 1, "ecr": 0 or 1}.
 
-    iar: the corrected instruction is followed, and rightly; ecr: the instruction before the correction is. A record
-    without a verdict: {"id", "counted": False, "iar": None, "ecr": None, "reason", "error"}.
+    iar: the corrected instruction is followed, and rightly. ecr: the instruction before the
+    correction is followed. A record without a verdict gives {"id", "counted": False, "iar": None,
+    "ecr": None, "reason", "error"}.
     """
     return SCORER.row(record, mode, line)
 
@@ -45,7 +49,10 @@ SCORER = Scorer("adjustment", _verdict, {"counted": False, "iar": None, "ecr": N
 
 
 def _reference(replies: list[Any]) -> Votes:
-    """JSON objects only, and nothing around them; a reply votes with the fields before the first that it lacks."""
+    """Return the votes of replies that are JSON objects with nothing around them.
+
+    A reply votes with the fields before the first field that it lacks.
+    """
     given: Votes = {name: [] for name in FIELDS}
     for reply in replies:
         value = _loaded(reply)
@@ -57,7 +64,10 @@ def _reference(replies: list[Any]) -> Votes:
 
 
 def _loaded(reply: Any) -> Any:
-    """The reply as JSON, None where it is not. Unscorable where the reference's run ends: too deep, endless digits."""
+    """Return the value of a JSON reply, or None if the reply is not JSON.
+
+    Raise Unscorable where the reference's run would end: nested too deep, or too many digits.
+    """
     try:
         return json.loads(reply) if isinstance(reply, str) else None
     except json.JSONDecodeError:
@@ -67,7 +77,7 @@ def _loaded(reply: Any) -> Any:
 
 
 def _robust(replies: list[Any]) -> Votes:
-    """Every field that says yes or no is a vote, whatever else the reply lacks."""
+    """Return every field that says yes or no as a vote, whatever else the reply lacks."""
     read = [found for reply in replies if (found := votes.judgement(reply, FIELDS))]
     return {name: [vote for found in read if (vote := found.get(name))] for name in FIELDS}
 
@@ -94,20 +104,21 @@ class Tally:
 
 
 def aggregate(rows: Iterable[Row]) -> Row:
-    """iar (higher is better) and ecr (lower is better): means over the counted records, None where nothing was counted.
+    """Return iar (higher is better) and ecr (lower is better), as means over the counted records.
 
-    n = n_counted + n_dropped; `dropped` counts by reason and `dropped_examples` names the first ten.
+    The means are None if nothing was counted. n = n_counted + n_dropped. `dropped` counts by
+    reason, and `dropped_examples` names the first ten.
     """
     return records.total(rows, Tally())
 
 
 def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
-    """`aggregate` over a JSONL file, and "mode": see `records.score_file`."""
+    """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
     return records.score_file(path, SCORER, Tally(), mode, details, workers)
 
 
 def render(result: Row) -> str:
-    """The result of `score_file` in words, percentages, and what was dropped and why."""
+    """Return the result of `score_file` in words and per cent, with what was dropped and why."""
     lines = [
         f"IAR      {records.percent(result['iar']):>13} (the corrected instruction is followed: higher is better)",
         f"ECR      {records.percent(result['ecr']):>13} (the one before the correction is: lower is better)",

@@ -1,6 +1,7 @@
-"""Closed-ended scoring: a file of SpeechInstructBench's records with responses -> prompt and instruction accuracy.
+"""Score closed-ended answers: from a file of records to prompt and instruction accuracy.
 
-Rules and the two modes: docs/SCORING.md. All scores are fractions, 0 to 1.
+The records are SpeechInstructBench's, with responses. Rules and the two modes: docs/SCORING.md. All
+scores are fractions, 0 to 1.
 """
 
 from collections import Counter
@@ -18,10 +19,11 @@ __all__ = ["CHUNK", "aggregate", "render", "score_file", "score_record"]
 
 
 def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
-    """The verdicts on one record: {"id", "strict": [bool...], "loose": [bool...]}, one an instruction.
+    """Return {"id", "strict": [bool...], "loose": [bool...]}, with one verdict per instruction.
 
-    A record that cannot be scored gives {"id", "strict": None, "loose": None, "reason", "error"}: `reason` is the class
-    it is counted under, `error` says what exactly is wrong. id: the record's `id`, else its `key`, else `line`.
+    A record that cannot be scored gives {"id", "strict": None, "loose": None, "reason", "error"}.
+    `reason` is the class under which the record is counted, and `error` says what exactly is wrong.
+    id: the record's `id`, else its `key`, else `line`.
     """
     return SCORER.row(record, mode, line)
 
@@ -40,7 +42,10 @@ SCORER = Scorer("closed", _verdict, {"strict": None, "loose": None}, _stands)
 
 
 def _fields(record: Any, mode: Mode) -> tuple[list, list, str]:
-    """(instruction_id_list, kwargs, response), or Unscorable. A null response is blank in robust mode."""
+    """Return (instruction_id_list, kwargs, response), or raise Unscorable.
+
+    In robust mode a null response is blank.
+    """
     record = records.as_object(record)
     ids, kwargs = instructions(record)
     if not isinstance(ids, list) or not ids:
@@ -50,7 +55,8 @@ def _fields(record: Any, mode: Mode) -> tuple[list, list, str]:
     if "response" not in record:
         raise Unscorable("no response", "the field is missing")
     response = record["response"]
-    if mode == "robust" and (response is None or response != response):  # NaN is how pandas writes null
+    # pandas writes null as NaN, which differs from itself.
+    if mode == "robust" and (response is None or response != response):
         response = ""
     if not isinstance(response, str):
         raise Unscorable("no response", f"not text: {short(response)}")
@@ -88,22 +94,24 @@ class Tally:
 
 
 def aggregate(rows: Iterable[Row]) -> Row:
-    """Scores of the rows of `score_record`: strict-, loose- and mean- of prompt and instruction, with counts.
+    """Return the strict, loose and mean scores of prompt and instruction, with counts.
 
-    prompt: the share of records whose every verdict is true; instruction: the share of true verdicts; mean: of strict
-    and loose. None where nothing was scored. n_records = n_prompts + n_dropped; `dropped` counts by reason and
-    `dropped_examples` names the first ten.
+    rows: of `score_record`. prompt: the share of records whose every verdict is true. instruction:
+    the share of true verdicts. mean: of strict and loose. A score is None if nothing was scored.
+
+    n_records = n_prompts + n_dropped. `dropped` counts by reason, and `dropped_examples` names the
+    first ten.
     """
     return records.total(rows, Tally())
 
 
 def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
-    """`aggregate` over a JSONL file, and "mode": see `records.score_file`."""
+    """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
     return records.score_file(path, SCORER, Tally(), mode, details, workers)
 
 
 def render(result: Row) -> str:
-    """The result of `score_file` as a small table, percentages, and what was dropped and why."""
+    """Return the result of `score_file` as a table in per cent, with what was dropped and why."""
     lines = [f"{'':8}{'prompt':>13}{'instruction':>13}"]
     for kind in ("strict", "loose", "mean"):
         cells = [records.percent(result[f"{kind}-{level}"]) for level in ("prompt", "instruction")]

@@ -1,4 +1,7 @@
-"""How sure a score is: bootstrap intervals of shares, and a paired test. What is resampled is the item, never its instructions."""
+"""Estimate how sure a score is: bootstrap intervals of shares, and a paired test.
+
+The item is resampled, never its instructions.
+"""
 
 from typing import Any
 
@@ -6,16 +9,18 @@ import numpy as np
 
 from inserter import seeds
 
-RESAMPLES = 2_000  # of the bootstrap: the ends of a 95 % interval then move by less than a tenth of its width
+# Resamples of the bootstrap: the ends of a 95 % interval then move by less than a tenth of its
+# width.
+RESAMPLES = 2_000
 FLIPS = 9_999  # sign flips; fewer than 14 items are enumerated in full
 CONFIDENCE = 0.95
 
 
 def share_interval(followed: np.ndarray, asked: np.ndarray, *names: str) -> list[float] | None:
-    """[low, high]: 95 % percentile bootstrap of sum(followed) / sum(asked), both (items,).
+    """Return [low, high], the 95 % percentile bootstrap interval of sum(followed) / sum(asked).
 
-    Also of a paired difference, where `followed` is a difference. The randomness comes from `names`. None for fewer than
-    two items: there is nothing to resample.
+    Both arrays are (items,). For a paired difference, `followed` is the difference. The randomness
+    comes from `names`. Return None for fewer than two items: there is nothing to resample.
     """
     from scipy.stats import bootstrap
 
@@ -39,7 +44,10 @@ def share_interval(followed: np.ndarray, asked: np.ndarray, *names: str) -> list
 
 
 def sign_flip_p(differences: np.ndarray, alternative: Any, *names: str) -> float:
-    """p-value of paired differences (items,) by flipping their signs. alternative: "greater" or "two-sided"."""
+    """Return the p-value of paired differences (items,), by flipping their signs.
+
+    alternative: "greater" or "two-sided". The randomness comes from `names`.
+    """
     from scipy.stats import permutation_test
 
     if not differences.any():

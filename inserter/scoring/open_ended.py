@@ -1,4 +1,7 @@
-"""Open-ended scoring: a file of judged records -> prompt and instruction accuracy. Rules and modes: docs/SCORING.md."""
+"""Score open-ended answers: from a file of judged records to prompt and instruction accuracy.
+
+Rules and modes: docs/SCORING.md.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,10 +16,11 @@ __all__ = ["aggregate", "render", "score_file", "score_record"]
 
 
 def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
-    """{"id", "counted": True, "votes": [...], "prompt_correct": bool}: one vote a decomposed question.
+    """Return {"id", "counted": True, "votes": [...], "prompt_correct": bool}.
 
-    A record without a verdict: {"id", "counted": False, "votes": [], "prompt_correct": None, "reason", "error"}. Votes
-    are "YES" and "NO" in robust mode, and in reference mode whatever the judge wrote.
+    There is one vote per decomposed question. Votes are "YES" and "NO" in robust mode, and whatever
+    the judge wrote in reference mode. A record without a verdict gives {"id", "counted": False,
+    "votes": [], "prompt_correct": None, "reason", "error"}.
     """
     return SCORER.row(record, mode, line)
 
@@ -37,7 +41,10 @@ SCORER = Scorer("open", _verdict, {"counted": False, "votes": [], "prompt_correc
 
 
 def _reference(replies: list[Any]) -> list[Any]:
-    """Python lists only; those of the greatest length; the mode by position."""
+    """Return the most frequent vote of each position, over the replies that are Python lists.
+
+    Only the lists of the greatest length vote.
+    """
     lists = [value for reply in replies if isinstance(value := votes.literal(reply), list)]
     longest = max(map(len, lists), default=0)
     if not longest:
@@ -46,7 +53,10 @@ def _reference(replies: list[Any]) -> list[Any]:
 
 
 def _robust(replies: list[Any], expected: int | None) -> list[str]:
-    """Lists of yes and no, one a question; the mode by position over those that do not abstain."""
+    """Return the most frequent vote of each question, over lists of yes and no.
+
+    An abstention is no vote.
+    """
     lists = [read for reply in replies if (read := votes.answers(reply, expected))]
     if not lists:
         raise Unscorable("no usable reply", f"no list of answers in {len(replies)} replies")
@@ -90,21 +100,24 @@ class Tally:
 
 
 def aggregate(rows: Iterable[Row]) -> Row:
-    """prompt: the share of counted records with every vote YES; instruction: the share of YES among their votes.
+    """Return prompt and instruction accuracy over the counted records, with counts.
 
-    None where nothing was counted. n = n_counted + n_dropped; `dropped` counts by reason and `dropped_examples` names
-    the first ten; n_instructions is the number of votes.
+    prompt: the share of counted records with every vote YES. instruction: the share of YES among
+    the votes of these records. Both are None if nothing was counted.
+
+    n = n_counted + n_dropped. n_instructions is the number of votes. `dropped` counts by reason,
+    and `dropped_examples` names the first ten.
     """
     return records.total(rows, Tally())
 
 
 def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
-    """`aggregate` over a JSONL file, and "mode": see `records.score_file`."""
+    """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
     return records.score_file(path, SCORER, Tally(), mode, details, workers)
 
 
 def render(result: Row) -> str:
-    """The result of `score_file` in words, percentages, and what was dropped and why."""
+    """Return the result of `score_file` in words and per cent, with what was dropped and why."""
     lines = [
         f"prompt       {records.percent(result['prompt']):>13} of {result['n_counted']} records",
         f"instruction  {records.percent(result['instruction']):>13} of {result['n_instructions']} questions",

@@ -1,4 +1,4 @@
-"""The yes/no questions of an open-ended record, in whichever of the data set's forms they come."""
+"""Read the yes/no questions of an open-ended record, in any of the data set's forms."""
 
 import re
 from typing import Any
@@ -8,19 +8,22 @@ from inserter.scoring.structures import structure
 # "1. ", "Q2: ", "（3）", but not 2.5
 MARK = re.compile(r"[(（]?(?:Q(?:uestion)?\s*)?(\d{1,2})\s*([.):：、．）])(?!\d)\s*", re.IGNORECASE)
 BULLET = re.compile(r"^\s*[-*•]\s*")
-BETWEEN = re.compile(r"(?<=\?)\s+(?=[A-Z])|(?<=？)\s*(?=[^\s”」』》）\"'])")  # two questions on one line
-ENDS = ("", ".", "?", "!", ":", "。", "？", "！", "：")  # what stands before a number that opens a question
+# Between two questions on one line.
+BETWEEN = re.compile(r"(?<=\?)\s+(?=[A-Z])|(?<=？)\s*(?=[^\s”」』》）\"'])")
+# What may stand before a number that opens a question.
+ENDS = ("", ".", "?", "!", ":", "。", "？", "！", "：")
 
 
 def questions_of(record: dict[str, Any]) -> list[str]:
-    """The questions of a record: `decomposed_questions`, else `questions`."""
+    """Return the questions of a record: `decomposed_questions`, else `questions`."""
     return split_questions(record.get("decomposed_questions")) or split_questions(record.get("questions"))
 
 
 def split_questions(value: Any) -> list[str]:
-    """The questions without their numbers and bullets, blank ones left out; [] where there are none.
+    """Return the questions without their numbers and bullets; [] if there are none.
 
-    A list is taken as it is. A string is a list in JSON or Python, numbered questions, one a line, or several on one line.
+    Blank questions are left out. A list has one question per element. A string is a list in JSON or
+    Python, numbered questions, one question per line, or several on one line.
     """
     if isinstance(value, str):
         listed = structure(value)
@@ -45,7 +48,7 @@ def _split(text: str) -> list[str]:
 
 
 def _in_sequence(marks: list[re.Match[str]]) -> list[re.Match[str]]:
-    """The marks 1, 2, 3 … that are written alike: other numbers belong to a question."""
+    """Return the marks 1, 2, 3 … that are written alike; other numbers belong to a question."""
     found: list[re.Match[str]] = []
     for mark in marks:
         if int(mark.group(1)) == len(found) + 1 and (not found or mark.group(2) == found[0].group(2)):

@@ -1,4 +1,7 @@
-"""Files of records, whoever wrote them: JSON Lines, also as .gz or .zst, a JSON array, Parquet and CSV. One reader, one writer."""
+"""Read and write files of records: the only reader and the only writer.
+
+The forms are JSON Lines (also as .gz or .zst), a JSON array, Parquet and CSV, whoever wrote them.
+"""
 
 import codecs
 import csv
@@ -22,13 +25,13 @@ from inserter.files import atomic
 
 Raw = tuple[int, bytes | Any]  # number from 1, and the bytes of a line or the record itself
 BLANK = re.compile(r"\s*")
-ROWS = 256  # of a Parquet file at a time
+ROWS = 256  # rows of a Parquet file at a time
 BOM = b"\xef\xbb\xbf"
 WIDE = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 NOT_UTF8 = "its text is not UTF-8"
 SHEETS, PACKED = (".csv", ".tsv"), (".gz", ".zst")
 NOT_WRITTEN = (*SHEETS, ".xlsx", ".arrow", ".feather", ".avro", ".orc", ".bz2", ".xz", ".zip")
-GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"  # how such files begin
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"  # the first bytes of such files
 OTHERS = {
     b"PK\x03\x04": "a zip file",
     b"BZh": "a bzip2 file",
@@ -41,7 +44,10 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, csv.Error)
 
 
 class Refused(Exception):
-    """A record that cannot be used. reason: the class it is counted under. detail: what exactly is wrong."""
+    """A record that cannot be used.
+
+    reason: the class under which the record is counted. detail: what exactly is wrong.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -49,8 +55,12 @@ class Refused(Exception):
 
 
 def raw_records(path: Path | str) -> Iterator[Raw]:
-    """The records of a file, by what it holds and not by its name, as `value` takes them. Memory does not grow with JSON
-    Lines and Parquet. Columns of bytes (sound) are left out. Raises InserterError when it cannot be read or has no records."""
+    """Yield the records of a file, as `value` takes them.
+
+    The content decides the form, not the name, except for CSV. Columns of bytes (sound) are left
+    out. Memory does not grow with JSON Lines and Parquet. Raise InserterError if the file cannot be
+    read or has no records.
+    """
     path = Path(path)
     try:
         records = _records(path)
@@ -66,7 +76,7 @@ def raw_records(path: Path | str) -> Iterator[Raw]:
 
 
 def value(raw: bytes | Any) -> Any:
-    """The record. Raises ValueError where a line is not JSON."""
+    """Return the record. Raise ValueError if a line is not JSON."""
     if not isinstance(raw, bytes):
         return raw
     try:
@@ -88,7 +98,7 @@ def _records(path: Path) -> Iterator[Raw]:
 
 
 def _suffix(path: Path) -> str:
-    """Of its name, without that of its compression."""
+    """Return the suffix of the name, without that of a compression."""
     inner = path.with_suffix("") if path.suffix.lower() in PACKED else path
     return inner.suffix.lower()
 
@@ -108,7 +118,7 @@ def _json(path: Path, head: bytes) -> Iterator[Raw]:
 
 
 def _utf8(file: BinaryIO, head: bytes) -> Iterable[bytes]:
-    """The lines, of a file with the mark of UTF-16 or UTF-32 too."""
+    """Return the lines in UTF-8, also for a file with the mark of UTF-16 or UTF-32."""
     encoding = _wide(head)
     return (line.encode() for line in io.TextIOWrapper(file, encoding, "replace", newline="\n")) if encoding else file
 
@@ -118,9 +128,10 @@ def _wide(head: bytes) -> str | None:
 
 
 def _whole(path: Path, lines: list[Raw]) -> list[Raw]:
-    """The records of a JSON array, or of objects that take several lines each; the lines themselves where they are neither.
+    """Return the records of a JSON array, or of objects that take several lines each.
 
-    Raises InserterError where an array is damaged: its lines are no records.
+    Return the lines themselves if they are neither. Raise InserterError if an array is damaged: its
+    lines are no records.
     """
     text = b"\n".join(line for _, line in lines)
     try:
@@ -137,7 +148,7 @@ def _whole(path: Path, lines: list[Raw]) -> list[Raw]:
 
 
 def _values(text: str) -> list[Any]:
-    """JSON values one after the other."""
+    """Return the JSON values that stand one after the other in `text`."""
     found, at, decoder = [], 0, json.JSONDecoder()
     while at < len(text):
         one, end = decoder.raw_decode(text, at)
@@ -162,7 +173,10 @@ def _opened(path: Path, head: bytes) -> BinaryIO:
 
 
 def _csv(path: Path, head: bytes) -> Iterator[Raw]:
-    """Split cells at the separator that the first line has most of. Yield the reason in place of a row that cannot be read."""
+    """Yield the rows, split at the separator that is most frequent in the first line.
+
+    In place of a row that cannot be read, yield the reason.
+    """
     encoding = _wide(head) or "utf-8-sig"
     with _opened(path, head) as file, io.TextIOWrapper(file, encoding, "surrogateescape", newline="") as text:
         csv.field_size_limit(2**31 - 1)
@@ -174,7 +188,7 @@ def _csv(path: Path, head: bytes) -> Iterator[Raw]:
 
 
 def _row(names: list[str], cells: list[str]) -> dict[str, str] | str:
-    """The record, or what is wrong with it."""
+    """Return the record, or what is wrong with it."""
     if len(cells) != len(names):
         return f"{len(cells)} cells below {len(names)} names"
     if not all(_is_text(cell) for cell in cells):
@@ -199,7 +213,10 @@ def _parquet(path: Path) -> Iterator[Raw]:
 
 
 def rows_of(batch: pa.RecordBatch) -> list[Any]:
-    """Return the rows as dicts, and NOT_UTF8 in place of a row whose text is not UTF-8. Parquet does not check it."""
+    """Return the rows as dicts, with NOT_UTF8 in place of a row whose text is not UTF-8.
+
+    Parquet does not check the encoding.
+    """
     try:
         return batch.to_pylist(maps_as_pydicts="lossy")
     except UnicodeDecodeError:
@@ -207,7 +224,10 @@ def rows_of(batch: pa.RecordBatch) -> list[Any]:
 
 
 def _readable(column: pa.Field) -> list[str]:
-    """The names of a column, or of the parts of a struct, that are no bytes; none of the index that pandas adds."""
+    """Return the names of a column, or of the parts of a struct, that hold no bytes.
+
+    The index that pandas adds is left out.
+    """
     if column.name.startswith("__index_level_"):
         return []
     parts = [(f"{column.name}.{part.name}", part.type) for part in column.type] if pa.types.is_struct(column.type) else []
@@ -219,7 +239,7 @@ def _bytes(kind: pa.DataType) -> bool:
 
 
 def _plain(found: Any) -> Any:
-    """What JSON can hold: dates, times and decimals as text, bytes left out."""
+    """Return what JSON can hold: dates, times and decimals as text, and None for bytes."""
     if isinstance(found, dict):
         return {name: _plain(part) for name, part in found.items()}
     if isinstance(found, list):
@@ -230,13 +250,17 @@ def _plain(found: Any) -> Any:
 
 
 def check_name(path: Path | str) -> None:
-    """Raises InserterError for a name of a kind that is not written."""
+    """Raise InserterError for a name whose form is not written."""
     if Path(path).suffix.lower() in NOT_WRITTEN or _suffix(Path(path)) in NOT_WRITTEN:
         raise InserterError(f"{path}: records are not written in this form", "Let its name end in .jsonl, .jsonl.gz or .parquet")
 
 
 def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
-    """By its name: .parquet, .json (an array), .gz or .zst, else JSON Lines. The same records give the same bytes."""
+    """Write records in the form of the name: .parquet, .json (an array), else JSON Lines.
+
+    JSON Lines are compressed for .gz and .zst. The same records give the same bytes. Raise
+    InserterError for a form that is not written.
+    """
     check_name(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".parquet":
@@ -268,7 +292,10 @@ def _table(records: list[dict[str, Any]]) -> pa.Table:
 
 
 def _column(values: list[Any]) -> pa.Array:
-    """Objects, and values of several kinds, as JSON text: Parquet has one schema for all rows, and would add keys to each."""
+    """Return a column, with objects, and values of several kinds, as JSON text.
+
+    Parquet has one schema for all rows and would add keys to every object.
+    """
     if not any(_has_object(one) for one in values):
         try:
             return pa.array(values)

@@ -1,6 +1,6 @@
-"""What the three scorers share: a file's lines to rows in order, over processes.
+"""Score the records of a file in order, over worker processes: what the three scorers share.
 
-Whose row it is, what has no verdict and why, and how it is told.
+The module names each row, counts the records without a verdict, and reports the reasons.
 """
 
 from collections import Counter, deque
@@ -21,26 +21,33 @@ from inserter.scoring.recordfiles import Raw, check_name, raw_records, value, wr
 Row = dict[str, Any]
 TASKS = ("closed", "open", "adjustment")
 MODES = ("robust", "reference")
-SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed up as they stand
-CHUNK = 250  # records a task
-SMALL_FILE = 64 * 2**20  # bytes: one process scores 13 MB a second, and others take 2 to 5 s to start
+SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed as they stand
+CHUNK = 250  # records per task
+# Bytes. One process scores 13 MB per second, and further processes take 2 to 5 s to start.
+SMALL_FILE = 64 * 2**20
 EXAMPLES = 10  # records without a verdict that the result names
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """The scorer of a task. verdict(record, mode): the row of a record without its id; raises Unscorable. nothing: the row
-    where it does. stands(row): whether what a row of ours holds is a verdict."""
+    """The scorer of one task."""
 
     task: str
     verdict: Callable[[Any, Mode], Row]
+    """Returns the row of a record without its id, or raises Unscorable."""
+
     nothing: Row
+    """The row of a record without a verdict."""
+
     stands: Callable[[Row], bool]
+    """Returns whether a row that was scored before holds a verdict."""
 
     def row(self, record: Any, mode: Mode, line: int = 0) -> Row:
-        """{"id", ...}; without a verdict also "reason", the class it is counted under, and "error", what is wrong.
+        """Return the row of a record: {"id", ...}.
 
-        A row of ours, from --details or under `judged`, stays as it is.
+        Without a verdict the row also has "reason", the class under which the record is counted,
+        and "error", what is wrong. A row that was scored before, from --details or under `judged`,
+        stays as it is.
         """
         name = identity(record, line)
         try:
@@ -55,7 +62,10 @@ class Scorer:
             return self._without_verdict(name, Unscorable("malformed record", "nested too deep"))
 
     def own_row(self, record: Any) -> Row | None:
-        """The row of ours that `record` is, or that stands under `judged` of an answer of the evaluate stage."""
+        """Return the row that was scored before, or None.
+
+        The row is `record` itself, or stands under `judged` in an answer of the evaluate stage.
+        """
         if not isinstance(record, dict):
             return None
         if isinstance(record.get("judged"), dict) and "pred_score" not in record:
@@ -79,12 +89,13 @@ class Scorer:
 
 
 def identity(record: Any, line: int) -> str | int:
-    """The record's `id`, else its `key`, else `line`."""
+    """Return the record's `id`, else its `key`, else `line`."""
     for field in ("id", "key"):
         name = record.get(field) if isinstance(record, dict) else None
         if isinstance(name, str):
             return writable(name)
-        if isinstance(name, float) and name.is_integer():  # what pandas makes of whole numbers where one is missing
+        # If a value is missing, pandas turns whole numbers into floats.
+        if isinstance(name, float) and name.is_integer():
             name = int(name)
         if isinstance(name, int):
             return name
@@ -92,7 +103,7 @@ def identity(record: Any, line: int) -> str | int:
 
 
 def writable(text: str) -> str:
-    """JSON may hold half a surrogate pair, UTF-8 may not: it becomes a question mark."""
+    """Replace half a surrogate pair by a question mark: JSON may hold one, UTF-8 may not."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -103,7 +114,7 @@ def as_object(record: Any) -> dict[str, Any]:
 
 
 class Drops:
-    """Records without a verdict: how many by reason, and the first ten by id."""
+    """Records without a verdict: the number by reason, and the first ten by id."""
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
@@ -115,7 +126,10 @@ class Drops:
             self.examples.append({"id": row["id"], "error": row["error"]})
 
     def result(self) -> Row:
-        """{"n_dropped", "dropped": {reason: count}, "dropped_examples": [{"id", "error"}]}"""
+        """Return the number of records, in all and by reason, and the examples.
+
+        Form: {"n_dropped", "dropped": {reason: count}, "dropped_examples": [{"id", "error"}]}.
+        """
         return {
             "n_dropped": self.reasons.total(),
             "dropped": dict(sorted(self.reasons.items())),
@@ -132,7 +146,7 @@ class Tally(Protocol):
 
 
 def total(rows: Iterable[Row], tally: Tally) -> Row:
-    """What `tally` says of all `rows`."""
+    """Return the result of `tally` over all `rows`."""
     for row in rows:
         tally.add(row)
     return tally.result()
@@ -146,11 +160,14 @@ def score_file(
     details: Path | str | None = None,
     workers: int = 0,
 ) -> Row:
-    """The tally over the rows of a file of records, and "mode". `details`: a file that gets one row a record, in order.
+    """Return the tally over the rows of a file of records, and "mode".
 
-    workers: 0 is one a core for a big file and this process alone for a small one; the result is the same for any
-    number. Memory does not grow with the file. Raises InserterError for a file that cannot be read or has no records; a
-    record that cannot be scored is counted with its reason and never ends the run.
+    details: a file that gets one row per record, in order. workers: 0 is one per core for a big
+    file, and this process alone for a small one. The result is the same for any number of workers.
+
+    Memory does not grow with the file, except for JSON arrays (read or written) and details in
+    Parquet. A record that cannot be scored is counted with its reason and never ends the run. Raise
+    InserterError for a file that cannot be read or has no records.
     """
     path = Path(path)
     if mode not in MODES:
@@ -201,7 +218,7 @@ def _score_chunk(task: tuple[list[Raw], Scorer, Mode]) -> list[Row]:
 
 
 def dropped_lines(result: Row, records: int) -> list[str]:
-    """What `render` says of the records without a verdict; nothing where there are none."""
+    """Return the lines of `render` on records without a verdict; [] if there are none."""
     if not result["n_dropped"]:
         return []
     reasons = ", ".join(f"{reason} {count}" for reason, count in result["dropped"].items())

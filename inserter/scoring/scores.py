@@ -1,4 +1,7 @@
-"""From answers with verdicts to the table: shares with intervals, by task, language, variant and form; and paired comparisons."""
+"""Turn answers with verdicts into the table: shares with intervals, and paired comparisons.
+
+The shares are by task, language, variant and form.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -12,7 +15,7 @@ from inserter.scoring.intervals import share_interval, sign_flip_p
 
 Row = dict[str, Any]
 Dealt = dict[tuple[str, str], list[Row]]
-Measure = Callable[[Row], tuple[float, int]]  # of a row: what was followed, of how many
+Measure = Callable[[Row], tuple[float, int]]  # from a row to (followed, asked)
 SCORES = ("strict", "loose", "mean")
 LEVELS = ("prompt", "instruction")
 ALL = "all"  # the variant of a comparison over all variants together
@@ -21,7 +24,10 @@ PAIRED = "mean-instruction"  # the figure that the published table prints
 
 
 def measure(score: str, level: str) -> Measure:
-    """How a scored row counts for `score` (strict, loose or their mean) at `level` (prompt or instruction)."""
+    """Return how a scored row counts for `score` at `level`.
+
+    score: strict, loose, or mean of both. level: prompt or instruction.
+    """
 
     def count(row: Row, kind: str) -> float:
         return float(all(row[kind])) if level == "prompt" else float(sum(row[kind]))
@@ -34,16 +40,19 @@ def measure(score: str, level: str) -> Measure:
 
 
 def deals(rows: list[Row]) -> Dealt:
-    """`deal` of what was heard, by language and variant: the answers by chance that stand beside them."""
+    """Return `deal` of the heard answers, by language and variant: the rows of the form CHANCE."""
     heard = {name: group for name, group in _groups(rows) if name[2] == "heard"}
     return {(lang, variant): dealt for (lang, variant, _), group in heard.items() if (dealt := deal(group))}
 
 
 def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, Any]:
-    """{lang: {variant: {form: cell}}} of closed-ended rows. dealt: `deals` of them, where they were made before.
+    """Return {lang: {variant: {form: cell}}} of closed-ended rows.
 
-    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts, n_instructions, n_dropped. The form "chance"
-    is what the answers to what was heard follow of other prompts (`deal`); it has no interval of its own: see `comparisons`.
+    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts,
+    n_instructions, n_dropped. dealt: `deals` of the rows, if they were made before.
+
+    The form "chance" is the share of other prompts' instructions that the heard answers follow
+    (`deal`). This form has no interval of its own: see `comparisons`.
     """
     dealt = deals(rows) if dealt is None else dealt
     table: dict[str, Any] = {}
@@ -83,7 +92,10 @@ def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:
 
 
 def followed_by_prompt(rows: list[Row]) -> dict[str, tuple[float, float]]:
-    """PAIRED over closed-ended rows of many variants together: {prompt: (followed, asked)}, by key."""
+    """Return PAIRED as {prompt: (followed, asked)}, by key, over closed-ended rows.
+
+    Rows of many variants count together.
+    """
     of = measure(*PAIRED.split("-"))
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for row in rows:
@@ -93,8 +105,10 @@ def followed_by_prompt(rows: list[Row]) -> dict[str, tuple[float, float]]:
 
 
 def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
-    """The share of `followed_by_prompt`, and its 95 % interval. A prompt is resampled with all its variants: they are no
-    independent answers."""
+    """Return the share of `followed_by_prompt` and its 95 % interval; None for both without a row.
+
+    A prompt is resampled with all its variants, which are no independent answers.
+    """
     if not (counts := followed_by_prompt(rows)):
         return None, None
     followed, asked = np.array(list(counts.values())).T
@@ -102,11 +116,15 @@ def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
 
 
 def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[dict[str, Any]]:
-    """Pairs on the same items, closed-ended: hearing against each other form, and each variant heard against its clean twin.
+    """Compare closed-ended rows in pairs, on the same items.
 
-    Such a form is also CHANCE: what the answers to other prompts follow of the same one (dealt: see `closed_table`). Hearing is
-    set against each form over all variants together as well (variant ALL), where it was heard in more than one. The unit that is
-    resampled is the prompt: its variants are no independent answers.
+    `heard` is compared with each other form, and each heard variant with its clean twin. One such
+    form is CHANCE: what the answers to other prompts follow of the same prompt (dealt: see
+    `closed_table`).
+
+    If a language was heard in more than one variant, `heard` is also compared with each form over
+    all variants together (variant ALL). The prompt is resampled, because its variants are no
+    independent answers.
     """
     cells = {(lang, variant, form): group for (lang, variant, form), group in _groups(rows)}
     by_chance = deals(rows) if dealt is None else dealt
@@ -126,7 +144,10 @@ def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[dict[str, A
 
 
 def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndarray]:
-    """(followed, asked) by prompt and, of variants that stand `together`, by variant: the mean of the rows of each."""
+    """Return (followed, asked) by prompt, as the mean of its rows.
+
+    If variants stand `together`, the rows of a prompt are divided by variant.
+    """
     of = measure(*PAIRED.split("-"))
     found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
     for row in rows:

@@ -1,4 +1,7 @@
-"""Lists and objects that a table holds as text: JSON, Python's notation, and numpy's, which has no commas."""
+"""Parse lists and objects that a table holds as text.
+
+The text is JSON, Python's notation, or numpy's, which has no commas.
+"""
 
 import ast
 import io
@@ -6,13 +9,14 @@ import json
 import tokenize
 from typing import Any
 
-LONGEST = 1_000_000  # characters of Python's notation: its parser takes memory for each
+LONGEST = 1_000_000  # characters in Python's notation, whose parser takes memory for each
 
 
 def structure(value: Any) -> Any:
-    """The list or object that `value` is the text of; else `value` itself.
+    """Return the list or object that the text `value` holds, else `value` itself.
 
-    Parquet, CSV and JSON Lines files hold nested columns as JSON text, or as Python wrote them ("['a', 'b']").
+    Parquet, CSV and JSON Lines files hold nested columns as JSON text, or as Python wrote them
+    ("['a', 'b']").
     """
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{", "("):
         return value
@@ -27,9 +31,10 @@ def structure(value: Any) -> Any:
 
 
 def instructions(record: dict[str, Any]) -> tuple[Any, Any]:
-    """`instruction_id_list` and `kwargs` of a record as lists, where they or their parts are text.
+    """Return `instruction_id_list` and `kwargs` of a record as lists, also if they are text.
 
-    Also from a table that keeps one list an argument, {"num_words": [3, None]}, as `datasets` makes of a sequence of objects.
+    Their parts may be text too. A table may also keep one list per argument, {"num_words": [3,
+    None]}, as `datasets` makes of a sequence of objects.
     """
     ids, kwargs = structure(record.get("instruction_id_list")), structure(record.get("kwargs"))
     columns = list(kwargs.values()) if isinstance(kwargs, dict) else []
@@ -45,9 +50,9 @@ def _python(text: str) -> Any:
 
 
 def _with_commas(text: str) -> str:
-    """A comma between elements that only a blank separates, as numpy writes arrays.
+    """Put a comma between elements that only a blank separates, as numpy writes arrays.
 
-    Python would join two such strings into one.
+    Without the comma, Python would join two such strings into one.
     """
     pieces: list[str] = []
     last = ""

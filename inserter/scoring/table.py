@@ -1,4 +1,7 @@
-"""The benchmark's scores as flat rows, and as a table that a person reads. The one place that knows how a cell is shown."""
+"""Turn the benchmark's scores into flat rows, and into tables for people.
+
+Only this module knows how a cell is shown.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +18,15 @@ MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
 
 
 def rows(scores: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row a task, language, variant and form of `speechinstructbench` in reports/evaluate.json.
+    """Yield one row per task, language, variant and form.
 
-    share: instructions followed (mean of strict and loose), or IAR for adjustment, 0 to 1, None where nothing was judged;
-    low, high: its 95 % interval; second: prompts followed, or ECR; n: items.
+    scores: `speechinstructbench` of reports/evaluate.json. Fields of a row:
+
+    - share: instructions followed (mean of strict and loose), or IAR for adjustment, 0 to 1; None
+      if nothing was judged
+    - low, high: the share's 95 % interval
+    - second: prompts followed, or ECR
+    - n: items
     """
     for task, languages in scores.items():
         for lang, variants in languages.items():
@@ -48,7 +56,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def shown(row: dict[str, Any] | None, digits: int = 1) -> str:
-    """`46.1 (40.2–52.0)`, in per cent; `not judged`; or nothing for a form not asked. digits: of the interval's ends."""
+    """Return a cell like `46.1 (40.2–52.0)`, in per cent; "" for a form that was not asked.
+
+    Without a share the cell is `not judged`, or `not scored` for closed-ended answers. digits: of
+    the interval's ends.
+    """
     if row is None:
         return ""
     if row["share"] is None:
@@ -58,9 +70,11 @@ def shown(row: dict[str, Any] | None, digits: int = 1) -> str:
 
 
 def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
-    """((task, language), header, lines) of each table: a line a variant, a column a form that some line has, and items.
+    """Yield ((task, language), header, lines) of each table.
 
-    Closed-ended first; of a task English first. digits: of the intervals' ends.
+    A table has one line per variant, one column per form that some line has, and a column of items.
+    Closed-ended tables come first. Within a task English comes first. digits: of the intervals'
+    ends.
     """
     table: dict[tuple[str, str], dict[str, dict[str, dict]]] = {}
     for row in rows(scores):
@@ -76,11 +90,15 @@ def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, s
 
 
 def company(report: dict[str, Any]) -> dict[str, Any]:
-    """How the model stands beside its own cascade, of reports/evaluate.json. What was not measured is None.
+    """Return how the model compares with its own cascade, from reports/evaluate.json.
 
-    gap: {"difference", "low", "high"} of the gap closed, heard less cascade. instructions, above_chance: the same of the share
-    followed in clean speech (variant standard), in English where it was asked, heard less cascade and heard less chance; and heard,
-    read, cascade, chance: those shares, 0 to 1.
+    - gap: {"difference", "low", "high"} of the gap closed, heard less cascade
+    - instructions: the same for the share followed, heard less cascade
+    - above_chance: the same for the share followed, heard less chance
+    - heard, read, cascade, chance: the shares followed, 0 to 1
+
+    The shares are those of clean speech (variant standard), in English if English was asked. What
+    was not measured is None.
     """
     closed = (report.get("speechinstructbench") or {}).get("closed") or {}
     lang = "en" if "en" in closed else min(closed, default=None)
@@ -104,7 +122,7 @@ def _heard_less(report: dict[str, Any], lang: str | None, form: str) -> dict[str
     return {"difference": pairs[0]["difference"], "low": low, "high": high}
 
 
-LIKELIHOOD = {  # a part of the report: its name, its count, chance
+LIKELIHOOD = {  # part of the report: (name, key of the count, chance)
     "topic_cloze": ("topic cloze, % right", "documents", "50"),
     "instruction_gap": ("instruction gap closed, % of reading", "prompts", "0"),
     "minimal_pairs": ("minimal pairs, % right", "pairs", "50"),
@@ -112,7 +130,10 @@ LIKELIHOOD = {  # a part of the report: its name, its count, chance
 
 
 def likelihood(report: dict[str, Any]) -> tuple[list[str], list[list[str]], str] | None:
-    """Return header, lines and a sentence on forgetting, of the key `likelihood`; None where it was not measured."""
+    """Return header, lines and a sentence on forgetting, from the report's key `likelihood`.
+
+    Return None if the likelihood was not measured.
+    """
     found = report.get("likelihood")
     if not found:
         return None
@@ -136,7 +157,7 @@ def likelihood(report: dict[str, Any]) -> tuple[list[str], list[list[str]], str]
 
 
 def _within(cell: dict[str, Any] | None, name: str, sign: str) -> str:
-    """`61.2 (55.0 to 67.4)` in per cent; nothing where it was not measured."""
+    """Return a cell like `61.2 (55.0 to 67.4)`, in per cent; "" for what was not measured."""
     if not cell or cell[name] is None:
         return ""
     share, low, high = (None if cell[key] is None else format(100 * cell[key], f"{sign}.1f") for key in (name, "low", "high"))
@@ -151,10 +172,12 @@ PEOPLE = {
 
 
 def people(report: dict[str, Any]) -> dict[str, Any] | None:
-    """What reports/evaluate.json says of recordings of people; None where none were measured.
+    """Return the figures of reports/evaluate.json on recordings of people; None without recordings.
 
-    clips, hours, refused: counts. errors: {name of PEOPLE: {"share", "low", "high"}} of those measured, 0 to 1.
-    follow: {language: {form: the same}} of the instructions followed, where the recordings have instructions.
+    - clips, hours, refused: totals
+    - errors: {name of PEOPLE: {"share", "low", "high"}} of what was measured, 0 to 1
+    - follow: {language: {form: the same}} of the instructions followed, if the recordings have
+      instructions
     """
     found = report.get("recordings")
     if not found or not found.get("clips"):
@@ -175,7 +198,7 @@ def _ends(share: float, interval: list[float] | None) -> dict[str, Any]:
 
 
 def people_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, value) of each figure of `people`, in per cent with 95 % intervals."""
+    """Return (name, value) of each figure of `people`, in per cent with 95 % intervals."""
     lines = [("clips", f"{found['clips']:,} ({found['hours']:.2f} h); {found['refused']:,} refused")]
     for name, cell in found["errors"].items():
         paired = name == "difference"
@@ -192,5 +215,5 @@ def _spread(cell: dict[str, Any], sign: str, unit: str) -> str:
 
 
 def place(task: str, lang: str) -> tuple[int, bool, str]:
-    """The order of the tables."""
+    """Return the sort key of a table: by task, English first, then by language."""
     return list(MAIN).index(task) if task in MAIN else len(MAIN), lang != "en", lang

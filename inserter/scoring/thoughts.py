@@ -1,22 +1,28 @@
-"""Reasoning models think aloud before they answer. What they think is no answer, and a draft in it is no verdict."""
+"""Remove the thoughts that a reasoning model writes before its answer.
+
+Thoughts are no answer, and a draft in them is no verdict.
+"""
 
 import re
 
 NAME = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|思考(?:过程)?|推理(?:过程)?)"
-# <think>, <thinking budget=3>, [THINK], ◁think▷, 【思考】, <|begin_of_thought|>, <|START_THINKING|>, <|channel>thought
+# <think>, <thinking budget=3>, [THINK], ◁think▷, 【思考】, <|begin_of_thought|>,
+# <|START_THINKING|>, <|channel>thought
 OPENING = rf"<{NAME}(?:\s[^<>]*)?>|\[THINK\]|◁{NAME}▷|【{NAME}】|<\|(?:begin|start)_(?:of_)?{NAME}\|>|<\|channel>\w*"
 CLOSING = rf"</\s*{NAME}\s*>|\[/THINK\]|◁/{NAME}▷|【/{NAME}】|<\|end_(?:of_)?{NAME}\|>|<channel\|>"
 MARK = re.compile(rf"(?P<opening>{OPENING})|{CLOSING}", re.IGNORECASE)
-# gpt-oss's channels, <|channel|>final<|message|>…, and the same when a server left the special tokens out
+# The channels of gpt-oss, <|channel|>final<|message|>…, also if a server left out the special
+# tokens.
 CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?(?:<\|message\|>)?")
 CHANNEL_END = re.compile(r"<\|(?:end|return|call|start)\|>")
 BARE_ANALYSIS, BARE_FINAL = re.compile(r"\s*analysis(?=[^\s.:,;!?'’])"), "assistantfinal"
 
 
 def said(text: str) -> str | None:
-    """`text` without its thoughts; None when it ends inside them, so that nothing was said.
+    """Return `text` without its thoughts; None if it ends inside them, so that nothing was said.
 
-    A closing mark alone ends thoughts that began before the text: some chat templates write the opening one.
+    A closing mark alone ends thoughts that began before the text: some chat templates write the
+    opening mark.
     """
     answer = _final_channel(text)
     if answer is None:
@@ -36,7 +42,10 @@ def said(text: str) -> str | None:
 
 
 def _final_channel(text: str) -> str | None:
-    """The last channel of gpt-oss's, None where that is not the final one; the text itself where it has no channels."""
+    """Return the last channel of gpt-oss, or None if that is not the final one.
+
+    A text without channels is returned as it is.
+    """
     channels = list(CHANNEL.finditer(text))
     if channels:
         return CHANNEL_END.split(text[channels[-1].end() :])[0] if channels[-1][1].lower() == "final" else None

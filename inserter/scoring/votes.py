@@ -1,6 +1,7 @@
-"""What a judge's replies say: reference, to the letter, and robust, what was meant. Rules: docs/SCORING.md.
+"""Read the votes in a judge's replies: to the letter (reference) or as they were meant (robust).
 
-A record's `pred_score` holds one reply a completion. Nothing here raises on strange input, but for Unscorable.
+A record's `pred_score` holds one reply per completion. On strange input, the functions raise
+nothing but Unscorable. Rules: docs/SCORING.md.
 """
 
 import ast
@@ -21,12 +22,16 @@ from inserter.scoring.thoughts import said
 
 YES, NO = "YES", "NO"
 WORDS = {"yes": YES, "true": YES, "no": NO, "false": NO}
-FLAT_LIST, FLAT_OBJECT = re.compile(r"\[[^\[\]]*\]"), re.compile(r"\{[^{}]*\}")  # no other one inside
+FLAT_LIST, FLAT_OBJECT = re.compile(r"\[[^\[\]]*\]"), re.compile(r"\{[^{}]*\}")  # none inside
 BARE = re.compile(r"\[\s*(?:yes|no)\s*(?:,\s*(?:yes|no)\s*)*\]", re.IGNORECASE)  # [YES, NO]
 
 
 def replies(record: dict[str, Any], mode: Mode) -> list[Any]:
-    """The record's `pred_score`. Reference: whatever can be gone through. Robust: one string is one reply."""
+    """Return the replies in the record's `pred_score`.
+
+    Reference mode iterates over a list, a string or an object alike. In robust mode one string is
+    one reply. Raise Unscorable if the record was not judged, or `pred_score` is none of these.
+    """
     why = f" ({record['judge_error']})" if isinstance(record.get("judge_error"), str) else ""
     if record.get("pred_score") is None:
         raise Unscorable("not judged", f"pred_score is {'null' if 'pred_score' in record else 'missing'}{why}")
@@ -42,22 +47,32 @@ def replies(record: dict[str, Any], mode: Mode) -> list[Any]:
 
 
 def _are_replies(found: Any) -> bool:
-    """Whether a text was a list of replies, as sheets hold it, and not the list of answers that one reply is."""
+    """Return whether a text was a list of replies, as sheets hold it.
+
+    Otherwise the text is one reply, which may itself be a list of answers.
+    """
     return isinstance(found, list) and all(isinstance(one, str) and answer(one) is None for one in found)
 
 
 def literal(text: Any) -> Any:
-    """`ast.literal_eval`, or None for what it refuses: also too deep, too long, null bytes, what is not text."""
+    """Return `ast.literal_eval` of the text, or None for what it refuses.
+
+    Text that is too deep or too long, null bytes, and other types than text are refused too.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\\d" in a reply is a warning to the compiler
+        warnings.simplefilter("ignore")  # the compiler warns of "\\d" in a reply
         try:
             return ast.literal_eval(text)
-        except Exception:  # ValueError, SyntaxError, TypeError, MemoryError and RecursionError, by the input
+        # By the input: ValueError, SyntaxError, TypeError, MemoryError or RecursionError.
+        except Exception:
             return None
 
 
 def mode_of(votes: Sequence[Any]) -> Any:
-    """The most frequent vote; a tie goes to the first seen. Unscorable where one is a list or an object."""
+    """Return the most frequent vote; a tie goes to the first seen.
+
+    Raise Unscorable if a vote is a list or an object.
+    """
     try:
         return statistics.mode(votes)
     except TypeError as error:
@@ -65,7 +80,11 @@ def mode_of(votes: Sequence[Any]) -> Any:
 
 
 def plain(vote: Any) -> Any:
-    """A vote as JSON can hold it: what it cannot (bytes, complex and endless numbers) as Python writes it."""
+    """Return a vote as JSON can hold it.
+
+    What JSON cannot hold (bytes, complex, infinite and very long numbers) is returned as Python
+    writes it.
+    """
     if isinstance(vote, tuple):
         return [plain(part) for part in vote]
     if isinstance(vote, str):
@@ -78,17 +97,21 @@ def plain(vote: Any) -> Any:
 
 
 def answer(value: Any) -> str | None:
-    """YES or NO, however it is spelled (yes, Yes, "YES.", true, True); None is an abstention."""
+    """Return YES or NO, however it is spelled, or None for an abstention.
+
+    Examples are yes, Yes, "YES.", true and True.
+    """
     if isinstance(value, bool):
         return YES if value else NO
     return WORDS.get(value.strip().rstrip(".").casefold()) if isinstance(value, str) else None
 
 
 def answers(reply: Any, expected: int | None = None) -> list[str | None] | None:
-    """The list of answers in `reply`: JSON or Python, alone, in a code fence or in prose; None where there is none.
+    """Return the list of answers in `reply`, or None if there is none.
 
-    A list without one yes or no is not a list of answers. Of several the last counts that has `expected` answers, else
-    the last.
+    The list is JSON or Python, and stands alone, in a code fence or in prose. A list without any
+    yes or no is not a list of answers. Of several lists the last with `expected` answers counts,
+    else the last.
     """
     found = [read for values in _inside(reply, list) if any(read := [answer(value) for value in values])]
     fitting = [read for read in found if len(read) == expected]
@@ -97,7 +120,10 @@ def answers(reply: Any, expected: int | None = None) -> list[str | None] | None:
 
 
 def judgement(reply: Any, names: Sequence[str]) -> dict[str, str | None] | None:
-    """The object in `reply` with most of the fields `names`, the last of equals, as {field: answer}, or None."""
+    """Return the object in `reply` with most of the fields `names`, as {field: answer}, or None.
+
+    Of several such objects the last counts.
+    """
     best: dict[str, str | None] | None = None
     for value in _inside(reply, dict):
         keys = {key.strip().casefold(): value[key] for key in value if isinstance(key, str)}
@@ -108,7 +134,11 @@ def judgement(reply: Any, names: Sequence[str]) -> dict[str, str | None] | None:
 
 
 def _inside(reply: Any, kind: type) -> Iterator[Any]:
-    """Every `kind` (list or dict) in what `reply` says: from the first opening to the last closing mark, and the flat ones."""
+    """Yield every `kind` (list or dict) in what `reply` says.
+
+    The candidates are the text from the first opening to the last closing mark, and every list or
+    object that has no other one inside.
+    """
     if isinstance(reply, kind):
         yield reply
     reply = said(reply) if isinstance(reply, str) else None
@@ -132,11 +162,11 @@ def _value(piece: str) -> Any:
 
 
 def expected_answers(record: dict[str, Any]) -> int | None:
-    """How many answers the record's questions ask for, as they are put to the judge; None where it has none."""
+    """Return the number of the record's questions, as they are put to the judge; None for none."""
     return len(questions_of(record)) or None
 
 
 def common_length(lists: Sequence[Sequence[Any]]) -> int:
-    """The most frequent length; of equals the greatest, as in the reference."""
+    """Return the most frequent length; among equals the greatest, as in the reference."""
     counts = Counter(len(found) for found in lists)
     return max(counts, key=lambda length: (counts[length], length))

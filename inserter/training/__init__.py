@@ -1,1 +1,4 @@
-"""What pre-training, fine-tuning and evaluation share: encoder states, batches, the loop, the held-out losses."""
+"""Code that pre-training, fine-tuning and evaluation share.
+
+The package has the encoder states, the batches, the training loop and the held-out losses.
+"""

@@ -1,4 +1,7 @@
-"""Answers to many prompts, in batches of like length; killed and run again, the finished batches are not made again."""
+"""Answer many prompts, in batches of similar length.
+
+A killed run that is started again keeps its finished batches.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +19,15 @@ from models.generation import Prompt, generate_answers
 
 @dataclass(frozen=True)
 class Question:
-    """One prompt: text to read, or a clip to hear: what the encoder says of it. length: characters; a clip's seconds x 16."""
+    """One prompt: a text to read, or a clip to hear."""
 
     id: str
     length: float
+    """Prompts of similar length share a batch: characters of a text, seconds × 16 of a clip."""
+
     text: str | None = None
     states: Callable[[], Tensor] | None = None
+    """Returns what the encoder says of the clip, (frames, width)."""
 
 
 def answer_all(
@@ -36,9 +42,9 @@ def answer_all(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> dict[str, str]:
-    """{id: answer}, greedy at a temperature of 0, else drawn with `seed`. Clips are read batch by batch.
+    """Return {id: answer}, greedy at a temperature of 0, else drawn with `seed`.
 
-    The batches are kept in `work/NAME/`.
+    Clips are read batch by batch. The answers of each batch are kept in `work/NAME/`.
     """
     ordered = sorted(questions, key=lambda q: (q.length, q.id))
     answers: dict[str, str] = {}
@@ -65,5 +71,8 @@ def answer_all(
 
 
 def _holds(path: Path, batch: list[Question]) -> bool:
-    """An earlier attempt's batch is of other questions where something decides anew what is asked."""
+    """Return whether the file has the answers of this batch.
+
+    An earlier attempt's file has other questions if something decides anew what is asked.
+    """
     return path.exists() and set(read_json(path)) == {question.id for question in batch}

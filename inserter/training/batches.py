@@ -1,4 +1,7 @@
-"""Sequences as token ids, labels and clips; and which of them make a step: decided by the seed before training begins."""
+"""Turn sequences into token ids, labels and clips, and assign them to steps.
+
+The seed decides the assignment before training begins.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,27 +23,41 @@ from models.modeling import IGNORE, Sequence
 from models.processor import TAIL_SECONDS
 
 NOTHING: Mapping[str, int] = {}
-Place = tuple[str, bool]  # a clip, and whether a text begins with it, since the adapter `decoder` then hears no leading blank
+# A clip, and whether a text begins with it: the adapter `decoder` then hears no leading blank.
+Place = tuple[str, bool]
 
 
 @dataclass(frozen=True)
 class Example:
-    """ids with one placeholder a clip; labels -100 where nothing is learnt; positions: an estimate before the speech is
-    known (a spoken word counts as its written tokens, unless `heard_lengths` says more)."""
+    """One sequence to learn from or to measure."""
 
     ids: tuple[int, ...]
+    """Token ids, with one placeholder per clip."""
+
     labels: tuple[int, ...]
+    """Parallel to `ids`; -100 where nothing is learnt."""
+
     clips: tuple[str, ...]
+    """Ids of the clips, in order."""
+
     positions: int
+    """LM positions, estimated before the speech is known.
+
+    A spoken word counts as its written tokens, unless `heard_lengths` gives the clip's positions.
+    """
 
     @property
     def learnt(self) -> int:
-        """Tokens with a loss: the first position of a sequence has nothing before it."""
+        """Number of tokens with a loss: the first token of a sequence has nothing before it."""
         return sum(label != IGNORE for label in self.labels[1:])
 
 
 def heard_lengths(model: InserterForConditionalGeneration, clips: list[dict[str, Any]]) -> dict[str, int]:
-    """LM positions of each clip (utt_id, duration), where it is known before the clip is heard: so many a second (`pooling`)."""
+    """Return the LM positions of each clip, if they are known before the clip is heard.
+
+    The adapter `pooling` has a fixed number of positions per second. Other adapters give {}.
+    clips: rows with utt_id, and duration in seconds.
+    """
     config = model.config
     if config.adapter != "pooling":
         return {}
@@ -51,8 +68,10 @@ def heard_lengths(model: InserterForConditionalGeneration, clips: list[dict[str,
 def example(
     processor: InserterProcessor, parts: list[dict[str, Any]], end: bool = False, lengths: Mapping[str, int] = NOTHING
 ) -> Example:
-    """From the parts of a sequence (text, utt_id, loss). `end`: the document's end is learnt as well. lengths: see
-    `heard_lengths`."""
+    """Return the example of a sequence's parts (text, utt_id, loss).
+
+    end: the document's end is learnt as well. lengths: see `heard_lengths`.
+    """
     ids, labels, clips = [processor.document_start_id], [IGNORE], []
     positions = 1
     for part in parts:
@@ -73,14 +92,17 @@ def example(
 
 
 def as_read(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The parts of a sequence with text where speech stands."""
+    """Return the parts of a sequence with text in place of speech."""
     return [part | {"utt_id": None} for part in parts]
 
 
 def chat_example(
     processor: InserterProcessor, prompt: str, answer: str, utt_id: str | None, lengths: Mapping[str, int] = NOTHING
 ) -> Example:
-    """A chat turn that is heard (utt_id) or read; only the answer and its end are learnt."""
+    """Return the example of a chat turn, which is heard if it has a `utt_id`, else read.
+
+    Only the answer and its end are learnt. lengths: see `heard_lengths`.
+    """
     head = processor.chat([None if utt_id else prompt])
     tail = [*processor.encode(answer), processor.tokenizer.eos_token_id]
     spoken = lengths.get(utt_id, len(processor.encode(prompt))) if utt_id else 0
@@ -90,9 +112,10 @@ def chat_example(
 
 
 def plan(examples: list[Example], steps: int, batch_positions: int, seed: int) -> list[list[int]]:
-    """For each step the indices of its examples: about batch_positions estimated positions.
+    """Return the indices of each step's examples: about `batch_positions` estimated positions.
 
-    The order is a shuffle from (seed, epoch); a new epoch begins where one ends. Nothing depends on the number of processes.
+    The order is a shuffle from (seed, epoch). A new epoch begins where the last one ends, also
+    within a step. Nothing depends on the number of ranks.
     """
     order: list[int] = []
     result: list[list[int]] = []
@@ -119,18 +142,23 @@ def clips_of(examples: Iterable[Example]) -> list[str]:
 
 
 def clips_needed(examples: list[Example], settings: Pretrain | Sft) -> set[str]:
-    """The clips of the examples that a phase with these settings trains on, and one for rows of text (`Packed._spare`)."""
+    """Return the clips that a phase with these settings trains on.
+
+    The clips of the first example are included, for empty rows (`Packed.loss`). One more clip is
+    included for rows of text (`Packed._spare`).
+    """
     steps = plan(examples, settings.steps, settings.batch_positions, settings.seed)
     spare = next((e.clips[:1] for e in examples if e.clips), ())
     return {*clips_of(examples[i] for step in steps for i in step), *clips_of(examples[:1]), *spare}
 
 
 def places_of(model: InserterForConditionalGeneration, examples: Iterable[Example]) -> list[Place]:
+    """Return the places of all clips of the examples, in order."""
     return [place for item in examples for place in zip(item.clips, model.openings(item.ids), strict=True)]
 
 
 def hear(model: InserterForConditionalGeneration, places: Iterable[Place], clips: Clips) -> dict[Place, Tensor]:
-    """What the LM gets of each clip in its place (positions, LM width), all of them heard in one pass."""
+    """Hear all clips in one pass; return the LM's input for each place: (positions, LM width)."""
     distinct = list(dict.fromkeys(places))
     if not distinct:
         return {}
@@ -143,7 +171,10 @@ def hear(model: InserterForConditionalGeneration, places: Iterable[Place], clips
 
 
 def to_sequences(model: InserterForConditionalGeneration, examples: list[Example], heard: Mapping[Place, Tensor]) -> list[Sequence]:
-    """What `model.packed_losses` takes. heard: every clip of the examples in its place."""
+    """Return what `model.packed_losses` takes.
+
+    heard: the result of `hear` for every clip of the examples.
+    """
     device = model.device
     return [
         (
@@ -156,7 +187,10 @@ def to_sequences(model: InserterForConditionalGeneration, examples: list[Example
 
 
 def grouped(examples: list[Example], chosen: list[int], positions: int) -> list[list[int]]:
-    """`chosen` in order, in groups of at most so many estimated positions; a longer example has a group of its own."""
+    """Split `chosen`, in order, into groups of at most `positions` estimated positions.
+
+    A longer example has a group of its own.
+    """
     groups: list[list[int]] = [[]]
     used = 0
     for i in chosen:
@@ -170,24 +204,29 @@ def grouped(examples: list[Example], chosen: list[int], positions: int) -> list[
 
 @dataclass(frozen=True)
 class Packed:
-    """A loop's `Task` over packed sequences. A piece: the examples of one row of about micro_positions.
-
-    steps: the examples of each (see `plan`); process `rank` of `world` takes every world-th of them. What a row takes beyond its
-    sequences is small: rows of 200, 400, 800 and 1,600 trained 221, 241, 252 and 259 positions a second on two CPU cores.
-
-    read: the examples with text in place of speech; not empty where `distill` of the loss of what is heard is KL(read || heard).
-    """
+    """A loop's `Task` over packed sequences. A piece (micro-batch) is one row of examples."""
 
     model: InserterForConditionalGeneration
     examples: list[Example]
     steps: list[list[int]]
+    """The indices of each step's examples (see `plan`), of which each rank takes every world-th."""
+
     clips: Clips
     micro_positions: int
+    """Estimated positions of a row, at most; a longer example has a row of its own.
+
+    A row costs little beyond its sequences. On two CPU cores, rows of 200, 400, 800 and 1,600
+    positions trained 221, 241, 252 and 259 positions per second.
+    """
+
     read: list[Example] = field(default_factory=list)
+    """The examples with text in place of speech; empty without `distill`."""
+
     distill: float = 0.0
+    """Share, 0 to 1, of the loss of sequences with speech that is KL(read || heard)."""
 
     def pieces(self, step: int, rank: int, world: int) -> list[list[int]]:
-        """Rows of this process, then empty ones where another has more."""
+        """Return the rows of this rank, then empty rows if another rank has more."""
         shares = [grouped(self.examples, self.steps[step][start::world], self.micro_positions) for start in range(world)]
         return shares[rank] + [[]] * (max(map(len, shares)) - len(shares[rank]))
 
@@ -195,7 +234,11 @@ class Packed:
         return sum(self.examples[i].learnt for i in self.steps[step])
 
     def loss(self, piece: list[int]) -> tuple[Tensor, int]:
-        """Of an empty piece 0, with a gradient of zeros."""
+        """Return the summed loss of a row and its positions.
+
+        An empty row has a loss of 0, no positions and a gradient of zeros. The first example stands
+        in for it.
+        """
         chosen = [self.examples[i] for i in piece] or self.examples[:1]
         places = places_of(self.model, chosen)
         heard = hear(self.model, places or self._spare(), self.clips)
@@ -207,15 +250,22 @@ class Packed:
         return total, sum(len(ids) - len(speech) + sum(map(len, speech)) for ids, _, speech in sequences)
 
     def _as_read(self, piece: list[int]) -> list[Sequence] | None:
-        """The piece's sequences with speech, as they are read. Over many processes the LM reads in each of them or in none."""
+        """Return the piece's sequences with speech, as they are read; None without `distill`.
+
+        Over many ranks the LM has to read on all of them or on none. A rank without such a sequence
+        reads the first example.
+        """
         if not self.distill:
             return None
         taught = [i for i in piece if self.examples[i].clips] or ([0] if world() > 1 else [])
         return to_sequences(self.model, [self.read[i] for i in taught], {})
 
     def _spare(self) -> list[Place]:
-        """A clip for a row of text: where weights are sharded, every process has to use the adapter or none does; and where only
-        what hears learns, such a row would have no gradient at all."""
+        """Return a clip for a row of text, or [] if the row needs none.
+
+        With sharded weights, either all ranks use the adapter or none does. If the LM does not
+        learn, a row of text would have no gradient at all.
+        """
         needed = world() > 1 or not any(q.requires_grad for q in self.model.language_model.parameters())
         return next(([(e.clips[0], False)] for e in self.examples if e.clips), []) if needed else []
 
@@ -229,11 +279,14 @@ def packed_phase(
     read: Iterable[Example] = (),
     distill: float = 0.0,
 ) -> Phase:
-    """The phase that trains on `examples` as the stage's section of params.yaml says. read, distill: see `Packed`."""
+    """Return the phase that trains on `examples` under a stage's section of params.yaml.
+
+    read, distill: see `Packed`.
+    """
     s, o = settings, settings.optimizer
     steps = plan(examples, s.steps, s.batch_positions, s.seed)
     task = Packed(model, examples, steps, clips, s.micro_positions, list(read), distill)
-    torch.manual_seed(derive(s.seed, name))  # LoRA's matrices
+    torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
     if s.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -1,4 +1,7 @@
-"""Resume points: weights, optimizer states, position and curve, whole or not there, written by all processes together."""
+"""Checkpoints to resume from: weights, optimizer states, position and curve.
+
+A checkpoint is either complete or absent. All ranks write it together.
+"""
 
 import shutil
 import warnings
@@ -14,28 +17,33 @@ from inserter.run.runner import say
 from inserter.training.processes import barrier, rank, world
 
 POSITION = "position.json"
-warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process alone needs none
+warnings.filterwarnings("ignore", "torch.distributed is disabled")  # a single process needs none
 
 
 class Checkpoints:
-    """`folder/step-NNNNNN/`, the newest `keep` of them, of the run that `key` names.
+    """The newest `keep` checkpoints of the run that `key` names, in `folder/step-NNNNNN/`.
 
-    torch.distributed.checkpoint writes them, so that a run may go on with another number of processes. What is frozen is not in
-    them. Random numbers are not either: they come from (seed, step).
+    torch.distributed.checkpoint writes them, so a run may resume with another number of ranks.
+    Frozen weights are left out. Random states are left out too: random numbers come from
+    (seed, step).
     """
 
     def __init__(self, folder: Path, key: str, keep: int) -> None:
         self.folder, self.key, self.keep = folder, key, keep
 
     def save(self, step: int, module: nn.Module, optimizer: Optimizer, record: dict[str, Any]) -> None:
-        """`record`: what else a resume needs (JSON-able). `step` steps are done."""
+        """Write the checkpoint after `step` finished steps and delete the oldest ones.
+
+        record: what else a resume needs (JSON-able).
+        """
         from torch.distributed import checkpoint
 
         new = self.folder / ".new"
         if rank() == 0:
             shutil.rmtree(new, ignore_errors=True)
         barrier()
-        checkpoint.save(_state(module, optimizer), checkpoint_id=new, no_dist=world() == 1)  # synced to disk
+        # `save` syncs the files to disk.
+        checkpoint.save(_state(module, optimizer), checkpoint_id=new, no_dist=world() == 1)
         barrier()
         if rank() == 0:
             sizes = {file.name: file.stat().st_size for file in new.iterdir()}
@@ -46,7 +54,11 @@ class Checkpoints:
         barrier()
 
     def load(self, module: nn.Module, optimizer: Optimizer) -> dict[str, Any] | None:
-        """Put the newest whole point into `module` and `optimizer`: its record with `step`, or None where there is none."""
+        """Load the newest complete checkpoint into `module` and `optimizer`.
+
+        Return the checkpoint's record with `step`, or None if there is no checkpoint. Raise
+        InserterError for a checkpoint of a run with other data or parameters.
+        """
         from torch.distributed import checkpoint
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
 
@@ -56,17 +68,17 @@ class Checkpoints:
                 continue
             state = _state(module, optimizer)
             checkpoint.load(state, checkpoint_id=point, no_dist=world() == 1)
-            options = StateDictOptions(strict=False)  # what is frozen is not in it
+            options = StateDictOptions(strict=False)  # frozen weights are not in the checkpoint
             set_state_dict(module, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=options)
             return record
         return None
 
     def _points(self) -> list[Path]:
-        """The newest first."""
+        """Return the checkpoints, newest first."""
         return sorted(self.folder.glob("step-*"), reverse=True)
 
     def _whole(self, point: Path) -> dict[str, Any] | None:
-        """The record of `point`, or None with a message where a file is missing or shorter than it was."""
+        """Return the record of `point`; None, with a message, if a file is missing or cut short."""
         try:
             record = read_json(point / POSITION)
         except InserterError as error:

@@ -1,4 +1,7 @@
-"""Does the model hear? Loss of held-out continuations after a context that was heard, read, transcribed, another's, or absent."""
+"""Measure whether the model hears, by the losses of held-out continuations after several contexts.
+
+A context is heard, read, transcribed, another document's, or absent.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,22 +21,27 @@ from models import InserterForConditionalGeneration, InserterProcessor
 
 HEARD = ("heard_own", "heard_other")
 CONTEXTS = (*HEARD, "read_own", "read_other", "absent")
-CASCADE = ("cascade_own", "cascade_other")  # what the recogniser writes of the clip stands where the clip would
-SEEN_CLIP, UNSEEN_CLIP = "utt_id", "unseen_utt_id"  # the columns of HELDOUT that name a context's clips
+CASCADE = ("cascade_own", "cascade_other")  # the recogniser's transcript in place of the clip
+SEEN_CLIP, UNSEEN_CLIP = "utt_id", "unseen_utt_id"  # columns of HELDOUT that name a context's clips
 BATCH_POSITIONS = 1500
-CLIPS = 16  # heard at a time
-KL_ROWS = 64  # of 49 k logits in fp32: 12.6 MB
-Pairs = list[tuple[float, int]]  # (summed loss, tokens) of each document
+CLIPS = 16  # clips per pass
+KL_ROWS = 64  # rows of 49 k logits in fp32: 12.6 MB
+Pairs = list[tuple[float, int]]  # (summed loss, tokens) per document
 Measured = dict[str, Pairs]  # by context
 Transcripts = Mapping[str, str]  # by clip
 
 
 class Compared(NamedTuple):
-    """Of pairs of examples (p, q): KL(p || q), and the losses of each side."""
+    """Figures of pairs of examples (p, q), in nats."""
 
     kl: Pairs
+    """KL(p || q)."""
+
     first: Pairs
+    """Losses of p."""
+
     second: Pairs
+    """Losses of q."""
 
 
 def context_example(
@@ -44,7 +52,10 @@ def context_example(
     clip: str = SEEN_CLIP,
     transcripts: Transcripts | None = None,
 ) -> Example:
-    """The continuation of `row` after one context; the same tokens are learnt in each. clip: which one is heard or transcribed."""
+    """Return the continuation of `row` after one context. Each context has the same learnt tokens.
+
+    clip: the column that names the clip to be heard or transcribed.
+    """
     source = others[row["other_doc_id"]] if context.endswith("other") else row
     after = {"text": row["continuation"], "utt_id": None, "loss": True}
     if context == "absent":
@@ -62,7 +73,10 @@ def losses(
     description: str,
     heard: Mapping[Place, Tensor] | None = None,
 ) -> list[tuple[float, int]]:
-    """(summed loss, tokens) of each example. heard: what the LM gets of their clips, where that is known already."""
+    """Return (summed loss in nats, tokens) of each example.
+
+    heard: the result of `hear` for their clips, if it is known already.
+    """
     model.eval()
     result = [(0.0, 0)] * len(examples)
     by_length = sorted(range(len(examples)), key=lambda i: examples[i].positions)
@@ -86,7 +100,10 @@ def _measuring(model: InserterForConditionalGeneration, precision: str) -> Itera
 def hear_all(
     model: InserterForConditionalGeneration, examples: Iterable[Example], clips: Clips, precision: str
 ) -> dict[Place, Tensor]:
-    """`hear` of the clips of all examples in their places, some at a time: a context is one of two documents."""
+    """Return the result of `hear` for the clips of all examples, a few clips per pass.
+
+    Each clip is heard once, although two documents use the same context.
+    """
     ordered = sorted(set(places_of(model, examples)), key=lambda place: (len(clips[place[0]]), place))
     heard: dict[Place, Tensor] = {}
     model.eval()
@@ -103,9 +120,10 @@ def divergences(
     precision: str,
     heard: Mapping[Place, Tensor] | None = None,
 ) -> Compared:
-    """Sums in nats with their tokens, of each pair: KL of the next-token distributions at the tokens learnt in both, and losses.
+    """Return KL and both losses of each pair, as sums in nats with their tokens.
 
-    Both of a pair stand in one row, and the vocabulary is summed some rows of logits at a time.
+    KL compares the next-token distributions at the tokens learnt in both examples. Both examples of
+    a pair stand in one row. The vocabulary is summed for a few rows of logits at a time.
     """
     model.eval()
     result = Compared(*([(0.0, 0)] * len(pairs) for _ in Compared._fields))
@@ -131,9 +149,11 @@ def divergences(
 def forgetting(
     base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], precision: str
 ) -> dict[str, list[float]]:
-    """Return sums over the tokens of each text: "kl" of KL(base || model), "base" and "model" of the losses, and "tokens".
+    """Return "kl", "base", "model" and "tokens", each with one value per text.
 
-    texts: examples without a clip. Raises ValueError where the vocabularies differ in size.
+    "kl" sums KL(base || model) over the tokens of a text, "base" and "model" sum the losses, all in
+    nats. "tokens" is the number of tokens. texts: examples without a clip. Raise ValueError if the
+    vocabularies differ in size.
     """
     result: dict[str, list[float]] = {name: [0.0] * len(texts) for name in ("kl", "base", "model", "tokens")}
     sides = {"base": base.eval(), "model": model.eval()}
@@ -165,7 +185,7 @@ def forgetting(
 
 
 def _divergence(p: Tensor, q: Tensor) -> tuple[float, int]:
-    """(summed KL(p || q), tokens) of logits (tokens, vocabulary)."""
+    """Return (summed KL(p || q), tokens) of logits (tokens, vocabulary)."""
     total = 0.0
     for one, other in zip(p.split(KL_ROWS), q.split(KL_ROWS), strict=True):
         known, guessed = one.float().log_softmax(-1), other.float().log_softmax(-1)
@@ -174,17 +194,19 @@ def _divergence(p: Tensor, q: Tensor) -> tuple[float, int]:
 
 
 def mean(pairs: Pairs) -> float:
-    """Loss a token over all examples, in nats."""
+    """Return the loss per token over all examples, in nats."""
     return sum(loss for loss, _ in pairs) / max(1, sum(count for _, count in pairs))
 
 
 def gap_closed(loss: dict[str, float], how: str = "heard") -> float | None:
-    """(L_heard(other) - L_heard(own)) / (L_read(other) - L_read(own)): 1 when hearing helps as much as reading, 0 when deaf.
+    """Return the share of reading's benefit that hearing also gives.
 
-    how: "heard", or "cascade" for what reading a transcript helps.
+    The share is (L_heard(other) - L_heard(own)) / (L_read(other) - L_read(own)). The share is 1 if
+    hearing helps as much as reading, and 0 for a deaf model. The share is None if reading does not
+    help: then there is no gap. how: "heard", or "cascade" for the benefit of reading a transcript.
 
-    Another document's context is the baseline on purpose: against an absent one a model that uses nothing of what it heard
-    reads 23-33 %, since any context of the right kind helps. None when reading does not help: then there is no gap.
+    Another document's context is the baseline on purpose. Against an absent context, a model that
+    uses nothing of what it heard scores 23-33 %, since any context of the right kind helps.
     """
     gap = loss["read_other"] - loss["read_own"]
     return (loss[f"{how}_other"] - loss[f"{how}_own"]) / gap if gap > 0 else None
@@ -192,33 +214,44 @@ def gap_closed(loss: dict[str, float], how: str = "heard") -> float | None:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What was measured. documents, seen: every document. both: the places of those that an unseen voice has too; unseen: of them.
-
-    kl: by voice, KL(read || heard) by document; empty where it was not asked for.
-    """
+    """What was measured of the held-out documents."""
 
     documents: list[dict[str, Any]]
+    """The row of every document."""
+
     seen: Measured
+    """Losses of every document, in voices that training heard."""
+
     both: list[int]
+    """Indices of the documents whose two contexts an unseen voice speaks too."""
+
     unseen: Measured | None
+    """Losses of the documents in `both`, in unseen voices; None if there are none."""
+
     kl: dict[str, Pairs]
+    """By voice, KL(read || heard) per document; empty if it was not asked for."""
 
 
 def continuation(
     model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> dict[str, Any]:
-    """`figures` of `measure`, without the cascade."""
+    """Return `figures` of `measure`, without the cascade."""
     return figures(measure(model, processor, rows, clips, precision))
 
 
 def figures(found: HeldOut) -> dict[str, Any]:
-    """{"continuation": mean loss by context, "gap_closed", "gap_closed_interval", "documents", "voices"} over the held-out rows.
+    """Return the figures over the held-out rows, by name.
 
-    With transcripts also "cascade": its gap; "heard_minus_cascade": the paired difference of the gaps with its interval; and
-    "kl_read_heard": nats per token.
+    - "continuation": mean loss by context
+    - "gap_closed", "gap_closed_interval", "documents"
+    - "cascade": its gap (with transcripts)
+    - "heard_minus_cascade": paired difference of the gaps, with its interval (with transcripts)
+    - "kl_read_heard": nats per token (with transcripts)
+    - "voices": the same figures as {"seen": ..., "unseen": ...}
 
-    voices: {"seen": {the same of the voices that training heard}, "unseen": {... of the others}}, both over the documents that have
-    their own context and the other one's in both; what was read is the same. "unseen" is None where there is no such document.
+    The "seen" voices are those that training heard, the "unseen" ones all others. Both cover the
+    documents that have their own context and the other one's in both. The losses after a read
+    context are the same in both. "unseen" is None if there is no such document.
     """
     same = {context: [pairs[i] for i in found.both] for context, pairs in found.seen.items()} if found.both else found.seen
     kl = found.kl.get("seen")
@@ -235,7 +268,10 @@ def measure(
     precision: str,
     transcripts: Transcripts | None = None,
 ) -> HeldOut:
-    """Losses by document and context. transcripts: of every clip of `rows`; with them the cascade and KL are measured too."""
+    """Measure the losses by document and context.
+
+    transcripts: of every clip of `rows`. With transcripts, the cascade and KL are measured too.
+    """
     others = {row["doc_id"]: row for row in rows}
     cascade = CASCADE if transcripts is not None else ()
 
@@ -268,7 +304,7 @@ def measure(
         for name, (chosen, clip) in voices.items()
         if chosen
     }
-    known: dict[str, Measured] = {"seen": {}, "unseen": {}}  # what the divergences say of the losses
+    known: dict[str, Measured] = {"seen": {}, "unseen": {}}  # losses that `divergences` measured
     if "seen" in compared:
         known["seen"] = {"read_own": compared["seen"].first, "heard_own": compared["seen"].second}
     if "unseen" in compared:
@@ -301,14 +337,19 @@ def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, Any]:
 
 
 def gains(measured: Measured, how: str) -> np.ndarray:
-    """(documents,): what the document's own context helps more than another's. A document has as many tokens in every context,
-    so that sums of losses stand for means."""
+    """Return by how many nats each document's own context helps more than another's: (documents,).
+
+    A document has the same number of tokens in every context, so sums of losses stand for means.
+    """
     other, own = (np.array([loss for loss, _ in measured[f"{how}_{whose}"]]) for whose in ("other", "own"))
     return other - own
 
 
 def share_of_reading(gained: np.ndarray, read: np.ndarray, name: str) -> list[float] | None:
-    """95 % interval of sum(gained) / sum(read), by resampling documents."""
+    """Return the 95 % interval of sum(gained) / sum(read), by resampling documents.
+
+    Return None if there are fewer than two documents or an end is not finite.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         found = share_interval(gained, read, name)
     return found if found and np.isfinite(found).all() else None
@@ -319,7 +360,10 @@ def _gap_interval(measured: Measured, how: str = "heard") -> list[float] | None:
 
 
 def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, Any]:
-    """{"difference", "low", "high"} of the gap closed by hearing less that closed by the cascade, over the same documents."""
+    """Return {"difference", "low", "high"}: gap closed by hearing, less that by the cascade.
+
+    Both are over the same documents.
+    """
     if heard is None or cascade is None:
         return {"difference": None, "low": None, "high": None}
     interval = share_of_reading(gains(measured, "heard") - gains(measured, "cascade"), gains(measured, "read"), "heard - cascade")
@@ -330,7 +374,10 @@ def _behind(measured: Measured, heard: float | None, cascade: float | None) -> d
 def text_loss(
     model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> float:
-    """Loss a token of the held-out text alone, context and continuation: has the LM forgotten?"""
+    """Return the loss per token of the held-out text alone, context and continuation.
+
+    The loss shows whether the LM has forgotten.
+    """
     parts = [[{"text": row["context"] + row["continuation"], "utt_id": None, "loss": True}] for row in rows]
     return mean(losses(model, [example(processor, p) for p in parts], clips, precision, "held out: text"))
 
@@ -338,6 +385,9 @@ def text_loss(
 def transcript_loss(
     model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
 ) -> float:
-    """Loss a token of the transcript of held-out contexts, each asked for and heard as in a transcribe sequence."""
+    """Return the loss per token of the transcripts of held-out contexts.
+
+    Each transcript is asked for, and its clip heard, as in a transcribe sequence.
+    """
     parts = [transcript_parts({"utt_id": row[SEEN_CLIP], "written": row["context"]}) for row in rows]
     return mean(losses(model, [example(processor, p, end=True) for p in parts], clips, precision, "held out: transcripts"))

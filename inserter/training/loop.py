@@ -1,5 +1,8 @@
-"""The training loop: accelerate carries device and precision, FSDP2 many processes; ours are the order, the resume points and
-the curve."""
+"""The training loop.
+
+accelerate handles device and precision, and FSDP2 handles many ranks. The order of the data, the
+checkpoints and the curve are our own.
+"""
 
 import csv
 import math
@@ -27,54 +30,93 @@ COLUMNS = ("step", "loss", "positions", "tokens", "lr", "gradient_norm")
 
 
 class Task(Protocol):
-    """What is learnt. A step is done in pieces, each with a backward pass of its own, so that a process keeps what one piece takes
-    and not what the step takes (gradient accumulation)."""
+    """What is learnt.
+
+    A step runs in pieces (micro-batches), each with a backward pass of its own (gradient
+    accumulation). A rank therefore needs the memory of one piece, not that of the step.
+    """
 
     def pieces(self, step: int, rank: int, world: int) -> list[Any]:
-        """Those of one process; each process has as many, for in every backward pass all of them take part."""
+        """Return the pieces of one rank.
+
+        Every rank has equally many pieces, because all ranks take part in every backward pass.
+        """
 
     def loss(self, piece: Any) -> tuple[Tensor, int]:
-        """Summed over the piece's tokens, and the piece's positions."""
+        """Return the loss summed over the piece's tokens, and the piece's positions."""
 
     def tokens(self, step: int) -> int:
-        """Of the whole step: its loss is the mean over them, whatever the number of processes and pieces."""
+        """Return the number of learnt tokens in the whole step.
+
+        The loss of a step is the mean over these tokens, whatever the number of ranks and pieces.
+        """
 
 
 @dataclass
 class Phase:
-    """One run of the loop.
-
-    watch: figures of the model as it is, asked for before the first step and after every `watch_steps`; not over many processes,
-    whose model is in pieces."""
+    """One run of the loop."""
 
     name: str
-    seed: int  # of what is random in the model (dropout); the order of the data is the task's
+    seed: int
+    """For what is random in the model (dropout). The task decides the order of the data."""
+
     steps: int
     parts: Parts
+    """What is trained, each part with its learning rate."""
+
     task: Task
     weight_decay: float
     clip: float
+    """Largest norm of the gradient."""
+
     warmup_share: float
+    """Share of the steps in which the learning rate rises, 0 to 1."""
+
     precision: str
+    """bf16 or fp32."""
+
     checkpoint_steps: int
+    """Steps between two checkpoints."""
+
     keep_checkpoints: int
+    """Number of checkpoints that stay on disk."""
+
     watch_steps: int = 0
+    """Steps between two calls of `watch`; 0: no calls."""
+
     watch: Callable[[], dict[str, Any]] | None = None
+    """Returns figures of the model as it is.
+
+    Called before the first step and after every `watch_steps` steps, except after the last step.
+    Not called over many ranks, whose model is sharded.
+    """
 
 
 @dataclass
 class Outcome:
+    """The result of a phase."""
+
     curve: list[dict[str, float]] = field(default_factory=list)
+    """One row (COLUMNS) per step that was not skipped."""
+
     skipped: int = 0
+    """Number of steps whose loss or gradient was not finite."""
+
     watched: list[dict[str, Any]] = field(default_factory=list)
-    speed: float | None = None  # positions a second of the steps done in this process
+    """The figures of `Phase.watch`, each with its step."""
+
+    speed: float | None = None
+    """Positions per second over the steps done in this process; None if it did none."""
 
     def record(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """Return what a checkpoint keeps of the outcome."""
         return {"curve": self.curve, "skipped": self.skipped, "watched": self.watched}
 
     def summary(self) -> dict[str, Any]:
-        """First and last loss as means of up to ten steps (None where there was no step), and the totals."""
+        """Return the first and last loss and the totals.
+
+        The losses are means of up to ten steps, or None if there was no step.
+        """
         losses = [row["loss"] for row in self.curve]
         head = max(1, min(10, len(losses) // 4))
         first, last = (sum(part) / head if part else None for part in (losses[:head], losses[-head:]))
@@ -89,7 +131,7 @@ class Outcome:
 
 
 class _Share(nn.Module):
-    """The loss of a piece as the forward pass of one module, which is what FSDP gathers the weights for."""
+    """The loss of a piece as the forward pass of one module, for which FSDP gathers the weights."""
 
     def __init__(self, model: nn.Module, loss: Callable) -> None:
         super().__init__()
@@ -101,9 +143,11 @@ class _Share(nn.Module):
 
 
 def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
-    """Run `phase` to its end, from its last checkpoint if there is one. The same inputs give the same curve, killed or not.
+    """Run `phase` to its end, from its last checkpoint if there is one.
 
-    Over many processes the weights of `model` are sharded from here on (`full_state` makes them whole).
+    The same inputs give the same curve, whether or not a run was killed. Over many ranks, the
+    weights of `model` are sharded from here on (`full_state` gathers them). Raise InserterError if
+    the loss is not finite in more than LIMIT_NOT_FINITE steps.
     """
     join()
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
@@ -145,13 +189,19 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
 
 
 def _watch(phase: Phase, outcome: Outcome, step: int) -> None:
-    """After the last step the stage itself measures."""
+    """Record the figures of `watch` if they are due at `step`.
+
+    After the last step no figures are due, because the stage itself measures.
+    """
     if phase.watch and phase.watch_steps and step % phase.watch_steps == 0 and step < phase.steps and world() == 1:
         outcome.watched.append({"step": step, **phase.watch()})
 
 
 def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Phase, step: int) -> dict[str, float] | None:
-    """One step's row of the curve; None where loss or gradient is not finite, and then nothing is learnt."""
+    """Run one step and return its row of the curve.
+
+    If the loss or the gradient is not finite, learn nothing and return None.
+    """
     scale = schedule(step, phase.steps, phase.warmup_share)
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * scale
@@ -160,11 +210,14 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
         with accelerator.autocast():
             loss, seen = share(piece)
             loss = loss / max(1, tokens)
-        accelerator.backward(loss * world())  # FSDP takes the mean of the processes, the step's loss is their sum
+        # FSDP takes the mean over the ranks, but the loss of a step is the sum over the ranks.
+        accelerator.backward(loss * world())
         total, positions = total + loss.item(), positions + seen
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     for p in trained:
-        if p.grad is None:  # nothing in this step's loss: it has a state all the same, or a checkpoint could not be read again
+        # A parameter outside this step's loss needs an optimizer state too. Without the state, a
+        # checkpoint could not be loaded.
+        if p.grad is None:
             p.grad = torch.zeros_like(p)
     length: Any = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
     norm = float(length.full_tensor() if hasattr(length, "full_tensor") else length)
@@ -186,7 +239,7 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
 
 
 def write_curve(path: Path, curve: list[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> None:
-    """The curve as CSV for `dvc plots` and MLflow."""
+    """Write the curve as CSV for `dvc plots` and MLflow."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:

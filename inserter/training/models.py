@@ -1,4 +1,4 @@
-"""A speech LLM on this machine's device: new from its parts, or as it was saved."""
+"""Load a speech LLM onto this machine's device: new from its parts, or as it was saved."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -22,14 +22,18 @@ ADAPTER = "adapter.safetensors"
 
 
 def _placed(model: Any) -> InserterForConditionalGeneration:
-    """On the GPU of this process where there is one; the weights stay float32, autocast does the rest."""
+    """Move the model to this process's GPU, if there is one.
+
+    The weights stay float32, and autocast does the rest.
+    """
     return model.to(torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else "cpu")
 
 
 def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens", languages: Sequence[str] = ()) -> Pair:
-    """From the configured LM and encoder, its adapter from the seed. Raises InserterError for an LM that cannot be trained here.
+    """Return a new model of the configured LM and encoder, whose adapter is drawn from `seed`.
 
-    delimiters: what stands around a clip; only who puts clips among text has to say. languages: see `recogniser_settings`.
+    delimiters: what stands around a clip. Only a caller that puts clips among text has to set it.
+    languages: see `recogniser_settings`. Raise InserterError for an LM that cannot be trained here.
     """
     lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
     heard = {"recogniser": _recogniser(assets.encoder, encoder, languages)} if adapter.kind == "decoder" else {}
@@ -60,7 +64,10 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
 
 
 def _recogniser(name: str, folder: str, languages: Sequence[str]) -> dict[str, Any]:
-    """See `recogniser_settings`. Raises InserterError for an encoder without the tokenizer or the settings of its decoder."""
+    """Return the `recogniser_settings` of the encoder in `folder`.
+
+    Raise InserterError for an encoder without the tokenizer or the settings of its decoder.
+    """
     try:
         AutoTokenizer.from_pretrained(folder)
         return recogniser_settings(folder, languages)
@@ -70,12 +77,18 @@ def _recogniser(name: str, folder: str, languages: Sequence[str]) -> dict[str, A
 
 
 def adapter_settings(adapter: Adapter) -> dict[str, Any]:
-    """The section as InserterConfig names it: `adapter` is the kind, `adapter_KEY` every other key."""
+    """Return the section under the names of InserterConfig.
+
+    `adapter` is the kind, and `adapter_KEY` is any other key.
+    """
     return {"adapter" if key == "kind" else f"adapter_{key}": value for key, value in adapter.model_dump().items()}
 
 
 def warmed_up(model: InserterForConditionalGeneration, processor: InserterProcessor, folder: Path) -> Pair:
-    """The same pair, with the adapter that the stage `warmup` left in `folder`."""
+    """Return the same pair, with the adapter that the stage `warmup` left in `folder`.
+
+    Raise InserterError if the file is missing or of another adapter.
+    """
     try:
         model.adapter.load_state_dict(load_file(folder / ADAPTER))
     except (OSError, RuntimeError) as error:
@@ -85,6 +98,7 @@ def warmed_up(model: InserterForConditionalGeneration, processor: InserterProces
 
 
 def saved_model(folder: Path) -> Pair:
+    """Return the model and the processor that `save_model` wrote to `folder`."""
     model = InserterForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     return _placed(model), InserterProcessor.from_pretrained(folder)
 
@@ -92,9 +106,10 @@ def saved_model(folder: Path) -> Pair:
 def made_whole(
     model: InserterForConditionalGeneration, trainable: Trainable, fresh: Callable[[], InserterForConditionalGeneration]
 ) -> InserterForConditionalGeneration:
-    """A trained model as an ordinary one: LoRA merged, and sharded weights gathered into a `fresh` model of process 0.
+    """Return a trained model as an ordinary one, with LoRA merged and sharded weights gathered.
 
-    The other processes get theirs back as it is: call it in all of them.
+    Rank 0 gathers sharded weights into a model made by `fresh`. The other ranks get their own model
+    back as it is. All ranks have to call this function.
     """
     if world() > 1:
         state = full_state(model)
@@ -109,16 +124,21 @@ def made_whole(
 
 
 def save_model(model: InserterForConditionalGeneration, processor: InserterProcessor, folder: Path) -> None:
-    """Into a folder that is new: an older file may be hard-linked to what was published, and must not be written into."""
+    """Save model and processor into a new folder, which replaces an older one.
+
+    An older file may be hard-linked to what was published, and must not be written into.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 
 
 def for_answers(model: InserterForConditionalGeneration, precision: str) -> InserterForConditionalGeneration:
-    """`model` as it generates: at bf16 the LM's weights and its cache are bf16 too, not only its products.
+    """Return `model`, changed for generation.
 
-    On two CPU cores 64 answers took 6.6 s against 9.2 s with fp32 weights under autocast. Losses are measured before.
+    At bf16 the LM's weights and its cache become bf16 too, not only its products. On two CPU cores
+    64 answers took 6.6 s, against 9.2 s with fp32 weights under autocast. Measure losses before
+    this call.
     """
     if precision == "bf16":
         model.language_model.to(torch.bfloat16)

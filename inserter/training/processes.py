@@ -1,7 +1,11 @@
-"""Training over many processes: torchrun starts them, FSDP2 shards the weights, and one process alone needs none of it.
+"""Train over many processes (ranks): torchrun starts them, and FSDP2 shards the weights.
 
-`INSERTER_TORCHRUN="--standalone --nproc-per-node 8" dvc repro pretrain` runs a training stage under torchrun. The step is
-the same whatever the number of processes, so it is the machine's business and stands in no parameter.
+A single process needs neither. This command runs a training stage under torchrun:
+
+    INSERTER_TORCHRUN="--standalone --nproc-per-node 8" dvc repro pretrain
+
+The step is the same for any number of ranks. The number is therefore a property of the machine, and
+no parameter.
 """
 
 import os
@@ -30,18 +34,22 @@ def world() -> int:
 
 
 def run_training_stage(name: str, main: Callable[[Params], dict[str, Any]]) -> None:
-    """`run_stage`, under torchrun where INSERTER_TORCHRUN says how. A worker that dies is started again by torchrun
-    (`--max-restarts`), and the stage goes on from its last checkpoint."""
+    """Run a stage, under torchrun if INSERTER_TORCHRUN has its arguments.
+
+    torchrun restarts a worker that dies (`--max-restarts`), and the stage resumes from its last
+    checkpoint.
+    """
     arguments = os.environ.get(LAUNCH)
     if arguments and "RANK" not in os.environ:
         command = [sys.executable, "-m", "torch.distributed.run", *shlex.split(arguments), "-m", f"stages.{name}"]
-        # torchrun keeps one store over its restarts, where new workers find the addresses of the dead: one restart in four hung
+        # By default torchrun keeps one store over its restarts. New workers found the addresses of
+        # dead ones there, and one restart in four hung.
         os.execve(sys.executable, command, {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"})
     run_stage(name, main)
 
 
 def join() -> None:
-    """Meet the other processes, over NCCL between GPUs and gloo between CPUs."""
+    """Join the other ranks, over NCCL between GPUs and over gloo between CPUs."""
     if world() > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -55,7 +63,10 @@ def barrier() -> None:
 
 @contextmanager
 def main_first() -> Iterator[None]:
-    """The block in process 0, then in the others, who find its files; they are on a file system that all see."""
+    """Run the block on rank 0, then on the other ranks, which find the files of rank 0.
+
+    All ranks have to see the same file system.
+    """
     if rank() > 0:
         barrier()
     yield
@@ -65,7 +76,10 @@ def main_first() -> Iterator[None]:
 
 
 def shard(module: nn.Module, device: str) -> None:
-    """Weights, gradients and optimizer states of `module` over all processes (FSDP2), a transformer block at a time."""
+    """Shard weights, gradients and optimizer states of `module` over all ranks (FSDP2).
+
+    Each transformer block is a unit of its own.
+    """
     if world() == 1:
         return
     from torch.distributed.device_mesh import init_device_mesh
@@ -80,7 +94,10 @@ def shard(module: nn.Module, device: str) -> None:
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:
-    """The whole weights of a module that may be sharded: in process 0, on the CPU, and {} in the others."""
+    """Return the whole weights of a module that may be sharded.
+
+    Over many ranks, rank 0 gets the weights on the CPU, and the other ranks get {}.
+    """
     if world() == 1:
         return module.state_dict()
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -89,16 +106,16 @@ def full_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def summed(*values: float) -> list[float]:
-    """Each of `values` summed over all processes, in float64."""
+    """Return each of `values` summed over all ranks, in float64."""
     if world() == 1:
         return list(values)
     totals = torch.tensor(values, dtype=torch.float64)
-    dist.all_reduce(totals)  # over gloo: they are on the CPU
+    dist.all_reduce(totals)  # over gloo, since the totals are on the CPU
     return totals.tolist()
 
 
 def from_main(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What process 0 has, in all of them. For small things: an adapter."""
+    """Return rank 0's `state` on all ranks; for something small, like an adapter."""
     if world() == 1:
         return state
     box = [state]

@@ -1,4 +1,7 @@
-"""The parts of a sequence: text to learn or to read, and speech. What training makes, the held-out measurement makes too."""
+"""Make the parts of a sequence: text to learn or to read, and speech.
+
+Training and the held-out measurement make the same parts.
+"""
 
 from typing import Any
 
@@ -12,10 +15,13 @@ def text_part(text: str, loss: bool = True) -> Row:
 
 
 def speech_part(span: Row, blank: str = "") -> Row:
-    """span: utt_id and the written form."""
+    """Return a part that is heard.
+
+    span: a row with utt_id and the written form. blank: the space before it in the text.
+    """
     return {"text": blank + span["written"], "utt_id": span["utt_id"], "loss": False}
 
 
 def transcript_parts(span: Row) -> list[Row]:
-    """The request, what is heard, and its transcript, which alone is learnt."""
+    """Return the request, the clip, and its transcript, which alone is learnt."""
     return [text_part(TRANSCRIBE, False), speech_part(span), text_part("\n" + span["written"])]

@@ -1,7 +1,11 @@
-"""Clips as a model hears them. Encoder states are computed once: exact while the encoder is frozen, and most of a small run's cost.
+"""Provide clips as a model hears them: encoder states that are computed once, or waves.
 
-Kept by content in `.work/states/KEY/`, or below INSERTER_STATES (KEY: the encoder's weights and code, and the table of clips), as
-float16, 187 MB an hour of audio for Whisper base; read through a memory map, so memory does not grow with the corpus.
+Encoder states are most of a small run's cost. Computing states once is exact while the encoder is
+frozen. The states are kept by content in `.work/states/KEY/`, or below INSERTER_STATES. KEY depends
+on the encoder's weights and code, and on the table of clips.
+
+The states are float16: 187 MB per hour of audio for Whisper base. States are read through a memory
+map, so memory does not grow with the corpus.
 """
 
 import hashlib
@@ -24,12 +28,13 @@ from inserter.paths import states_home
 from inserter.training.processes import barrier, rank, world
 from models import InserterForConditionalGeneration, InserterProcessor
 
-CHUNK = 256  # clips a file: the unit of resuming
+CHUNK = 256  # clips per file: the unit of resuming
 BATCH_SECONDS = 240.0
 ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__file__]
 
 
 def encoder_digest(model: InserterForConditionalGeneration) -> str:
+    """Return 16 hex digits over the encoder's weights, and the ear's with the adapter `decoder`."""
     digest = hashlib.sha256()
     parts = model.encoder.state_dict() | (model.ear.state_dict() if model.config.adapter == "decoder" else {})
     for name, value in sorted(parts.items()):
@@ -39,7 +44,7 @@ def encoder_digest(model: InserterForConditionalGeneration) -> str:
 
 
 class States:
-    """`states[utt_id]` -> (frames, width) float32: what the frozen encoder says of a clip."""
+    """What the frozen encoder says of each clip: `states[utt_id]` is (frames, width) float32."""
 
     def __init__(self, folder: Path, index: dict[str, tuple[str, int, int]], width: int) -> None:
         self.index = index
@@ -54,7 +59,7 @@ class States:
         return utt_id in self.index
 
     def join(self, other: "States") -> "States":
-        """Both; the other's clips win where an id is in both."""
+        """Return both together; the other's clips win if an id is in both."""
         joined = States.__new__(States)
         joined.index = {**self.index, **other.index}
         joined.files = {**self.files, **other.files}
@@ -62,7 +67,10 @@ class States:
 
 
 class Sounds:
-    """`sounds[utt_id]` -> (samples,): for an encoder that learns. A clip is read and encoded anew each time it is heard."""
+    """The waves for an encoder that learns: `sounds[utt_id]` is (samples,).
+
+    A clip is read and encoded anew each time it is heard.
+    """
 
     def __init__(self, processor: InserterProcessor, rows: Iterable[dict[str, Any]], shards: Path) -> None:
         self.processor = processor
@@ -72,13 +80,13 @@ class Sounds:
         return read_clip(*self.places[utt_id])
 
     def join(self, other: "Sounds") -> "Sounds":
-        """Both; the other's clips win where an id is in both."""
+        """Return both together; the other's clips win if an id is in both."""
         joined = Sounds(self.processor, (), Path())
         joined.places = {**self.places, **other.places}
         return joined
 
     def encoded(self, model: InserterForConditionalGeneration, names: list[str]) -> tuple[Tensor, Tensor, list[int]]:
-        """What `model.hear` takes of these clips, with a gradient into the encoder."""
+        """Return what `model.hear` takes for these clips, with a gradient into the encoder."""
         given = self.processor.features([self[name] for name in names])
         states, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
         return states, lengths, given["clip_windows"]
@@ -88,7 +96,7 @@ Clips = States | Sounds
 
 
 def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Padded (clips, frames, width) and lengths (clips,)."""
+    """Return the padded states (clips, frames, width) and their lengths (clips,)."""
     lengths = torch.tensor([len(s) for s in states], device=device)
     return torch.nn.utils.rnn.pad_sequence(states, batch_first=True).to(device), lengths
 
@@ -101,9 +109,10 @@ def clips_for(
     settings: Pretrain | Sft,
     needed: set[str],
 ) -> Clips:
-    """The clips of `rows` for a phase with these settings: encoded once, unless the encoder learns.
+    """Return the clips of `rows` for a phase: encoded once, unless the encoder learns.
 
-    needed: the ids that the phase trains on or measures. Of a warm-up that hears all, all are there already.
+    needed: the ids that the phase trains on or measures. The other clips are left out, except with
+    the adapter `soft_token`: its warm-up hears all clips, so all are encoded already.
     """
     if settings.trainable.encoder:
         return Sounds(processor, rows, shards)
@@ -119,17 +128,21 @@ def encode_clips(
     shards: Path,
     precision: str,
 ) -> States:
-    """The states of all clips of `rows` (utt_id, shard, offset, size, duration) in the folder `shards`, from the cache where
-    they are there, each process its share. Killed and run again it goes on after the last finished file of 256 clips.
+    """Return the states of all clips of `rows`, from the cache if they are there.
 
-    Each split (where rows have one) is cached by itself: evaluation asks for the held-out clips alone.
+    rows: utt_id, shard, offset, size, duration. shards: the folder with the audio. Each rank
+    encodes its share. A killed run resumes after its last finished file of 256 clips.
+
+    Each split (if rows have one) is cached by itself, because evaluation asks for the held-out
+    clips alone.
     """
     splits: dict[str | None, list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: row["duration"]):  # like lengths share a batch
+    for row in sorted(rows, key=lambda row: row["duration"]):  # similar lengths share a batch
         splits.setdefault(row.get("split"), []).append(row)
     encoder = encoder_digest(model)
-    heard_with = "" if processor.recogniser is None else processor.tokenizer.backend_tokenizer.to_str()  # whose tokens are kept
-    settings = model.config.recogniser  # the language in which it hears
+    # The states of a recogniser hold ids of the LM's tokenizer.
+    heard_with = "" if processor.recogniser is None else processor.tokenizer.backend_tokenizer.to_str()
+    settings = model.config.recogniser  # with the language in which the recogniser hears
     index: dict[str, tuple[str, int, int]] = {}
     with tqdm(total=sum(map(len, splits.values())), desc="encode", unit="clip", disable=rank() > 0) as bar:
         for table in splits.values():
@@ -148,7 +161,10 @@ def _encode_split(
     precision: str,
     bar: Any,
 ) -> dict[str, tuple[str, int, int]]:
-    """Where each clip of one split stands: {utt_id: (file below states_home, first frame, frames)}."""
+    """Encode what the cache lacks of one split and return where each clip is.
+
+    The result is {utt_id: (file below states_home, first frame, frames)}.
+    """
     index: dict[str, tuple[str, int, int]] = {}
     names = [f"{key}/{number:05d}.f16" for number in range(-(-len(rows) // CHUNK))]
     for number, name in enumerate(names):
@@ -174,7 +190,7 @@ def _encode_chunk(
     precision: str,
     bar: Any,
 ) -> dict[str, tuple[int, int]]:
-    """Write the chunk's states one after the other; where each stands: {utt_id: (first frame, frames)}."""
+    """Write the chunk's states; return where each clip is: {utt_id: (first frame, frames)}."""
     index: dict[str, tuple[int, int]] = {}
     arrays: list[np.ndarray] = []
     at = 0
@@ -197,7 +213,7 @@ def _encode_chunk(
 
 
 def _by_seconds(rows: list[dict]) -> list[list[dict]]:
-    """Groups of at most BATCH_SECONDS of padded audio."""
+    """Return groups of at most BATCH_SECONDS of padded audio."""
     groups: list[list[dict]] = [[]]
     for row in rows:
         if groups[-1] and (len(groups[-1]) + 1) * (row["duration"] + 0.5) > BATCH_SECONDS:

@@ -1,4 +1,4 @@
-"""What learns in a phase and how fast: freezing, LoRA, parameter groups, the schedule of the rates."""
+"""Decide what learns in a phase and how fast: freezing, LoRA, parameter groups, schedule."""
 
 import math
 from typing import Any
@@ -12,7 +12,11 @@ Parts = list[tuple[nn.Module, float]]
 
 
 def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
-    """(part, its rate) for what is trained; everything else is frozen. lm `lora` wraps the LM (see `merge_lora`)."""
+    """Return (part, learning rate) for what is trained, and freeze everything else.
+
+    With `lora`, the LM is wrapped (see `merge_lora`). Raise InserterError if the encoder is to be
+    trained with the adapter `decoder`.
+    """
     if trainable.encoder and model.config.adapter == "decoder":
         raise InserterError("what a recogniser writes has no gradient", "Set trainable.encoder to false, or choose another adapter")
     model.requires_grad_(False)
@@ -29,7 +33,8 @@ def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
     for part, _ in chosen:
         if trainable.lm != "lora" or part is not model.language_model:
             part.requires_grad_(True)
-    model.encoder.embed_positions.requires_grad_(False)  # Whisper's sinusoids, which are computed and not learnt
+    # Whisper's sinusoids are computed, not learnt.
+    model.encoder.embed_positions.requires_grad_(False)
     return chosen
 
 
@@ -40,18 +45,18 @@ def with_lora(model: Any) -> None:
 
 
 def merge_lora(model: Any) -> None:
-    """LoRA's matrices into the LM's weights, so that what is saved is an ordinary model."""
+    """Merge LoRA's matrices into the LM's weights, so that an ordinary model is saved."""
     if hasattr(model.language_model, "merge_and_unload"):
         model.language_model = model.language_model.merge_and_unload()
 
 
 def groups(parts: Parts) -> list[dict[str, Any]]:
-    """Parameter groups for the optimizer; `base_lr` is the rate that the schedule scales."""
+    """Return the optimizer's parameter groups; `base_lr` is the rate that the schedule scales."""
     return [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate, "base_lr": rate} for part, rate in parts]
 
 
 def schedule(step: int, steps: int, warmup_share: float) -> float:
-    """Linear warm-up, then cosine to 10 %."""
+    """Return the factor on the learning rate: linear warm-up, then cosine to 10 %."""
     warmup = max(1, round(steps * warmup_share))
     if step < warmup:
         return (step + 1) / warmup

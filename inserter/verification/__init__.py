@@ -1,4 +1,5 @@
-"""Whether a clip says what it was to say, and sounds as it should: measured with an ASR, then judged by limits.
+"""Check that a clip says its text and has no acoustic fault: measure with an ASR, judge by limits.
 
-`blocks` measures clips over processes, `norms` learns what is usual in each voice, `verdict` judges.
+`blocks` measures clips over worker processes, `norms` learns the usual durations of each voice,
+and `verdict` judges.
 """

@@ -1,4 +1,4 @@
-"""Whisper on CTranslate2: what is heard in windows of at most 30 s."""
+"""Transcribe windows of at most 30 s with a Whisper model on CTranslate2."""
 
 import ctypes
 import sys
@@ -11,17 +11,24 @@ from inserter.errors import InserterError
 from models.sound import SAMPLE_RATE
 from models.windows import cut
 
-BATCH = 8  # windows decoded at once; they are encoded one by one, which is no slower and takes an eighth of the memory
+# Windows per decoding batch. Each window is encoded alone, which is no slower and takes an eighth
+# of the memory.
+BATCH = 8
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
-# What a window's text may have: fast English has 7 tokens a second, Chinese up to 9. A decoder that loops is stopped there.
+# Longest text of a window: fast English has 7 tokens per second, Chinese up to 9. The limit stops
+# a decoder that loops.
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 24
 
 
 class Transcriber:
-    """A Whisper, greedy: int8 on a CPU, float16 on a GPU where CTranslate2 has one. language: ISO 639-1.
+    """A Whisper model with greedy decoding.
 
-    A window is padded to 30 s with silence, as the model was trained: on shorter input its decoder loops (measured on 60 clips:
-    the WER of tiny.en is 0.024 at 30 s and 0.22 at the clip's length + 4 s). Raises InserterError when it does not know `language`.
+    The model runs in float16 if CTranslate2 has a GPU, else in int8 on the CPU. `language` is an
+    ISO 639-1 code. Raise InserterError if the model does not know `language`.
+
+    Every window is padded with silence to 30 s, as in the model's training. On shorter input the
+    decoder loops. On 60 clips, the WER of tiny.en is 0.024 at 30 s, and 0.22 at the clip's length
+    + 4 s.
     """
 
     def __init__(self, folder: Path, language: str, threads: int = 1) -> None:
@@ -33,7 +40,8 @@ class Transcriber:
         self.language = language
         device, kind = ("cuda", "float16") if ctranslate2.get_cuda_device_count() else ("cpu", "int8")
         self.model = ctranslate2.models.Whisper(str(folder), device=device, compute_type=kind, intra_threads=threads)
-        if language != "en" and not self.model.is_multilingual:  # it would write English words for what it hears
+        # An English-only model would write English words for any language.
+        if language != "en" and not self.model.is_multilingual:
             remedy = "Set assets.asr (and verify.second_opinion.model) to a multilingual Whisper"
             raise InserterError(f"the ASR model in {folder} knows English only, not {language!r}", remedy)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -47,7 +55,7 @@ class Transcriber:
             raise InserterError(f"the ASR model in {folder} has no {missing}", remedy)
 
     def transcribe(self, windows: Sequence[np.ndarray]) -> list[str]:
-        """The text of each window (samples,), float32 at 16 kHz, at most 30 s."""
+        """Return the text of each window: (samples,), float32 at 16 kHz, at most 30 s."""
         texts: list[str] = []
         for start in range(0, len(windows), BATCH):
             texts.extend(self._batch(windows[start : start + BATCH]))
@@ -65,15 +73,15 @@ class Transcriber:
         return [self.tokenizer.decode(result.sequences_ids[0]) for result in results]
 
     def transcribe_alone(self, wave: np.ndarray) -> str:
-        """The text of one clip of any length, cut into windows at its pauses."""
+        """Return the text of one clip of any length, cut into windows at its pauses."""
         return " ".join(self.transcribe(cut(wave)))
 
 
 def keep_freed_memory() -> None:
-    """Have glibc reuse what is freed instead of giving it back to the kernel, in this process.
+    """Make glibc reuse freed memory in this process instead of returning it to the kernel.
 
-    The encoder's attention takes 54 MB a layer, anew each time: mapping and clearing it was a quarter of the encoder's
-    time (0.12 of 0.46 s a window).
+    The encoder's attention allocates 54 MB per layer anew each time. Mapping and clearing this
+    memory took a quarter of the encoder's time: 0.12 of 0.46 s per window.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:

@@ -1,4 +1,7 @@
-"""Clips measured block by block, over processes: that is what takes time, and what neither a kill nor a changed limit loses."""
+"""Measure clips block by block over worker processes.
+
+Measuring takes the time. Neither a kill nor a changed limit loses the blocks that are measured.
+"""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -19,28 +22,40 @@ from inserter.verification.hear import Ears
 from inserter.verification.norms import Norms
 from inserter.verification.verdict import Verdict, judge
 
-HEARD_AGAIN = (0.2, 1.0)  # word error rates of clips that are heard again alone where there is no second recogniser
-MEASURED_BY = ("inserter.verification.measure", "inserter.verification.packing")  # not by what judges
+# Without a second recogniser, clips with a word error rate in this band are heard again, alone.
+HEARD_AGAIN = (0.2, 1.0)
+# The modules on which the measurements depend. The judging modules are left out on purpose.
+MEASURED_BY = ("inserter.verification.measure", "inserter.verification.packing")
 
 
 class Listeners(NamedTuple):
-    """The folders of the recognisers, and the word error rates that the second is asked about."""
+    """The folders of the recognisers, and the band of word error rates for the second."""
 
     first: Path
     second: Path | None
+    """None: there is no second recogniser."""
+
     band: tuple[float, float]
+    """(low, high): see `Ears.band`."""
 
 
 class Task(NamedTuple):
-    """A block of utterances and where its measurements go."""
+    """A block of utterances to measure."""
 
     path: Path
+    """The file that gets the block's measurements."""
+
     rows: list[dict]
+    """Schema UTTERANCES."""
+
     clips: Path
+    """The folder with the audio."""
+
     listeners: Listeners
 
 
 def listeners_of(params: Params) -> Listeners:
+    """Return the recognisers that `params` configures."""
     second = params.verify.second_opinion
     if second is None:
         return Listeners(asr_folder(params.assets.asr), None, HEARD_AGAIN)
@@ -50,8 +65,13 @@ def listeners_of(params: Params) -> Listeners:
 def measure_blocks(
     blocks: Iterable[list[dict]], total: int, clips: Path, folder: Path, listeners: Listeners, params: Params, label: str
 ) -> list[Path]:
-    """Measure every block of rows (schema UTTERANCES) whose audio is in `clips`: their tables in `folder`, in order, of schema
-    VERIFIED, nothing judged yet. A block that has its table is not heard again. total: of the bar."""
+    """Measure every block and return the paths of the tables in `folder`, in order.
+
+    A block has rows of schema UTTERANCES, whose audio is in `clips`. A table has schema VERIFIED,
+    without verdicts. A block that already has its table is not measured again.
+
+    total: the number of clips, for the progress bar.
+    """
     tasks = (Task(folder / f"{index:06d}.parquet", rows, clips, listeners) for index, rows in enumerate(blocks))
     paths: list[Path] = []
     seconds, start = 0.0, time.monotonic()
@@ -65,7 +85,10 @@ def measure_blocks(
 
 
 def _measure_block(task: Task) -> tuple[Path, int, float]:
-    """(the block's table, its clips, the seconds of them that were heard now: 0 when it was finished before)."""
+    """Return the block's table, its number of clips, and the seconds of audio that were heard now.
+
+    The seconds are 0 if the block was finished before.
+    """
     if task.path.exists():
         return task.path, len(task.rows), 0.0
     rows = measure.measure(task.rows, task.clips, partial(_ears, task.listeners))
@@ -75,7 +98,7 @@ def _measure_block(task: Task) -> tuple[Path, int, float]:
 
 @lru_cache(maxsize=4)
 def _ears(listeners: Listeners, language: str) -> Ears:
-    """Loaded once a process and language, with the threads that the executor gave it."""
+    """Load the recognisers once per process and language, with the executor's thread count."""
     import torch
 
     threads = torch.get_num_threads()
@@ -84,7 +107,10 @@ def _ears(listeners: Listeners, language: str) -> Ears:
 
 
 def judged(blocks: list[Path], norms: Norms, limits: Verify) -> Iterator[list[Verdict]]:
-    """The verdicts on measured blocks, a list for each; norms: of the durations."""
+    """Yield the verdicts on measured blocks, one list per block.
+
+    norms: the usual durations, from which `duration_z` is computed.
+    """
     for path in blocks:
         rows = read_table(path, VERIFIED)
         for row in rows:

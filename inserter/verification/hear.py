@@ -1,4 +1,7 @@
-"""Who hears a clip, and in what company: the fast recogniser hears all, packed; what is doubtful then is heard again."""
+"""Decide which recogniser hears a clip, and whether the clip is packed with others or alone.
+
+The fast recogniser hears all clips, packed. Doubtful clips are heard again.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,25 +14,39 @@ from inserter.verification.readings import at_risk, contradicted
 from inserter.verification.words import compare, share_out, share_text, words
 from models.windows import WINDOW
 
-# What makes a clip doubtful, besides its word errors. Looser than any sensible limit: no clip is refused that was not doubtful.
-EXTRA = 2  # words too many
-ENDING = 0.6  # likeness of the last words
+# Besides word errors, these figures make a clip doubtful. They catch every clip that a sensible
+# limit would refuse, so no clip is refused that was not doubtful before.
+EXTRA = 2  # words beyond those to be said
+ENDING = 0.6  # similarity of the last words
 
 
 class Clip(NamedTuple):
-    """A row of VERIFIED that is being measured, its wave (samples,) and the words that are to be said."""
+    """A clip that is being measured."""
 
     row: dict
+    """The clip's row of VERIFIED, whose columns are filled in place."""
+
     wave: np.ndarray
+    """(samples,)"""
+
     words: list[str]
+    """The words to be said."""
 
 
 class Ears(NamedTuple):
-    """The recognisers of one language. band: the word error rates of the first that the second is asked about."""
+    """The recognisers of one language."""
 
     first: Transcriber
+    """The fast recogniser, which hears every clip."""
+
     second: Transcriber | None
+    """The second opinion on doubtful clips; None if there is none."""
+
     band: tuple[float, float]
+    """(low, high): word error rates by `first`.
+
+    Above low a clip is doubtful. Up to high the second recogniser hears a doubtful clip.
+    """
 
 
 def hear(clips: Sequence[Clip], ears: Ears) -> None:
@@ -39,11 +56,15 @@ def hear(clips: Sequence[Clip], ears: Ears) -> None:
 
 
 def _hear_words(clips: Sequence[Clip], ears: Ears) -> None:
-    """Compare what is heard with the spoken form.
+    """Hear the clips and compare the heard words with the spoken form.
 
-    In a pack, a word between two clips may be given to the wrong one, and one clip that the decoder loops on spoils its
-    neighbours. So packing condemns nobody: a clip that is as good as not understood is heard alone before anything else, and one
-    that the second recogniser doubts too is heard alone by both.
+    In a pack, a word between two clips may be assigned to the wrong clip. A clip on which the
+    decoder loops spoils its neighbours. No clip is refused because of packing, so these clips are
+    heard alone:
+
+    - a clip above the band, which was hardly understood: by the first recogniser, before the second
+      hears anything
+    - a clip that the second recogniser doubts too: by both
     """
     low, high = ears.band
     doubtful = _in_company(clips, ears.first, "", low)
@@ -55,14 +76,18 @@ def _hear_words(clips: Sequence[Clip], ears: Ears) -> None:
     near = [clip for clip in doubtful if clip.row["wer"] <= high]
     still = {id(clip) for clip in _in_company(near, ears.second, "second_", low)}
     for clip in near:
-        if id(clip) in still or clip.row["extra"] >= EXTRA:  # words too many may be a neighbour's
+        if id(clip) in still or clip.row["extra"] >= EXTRA:  # extra words may be a neighbour's
             _alone(clip, ears.first, "")
         if id(clip) in still:
             _alone(clip, ears.second, "second_")
 
 
 def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
-    """Where what the first recogniser wrote in company contradicts, it hears the clip alone, and then the second does."""
+    """Hear a clip again, alone, if a recogniser's numbers contradict the written text.
+
+    The first recogniser hears such a clip first. If its new text contradicts too, the second
+    recogniser hears the clip.
+    """
     for clip in clips:
         if contradicted(clip.row):
             clip.row["wrote"] = ears.first.transcribe_alone(clip.wave)
@@ -71,7 +96,7 @@ def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
 
 
 def _in_company(clips: Sequence[Clip], ear: Transcriber, prefix: str, low: float) -> list[Clip]:
-    """Hear all clips, packed as they fit: those that are doubtful then."""
+    """Hear all clips, packed as they fit, and return the doubtful ones."""
     windows = [[clips[i] for i in window] for window in pack([len(clip.wave) for clip in clips])]
     doubtful: set[int] = set()
     for start in range(0, len(windows), BATCH):
@@ -86,7 +111,7 @@ def _in_company(clips: Sequence[Clip], ear: Transcriber, prefix: str, low: float
                 if unclear >= EXTRA:
                     doubtful.add(id(clip))
     for clip in clips:
-        if len(clip.wave) > WINDOW:  # in no window
+        if len(clip.wave) > WINDOW:  # such a clip is in no pack
             _alone(clip, ear, prefix)
     return [clip for clip in clips if id(clip) in doubtful or _doubtful(clip, prefix, low)]
 
@@ -106,7 +131,10 @@ def _at_risk(clip: Clip) -> bool:
 
 
 def _note(clip: Clip, got: list[str], prefix: str, written: str) -> None:
-    """written: what the words `got` stand for, kept where the clip may have a wrong reading."""
+    """Record in the clip's row the words that were heard, and how they compare.
+
+    written: the text behind the words `got`, kept if the clip may have a wrong reading.
+    """
     clip.row[f"{prefix}heard"] = " ".join(got)
     if not prefix and _at_risk(clip):
         clip.row["wrote"] = written

@@ -1,4 +1,4 @@
-"""What is measured of a block of clips. Nothing here knows a limit: those are the verdict's."""
+"""Measure a block of clips. Nothing here depends on a limit: `verdict` applies the limits."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -17,10 +17,12 @@ ADDED = [name for name in VERIFIED.names if name not in UTTERANCES.names]
 
 
 def measure(rows: Iterable[dict], clips: Path, ears: Callable[[str], Ears]) -> list[dict]:
-    """`rows` (schema UTTERANCES) as rows of schema VERIFIED, in their order; the audio is in the folder `clips`.
+    """Return `rows` (schema UTTERANCES) as rows of schema VERIFIED, in the same order.
 
-    ears: the recognisers of a language. `reason` is given to what cannot be measured alone; `duration_z` to none: that takes the
-    whole run. A lost or truncated shard raises InserterError.
+    clips: the folder with the audio. ears: returns the recognisers of a language.
+
+    Only a clip that cannot be measured gets a `reason`. No clip gets a `duration_z`, which needs
+    the whole run. Raise InserterError if a shard is lost or truncated.
     """
     measured = [row | dict.fromkeys(ADDED) for row in rows]
     loaded = [clip for row in measured for clip in _load(row, clips)]
@@ -37,7 +39,7 @@ def _language(clip: Clip) -> str:
 
 
 def _load(row: dict, clips: Path) -> list[Clip]:
-    """The clip, or nothing and its row says why."""
+    """Return the clip in a list; if it cannot be measured, return [] and set the row's reason."""
     if row["error"] is not None:
         row["reason"] = f"synthesis: {row['error']}"
         return []

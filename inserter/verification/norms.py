@@ -1,4 +1,7 @@
-"""How long a text should take in a voice, learnt on the run itself: durations against letters, syllables and pauses."""
+"""Learn from the run itself how long a text should take in a voice.
+
+A fit per voice explains the durations by letters, syllables and pauses.
+"""
 
 import heapq
 import re
@@ -11,39 +14,52 @@ from inserter.seeds import derive
 from inserter.tables import LEXICON
 from inserter.verification.verdict import well_heard
 
-SAMPLE = 2_000  # clips a voice that are learnt from, drawn by a hash of their id: memory does not grow with the run
-ENOUGH = 30  # clips; a voice with fewer is measured by all voices of its language, and with fewer of those too, not at all
-SPREAD = 0.02  # of log durations at least: a text of a voice is never told more exactly than to 2 %
-MAD = 1.4826  # of a normal distribution: median absolute deviation × this = standard deviation
-Key = tuple[str, bool, str | None]  # language, whether it is a list of words, voice
-_SYLLABLE = re.compile(r"[aeiouy]+|[^\x00-\x7f]")  # a group of vowels; letters of other scripts count one by one
+# Clips per fit, drawn by a hash of their id. Memory does not grow with the run.
+SAMPLE = 2_000
+# Clips that a fit needs. A voice with fewer is measured by all voices of its language. If the
+# language has fewer too, there is no z-score.
+ENOUGH = 30
+# Floor on the spread: no duration is predicted to better than 2 % for a text of 1 s.
+SPREAD = 0.02
+MAD = 1.4826  # normal distribution: standard deviation / median absolute deviation
+Key = tuple[str, bool, str | None]  # language, whether it is a list of words, voice (None: all)
+# A group of vowels; letters of other scripts count one by one.
+_SYLLABLE = re.compile(r"[aeiouy]+|[^\x00-\x7f]")
 _PAUSE = re.compile(r"[.,;:?!。，；：？！、]")
 
 
 def features(spoken: str) -> tuple[float, float, float, float]:
-    """What takes time in a text: letters, syllables, pauses, and 1 for its beginning and end."""
+    """Return what takes time in a text: letters, syllables, pauses, and 1 for beginning and end."""
     letters = sum(map(str.isalnum, spoken))
     return float(letters), float(len(_SYLLABLE.findall(spoken.casefold()))), float(len(_PAUSE.findall(spoken))), 1.0
 
 
 @dataclass(frozen=True)
 class Norm:
-    """seconds: of each feature; centre, spread: of log(duration / what those seconds add up to)."""
+    """The usual durations of one voice, or of all voices of a language."""
 
     seconds: np.ndarray
+    """(features,): seconds per unit of each feature, in the order of `features`."""
+
     centre: float
+    """Median of the residuals (see `_ratio`)."""
+
     spread: float
+    """Robust standard deviation of the residuals; at least SPREAD."""
 
     def z(self, spoken: str, duration: float) -> float:
-        """Robust z-score: by how many spreads the clip is too long (or, below 0, too short)."""
+        """Return the robust z-score: by how many spreads the clip is too long (below 0: too short).
+
+        duration: seconds.
+        """
         return (_ratio(self.seconds, np.array([features(spoken)]), np.array([duration]))[0] - self.centre) / self.spread
 
 
 class Norms:
-    """Learns from measured clips that were heard well; then tells any clip's z-score.
+    """Norms that are learnt from measured clips that were heard well; `z` rates any clip by them.
 
-    Lists of words are told by lists: learnt together with them, running text had a spread of 1.23 instead of 0.99, and 24 of
-    its good clips were refused where 7 had been.
+    Lists of words have fits of their own. Learnt together with lists, running text had a spread of
+    1.23 instead of 0.99. Then 24 good clips of running text were refused, where 7 had been.
     """
 
     def __init__(self) -> None:
@@ -51,6 +67,7 @@ class Norms:
         self._norms: dict[Key, Norm | None] = {}
 
     def learn(self, rows: Iterable[dict]) -> None:
+        """Add the clips of `rows` (schema VERIFIED) that were heard well."""
         for row in rows:
             if row["reason"] is None and well_heard(row):
                 draw = (-derive(0, row["utt_id"]), features(row["spoken"]), row["duration"])
@@ -61,7 +78,7 @@ class Norms:
                         heapq.heappop(drawn)  # the largest hash
 
     def z(self, row: dict) -> float | None:
-        """None where too few clips were there to learn from."""
+        """Return the z-score of the clip's duration, or None if too few clips were learnt."""
         for key in _keys(row):
             if key not in self._norms:
                 drawn = sorted(self._drawn.get(key, []))
@@ -73,17 +90,21 @@ class Norms:
 
 
 def _keys(row: dict) -> tuple[Key, Key]:
-    """The clip's voice; then all voices of its language."""
+    """Return the key of the clip's voice, then the key of all voices of its language."""
     return (row["language"], row["split"] == LEXICON, row["voice"]), (row["language"], row["split"] == LEXICON, None)
 
 
 def fit(drawn: list[tuple[int, tuple, float]]) -> Norm:
-    """Seconds that are not negative, by a loss that outliers hardly move (soft L1 on the log of the duration)."""
+    """Fit seconds that are not negative, by a loss that outliers hardly move.
+
+    The loss is soft L1 on the residuals of the log duration (see `_ratio`).
+    """
     from scipy.optimize import least_squares
 
     counts = np.array([found for _, found, _ in drawn])
     durations = np.array([duration for _, _, duration in drawn])
-    start = np.array([0.04, 0.05, 0.1, 0.2])  # about what English takes; the result does not depend on it
+    # About the seconds of English; the result does not depend on them.
+    start = np.array([0.04, 0.05, 0.1, 0.2])
     found = least_squares(
         lambda seconds: _ratio(seconds, counts, durations), start, bounds=(1e-6, np.inf), loss="soft_l1", f_scale=0.1
     )
@@ -93,7 +114,10 @@ def fit(drawn: list[tuple[int, tuple, float]]) -> Norm:
 
 
 def _ratio(seconds: np.ndarray, counts: np.ndarray, durations: np.ndarray) -> np.ndarray:
-    """log(duration / expected), times the square root of the expected seconds: what many sounds take together varies relatively
-    less than what one takes."""
+    """Return the residuals: log(duration / expected), times the square root of expected seconds.
+
+    The square root makes short and long clips spread alike. The relative variation of many sounds
+    together is smaller than that of one sound.
+    """
     expected = counts @ seconds
     return np.log(durations / expected) * np.sqrt(expected)

@@ -1,4 +1,4 @@
-"""Several clips in one window: alone, a clip of 5 s would waste five sixths of Whisper's 30 s."""
+"""Pack several clips into one window: alone, a clip of 5 s would waste five sixths of its 30 s."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,10 @@ PAUSE = SAMPLE_RATE  # 1 s between clips
 
 
 def pack(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices of the clips (of `lengths` samples) in each window, best fit, longest first; a clip over 30 s is in none."""
+    """Return the indices of the clips in each window: best fit, longest first.
+
+    lengths: samples of each clip. A clip over 30 s is in no window.
+    """
     room: list[int] = []
     windows: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -31,7 +34,7 @@ def pack(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def join(waves: Sequence[np.ndarray]) -> np.ndarray:
-    """One wave of all, with a pause between them."""
+    """Return one wave of all `waves`, with a pause of silence between them."""
     pause = np.zeros(PAUSE, dtype=np.float32)
     parts = [part for wave in waves for part in (wave, pause)]
     return np.concatenate(parts[:-1])

@@ -1,8 +1,11 @@
-"""Check the numbers of a written text against what a recogniser wrote, without our own spoken form.
+"""Check the numbers of a written text against a recogniser's text, without our own spoken form.
 
-The word error rate compares what was heard with the spoken form: where that form is wrong, voice and reference agree. A
-recogniser writes numbers as people do ("Type 100", "$5 million"), so its text is compared with the text as it was written. For
-English, Whisper's own normaliser (transformers) turns words into digits: it shares no code with `inserter.text.spoken`.
+The word error rate compares what was heard with the spoken form. If that form is wrong, voice and
+reference agree. A recogniser writes numbers as people do ("Type 100", "$5 million"). The
+recogniser's text is therefore compared with the text as it was written.
+
+For English, Whisper's own normaliser (transformers) turns words into digits. The normaliser shares
+no code with `inserter.text.spoken`.
 """
 
 import re
@@ -13,7 +16,9 @@ from typing import Any
 
 from inserter.text.spoken.characters import decimals
 
-SMALL = 12  # recognisers take small numbers for words ("to", "for"); months in digits are heard by name
+# Numbers up to this one are not checked. Recognisers take small numbers for words ("to", "for"),
+# and months that are written in digits are heard by name.
+SMALL = 12
 SCALES = {
     "k": 3,
     "m": 6,
@@ -35,24 +40,31 @@ _SCALED = re.compile(rf"(?P<sign>[$£€¥])?\s?(?P<number>{_DIGITS.pattern})[\s
 _FRACTION = re.compile(r"(?<![\d/])(?:\d+\s)?\d{1,2}/\d{1,2}(?![\d/])")
 _ROMAN = re.compile(r"\b(?:[IVXLCDM]{2,}|[IVX])\b")
 _BELOW_ZERO = re.compile(r"(?<![\w)])[-–−]\s?[$£€¥]?[\d.]|minus", re.I)
-_GROUPED = re.compile(r"\d+(?:[.,'’:\u00a0\u202f ]\d+)*")  # of any language: what may be one number
+_GROUPED = re.compile(r"\d+(?:[.,'’:\u00a0\u202f ]\d+)*")  # what may be one number in any language
 
 
 def at_risk(written: str, spoken: str, language: str) -> bool:
-    """Return whether the spoken form has a number that the written form spells in digits, numerals or letters."""
+    """Return whether the spoken form has a number that is written as digits, numerals or letters.
+
+    Digits count in any language. Numerals and letters count in English: there the spoken form has a
+    number that the written form lacks.
+    """
     if any(character.isdecimal() for character in written):
         return True
     return language == "en" and bool(set(_named(spoken)) - set(_named(written)))
 
 
 def disagreement(written: str, wrote: str, language: str) -> str | None:
-    """Return how the numbers of `wrote`, a recogniser's text, contradict those of `written`; None where they agree."""
+    """Return how the numbers of `wrote` contradict those of `written`; None if they agree.
+
+    wrote: a recogniser's text.
+    """
     written, wrote = decimals(written), decimals(wrote)
     return _english(written, wrote) if language == "en" else _elsewhere(written, wrote)
 
 
 def contradicted(row: dict[str, Any]) -> str | None:
-    """Return what every recogniser that was asked contradicts in a row of VERIFIED; None where one of them agrees."""
+    """Return the contradiction in a row of VERIFIED; None if a recogniser that was asked agrees."""
     texts = [text for text in (row["wrote"], row["second_wrote"]) if text is not None]
     found = [disagreement(row["written"], text, row["language"]) for text in texts]
     return found[-1] if found and all(found) else None
@@ -76,7 +88,10 @@ def _english(written: str, wrote: str) -> str | None:
 
 
 def _elsewhere(written: str, wrote: str) -> str | None:
-    """In other languages a recogniser's number words stay words: only its digits can contradict."""
+    """Return the contradiction in a language other than English, or None.
+
+    There a recogniser's number words stay words, so only its digits can contradict.
+    """
     whole = _GROUPED.findall(written)
     known = {*map(_run, ([number] for number in whole)), *(part for number in whole for part in re.split(r"[:.\s]", number))}
     strange = next((number for number in _GROUPED.findall(wrote) if len(_run([number])) > 1 and _run([number]) not in known), None)
@@ -84,7 +99,10 @@ def _elsewhere(written: str, wrote: str) -> str | None:
 
 
 def _wanted(text: str) -> list[tuple[str, ...]]:
-    """How a recogniser may write each number in digits: 5m as 5 or 5000000, £5m only as 5000000. Fractions have other names."""
+    """Return the ways in which a recogniser may write each number in digits.
+
+    5m is 5 or 5000000, £5m only 5000000. Fractions are left out, since they have other names.
+    """
     text = _FRACTION.sub(" ", text)
     scaled = {match.start("number"): match for match in _SCALED.finditer(text)}
     found: list[tuple[str, ...]] = []
@@ -101,13 +119,16 @@ def _telling(number: str) -> bool:
 
 
 def _plain(number: str) -> str:
-    """12,500.00 as 12500: no grouping, no zeros at the end of a fraction or before a number."""
+    """Return a number without grouping, leading zeros, and zeros at the end of a fraction.
+
+    12,500.00 becomes 12500.
+    """
     value = Decimal(re.sub(r"[^\d.]", "", number))
     return f"{value.normalize():f}"
 
 
 def _named(text: str) -> list[str]:
-    """The numbers of an English text, whether it has them in digits or in words."""
+    """Return the numbers of an English text, whether they are written in digits or in words."""
     return [_plain(number) for number in _DIGITS.findall(_normaliser()(re.sub(r"[\[\]()<>]", " ", text)))]
 
 
@@ -118,12 +139,13 @@ def _romans(text: str) -> Iterable[int]:
 
 
 def _run(numbers: Iterable[str]) -> str:
-    """The digits in a row: 8, 10 and 12 may be written 8, 1012."""
+    """Return all digits in a row: 8, 10 and 12 may be written 8, 1012."""
     return re.sub(r"\D", "", "".join(numbers))
 
 
 @cache
-def _normaliser():  # type: ignore[no-untyped-def]  # transformers is imported where something is heard
+def _normaliser():  # type: ignore[no-untyped-def]
+    # Import transformers only where something is heard.
     from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
     return EnglishTextNormalizer({})

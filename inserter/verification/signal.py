@@ -1,4 +1,7 @@
-"""What can be measured in a clip without understanding it. Waves are (samples,) at 16 kHz; levels are in dB."""
+"""Measure in a clip what needs no recogniser.
+
+Waves are (samples,) at 16 kHz; levels are in dB.
+"""
 
 from typing import NamedTuple
 
@@ -7,17 +10,20 @@ import numpy as np
 from inserter.audio.clips import SAMPLE_RATE
 
 FRAME = SAMPLE_RATE // 100  # 10 ms
-# A frame is silent so far below the loud frames, or so near to the floor: dead air under noise is found too.
+# A frame is silent if it is 40 dB below the loud frames. A frame within 8 dB of the floor and 8 dB
+# below the loud frames is silent too, so that dead air under noise is found.
 QUIET_DB, NEAR_FLOOR_DB, NOT_LOUD_DB = 40.0, 8.0, 8.0
-LOUD, FLOOR = 95, 10  # percentiles of the frames' levels: the loud parts of speech; what is between the words
-FLAT = 1e-3  # samples so near to the extreme, of the peak, are level with it: one step of 16 bit at -30 dBFS
-FLAT_RUN = 3  # as many in a row are no crest of a wave but a cut one
+LOUD, FLOOR = 95, 10  # percentiles of the frames' levels: loud speech; the gaps between words
+# Samples within this share of the peak from the extreme count as level with it: at -30 dBFS the
+# share is one step of 16 bit.
+FLAT = 1e-3
+FLAT_RUN = 3  # level samples in a row that make a clipped crest
 TAIL = 3  # frames at the end of a clip
-OVER_FLOOR = 4.0  # times the floor's power: what a tail has less than that of may be noise
+OVER_FLOOR = 4.0  # times the floor's power; a tail below that may be noise
 
 
 class Signal(NamedTuple):
-    """The columns of VERIFIED that come from the samples alone; `tables.py` says what they are."""
+    """The columns of VERIFIED that come from the samples alone; `inserter.tables` defines them."""
 
     level_db: float
     clipping: float
@@ -28,6 +34,7 @@ class Signal(NamedTuple):
 
 
 def measure(wave: np.ndarray) -> Signal:
+    """Return the figures of one clip (samples,)."""
     dc = float(np.mean(wave, dtype=np.float64))
     centred = wave - np.float32(dc)
     frames = frame_levels(centred)
@@ -48,21 +55,25 @@ def _power(wave: np.ndarray) -> float:
 
 
 def _db_of(power: float) -> float:
-    """In dB of full scale; -120 for nothing."""
+    """Return the level in dBFS; -120 for no power."""
     return 10 * float(np.log10(max(power, 1e-12)))
 
 
 def frame_levels(wave: np.ndarray) -> np.ndarray:
-    """(frames,) of 10 ms, in dBFS; a last one that is not whole is left out, unless there is no other."""
+    """Return the levels (frames,) of frames of 10 ms, in dBFS.
+
+    An incomplete last frame is left out, unless it is the only one.
+    """
     size = min(FRAME, len(wave))
     frames = wave[: len(wave) // size * size].reshape(-1, size)
     return 10 * np.log10(np.maximum(np.mean(np.square(frames, dtype=np.float64), axis=1), 1e-12))
 
 
 def clipping(wave: np.ndarray) -> float:
-    """Share of the samples in flat tops: runs that are level with the clip's highest or lowest sample.
+    """Return the share of the samples in flat tops.
 
-    So a wave that was clipped and turned down afterwards is found too, as one at full scale is.
+    A flat top is a run that is level with the clip's highest or lowest sample. A wave that was
+    clipped and turned down afterwards is therefore found too.
     """
     high, low = float(wave.max()), float(wave.min())
     margin = FLAT * max(high, -low)
@@ -73,6 +84,6 @@ def clipping(wave: np.ndarray) -> float:
 
 
 def _runs(flags: np.ndarray) -> np.ndarray:
-    """Lengths of the runs of true flags."""
+    """Return the lengths of the runs of true flags."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return edges[1::2] - edges[::2]

@@ -1,4 +1,7 @@
-"""The verdict on a measured clip: a pure function of its row and the limits. No audio is needed to change a limit."""
+"""Judge a measured clip, by a pure function of its row and the limits.
+
+No audio is needed when a limit changes.
+"""
 
 from typing import Any, NamedTuple
 
@@ -7,21 +10,29 @@ from inserter.params import Verify
 from inserter.verification.readings import contradicted
 from inserter.verification.words import Compared
 
-# dB: levels range further than noise that was added on purpose is below the speech, by 5.2 to 10 on 189 clips
+# dB. With noise that was added on purpose, `snr_db` (the range of levels) exceeds the SNR of the
+# effect: by 5.2 to 10 on 189 clips.
 ANNOUNCED_MARGIN = 4.0
-HEARD_WELL, HEARD_TO_THE_END = 0.2, 0.5  # WER, likeness of the last words
-LONGER = 1.0  # z-score of the duration from which words that only one recogniser heard are believed to be there
+HEARD_WELL, HEARD_TO_THE_END = 0.2, 0.5  # WER; similarity of the last words
+# Above this z-score of the duration, words that only one recogniser heard count as spoken.
+LONGER = 1.0
 
 
 class Verdict(NamedTuple):
-    """row: the clip with its reason, and the WER, extra words and ending that counted. cleared: the second opinion saved it."""
+    """The verdict on one clip."""
 
     row: dict[str, Any]
+    """The clip with its `reason`, and the WER, extra words and ending that counted."""
+
     cleared: bool
+    """Whether the second opinion saved the clip."""
 
 
 def judge(row: dict[str, Any], limits: Verify) -> Verdict:
-    """The first limit that a measured clip breaks, with the figure, is its reason. What could not be measured keeps its own."""
+    """Return the verdict on a clip, whose reason is the first limit that it breaks.
+
+    The reason names the figure. A clip that could not be measured keeps its own reason.
+    """
     if row["reason"] is not None:
         return Verdict(row, False)
     counted = row | heard(row)._asdict()
@@ -31,20 +42,27 @@ def judge(row: dict[str, Any], limits: Verify) -> Verdict:
 
 
 def reason(row: dict[str, Any], limits: Verify) -> str | None:
+    """Return the first limit that the row breaks, with the figure; None if the row breaks none."""
     return _of_the_sound(row, limits) or _of_the_words(row, limits)
 
 
 def well_heard(row: dict[str, Any]) -> bool:
-    """Fit to learn from how long a text should take: heard almost as it was to be said, by either recogniser."""
+    """Return whether either recogniser heard the clip almost as it was to be said.
+
+    Only such a clip teaches how long a text should take.
+    """
     found = heard(row)
     return found.wer <= HEARD_WELL and found.extra == 0 and found.ending > HEARD_TO_THE_END
 
 
 def heard(row: dict[str, Any]) -> Compared:
-    """What counts: each figure as the recogniser that heard the clip better has it. Two that err independently seldom both take a
-    good clip for a bad one, and none hears just the words that were to be said where they are not.
+    """Return the figures that count: each from the recogniser that heard the clip better.
 
-    But recognisers pass over a phrase that is said twice: in a clip longer than usual the one that heard more words is right.
+    Two recognisers that err independently seldom both take a good clip for a bad one. No recogniser
+    hears exactly the words to be said in a clip that lacks them.
+
+    Recognisers pass over a phrase that is said twice. In a clip longer than usual, the recogniser
+    that heard more words is therefore right.
     """
     if row["second_wer"] is None:
         return Compared(row["wer"], row["extra"], row["ending"])
@@ -57,7 +75,7 @@ def heard(row: dict[str, Any]) -> Compared:
 
 
 def least_snr(row: dict[str, Any], limits: Verify) -> float:
-    """The limit of `snr_db`, lower for a clip that noise was added to on purpose."""
+    """Return the limit of `snr_db`, which is lower for a clip with noise added on purpose."""
     effect = Effect.from_json(row["effect"] or "")
     return min(limits.min_snr_db, effect.snr_db + ANNOUNCED_MARGIN) if effect.noise else limits.min_snr_db
 

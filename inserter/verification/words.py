@@ -1,4 +1,4 @@
-"""Words as they are compared: what was heard against what was to be said."""
+"""Compare the words that were heard with the words to be said."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,24 +10,35 @@ from rapidfuzz.distance import Levenshtein
 from inserter.text.spoken import CannotRead, spoken_form
 from inserter.text.words import word_bounds
 
-ALIKE = 0.6  # similarity of letters from which two wordings of one place sound the same: "tip a canoe" for "Tippecanoe"
-LAST_LETTERS = 6  # the last words have so many: recognisers take one short word at the end for another
+# From this similarity of letters, two wordings of one place sound the same: "tip a canoe" for
+# "Tippecanoe".
+ALIKE = 0.6
+# Fewest letters of the last words: recognisers take one short word at the end for another.
+LAST_LETTERS = 6
 
 
 class Compared(NamedTuple):
-    """wer: word errors over the words to be said. extra: words heard beyond those, in all places. ending: how like the last
-    words to be said (6 letters or more) is what was heard there, 0 to 1; 0 where the last word has nothing in its place."""
+    """How the words heard differ from the words to be said."""
 
     wer: float
+    """Word errors over the words to be said."""
+
     extra: int
+    """Words heard beyond those to be said, over all places."""
+
     ending: float
+    """Similarity of the last words to be said (6 letters or more) to what was heard there, 0 to 1.
+
+    0 if nothing was heard in place of the last word.
+    """
 
 
 def words(text: str, language: str) -> list[str]:
-    """Lower-cased words of the spoken form, without punctuation: "It's $5." is its, five, dollars.
+    """Return the lower-cased words of the spoken form, without punctuation.
 
-    A Chinese or Japanese character is a word: their word error rate is a character error rate. What a recogniser wrote need not be
-    readable: it is then compared as it stands.
+    "It's $5." gives its, five, dollars. A Chinese or Japanese character is a word, so the word
+    error rate of these languages is a character error rate. A recogniser may write a text that has
+    no spoken form: such a text is compared as it stands.
     """
     try:
         spoken = spoken_form(text, language)
@@ -39,9 +50,10 @@ def words(text: str, language: str) -> list[str]:
 
 
 def compare(reference: Sequence[str], heard: Sequence[str]) -> Compared:
-    """With no word to say: a WER of 0 when none is heard, else of 1.
+    """Return how the words heard differ from the words to be said.
 
-    "to day" for "today" is no error: where words are parted is a matter of spelling.
+    "to day" for "today" is no error: where a word is split is a matter of spelling. With no word to
+    say, the WER is 0 if nothing is heard, else 1.
     """
     if not reference:
         return Compared(float(bool(heard)), len(heard), 1.0)
@@ -56,7 +68,7 @@ def compare(reference: Sequence[str], heard: Sequence[str]) -> Compared:
         if Levenshtein.normalized_similarity(ours, theirs) < ALIKE:
             extra += max(more, 0)
         if said.start == len(reference):
-            end = got.start  # what was said after the last word is no part of it
+            end = got.start  # words after the last word to be said are no part of the ending
     if differences and differences[-1][0].stop == len(reference) and not heard[differences[-1][1]]:
         return Compared(errors / len(reference), extra, 0.0)
     last = len(reference) - 1
@@ -72,9 +84,9 @@ def _letters(words: Sequence[str]) -> str:
 
 
 def _differences(reference: Sequence[str], heard: Sequence[str]) -> list[tuple[slice, slice]]:
-    """(words to be said, words heard instead) of each place where the two differ, in order."""
+    """Return (words to be said, words heard instead) of each place where they differ, in order."""
     found, start = [], (0, 0)
-    for block in Levenshtein.editops(reference, heard).as_matching_blocks():  # ends with an empty one
+    for block in Levenshtein.editops(reference, heard).as_matching_blocks():  # the last is empty
         if start != (block.a, block.b):
             found.append((slice(start[0], block.a), slice(start[1], block.b)))
         start = (block.a + block.size, block.b + block.size)
@@ -82,7 +94,11 @@ def _differences(reference: Sequence[str], heard: Sequence[str]) -> list[tuple[s
 
 
 def _opposite(index: int, differences: Sequence[tuple[slice, slice]]) -> tuple[int, ...]:
-    """Where in what was heard the word `index` of the reference may begin; in a difference at its start, or as far from its end."""
+    """Return where in the words heard the word `index` of the reference may begin.
+
+    In a difference there are two places: the start of the difference, and the same distance from
+    its end.
+    """
     shift = 0
     for said, got in differences:
         if index < said.start:
@@ -94,10 +110,11 @@ def _opposite(index: int, differences: Sequence[tuple[slice, slice]]) -> tuple[i
 
 
 def share_out(references: Sequence[Sequence[str]], heard: Sequence[str]) -> tuple[list[list[str]], list[int]]:
-    """The words heard in a recording of several clips, given to the clips: by edit distance to all their words in a row.
+    """Assign the words heard in a recording of several clips to the clips.
 
-    A word heard between two clips goes to the one before; the second list has, for each clip, how many it got that way which may
-    belong to this one.
+    The assignment uses the edit distance to all words of the clips in a row. A word heard between
+    two clips goes to the first of them. The second list has per clip the number of such words that
+    the previous clip got and that may belong to this clip.
     """
     owners = [index for index, reference in enumerate(references) for _ in reference]
     shares: list[list[str]] = [[] for _ in references]
@@ -116,9 +133,10 @@ def share_out(references: Sequence[Sequence[str]], heard: Sequence[str]) -> tupl
 
 
 def share_text(text: str, counts: Sequence[int], language: str) -> list[str]:
-    """`text`, written of a recording of several clips, in a piece for each clip. counts: how many of its `words` each clip got.
+    """Split `text`, written for a recording of several clips, into one piece per clip.
 
-    A word of the text may be several `words` ("1987"); it goes to the clip that its first one went to.
+    counts: how many of the `words` of `text` each clip got. A written word may be several `words`
+    ("1987"): the written word then goes to the clip that got the first of them.
     """
     places = [0, *(end for _, end in word_bounds(text))]
 

@@ -1,6 +1,7 @@
-"""The 25 verifiable instruction types of SpeechInstructBench (IFEval's, with Chinese rules): docs/SCORING.md.
+"""Check the 25 verifiable instruction types of SpeechInstructBench: docs/SCORING.md.
 
-`check` for one instruction, `verdicts` for a response with all of its instructions, strict and loose.
+The types are IFEval's, with rules for Chinese. `check` checks one instruction. `verdicts` checks a
+response against all of its instructions, strictly and loosely.
 """
 
 from inserter.scoring.ifeval.arguments import Mode, Unscorable

@@ -1,8 +1,11 @@
-"""What an instruction's keyword arguments mean: one reader an argument kind, from JSON to what a check compares with.
+"""Read an instruction's keyword arguments: from JSON to what a check compares with.
 
-A reader is `read(value, mode)` and raises ValueError with the end of a sentence ("is not a number: 'x'") when the
-value cannot be used. Mode "reference" keeps to the benchmark's own rules (keywords are regular expressions, numbers are
-numbers); where those draw a random value or end the run, the value is unusable. Mode "robust" reads what was meant.
+Each kind of argument has one reader, `read(value, mode)`. If the value cannot be used, the reader
+raises ValueError with the end of a sentence ("is not a number: 'x'").
+
+Mode "reference" keeps to the benchmark's own rules: keywords are regular expressions, and numbers
+are numbers. Where these rules draw a random value or end the run, the value is unusable. Mode
+"robust" reads what was meant.
 """
 
 import operator
@@ -43,7 +46,10 @@ LANGUAGES = {
 
 
 class Unscorable(Exception):
-    """There is no verdict. `reason`: the class it is counted under; `detail`: what exactly is wrong."""
+    """There is no verdict on a record.
+
+    reason: the class under which the record is counted. detail: what exactly is wrong.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -51,7 +57,11 @@ class Unscorable(Exception):
 
 
 def number(value: Any, mode: Mode) -> float:
-    """A count of 0 or more. Robust: also a string of digits or 3.0; the reference drops 0 before."""
+    """Return a count of 0 or more.
+
+    Robust mode also takes a string of digits, and 3.0. In reference mode a 0 is dropped before
+    (`Check.read`).
+    """
     if mode == "robust":
         value = _whole(value)
     if not isinstance(value, int | float):
@@ -62,7 +72,7 @@ def number(value: Any, mode: Mode) -> float:
 
 
 def position(value: Any, mode: Mode) -> int:
-    """A position, counted from 1."""
+    """Return a position, counted from 1."""
     value = number(value, mode)
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"is not a position from 1: {value}")
@@ -80,7 +90,10 @@ def _whole(value: Any) -> int:
 
 
 def relation(value: Any, mode: Mode) -> Callable[[float, float], bool]:
-    """The comparison `found REL wanted`. Reference: "less than" and "at least" only."""
+    """Return the comparison `found REL wanted`.
+
+    Reference mode takes "less than" and "at least" only.
+    """
     known = RELATIONS if mode == "reference" else MORE_RELATIONS
     name = " ".join(value.lower().split()) if mode == "robust" and isinstance(value, str) else value
     if not isinstance(name, str) or name not in known:
@@ -89,7 +102,10 @@ def relation(value: Any, mode: Mode) -> Callable[[float, float], bool]:
 
 
 def text(value: Any, mode: Mode) -> str:
-    """A string. Robust: a number stands for its digits, and blank is refused."""
+    """Return a string.
+
+    In robust mode a number stands for its digits, and a blank string is refused.
+    """
     if mode == "robust" and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -100,7 +116,7 @@ def text(value: Any, mode: Mode) -> str:
 
 
 def words(value: Any, mode: Mode) -> list[str]:
-    """A list of strings. Robust: one string is a list of one."""
+    """Return a list of strings. In robust mode one string is a list of one."""
     if mode == "robust" and isinstance(value, str):
         value = [value]
     if not isinstance(value, list) or not value:
@@ -109,23 +125,29 @@ def words(value: Any, mode: Mode) -> list[str]:
 
 
 def patterns(value: Any, mode: Mode) -> list[re.Pattern[str]]:
-    """Words to search for, ignoring case."""
+    """Return words to search for, ignoring case."""
     return [_pattern(word, mode) for word in words(value, mode)]
 
 
 def pattern(value: Any, mode: Mode) -> re.Pattern[str]:
-    """A word to search for, stripped, ignoring case."""
+    """Return a stripped word to search for, ignoring case."""
     return _pattern(text(value, mode).strip(), mode)
 
 
 def _pattern(word: str, mode: Mode) -> re.Pattern[str]:
-    """Robust takes a keyword literally: as an expression `C++` finds any c, and `(` cannot be compiled at all. A line may end
-    between its words."""
+    """Return the expression that finds a word.
+
+    Robust mode takes a keyword literally. As an expression, `C++` would find any c, and `(` cannot
+    be compiled at all. In robust mode a line may end between the words of a keyword.
+    """
     return _compile(word if mode == "reference" else r"\s+".join(map(re.escape, word.split())), re.IGNORECASE)
 
 
 def section(value: Any, mode: Mode) -> re.Pattern[str]:
-    """What opens a section: the stripped splitter and digits. Robust takes the splitter literally."""
+    """Return what opens a section: the stripped splitter and digits.
+
+    Robust mode takes the splitter literally.
+    """
     splitter = text(value, mode).strip()
     if mode == "robust":
         return _compile(rf"\s?{re.escape(splitter)}\s*\d+\s?")
@@ -140,21 +162,26 @@ def _compile(expression: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def postscript(value: Any, mode: Mode) -> re.Pattern[str]:
-    r"""What opens a postscript in lower-cased text: any spelling of PS or PPS, or the marker between word boundaries.
+    r"""Return what opens a postscript in lower-cased text.
 
-    `\b` after "note:" asks for a word character directly behind the colon. Robust asks for a boundary only at an edge
-    of the marker that is a word character.
+    A postscript opens with any spelling of PS or PPS, or with the marker between word boundaries.
+    After "note:", `\b` asks for a word character directly behind the colon. Robust mode therefore
+    asks for a boundary only at an edge of the marker that is a word character.
     """
     marker = text(value, mode).strip().lower()
     before = r"\b" if mode == "reference" or re.match(r"\w", marker) else ""
     after = r"\b" if mode == "reference" or re.search(r"\w\Z", marker) else ""
     own = f"{before}{re.escape(marker)}{after}"
-    last = r"\." if mode == "reference" else r"\b"  # robust: P.S without its last dot
+    last = r"\." if mode == "reference" else r"\b"  # robust mode takes P.S without its last dot
     return re.compile(rf"\bps\b|\bp\.\s*s{last}|\bp\.\s?p\.\s*s{last}|{own}")
 
 
 def letter(value: Any, mode: Mode) -> str:
-    """One character, lower-cased. Reference: a to z (it draws a random letter for anything else). Robust: any."""
+    """Return one character, lower-cased.
+
+    Reference mode takes a to z, since the reference draws a random letter for anything else. Robust
+    mode takes any character.
+    """
     given = text(value, mode)
     lowered = given.lower() if mode == "reference" else given.strip().lower()
     if len(lowered) != 1 or (mode == "reference" and not "a" <= lowered <= "z"):
@@ -163,7 +190,10 @@ def letter(value: Any, mode: Mode) -> str:
 
 
 def language(value: Any, mode: Mode) -> frozenset[str]:
-    """langdetect's codes for this language. Robust: zh is zh-cn or zh-tw, en-US is en, case does not matter."""
+    """Return langdetect's codes for this language.
+
+    In robust mode zh is zh-cn or zh-tw, en-US is en, and case does not matter.
+    """
     from inserter.scoring.ifeval.text import languages
 
     code = text(value, mode)

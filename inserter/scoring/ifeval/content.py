@@ -1,7 +1,8 @@
-"""Checks of what is said: keywords, language, placeholders, postscript, repetition, case, punctuation.
+"""Check what is said: keywords, language, placeholders, postscript, repetition, case, punctuation.
 
-Rules: SpeechInstructBench's closed-ended part, which has IFEval's 25 instruction types (arXiv 2311.07911) with changes
-for Chinese. Each takes a response that is not blank and the arguments that `arguments.py` has read.
+The rules are those of SpeechInstructBench's closed-ended part. That part has IFEval's 25
+instruction types (arXiv 2311.07911), with changes for Chinese. Each check takes a response that is
+not blank, and the arguments that `arguments.py` has read.
 """
 
 import re
@@ -26,7 +27,9 @@ def existence(response: str, keywords: list[re.Pattern[str]]) -> bool:
 
 
 def frequency(response: str, keyword: re.Pattern[str], frequency: float, relation: Relation) -> bool:
-    """keywords:frequency: the matches of the keyword, ignoring case, also inside words, compare with `frequency`.
+    """keywords:frequency: the number of matches of the keyword fits the relation to `frequency`.
+
+    Case is ignored, and a match may be inside a word.
 
     Source: IFEval's KeywordFrequencyChecker.
     """
@@ -34,9 +37,10 @@ def frequency(response: str, keyword: re.Pattern[str], frequency: float, relatio
 
 
 def forbidden_words(response: str, forbidden_words: list[str]) -> bool:
-    """keywords:forbidden_words: none is there as a whole word ignoring case, nor anywhere in its own case.
+    """keywords:forbidden_words: no forbidden word is found.
 
-    The second half is what finds a Chinese word, which has no boundaries around it.
+    A word is found as a whole word, ignoring case, or anywhere in its own case. The second rule
+    finds a Chinese word, which has no boundaries around it.
 
     Source: SpeechInstructBench, which changes IFEval's ForbiddenWords.
     """
@@ -44,7 +48,9 @@ def forbidden_words(response: str, forbidden_words: list[str]) -> bool:
 
 
 def letter_frequency(response: str, letter: str, let_frequency: float, let_relation: Relation) -> bool:
-    """keywords:letter_frequency: the letter's count in the lower-cased response compares with `let_frequency`.
+    """keywords:letter_frequency: the letter's count fits the relation to `let_frequency`.
+
+    The letter is counted in the lower-cased response.
 
     Source: IFEval's LetterFrequencyChecker.
     """
@@ -52,7 +58,9 @@ def letter_frequency(response: str, letter: str, let_frequency: float, let_relat
 
 
 def response_language(response: str, language: frozenset[str]) -> bool:
-    """language:response_language: langdetect's answer is the language; a text that it can say nothing about passes.
+    """language:response_language: langdetect's answer is the language.
+
+    A text of which langdetect can say nothing passes.
 
     Source: IFEval's ResponseLanguageChecker.
     """
@@ -61,7 +69,9 @@ def response_language(response: str, language: frozenset[str]) -> bool:
 
 
 def number_placeholders(response: str, num_placeholders: float) -> bool:
-    """detectable_content:number_placeholders: at least so many [placeholders] or 【placeholders】, each on one line.
+    """detectable_content:number_placeholders: at least that many placeholders, each on one line.
+
+    A placeholder is [text] or 【text】.
 
     Source: SpeechInstructBench, which changes IFEval's PlaceholderChecker.
     """
@@ -69,7 +79,7 @@ def number_placeholders(response: str, num_placeholders: float) -> bool:
 
 
 def postscript(response: str, postscript_marker: re.Pattern[str]) -> bool:
-    """detectable_content:postscript: PS, P.S., P.P.S. or the marker itself is somewhere, ignoring case.
+    """detectable_content:postscript: PS, P.S., P.P.S. or the marker occurs, ignoring case.
 
     Source: SpeechInstructBench, which changes IFEval's PostscriptChecker.
     """
@@ -77,7 +87,9 @@ def postscript(response: str, postscript_marker: re.Pattern[str]) -> bool:
 
 
 def repeat_prompt(response: str, prompt_to_repeat: str) -> bool:
-    """combination:repeat_prompt: the response starts with the prompt, ignoring case and space around either.
+    """combination:repeat_prompt: the response starts with the prompt, ignoring case.
+
+    Space around either is ignored too.
 
     Source: IFEval's RepeatPromptThenAnswer.
     """
@@ -85,7 +97,9 @@ def repeat_prompt(response: str, prompt_to_repeat: str) -> bool:
 
 
 def end_checker(response: str, end_phrase: str) -> bool:
-    """startend:end_checker: ends with the phrase, both without punctuation (ASCII and Chinese) and ignoring case.
+    """startend:end_checker: the response ends with the phrase, ignoring case and punctuation.
+
+    The punctuation that is ignored is ASCII and Chinese.
 
     Source: SpeechInstructBench, which changes IFEval's EndChecker.
     """
@@ -97,7 +111,9 @@ def _bare(text: str) -> str:
 
 
 def capital_word_frequency(response: str, capital_frequency: float, capital_relation: Relation) -> bool:
-    """change_case:capital_word_frequency: the number of tokens in capitals compares with `capital_frequency`.
+    """change_case:capital_word_frequency: the number of tokens in capitals fits the relation.
+
+    The relation compares the number with `capital_frequency`.
 
     Source: IFEval's CapitalWordFrequencyChecker.
     """
@@ -105,7 +121,9 @@ def capital_word_frequency(response: str, capital_frequency: float, capital_rela
 
 
 def english_capital(response: str) -> bool:
-    """change_case:english_capital: all letters are capitals and langdetect says English (or can say nothing).
+    """change_case:english_capital: all letters are capitals, and langdetect says English.
+
+    A text of which langdetect can say nothing counts as English.
 
     Source: IFEval's CapitalLettersEnglishChecker.
     """
@@ -113,7 +131,9 @@ def english_capital(response: str) -> bool:
 
 
 def english_lowercase(response: str) -> bool:
-    """change_case:english_lowercase: no letter is a capital and langdetect says English (or can say nothing).
+    """change_case:english_lowercase: no letter is a capital, and langdetect says English.
+
+    A text of which langdetect can say nothing counts as English.
 
     Source: IFEval's LowercaseLettersEnglishChecker.
     """
@@ -121,7 +141,9 @@ def english_lowercase(response: str) -> bool:
 
 
 def no_comma(response: str) -> bool:
-    """punctuation:no_comma: neither "," nor the Chinese "，" (the enumeration comma "、" is allowed).
+    """punctuation:no_comma: the response has neither "," nor the Chinese "，".
+
+    The enumeration comma "、" is allowed.
 
     Source: SpeechInstructBench, which changes IFEval's CommaChecker.
     """

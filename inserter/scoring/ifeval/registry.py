@@ -1,4 +1,4 @@
-"""The 25 instruction types: which check, and which keyword arguments it reads how."""
+"""Give each of the 25 instruction types its check, and each keyword argument its reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,27 +12,37 @@ from inserter.scoring.ifeval.arguments import Mode, Reader, Unscorable
 
 @dataclass(frozen=True)
 class Check:
-    """`test(response, **arguments) -> bool`. `consistent(**arguments)` raises ValueError when they contradict.
-
-    robust: takes the place of `test` in robust mode, where the published rule trips over how a text is written.
-    """
+    """The check of one instruction type."""
 
     test: Callable[..., bool]
+    """The published rule: `test(response, **arguments)`."""
+
     arguments: dict[str, Reader] = field(default_factory=dict)
+    """The reader of each keyword argument."""
+
     consistent: Callable[..., None] | None = None
+    """`consistent(**arguments)` raises ValueError if the arguments contradict each other."""
+
     robust: Callable[..., bool] | None = None
+    """Replaces `test` in robust mode, where the published rule fails on how a text is written."""
 
     def passes(self, response: str, arguments: dict[str, Any], mode: Mode) -> bool:
-        """Whether the check passes on a response that is not blank; in robust mode it has gone through `as_read`."""
+        """Return whether the check passes on a response that is not blank.
+
+        In robust mode the response has gone through `as_read`.
+        """
         test = self.robust if mode == "robust" and self.robust else self.test
         return test(response, **arguments)
 
     def read(self, kwargs: Any, mode: Mode = "robust") -> dict[str, Any]:
-        """The arguments as `test` takes them. Raises Unscorable where one is missing or cannot be used.
+        """Return the arguments as `test` takes them.
 
-        Reference: what is false in Python (None, 0, "", []) counts as missing, and an argument that the check does not
-        have is refused. Robust: only None counts as missing, and other arguments are passed over, since data sets with
-        one schema for all types carry them.
+        Raise Unscorable if an argument is missing or cannot be used. In reference mode, what is
+        false in Python (None, 0, "", []) counts as missing. Reference mode refuses an argument that
+        the check does not have.
+
+        In robust mode only None and NaN count as missing. Robust mode ignores an argument that the
+        check does not have: data sets with one schema for all types carry such arguments.
         """
         if kwargs is None and mode == "robust":
             kwargs = {}
@@ -61,7 +71,7 @@ class Check:
 
 
 def _missing(value: Any) -> bool:
-    """None, or NaN: how pandas writes it."""
+    """Return whether a value is None, or NaN, as pandas writes None."""
     return value is None or (isinstance(value, float) and value != value)
 
 

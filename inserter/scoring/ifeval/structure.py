@@ -1,6 +1,6 @@
-"""Checks of how it is laid out: lengths, paragraphs, lists, sections, JSON, title, two responses.
+"""Check how a response is laid out: lengths, paragraphs, lists, sections, JSON, title and more.
 
-Rules and conventions as in `content.py`.
+Rules and conventions are those of `content.py`.
 """
 
 import json
@@ -32,7 +32,10 @@ CONSTRAINED = (
 
 
 def number_sentences(response: str, num_sentences: float, relation: Relation) -> bool:
-    """length_constraints:number_sentences: with Han the pieces between 。！？, else English ones by Punkt.
+    """length_constraints:number_sentences: the number of sentences fits the relation.
+
+    In a text with Han characters, sentences are the pieces between 。！？. In other texts, Punkt
+    finds English sentences.
 
     Source: SpeechInstructBench, which changes IFEval's NumberOfSentences.
     """
@@ -41,7 +44,10 @@ def number_sentences(response: str, num_sentences: float, relation: Relation) ->
 
 
 def number_words(response: str, num_words: float, relation: Relation) -> bool:
-    """length_constraints:number_words: with Han characters only these count, else runs of word characters.
+    """length_constraints:number_words: the number of words fits the relation.
+
+    In a text with Han characters, only these characters count. In other texts, runs of word
+    characters count.
 
     Source: SpeechInstructBench, which changes IFEval's NumberOfWords.
     """
@@ -50,7 +56,9 @@ def number_words(response: str, num_words: float, relation: Relation) -> bool:
 
 
 def number_paragraphs(response: str, num_paragraphs: float) -> bool:
-    """length_constraints:number_paragraphs: exactly so many between `***`; a blank one in the middle fails.
+    """length_constraints:number_paragraphs: exactly that many paragraphs between `***`.
+
+    A blank paragraph in the middle fails.
 
     Source: IFEval's ParagraphChecker.
     """
@@ -59,17 +67,19 @@ def number_paragraphs(response: str, num_paragraphs: float) -> bool:
 
 
 def _without_blank_ends(pieces: list[str]) -> list[str]:
-    """`pieces` without a blank first and a blank last one."""
+    """Return `pieces` without a blank first and a blank last one."""
     first = 1 if is_blank(pieces[0]) else 0
     last = len(pieces) - 1 if len(pieces) > 1 and is_blank(pieces[-1]) else len(pieces)
     return pieces[first:last]
 
 
 def nth_paragraph_first_word(response: str, num_paragraphs: float, nth_paragraph: int, first_word: str) -> bool:
-    """length_constraints:nth_paragraph_first_word: so many paragraphs between empty lines, the nth starting so.
+    """length_constraints:nth_paragraph_first_word: the nth paragraph starts with the word.
 
-    n is the place among all pieces, blank ones too. In a paragraph with Han its first characters are compared in their
-    own case with the lower-cased word; else its first token, up to the first punctuation mark, lower-cased.
+    The response has exactly `num_paragraphs` paragraphs between empty lines. n is the place among
+    all pieces, blank ones too. In a paragraph with Han characters, the first characters are
+    compared in their own case with the lower-cased word. In other paragraphs the first token, up to
+    the first punctuation mark, is compared in lower case.
 
     Source: SpeechInstructBench, which changes IFEval's ParagraphFirstWordCheck.
     """
@@ -87,13 +97,18 @@ def nth_paragraph_first_word(response: str, num_paragraphs: float, nth_paragraph
 
 
 def nth_within(num_paragraphs: float, nth_paragraph: int, first_word: str) -> None:
-    """Raises ValueError when the instruction asks for a paragraph beyond the last (the reference draws another)."""
+    """Raise ValueError if the instruction asks for a paragraph beyond the last.
+
+    The reference draws another paragraph in that case.
+    """
     if nth_paragraph > num_paragraphs:
         raise ValueError(f"nth_paragraph {nth_paragraph} is beyond num_paragraphs {num_paragraphs}")
 
 
 def number_bullet_lists(response: str, num_bullets: float) -> bool:
-    """detectable_format:number_bullet_lists: exactly so many lines that start with `*` (not `**`) or `-`.
+    """detectable_format:number_bullet_lists: exactly that many lines start with `*` or `-`.
+
+    A line that starts with `**` does not count.
 
     Source: IFEval's BulletListChecker.
     """
@@ -101,7 +116,9 @@ def number_bullet_lists(response: str, num_bullets: float) -> bool:
 
 
 def constrained_response(response: str) -> bool:
-    """detectable_format:constrained_response: contains one of the three answers, in English or Chinese.
+    """detectable_format:constrained_response: the response contains one of the three answers.
+
+    The answers are in English or Chinese.
 
     Source: SpeechInstructBench, which changes IFEval's ConstrainedResponseChecker.
     """
@@ -109,7 +126,9 @@ def constrained_response(response: str) -> bool:
 
 
 def number_highlighted_sections(response: str, num_highlights: float) -> bool:
-    """detectable_format:number_highlighted_sections: at least so many *spans* or **spans** not blank.
+    """detectable_format:number_highlighted_sections: at least that many *spans* or **spans**.
+
+    A blank span does not count.
 
     Source: IFEval's HighlightSectionChecker.
     """
@@ -119,7 +138,9 @@ def number_highlighted_sections(response: str, num_highlights: float) -> bool:
 
 
 def multiple_sections(response: str, section_spliter: re.Pattern[str], num_sections: float) -> bool:
-    """detectable_format:multiple_sections: at least so many sections, each opened by the splitter and digits.
+    """detectable_format:multiple_sections: at least that many sections.
+
+    Each section is opened by the splitter and digits.
 
     Source: IFEval's SectionChecker.
     """
@@ -136,7 +157,7 @@ def json_format(response: str) -> bool:
         body = body.removeprefix(fence)
     try:
         json.loads(body.removesuffix("```").strip())
-    except (ValueError, RecursionError):  # nested beyond what the parser takes is not JSON that anyone can read
+    except (ValueError, RecursionError):  # nobody can read what is nested too deep for the parser
         return False
     return True
 
@@ -151,7 +172,9 @@ def title(response: str) -> bool:
 
 
 def two_responses(response: str) -> bool:
-    """combination:two_responses: two different ones with `******` between; a blank piece only at the very ends.
+    """combination:two_responses: two different responses with `******` between.
+
+    A blank piece may stand only at the very ends.
 
     Source: IFEval's TwoResponsesChecker.
     """

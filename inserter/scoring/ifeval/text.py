@@ -1,4 +1,7 @@
-"""What several checks look at: Han characters, sentences, tokens, the language. Tools load once, when first needed."""
+"""Find what several checks look at: Han characters, sentences, tokens, the language.
+
+Tools are loaded once, when they are first needed.
+"""
 
 import re
 from functools import lru_cache
@@ -6,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 HAN = re.compile("[\u4e00-\u9fff]")
-# A token in capitals has a capital that no small letter follows: Treebank parts two letters only inside a contraction,
-# of which 'Tis and 'Twas alone leave one capital by itself. What holds of other scripts is not looked into.
+# A token in capitals has a capital that no small letter follows. Treebank splits two letters only
+# inside a contraction, and only 'Tis and 'Twas leave a capital by itself. Other scripts are not
+# examined: any character that is not ASCII may be a capital.
 MAY_HAVE_CAPITALS = re.compile(r"[A-Z](?![a-z])|[^\x00-\x7f]|'T(?:is|was)", re.ASCII)
 
 
@@ -21,7 +25,7 @@ def has_han(text: str) -> bool:
 
 @lru_cache(1)
 def _punkt() -> Any:
-    """nltk's English Punkt model, from the project's assets: no download."""
+    """Return nltk's English Punkt model from the project's assets, without a download."""
     import nltk
     from nltk.tokenize.punkt import PunktTokenizer
 
@@ -42,17 +46,20 @@ def _treebank() -> Any:
 
 @lru_cache(64)
 def sentences(text: str) -> tuple[str, ...]:
-    """English sentences by Punkt."""
+    """Return the English sentences of a text, by Punkt."""
     return tuple(_punkt().tokenize(text))
 
 
 def tokens(text: str) -> list[str]:
-    """Penn Treebank tokens, sentence by sentence: nltk's `word_tokenize`."""
+    """Return the Penn Treebank tokens, sentence by sentence: nltk's `word_tokenize`."""
     return [token for sentence in sentences(text) for token in _treebank().tokenize(sentence)]
 
 
 def count_capitals(text: str) -> int:
-    """Tokens in capitals. Only sentences that may have one are cut into tokens, and each once for all loose forms."""
+    """Return the number of tokens in capitals.
+
+    Only sentences that may have such a token are cut into tokens, each once for all loose forms.
+    """
     return sum(map(_capitals_in, sentences(text))) if MAY_HAVE_CAPITALS.search(text) else 0
 
 
@@ -65,10 +72,13 @@ def _capitals_in(sentence: str) -> int:
 
 @lru_cache(1)
 def _detectors() -> Any:
-    """A langdetect factory of our own, seeded, so that the process-wide one of the package stays as it is.
+    """Return a seeded langdetect factory of our own.
 
-    langdetect-rs gives langdetect's answers bit for bit, 37 times as fast. Profiles are langdetect's, read in name
-    order (the package takes the file system's) so that sums round alike everywhere. 0.1 s.
+    The process-wide factory of the package stays as it is. langdetect-rs gives langdetect's answers
+    bit for bit, 37 times as fast. Loading takes 0.1 s.
+
+    The profiles are langdetect's, read in name order, so that sums round alike everywhere. The
+    package takes the file system's order.
     """
     from langdetect.detector_factory import PROFILES_DIRECTORY
     from langdetect_rs import DetectorFactory
@@ -81,13 +91,16 @@ def _detectors() -> Any:
 
 
 def languages() -> list[str]:
-    """The 55 codes that can be detected."""
+    """Return the 55 codes that can be detected."""
     return _detectors().langlist
 
 
 @lru_cache(64)
 def language_of(text: str) -> str | None:
-    """langdetect's code for `text`, the same on every call; None when it has nothing to go by (digits, symbols)."""
+    """Return langdetect's code for `text`, the same on every call.
+
+    Return None if langdetect has nothing to go by (digits, symbols).
+    """
     from langdetect_rs import LangDetectException
 
     detector = _detectors().create()

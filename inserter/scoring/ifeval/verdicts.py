@@ -1,4 +1,4 @@
-"""From checks to verdicts: one response, its instructions, strict and loose."""
+"""Turn checks into verdicts: one response, its instructions, strict and loose."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +12,29 @@ TURN_MARKERS = ("<1>", "<2>", "<3>")
 
 
 def without_marker(response: str) -> str:
-    """A response that starts exactly with <1>, <2> or <3> loses it, then the space around it."""
+    """Return the response without a leading <1>, <2> or <3>.
+
+    With such a marker, the space around the rest is stripped too.
+    """
     return response[3:].strip() if response.startswith(TURN_MARKERS) else response
 
 
 def loose_forms(response: str) -> list[str]:
-    """The response whole, without its first line, its last, both; each as it is and without `*`. Each once."""
+    """Return the loose forms of a response, each once.
+
+    The forms are the whole response, and the response without its first line, its last line, or
+    both. Each is taken as it is and without `*`.
+    """
     lines = response.split("\n")
     cuts = [response, *("\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1]))]
     return list(dict.fromkeys(form for cut in cuts for form in (cut, cut.replace("*", ""))))
 
 
 def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = None, mode: Mode = "robust") -> bool:
-    """Whether `response`, as it is, follows one instruction; a blank one never does.
+    """Return whether `response`, as it is, follows one instruction; a blank response never does.
 
-    Raises Unscorable for an unknown instruction and for arguments that are missing or cannot be used: no value is
-    ever made up.
+    Raise Unscorable for an unknown instruction, and for arguments that are missing or cannot be
+    used. No value is ever made up.
     """
     found, arguments = _prepare(instruction_id, kwargs, mode)
     response = as_read(response) if mode == "robust" else response
@@ -37,9 +44,9 @@ def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = No
 def verdicts(
     instruction_ids: Sequence[str], kwargs: Sequence[Any], response: str, mode: Mode = "robust"
 ) -> tuple[list[bool], list[bool]]:
-    """Strict and loose verdicts, one an instruction. What passes strictly passes loosely.
+    """Return strict and loose verdicts, one per instruction. What passes strictly passes loosely.
 
-    `kwargs` is parallel to `instruction_ids`. Raises Unscorable, which names the instruction.
+    `kwargs` is parallel to `instruction_ids`. Raise Unscorable, which names the instruction.
     """
     prepared = [_prepare(*pair, mode) for pair in zip(instruction_ids, kwargs, strict=True)]
     response = without_marker(as_read(response) if mode == "robust" else response)

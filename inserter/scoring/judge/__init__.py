@@ -1,4 +1,7 @@
-"""A judge for open-ended and adjustment answers, any OpenAI-compatible endpoint: resumable, cached. docs/JUDGE.md."""
+"""Ask a judge about open-ended and adjustment answers: docs/JUDGE.md.
+
+The judge is any OpenAI-compatible endpoint. A run can be resumed, and replies are cached.
+"""
 
 from inserter.scoring.judge.files import judge_file
 from inserter.scoring.judge.prompts import Task

@@ -1,4 +1,7 @@
-"""Every reply that was paid for, on disk the moment it came: a crash loses none, and nothing is asked twice."""
+"""Keep every reply that was paid for, on disk as soon as it comes.
+
+A crash loses no reply, and nothing is asked twice.
+"""
 
 import hashlib
 import json
@@ -19,14 +22,16 @@ FILE = "replies.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS replies (
     key TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', PRIMARY KEY (key, number)
 ) WITHOUT ROWID"""
-NOTE = "ALTER TABLE replies ADD COLUMN note TEXT NOT NULL DEFAULT ''"  # of a cache that was made before there were notes
+# For a cache that was made before there were notes.
+NOTE = "ALTER TABLE replies ADD COLUMN note TEXT NOT NULL DEFAULT ''"
 
 
 def key_of(messages: list[Message], settings: JudgeSettings) -> str:
-    """The SHA-256 of all that decides what a judge says: endpoint, model, sampling parameters and messages.
+    """Return the SHA-256 of all that decides what a judge says.
 
-    The endpoint counts, since a model's name means another judge on another server. n does not: replies are numbered
-    as they come, so a run with a larger n asks only for the rest.
+    This is the endpoint, the model, the sampling parameters and the messages. The endpoint counts,
+    since a model's name means another judge on another server. n does not count: replies are
+    numbered as they come, so a run with a larger n asks only for the rest.
     """
     parts = {
         "endpoint": settings.endpoint,
@@ -40,10 +45,16 @@ def key_of(messages: list[Message], settings: JudgeSettings) -> str:
 
 
 class ReplyCache:
-    """Replies by key, numbered in the order they came. A context manager; safe for processes that run side by side."""
+    """Replies by key, numbered in the order in which they came.
+
+    The cache is a context manager, and safe for processes that run side by side.
+    """
 
     def __init__(self, folder: Path | str = FOLDER) -> None:
-        """Makes `folder` and its `replies.sqlite` where they are not there. Raises InserterError."""
+        """Create `folder` and its `replies.sqlite` if they are missing.
+
+        Raise InserterError if the file cannot be used.
+        """
         self.path = Path(folder) / FILE
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +74,7 @@ class ReplyCache:
             return [Reply(text, note) for text, note in rows]
 
     def add(self, key: str, replies: list[Reply]) -> None:
-        """Append to the replies of `key`: all of them, on disk when this returns."""
+        """Append to the replies of `key`; all of them are on disk when this method returns."""
         with self._told(), self._transaction():
             (first,) = self._connection.execute("SELECT COUNT(*) FROM replies WHERE key = ?", (key,)).fetchone()
             rows = [(key, number, reply.text, reply.note) for number, reply in enumerate(replies, first)]
@@ -84,7 +95,8 @@ class ReplyCache:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:  # a full disk, no permission, a lock that another process keeps
+        # A full disk, no permission, or a lock that another process keeps.
+        except sqlite3.OperationalError as error:
             raise InserterError(f"cannot use {self.path}: {error}", "Free disk space or mend permissions") from error
         except sqlite3.DatabaseError as error:
             raise InserterError(f"{self.path} is damaged ({error})", "Move it away: replies are asked again") from error

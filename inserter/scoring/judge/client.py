@@ -1,4 +1,7 @@
-"""One request to a chat completions endpoint: tried again where that helps, and told in one line where it does not."""
+"""Make one request to a chat completions endpoint.
+
+The request is retried where that helps. Otherwise an error of one line says why.
+"""
 
 import asyncio
 import random
@@ -16,22 +19,22 @@ from inserter.scoring.judge.prompts import Message
 from inserter.scoring.judge.settings import API_KEY, BASE_URL, MODEL, JudgeSettings
 
 SHOWN = 200  # characters of a server's message
-REFUSALS = (400, 415, 422, 501)  # of which the server's words may name a parameter
+REFUSALS = (400, 415, 422, 501)  # statuses for which the server's words may name a parameter
 
 
 MEND = f"Check {BASE_URL} (most end in /v1) and {MODEL}, or --base-url and --model"
 
 
 class WebPage(Again):
-    """A page for people, from a gateway or from another address than the API's."""
+    """The answer is a page for people, from a gateway or from another address than the API's."""
 
 
 class GaveUp(Exception):
-    """A request that will have no answer; str() says why."""
+    """The request will have no answer; str() says why."""
 
 
 class Refused(GaveUp):
-    """A request that the server does not take as it is. body: its answer."""
+    """The server does not take the request as it is. body: the server's answer."""
 
     def __init__(self, reason: str, body: Any) -> None:
         super().__init__(reason)
@@ -39,30 +42,37 @@ class Refused(GaveUp):
 
 
 class JudgeClient:
-    """Asks one endpoint. An async context manager; `retries` counts the tries that were made again, `form` how it is asked."""
+    """A client of one endpoint, as an async context manager.
+
+    `retries` counts the tries that were made again. `form` is how requests are put.
+    """
 
     def __init__(self, settings: JudgeSettings) -> None:
         self.settings = settings
         self.retries = 0
         self.form = Form()
-        self._reached = self._completed = False  # the server was there; it gave a completion
-        self._not_before = 0.0  # the server has asked for quiet until then, on the monotonic clock
+        self._reached = self._completed = False  # whether the server answered; gave a completion
+        self._not_before = 0.0  # monotonic time until which the server has asked for quiet
 
     async def __aenter__(self) -> "JudgeClient":
         headers = {"Authorization": f"Bearer {self.settings.key}"} if self.settings.key else {}
         limits = httpx.Limits(max_connections=self.settings.concurrency)
-        self._http = httpx.AsyncClient(headers=headers, timeout=None, limits=limits)  # the time limit: see _try
+        # `_try` limits the time.
+        self._http = httpx.AsyncClient(headers=headers, timeout=None, limits=limits)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
     async def ask(self, messages: list[Message], n: int) -> Completions:
-        """1 to n completions: a server may give fewer than asked.
+        """Return 1 to n completions: a server may give fewer than asked.
 
-        Tried again, after a wait: 429, 5xx, time-outs, broken connections, bodies that are not a completion. Asked in
-        another form: what the server refuses by the name of a parameter. Raises GaveUp when neither helped or the server
-        refuses this request, InserterError when it refuses all.
+        A request is retried, after a wait, on 429, 5xx, time-outs, broken connections, and bodies
+        that are not a completion. A request that the server refuses by the name of a parameter is
+        put in another form.
+
+        Raise GaveUp if neither helped or the server refuses this request. Raise InserterError if
+        the server refuses all requests.
         """
         form, refusal, number = self.form, None, 1
         while True:
@@ -79,10 +89,12 @@ class JudgeClient:
             except Refused as error:
                 refusal, following = refusal or error, form.after(error.body, self.settings, n)
                 if following is None:
-                    raise refusal from error  # the first: what was refused as it was meant
+                    raise refusal from error  # the first one, of the request as it was meant
                 form, self.retries = following, self.retries + 1
             else:
-                if refusal:  # kept for the others only now that it helped: a server may refuse a text by such a word
+                # Only a form that helped is kept for other requests: a server may also refuse a
+                # text by such a word.
+                if refusal:
                     self.form = form
                 return found
 
@@ -90,21 +102,25 @@ class JudgeClient:
         self.retries += 1
         if problem.wait is None:
             longest = min(self.settings.max_wait, self.settings.backoff * 2 ** (number - 1))
-            await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # so that requests do not come back in step
+            # Random, so that requests do not come back in step.
+            await asyncio.sleep(longest * random.uniform(0.5, 1.0))
         elif problem.wait > self.settings.max_wait:
             raise GaveUp(f"{problem}: the server asks to wait {problem.wait:.0f} s")
         else:
-            self._not_before = max(self._not_before, time.monotonic() + problem.wait)  # for all requests
+            # The wait holds for all requests.
+            self._not_before = max(self._not_before, time.monotonic() + problem.wait)
 
     async def _quiet(self) -> None:
-        """Until the server takes requests again."""
-        while (left := self._not_before - time.monotonic()) > 0:  # it may have asked for more meanwhile
+        """Wait until the server takes requests again."""
+        # A loop, since the server may have asked for a longer wait meanwhile.
+        while (left := self._not_before - time.monotonic()) > 0:
             await asyncio.sleep(left + random.uniform(0.0, self.settings.backoff))
 
     async def _try(self, messages: list[Message], n: int, form: Form) -> Completions:
         s = self.settings
         try:
-            async with asyncio.timeout(s.timeout):  # the whole request: httpx would let a byte a minute go on for ever
+            # Limits the whole request: httpx would wait for ever for one byte per minute.
+            async with asyncio.timeout(s.timeout):
                 response = await self._http.post(s.url, json=form.body(s, messages, n))
         except TimeoutError as error:
             raise Again(f"no answer in {s.timeout:g} s") from error
@@ -132,7 +148,7 @@ class JudgeClient:
         return replace(found, replies=[replace(reply, text=self.settings.redact(reply.text)) for reply in found.replies])
 
     def _refused(self, response: httpx.Response) -> Exception:
-        """What an answer that is not 200 means."""
+        """Return the exception for an answer whose status is not 200."""
         status, body = response.status_code, _json(response)
         told, asked_wait = self._message(body), retry_after(response.headers.get("retry-after"))
         if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
@@ -159,7 +175,7 @@ class JudgeClient:
 
 
 def _json(response: httpx.Response) -> Any:
-    """The body of an error: JSON, or the text itself."""
+    """Return the body of an error: its JSON value, or the text itself."""
     try:
         return response.json()
     except (ValueError, RecursionError):

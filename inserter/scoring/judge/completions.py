@@ -1,4 +1,7 @@
-"""What a chat completions endpoint answers, whole or as a stream: the replies, apart from what was thought, and the tokens."""
+"""Read what a chat completions endpoint answers, whole or as a stream.
+
+The result has the replies, without what was thought, and the number of tokens.
+"""
 
 import json
 from collections.abc import Iterator
@@ -14,23 +17,34 @@ THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")
 
 @dataclass(frozen=True)
 class Reply:
-    """One completion. text: what was said, as it came. note: why it is not whole (CUT, REFUSED, THOUGHTS), or ""."""
+    """One completion."""
 
     text: str
+    """What was said, as it came."""
+
     note: str = ""
+    """Why the completion is not whole (CUT, REFUSED, THOUGHTS), or "" if it is."""
 
 
 @dataclass(frozen=True)
 class Completions:
-    """replies: at most as many as were asked. Tokens: as the server counts them, None where it does not say."""
+    """The completions of one request."""
 
     replies: list[Reply]
+    """At most as many as were asked for."""
+
     prompt_tokens: int | None
+    """As the server counts them; None if it does not say."""
+
     completion_tokens: int | None
+    """As the server counts them; None if it does not say."""
 
 
 def body_of(text: str) -> Any:
-    """The body of an answer; a stream's events are put together. Raises ValueError for what is neither, or is cut short."""
+    """Return the body of an answer, with a stream's events put together.
+
+    Raise ValueError for what is neither JSON nor a stream, or is cut short.
+    """
     if text.lstrip().startswith(("data:", "event:", ":")):
         return _joined(_events(text))
     try:
@@ -40,7 +54,7 @@ def body_of(text: str) -> Any:
 
 
 def completions(body: Any, n: int) -> Completions | None:
-    """The first `n` completions of a body; None where it has none."""
+    """Return the first `n` completions of a body, or None if it has none."""
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list) or not choices or any(map(_failed, choices)):
         return None
@@ -53,7 +67,7 @@ def completions(body: Any, n: int) -> Completions | None:
 
 
 def _failed(choice: Any) -> bool:
-    """Whether a gateway tells in a completion's place that the server behind it failed."""
+    """Return whether a gateway reports a failed server in place of a completion."""
     return isinstance(choice, dict) and (bool(choice.get("error")) or choice.get("finish_reason") == "error")
 
 
@@ -72,7 +86,10 @@ def _reply(choice: Any) -> Reply:
 
 
 def _text(content: Any) -> str:
-    """The text of a message's content: a string, or a list of parts. JSON may hold half a surrogate pair, files may not."""
+    """Return the text of a message's content, which is a string or a list of parts.
+
+    Half a surrogate pair becomes a question mark: JSON may hold one, files may not.
+    """
     if isinstance(content, list):
         content = "".join(_text(part) for part in content)
     elif isinstance(content, dict):
@@ -81,7 +98,10 @@ def _text(content: Any) -> str:
 
 
 def _events(text: str) -> Iterator[Any]:
-    """The JSON of each event. Raises ValueError where the stream ends without its mark [DONE] or a finish reason."""
+    """Yield the JSON of each event.
+
+    Raise ValueError if the stream ends without its mark [DONE] or a finish reason.
+    """
     ended = False
     for line in text.splitlines():
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
@@ -96,7 +116,7 @@ def _events(text: str) -> Iterator[Any]:
 
 
 def _joined(events: Iterator[Any]) -> dict[str, Any]:
-    """A stream's events as one body."""
+    """Return a stream's events as one body."""
     choices: dict[int, dict[str, Any]] = {}
     body: dict[str, Any] = {}
     for event in events:

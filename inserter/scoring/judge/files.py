@@ -1,4 +1,4 @@
-"""A file of answers in, the same with the judge's replies out."""
+"""Read a file of answers, and write it with the judge's replies."""
 
 import json
 import os
@@ -17,8 +17,9 @@ from inserter.scoring.recordfiles import check_name, raw_records, value, write_r
 def judge_file(path: Path | str, out: Path | str, task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER) -> Usage:
     """Judge the records of `path` and write them to `out`, in their order, each with `pred_score`.
 
-    A line that is not a JSON object becomes {"id": its number, "pred_score": [], "judge_error"}. Raises InserterError,
-    before anything is asked, for a file that cannot be read or has no records and for an `out` that cannot be written.
+    A line that is not a JSON object becomes {"id": its number, "pred_score": [], "judge_error"}.
+    Raise InserterError, before anything is asked, for a file that cannot be read or has no records.
+    The same holds for an `out` that cannot be written.
     """
     path, out = Path(path), Path(out)
     _check(path, out)
@@ -44,7 +45,10 @@ def _check(path: Path, out: Path) -> None:
 
 
 def _value(raw: Any) -> Any:
-    """The record, None for a line that is not JSON. Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark."""
+    """Return the record, or None for a line that is not JSON.
+
+    Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark.
+    """
     try:
         return json.loads(json.dumps(value(raw), ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):

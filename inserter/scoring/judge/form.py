@@ -1,4 +1,4 @@
-"""Which parameters a server takes: one that it refuses by name is asked for by another name, or left out."""
+"""Adapt requests to a server: rename a parameter that it refuses by name, or leave it out."""
 
 import re
 from collections.abc import Iterator
@@ -9,31 +9,43 @@ from inserter.endpoint import error_of
 from inserter.scoring.judge.prompts import Message
 from inserter.scoring.judge.settings import JudgeSettings
 
-LENGTHS = ("max_tokens", "max_completion_tokens")  # OpenAI's reasoning models know only the second name
-# A request that is too long for the model says nothing of the others, though servers name max_tokens in such an error
+# OpenAI's reasoning models know only the second name.
+LENGTHS = ("max_tokens", "max_completion_tokens")
+# A request that is too long for the model says nothing of other requests, though servers name
+# max_tokens in such an error.
 TOO_LONG = re.compile(
     r"context[ _](?:length|window|limit|size)|too long|(?:input|prompt)\b.{0,40}\b(?:length|exceeds?|tokens)|reduce the length",
     re.IGNORECASE | re.DOTALL,
 )
-# "Only one completion choice is allowed" (llama.cpp), "Multiple candidates is not enabled" (Gemini): n without its name
+# Errors that refuse n without its name: "Only one completion choice is allowed" (llama.cpp),
+# "Multiple candidates is not enabled" (Gemini).
 ONE_ALONE = re.compile(
     r"\b(?:multiple|only (?:one|1|a single)|more than (?:one|1))\s+(?:completions?|choices?|candidates?|generations?|responses?)\b",
     re.IGNORECASE,
 )
-NEAR = 25  # characters from one name to another that is refused with it ("`temperature` and `top_p` cannot both be given")
+# Characters between the names of parameters that are refused together ("`temperature` and `top_p`
+# cannot both be given").
+NEAR = 25
 
 
 @dataclass(frozen=True)
 class Form:
-    """How requests are put. left_out: the parameters that are not sent. length: the name of max_tokens. one: n is 1."""
+    """How requests are put."""
 
     left_out: frozenset[str] = frozenset()
+    """The parameters that are not sent."""
+
     length: str = LENGTHS[0]
+    """The name under which max_tokens is sent."""
+
     one: bool = False
+    """Whether a request asks for one completion only (n is 1)."""
+
     stream: bool = False
+    """Whether the answer comes as a stream."""
 
     def asked(self, n: int) -> int:
-        """How many completions a request asks for that should give `n`."""
+        """Return how many completions a request asks for if `n` are wanted."""
         return 1 if self.one else n
 
     def body(self, settings: JudgeSettings, messages: list[Message], n: int) -> dict[str, Any]:
@@ -45,7 +57,10 @@ class Form:
         return {"temperature": settings.temperature, "top_p": settings.top_p, self.length: settings.max_tokens}
 
     def after(self, error: Any, settings: JudgeSettings, n: int) -> "Form | None":
-        """The form to try when a request was refused with the body `error`; None where it names no parameter."""
+        """Return the form to try after a refusal with the body `error`.
+
+        Return None if the error names no parameter, or the request is too long for the model.
+        """
         sent = [name for name in (*self._sampling(settings), "n") if name not in self.left_out]
         text = "\n".join(_strings(error))
         name = _named(error, text, sent)
@@ -63,7 +78,7 @@ class Form:
         return replace(self, left_out=self.left_out | {name}, one=self.one or name == "n")
 
     def notes(self) -> list[str]:
-        """What the server made us change, in words."""
+        """Return what the server made us change, in words."""
         other_name = self.length == LENGTHS[1] and self.length not in self.left_out
         renamed = [f"{LENGTHS[1]} instead of {LENGTHS[0]}"] if other_name else []
         names = sorted(LENGTHS[0] if name == LENGTHS[1] else name for name in self.left_out - {"n"})
@@ -72,22 +87,32 @@ class Form:
 
 
 def _named(error: Any, text: str, names: list[str]) -> str | None:
-    """The parameter that an error is about: the one it gives as `param`, else the first that its text names."""
+    """Return the parameter that an error is about, or None.
+
+    This is the error's `param`, else the first parameter that the text names.
+    """
     param = str(error_of(error).get("param") or "").rpartition(".")[2]
     if param in names:
         return param
     spots = sorted((found.start(), name) for name in names if (found := _word(name).search(text)))
     first = [name for place, name in spots if place - spots[0][0] < NEAR]
-    return "top_p" if "top_p" in first else next(iter(first), None)  # of the two the temperature is worth more
+    # If temperature and top_p are refused together, drop top_p: the temperature is worth more.
+    return "top_p" if "top_p" in first else next(iter(first), None)
 
 
 def _word(name: str) -> re.Pattern[str]:
-    """A parameter's name as a word of its own; not the n of "n'est", nor of an escaped line end."""
+    """Return the expression that finds a parameter's name as a word of its own.
+
+    Neither the n of "n'est" nor that of an escaped line end is found.
+    """
     return re.compile(rf"(?<![\\\w]){re.escape(name)}(?!\w|['’]\w)")
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every text in a body, in order: servers put the name in a message, a list of places, or an object in a message."""
+    """Yield every text in a body, in order.
+
+    Servers put the name in a message, in a list of places, or in an object in a message.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):

@@ -1,4 +1,7 @@
-"""What the judge is told. The wording is ours; the questions and the fields are SpeechInstructBench's."""
+"""Write the messages to the judge.
+
+The wording is ours. The questions and the fields are SpeechInstructBench's.
+"""
 
 import hashlib
 import re
@@ -8,7 +11,8 @@ from inserter.scoring.questions import questions_of
 
 Task = Literal["open", "adjustment"]
 Message = dict[str, str]
-CONTROL = re.compile(r"<([|｜][^\s<>|｜]+[|｜])>")  # a judge's own tokens are not known, but most look so
+# The control tokens of a judge are not known, but most look like this.
+CONTROL = re.compile(r"<([|｜][^\s<>|｜]+[|｜])>")
 FIELDS = ("follow_after_adjust", "follow_before_adjust", "after_adjust_content_correct")
 
 DATA = """\
@@ -55,15 +59,19 @@ fence. For example: {{"follow_after_adjust": "YES", "follow_before_adjust": "NO"
 
 
 class Unjudgeable(Exception):
-    """A record that cannot be put to a judge; str() says why."""
+    """The record cannot be put to a judge; str() says why."""
 
 
 def messages(record: Any, task: Task) -> list[Message]:
-    """A system and a user message for a record with `prompt`, `response` and, for open, its questions.
+    """Return a system and a user message for a record.
 
-    The same record always gives the same messages. The markers carry a hash of the texts, so that no response can
-    close its own. What looks like a control token of the judge's is given with blanks in it, `< |im_end| >`: not every server
-    takes it for text. A null response counts as an empty one. Raises Unjudgeable.
+    The record has `prompt`, `response` and, for open, its questions. A null response counts as an
+    empty one. Raise Unjudgeable if a field is missing or cannot be used. The same record always
+    gives the same messages.
+
+    The markers carry a hash of the texts, so that no response can close its own marker. What looks
+    like a control token of the judge gets blanks inside, `< |im_end| >`, because not every server
+    takes a control token for text.
     """
     if not isinstance(record, dict):
         raise Unjudgeable("not a JSON object")

@@ -1,4 +1,7 @@
-"""Which replies of a judge can be used, which are kept, how many are still to be asked, and why there is no verdict."""
+"""Decide which replies of a judge can be used and are kept, and how many are still to be asked.
+
+If there is no verdict, say why.
+"""
 
 import ast
 import json
@@ -14,7 +17,7 @@ from inserter.scoring.judge.prompts import FIELDS, Task
 from inserter.scoring.thoughts import said
 
 FENCE = re.compile(r"^```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```$", re.DOTALL)
-LONGEST = 20_000  # characters: more is no verdict, and Python's parser takes memory for it
+LONGEST = 20_000  # characters: a longer text is no verdict, and Python's parser takes memory for it
 SCORERS: dict[Task, ModuleType] = {"open": open, "adjustment": adjustment}
 NO_VERDICT = "no verdict"
 LONGER = "Raise --max-tokens (evaluate.judge_sampling.max_tokens), now {max_tokens}, or take a model that thinks less"
@@ -30,10 +33,10 @@ WHY = {
 
 
 def usable(text: str, task: Task, count: int) -> bool:
-    """Whether a reply, its thoughts and a code fence aside, is nothing but a verdict.
+    """Return whether a reply is nothing but a verdict, its thoughts and a code fence aside.
 
-    open: a list of `count` strings, each YES or NO; adjustment: an object with the three fields, each YES or NO.
-    Upper and lower case count alike here: what such a reply is worth is the scorer's to say.
+    open: a list of `count` strings, each YES or NO. adjustment: an object with the three fields,
+    each YES or NO. Case does not matter here: the scorer decides what such a reply is worth.
     """
     value = _parsed(said(text) or "")
     if task == "open":
@@ -42,19 +45,25 @@ def usable(text: str, task: Task, count: int) -> bool:
 
 
 def vote(reply: Reply, task: Task, count: int) -> str:
-    """The text of a reply as it is written to `pred_score`: of one that was cut off only a whole verdict counts."""
+    """Return the text of a reply as `pred_score` gets it.
+
+    A reply that was cut off counts only if it is a whole verdict; otherwise its text is "".
+    """
     return reply.text if reply.note != CUT or usable(reply.text, task, count) else ""
 
 
 def counted(votes: list[str], task: Task, count: int, as_they_come: bool = False) -> bool:
-    """Whether the scorer finds a verdict in these replies. as_they_come: also where only its reference mode does."""
+    """Return whether the scorer finds a verdict in these replies.
+
+    as_they_come: a verdict that only the scorer's reference mode finds counts too.
+    """
     record = {"pred_score": votes, "decomposed_questions": ["?"] * count}
     modes = ("robust", "reference") if as_they_come else ("robust",)
     return any(SCORERS[task].score_record(record, mode)["counted"] for mode in modes)
 
 
 def why_not(replies: list[Reply]) -> str:
-    """What most of the replies lack, a key of WHY."""
+    """Return what most of the replies lack, as a key of WHY."""
     kinds = Counter(_kind(reply) for reply in replies)
     return kinds.most_common(1)[0][0] if kinds else "empty"
 
@@ -67,22 +76,25 @@ def _kind(reply: Reply) -> str:
 
 
 def missing(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> int:
-    """How many completions are still to be asked: for those that have not come, and again for those of no use.
+    """Return how many completions are still to be asked.
 
-    At most n × (1 + reask) are asked in all, whatever comes.
+    Completions that have not come are asked, and those of no use are asked again. At most
+    n × (1 + reask) are asked in all, whatever comes.
     """
     good = len(replies) if reask == 0 else sum(usable(reply.text, task, count) for reply in replies)
     return max(0, min(n - good, n * (1 + reask) - len(replies)))
 
 
 def chosen(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> list[Reply]:
-    """The n replies that are kept, in the order they came: usable ones first choice, then whatever there is.
+    """Return the n replies that are kept, in the order in which they came.
 
-    With reask 0 they are the first n, as a judge without a second chance would have given them.
+    Usable replies are the first choice, then any others. With reask 0 the first n are kept, as a
+    judge without a second chance would have given them.
     """
     if reask == 0:
         return replies[:n]
-    by_use = sorted(range(len(replies)), key=lambda i: not usable(replies[i].text, task, count))  # stable
+    # The sort is stable.
+    by_use = sorted(range(len(replies)), key=lambda i: not usable(replies[i].text, task, count))
     return [replies[i] for i in sorted(by_use[:n])]
 
 
@@ -91,7 +103,7 @@ def _verdict(value: Any) -> bool:
 
 
 def _parsed(text: str) -> Any:
-    """The list or object that a reply is, or None. JSON or Python."""
+    """Return the list or object that a reply holds in JSON or Python, or None."""
     text = text.strip()
     if fenced := FENCE.match(text):
         text = fenced.group(1).strip()

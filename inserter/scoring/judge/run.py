@@ -1,4 +1,7 @@
-"""Puts records to a judge: what the cache has is not asked again, what cannot be judged is told with its reason."""
+"""Put records to a judge.
+
+What the cache has is not asked again. What cannot be judged is reported with its reason.
+"""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -21,37 +24,45 @@ Record = dict[str, Any]
 TASKS = ("closed", "open", "adjustment")
 NOT_ASKED = "not asked"
 AGAIN = "Look at the judge's endpoint, then run again: all replies are kept"
-# records in a row, and their completions, of which none can be read, after which no more are asked where none ever could
+# Asking stops if no reply to this many records in a row, with this many completions, can be read.
+# Once a reply could be read, `give_up_after` replaces the number of records.
 UNREAD_RECORDS, UNREAD_REPLIES = 3, 12
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is put to the judge, once for all records with this content. count: its questions; 0 for adjustment."""
+    """What is put to the judge, once for all records with this content."""
 
     key: str
     messages: list[Message]
     count: int
+    """Number of questions; 0 for adjustment."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The texts of the replies that are kept, and the reason why there is no verdict."""
+    """What the judge said of a job."""
 
     votes: list[str]
+    """The texts of the replies that are kept."""
+
     error: str | None = None
+    """Why there is no verdict; None if there is one."""
 
 
 def judge(
     records: Iterable[Record], task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER
 ) -> tuple[list[Record], Usage]:
-    """The records in their order, each with `pred_score`: the raw replies of the judge, n strings.
+    """Return the records in their order, each with `pred_score`, and the usage.
 
-    A record that was not judged has `judge_error`, and never ends the run; its `pred_score` is [], or replies without a
-    verdict. Replies are in the cache as soon as they come, so a run that was killed goes on where it stopped. When
-    the judge fails on many records in a row, or nothing that it says can be read, no more are asked (`Usage.stopped`).
-    Raises InserterError when the server refuses every request (key, model, address). Not to be called from a running
-    event loop.
+    `pred_score` has the raw replies of the judge, n strings. A record that was not judged has
+    `judge_error` and never ends the run. The `pred_score` of such a record is [], or replies
+    without a verdict.
+
+    Replies are in the cache as soon as they come, so a killed run resumes where it stopped. If the
+    judge fails on many records in a row, or its replies cannot be read, no more records are asked
+    (`Usage.stopped`). Raise InserterError if the server refuses every request (key, model,
+    address). Do not call this function from a running event loop.
     """
     records = list(records)
     jobs: dict[str, Job] = {}
@@ -71,7 +82,10 @@ def judge(
 
 
 def _key(record: Any, task: Task, settings: JudgeSettings, jobs: dict[str, Job]) -> str | Unjudgeable:
-    """The key of the record's job, which is added to `jobs`."""
+    """Return the key of the record's job, and add the job to `jobs`.
+
+    Return Unjudgeable if the record cannot be put to the judge.
+    """
     of = record.get("task") if isinstance(record, dict) else None
     if of in TASKS and of != task:
         return Unjudgeable(f"a record of task {of}")
@@ -91,13 +105,14 @@ def _written(record: Any, outcome: Outcome) -> Record:
 
 
 class _Run:
-    """The jobs of one call, `concurrency` at a time."""
+    """The jobs of one call of `judge`, `concurrency` at a time."""
 
     def __init__(self, task: Task, settings: JudgeSettings, cache: ReplyCache, usage: Usage) -> None:
         self.task, self.settings, self.cache, self.usage = task, settings, cache, usage
         self.outcomes: dict[str, Outcome] = {}
         self.failed_in_a_row = 0
-        self.unread: dict[str, list[Reply]] = {}  # replies to the last records in a row of which none could be read
+        # By job, the replies to the last records in a row of which no reply could be read.
+        self.unread: dict[str, list[Reply]] = {}
         self.read_any = False
 
     async def all(self, jobs: Iterable[Job]) -> dict[str, Outcome]:
@@ -108,7 +123,7 @@ class _Run:
                 workers = [asyncio.create_task(self._work(queue)) for _ in range(self.settings.concurrency)]
                 try:
                     await asyncio.gather(*workers)
-                finally:  # the first fatal error, or Ctrl-C, ends all of them
+                finally:  # the first fatal error, or Ctrl-C, ends all workers
                     for worker in workers:
                         worker.cancel()
                     await asyncio.gather(*workers, return_exceptions=True)
@@ -147,7 +162,7 @@ class _Run:
             raise
         finally:
             self.usage.retries, self.usage.changes = self.client.retries, self.client.form.notes()
-        self.cache.add(job.key, found.replies)  # before anything else: it is paid
+        self.cache.add(job.key, found.replies)  # before anything else, since they are paid for
         self.failed_in_a_row = 0
         self.usage.count(len(found.replies), found.prompt_tokens, found.completion_tokens)
         return found.replies
@@ -158,7 +173,7 @@ class _Run:
             self._stop(f"the judge had failed on {self.failed_in_a_row} records in a row", f"{error}. {AGAIN}")
 
     def _look(self, job: Job, replies: list[Reply]) -> None:
-        """Ends the asking when what comes cannot be read: nobody should pay for a thousand records of that."""
+        """Stop asking if the replies cannot be read, so that nobody pays for a thousand records."""
         if any(counted([vote(reply, self.task, job.count)], self.task, job.count) for reply in replies):
             self.unread, self.read_any = {}, True
         elif replies:

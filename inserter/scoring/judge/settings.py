@@ -1,4 +1,7 @@
-"""Which judge is asked, and how. The key is a secret: it is in no repr, no log, no cache and no error."""
+"""Settings of a judge and of the requests to it.
+
+The key is a secret: it is in no repr, no log, no cache and no error.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,33 +20,55 @@ EXAMPLE = "https://api.openai.com/v1"
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """A judge and the way it is asked. The sampling defaults are those of SpeechInstructBench's own judge.
+    """A judge and the way it is asked.
 
-    base_url: what `/chat/completions` is appended to; a query (`?api-version=…`) stays. n: completions a record.
-    temperature, top_p, max_tokens (of a completion): sampling. None is not sent: the server's own value holds.
-    tries: requests in all before one is given up. backoff: seconds before the second try, doubled each time and cut
-    by up to a half at random. max_wait: seconds, the longest wait between tries. timeout: seconds, for a whole
-    request. reask: a completion that cannot be used is asked again so many times at most; 0 takes replies as they
-    come. give_up_after: records in a row, given up or without a reply that can be read, after which no more are asked.
-    price_in, price_out: money a million tokens. Raises InserterError for a URL, key or prices that cannot be used.
+    The sampling defaults are those of SpeechInstructBench's own judge. Raise InserterError for a
+    URL, key, count or prices that cannot be used.
     """
 
     base_url: str
+    """`/chat/completions` is appended to this URL; a query (`?api-version=…`) stays."""
+
     model: str
     api_key: SecretStr | None = None
     n: int = 4
+    """Completions per record."""
+
     concurrency: int = 8
+    """Records that are asked at the same time."""
+
     temperature: float | None = 0.5
+    """None is not sent: the server's own value holds."""
+
     top_p: float | None = 0.95
+    """None is not sent: the server's own value holds."""
+
     max_tokens: int | None = 1024
+    """Tokens of a completion, at most. None is not sent: the server's own value holds."""
+
     tries: int = 6
+    """Tries in all before a request is given up."""
+
     backoff: float = 1.0
+    """Seconds before the second try, doubled each time and cut by up to a half at random."""
+
     max_wait: float = 120.0
+    """Longest wait between two tries, in seconds."""
+
     timeout: float = 120.0
+    """Seconds for a whole request."""
+
     reask: int = 2
+    """How often an unusable completion is asked again, at most; 0 takes replies as they come."""
+
     give_up_after: int = 10
+    """Records in a row without an answer or a readable reply, after which no more are asked."""
+
     price_in: float | None = None
+    """Money per million prompt tokens."""
+
     price_out: float | None = None
+    """Money per million completion tokens."""
 
     def __post_init__(self) -> None:
         _split(self.base_url)
@@ -55,10 +80,12 @@ class JudgeSettings:
 
     @classmethod
     def from_environment(cls, model: str | None = None, base_url: str | None = None, **changes: Any) -> "JudgeSettings | None":
-        """The judge that the environment names, or None where the base URL or the model is missing.
+        """Return the judge that the environment names, or None without a base URL or a model.
 
-        model, base_url: instead of the environment's. `changes`: other fields. The key is INSERTER_JUDGE_API_KEY;
-        OPENAI_API_KEY stands in for it only at OPENAI_BASE_URL and at OpenAI's own host: no other server is to see it.
+        model, base_url: instead of the environment's. changes: other fields.
+
+        The key is INSERTER_JUDGE_API_KEY. OPENAI_API_KEY replaces it only at OPENAI_BASE_URL and at
+        OpenAI's own host: no other server may see OPENAI_API_KEY.
         """
         base_url, model = base_url or from_environment(BASE_URL, FALLBACK_BASE_URL), model or from_environment(MODEL)
         if not base_url or not model:
@@ -70,28 +97,31 @@ class JudgeSettings:
 
     @property
     def key(self) -> str:
-        """The key in the clear, for the request's header alone; empty when there is none."""
+        """The key in the clear, for the request's header alone; empty if there is none."""
         return self.api_key.get_secret_value() if self.api_key else ""
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The address of the requests."""
         parts = _split(self.base_url)
         return parts._replace(path=f"{_path(parts)}/chat/completions", fragment="").geturl()
 
     @property
     def endpoint(self) -> str:
-        """The base URL without its query: what messages name and the cache is keyed by."""
+        """The base URL without its query, for messages and for the cache's keys."""
         parts = _split(self.base_url)
         return f"{parts.scheme}://{parts.netloc.lower()}{_path(parts)}"
 
     def redact(self, text: str) -> str:
-        """`text` without the key: a server may echo it."""
+        """Return `text` without the key, which a server may echo."""
         return text.replace(self.key, "[key]") if self.key else text
 
 
 def missing(model: str | None = None, base_url: str | None = None) -> str:
-    """One line for a user who has configured no judge: which variables to set, beside those given by option."""
+    """Return one line for a user without a judge, which names the variables to set.
+
+    model, base_url: what an option gave already.
+    """
     wanted = [
         "" if base_url or from_environment(BASE_URL, FALLBACK_BASE_URL) else f"{BASE_URL} (for example {EXAMPLE})",
         "" if model or from_environment(MODEL) else f"{MODEL} (or --model)",
@@ -101,7 +131,7 @@ def missing(model: str | None = None, base_url: str | None = None) -> str:
 
 
 def _split(base_url: str) -> SplitResult:
-    """The parts of a base URL. Its text is in no message: it may hold a secret."""
+    """Return the parts of a base URL. The URL is in no message, since it may hold a secret."""
     return split_url(base_url, "the judge's", BASE_URL, API_KEY, EXAMPLE)
 
 
