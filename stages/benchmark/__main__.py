@@ -1,16 +1,7 @@
 """Run the stage: `python -m stages.benchmark`."""
 
-from typing import Any
-
-from inserter.params import Params
-from inserter.run.runner import output, run_stage
-from stages.benchmark import own, real
-
-
-def main(params: Params) -> dict[str, Any]:
-    build = own.build if params.benchmark.path == "own" else real.build
-    return build(params.benchmark, output("benchmark"))
-
+from inserter.run.runner import run_stage
+from stages.benchmark.stage import main
 
 if __name__ == "__main__":
     run_stage("benchmark", main)

@@ -7,7 +7,7 @@ import argparse
 
 from inserter.paths import GATES
 from inserter.run.runner import run_stage
-from stages.check.check import check
+from stages.check.stage import check
 from stages.check.suites import SUITES
 
 

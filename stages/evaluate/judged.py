@@ -10,13 +10,12 @@ import numpy as np
 
 from inserter.errors import InserterError
 from inserter.run.runner import say
-from inserter.scoring import adjustment
-from inserter.scoring import open_ended as open
+from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval
 
 Row = dict[str, Any]
 NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
-SCORERS = {"open": open, "adjustment": adjustment}
+SCORERS = {"open": open_ended, "adjustment": adjustment}
 
 
 def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) -> Any:

@@ -7,7 +7,7 @@ import argparse
 
 from inserter.paths import DATA
 from inserter.run.runner import run_stage
-from stages.gate.gate import gate
+from stages.gate.stage import gate
 
 
 def main() -> None:

@@ -1,15 +1,7 @@
 """Run the stage: `python -m stages.report`."""
 
-from typing import Any
-
-from inserter.params import Params
 from inserter.run.runner import run_stage
-from stages.report.build import build
-
-
-def main(params: Params) -> dict[str, Any]:
-    return build()
-
+from stages.report.stage import build
 
 if __name__ == "__main__":
-    run_stage("report", main)
+    run_stage("report", lambda _: build())

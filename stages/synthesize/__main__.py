@@ -1,3 +1,5 @@
+"""Run the stage: `python -m stages.synthesize`."""
+
 from inserter.run.runner import run_stage
 from stages.synthesize.stage import main
 

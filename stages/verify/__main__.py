@@ -1,3 +1,5 @@
+"""Run the stage: `python -m stages.verify`."""
+
 from inserter.run.runner import run_stage
 from stages.verify.stage import main
 

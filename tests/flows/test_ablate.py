@@ -171,6 +171,7 @@ def project(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pr
         (folder / name / "README").write_text(name)
     for name in ("warmup", "pretrain", "sft", "evaluate", "register"):
         (folder / "stages" / name).mkdir()
+        (folder / "stages" / name / "__init__.py").touch()
         (folder / "stages" / name / "__main__.py").write_text(f"# {name}\nNAME = {name!r}\n")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["corpus"]["sources"] = [{"name": "own", "kind": "local", "path": "texts/*.txt"}]

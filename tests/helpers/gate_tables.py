@@ -11,7 +11,7 @@ from inserter.files import read_table, write_json, write_jsonl, write_table
 from inserter.params import Params, load
 from inserter.scoring.ifeval import CHECKS
 from inserter.tables import DOCUMENTS, HELDOUT, ITEMS, PAIRS, SEQUENCES, SPANS, UTTERANCES, VERIFIED
-from stages.check.check import check
+from stages.check.stage import check
 
 SHARD = bytes(1000)
 TABLES = {

@@ -8,7 +8,7 @@ from gate_tables import ASKED, BENCH, DOCS, PAIR, edit, failing
 from inserter.files import read_json, write_json, write_jsonl
 from inserter.params import Params
 from inserter.scoring.ifeval import CHECKS
-from stages.check.check import check
+from stages.check.stage import check
 
 
 def test_a_variant_without_items_needs_a_reason(workspace: Path, params: Params) -> None:

@@ -11,7 +11,7 @@ from gate_tables import CLEAN, edit
 from inserter.files import read_json
 from inserter.params import Params
 from stages.check import docs
-from stages.check.check import check
+from stages.check.stage import check
 
 
 def pages(part: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from inserter.tts import load_voice
 from models.generation import Prompt, generate_answers
 from stages.evaluate import responses
 from stages.evaluate.judged import judge_rows, judge_settings, judged_table
-from stages.evaluate.select import select
+from stages.evaluate.selection import select
 
 VARIANTS = ("standard", "background")
 

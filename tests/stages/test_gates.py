@@ -28,7 +28,7 @@ from gate_tables import (
 from inserter.files import read_json, write_json
 from inserter.params import Params
 from inserter.scoring.ifeval import CHECKS
-from stages.check.check import check
+from stages.check.stage import check
 
 
 def _set(n: int, **values: object) -> Callable[[list[dict]], object]:

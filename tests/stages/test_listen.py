@@ -12,9 +12,9 @@ from inserter.errors import InserterError
 from inserter.files import read_table, write_table
 from inserter.tables import SEQUENCES, VERIFIED, reason_kind
 from stages.listen import choose
-from stages.listen.build import build
 from stages.listen.cards import BINS, wave
 from stages.listen.diff import compared
+from stages.listen.stage import build
 
 
 @pytest.fixture(scope="module")

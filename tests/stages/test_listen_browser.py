@@ -6,7 +6,7 @@ import listen_inputs as made
 import pytest
 from browsing import CONTRAST, NARROW, WIDE, needs_chromium, overflow
 
-from stages.listen.build import build
+from stages.listen.stage import build
 
 pytestmark = needs_chromium
 # `Audio` objects are not in the document: the page's own player is found by what it plays

@@ -12,7 +12,7 @@ from inserter.files import read_jsonl, write_json
 from inserter.params import load
 from inserter.prompts import generate
 from stages.benchmark import own, real
-from stages.check.check import check
+from stages.check.stage import check
 
 PARAMS = load(ROOT / "params.yaml")
 

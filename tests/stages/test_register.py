@@ -18,9 +18,9 @@ from inserter.files import publish, read_json, write_json, write_jsonl, write_ta
 from inserter.params import Params, load
 from inserter.tables import ITEMS
 from stages.register.inputs import lineage, read_inputs
-from stages.register.main import main
 from stages.register.runs import flatten
 from stages.register.samples import choose
+from stages.register.stage import main
 
 VARIANTS = ("standard", "noise")
 
@@ -236,7 +236,7 @@ def test_a_registration_that_was_killed_is_failed_and_done_again(here, tiny_mode
     killed = (
         "import mlflow, os, signal\n"
         "mlflow.register_model = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from inserter.params import load\nfrom stages.register.main import main\nmain(load())\n"
+        "from inserter.params import load\nfrom stages.register.stage import main\nmain(load())\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True).returncode == -9

@@ -10,7 +10,7 @@ import report_inputs as made
 from browsing import CONTRAST, NARROW, WIDE, needs_chromium, overflow
 
 from inserter.files import read_jsonl, write_jsonl
-from stages.report.build import build
+from stages.report.stage import build
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: it is in the extra `dev`")
 expect = playwright.expect

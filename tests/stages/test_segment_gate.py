@@ -12,7 +12,7 @@ from segment_texts import CHINESE, SENTENCE, document
 from inserter.files import read_batches, read_json, read_table, write_json, write_table
 from inserter.params import Params, load
 from inserter.tables import DOCUMENTS, SPANS
-from stages.check.check import check
+from stages.check.stage import check
 from stages.segment.stage import main
 
 DOCS, SPANNED = "data/corpus/documents-00000.parquet", "data/segment/spans.parquet"

@@ -11,9 +11,9 @@ from inserter.run.work import WorkFolder
 from inserter.tables import UTTERANCES, VERIFIED
 from models import InserterProcessor
 from stages.sft import pairs as making
-from stages.sft.__main__ import chat_examples
 from stages.sft.clips import spoken, verified
 from stages.sft.pairs import prompts, readable, whole_sentences
+from stages.sft.stage import chat_examples
 
 
 def params(**sft) -> Params:

@@ -10,15 +10,14 @@ from collections import Counter
 from types import ModuleType
 from typing import Any
 
-from inserter.scoring import adjustment
-from inserter.scoring import open_ended as open
+from inserter.scoring import adjustment, open_ended
 from inserter.scoring.judge.completions import CUT, REFUSED, THOUGHTS, Reply
 from inserter.scoring.judge.prompts import FIELDS, Task
 from inserter.scoring.thoughts import said
 
 FENCE = re.compile(r"^```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```$", re.DOTALL)
 LONGEST = 20_000  # characters: a longer text is no verdict, and Python's parser takes memory for it
-SCORERS: dict[Task, ModuleType] = {"open": open, "adjustment": adjustment}
+SCORERS: dict[Task, ModuleType] = {"open": open_ended, "adjustment": adjustment}
 NO_VERDICT = "no verdict"
 LONGER = "Raise --max-tokens (evaluate.judge_sampling.max_tokens), now {max_tokens}, or take a model that thinks less"
 OTHER = "Look at what the judge says, or take another model"

@@ -1,0 +1,86 @@
+"""Run the stage: `python -m stages.evaluate`.
+
+The stage measures the fine-tuned model, beside its baselines, on held-out contexts and on the
+benchmark.
+"""
+
+from typing import Any
+
+from tabulate import tabulate
+
+from inserter.errors import InserterError
+from inserter.files import read_table, write_jsonl, write_table
+from inserter.params import Params
+from inserter.paths import DATA
+from inserter.run.closure import deciding
+from inserter.run.runner import say
+from inserter.run.work import WorkFolder
+from inserter.scoring import table as scoretable
+from inserter.scoring.scores import closed_table, comparisons, deals
+from inserter.tables import HELDOUT, ITEMS, LOSSES
+from inserter.training.models import saved_model
+from stages.evaluate import likelihood, recordings, responses, selection, transcripts
+from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
+from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
+from stages.evaluate.voices import by_voice, seen_voices
+
+MODEL = DATA / "sft" / "model"
+# Code that decides an answer. The judging code is left out.
+ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "selection"))
+Row = dict[str, Any]
+
+
+def main(params: Params) -> dict[str, Any]:
+    p = params.evaluate
+    # A missing endpoint or folder is refused here, before the answers are made.
+    judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())
+    people = recordings.find(p)
+    everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
+    items = selection.select(everything, p.items, p.languages)
+    if not any(item["task"] == "closed" for item in items):
+        raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
+    changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
+    recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
+    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY)])
+    model, processor = saved_model(MODEL)
+    measured, by_document = hearing(params, model, processor, work)
+    of_people = recordings.measure(params, model, processor, people, work)
+    rows = judge_rows(responses.respond(params, model, processor, items, work), judge)
+    closed = [row for row in rows if row["task"] == "closed"]
+    likely = _likelihood(params, items, rows, by_document, work)
+    write_jsonl(work / "out" / "responses.jsonl", rows)
+    write_table(work / "out" / "losses.parquet", by_document, LOSSES)
+    for task in SCORERS:
+        write_jsonl(work / "out" / f"{task}.jsonl", records(rows, task))
+    work.publish("out", DATA / "evaluate")
+    dealt = deals(closed)
+    scores = {"closed": closed_table(closed, dealt), **judged_table(rows)}
+    for (task, lang), header, lines in scoretable.grid(scores):
+        say(f"evaluate: {task}, {lang}, % with 95 % intervals")
+        say(tabulate(lines, header))
+    if shown := scoretable.likelihood({"likelihood": likely}):
+        say(f"evaluate: by likelihood\n{tabulate(shown[1], shown[0])}\n{shown[2]}")
+    return {
+        **measured,
+        "likelihood": likely,
+        "precision": p.precision,
+        "speechinstructbench": scores,
+        "recordings": of_people,
+        "closed_by_voice": by_voice(closed, seen_voices(params)),
+        "comparisons": comparisons(closed, dealt),
+        "items": {"answered": len(items), "of": len(everything)},
+        "responses": len(rows),
+        "not_scored": sum(row["strict"] is None for row in closed),
+    }
+
+
+def _likelihood(params: Params, items: list[Row], rows: list[Row], by_document: list[Row], work: WorkFolder) -> Any:
+    """Return the measures by likelihood, of the model as it was saved.
+
+    At bf16 the model that answered has other weights. All clips are encoded by now.
+    """
+    model, processor = saved_model(MODEL)
+    digests, states = responses.clips_of_items(params, model, processor, [item for item in items if item["shard"]])
+    prompts = likelihood.prompts_of(processor, items, rows, digests, states, transcripts.hears_words(model))
+    documents = read_table(HELDOUT_FILE, HELDOUT)
+    return likelihood.measure(params, model, processor, prompts, states, documents, by_document, work)

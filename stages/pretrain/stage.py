@@ -1,0 +1,85 @@
+"""Run the stage: `python -m stages.pretrain`.
+
+The stage makes data/pretrain/model from the warmed-up adapter, sequences and clips.
+"""
+
+from typing import Any
+
+from inserter.errors import InserterError
+from inserter.files import read_table
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.run.closure import deciding
+from inserter.run.work import WorkFolder
+from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
+from inserter.training.batches import as_read, clips_needed, example, heard_lengths, packed_phase
+from inserter.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
+from inserter.training.loop import train, write_curve
+from inserter.training.models import made_whole, new_model, save_model, warmed_up
+from inserter.training.processes import join, main_first, rank
+from inserter.training.states import clips_for
+
+GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
+
+
+def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
+    return {"gap_closed": measured["gap_closed"], **measured["continuation"]}
+
+
+def main(params: Params) -> dict[str, Any]:
+    p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
+    join()
+    clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
+    sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
+    heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
+    if not sequences:
+        raise InserterError("no sequence to train on", "Look at reports/interleave.json")
+    with main_first():
+        work = WorkFolder(
+            "pretrain",
+            {
+                "pretrain": p.model_dump(),
+                "adapter": adapter.model_dump(),
+                "model": params.model.model_dump(),
+                "assets": params.assets.model_dump(),
+                "languages": languages,
+            },
+            [
+                DATA / "warmup",
+                DATA / "interleave",
+                DATA / "verify" / "clean.parquet",
+                *deciding("stages.pretrain"),
+            ],
+        )
+    model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, params.model.delimiters, languages), DATA / "warmup")
+    lengths = heard_lengths(model, clean)
+    examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths) for row in sequences]
+    read = [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in sequences] if p.distill else []
+    needed = {*clips_needed(examples, p), *(row["utt_id"] for row in clean if row["split"] == "heldout")}
+    clips = clips_for(model, processor, clean, DATA / "synthesize", p, needed)
+    before = text_loss(model, processor, heldout, clips, p.precision)
+    phase = packed_phase("pretrain", p, model, examples, clips, read, p.distill)
+    phase.watch_steps = p.gap_steps
+    phase.watch = lambda: gap_row(continuation(model, processor, heldout, clips, p.precision))
+    outcome = train(model, phase, work)
+    model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
+    if rank() > 0:
+        return {}  # rank 0 measures and writes
+    measured = continuation(model, processor, heldout, clips, p.precision) if p.gap_steps else {}
+    after = text_loss(model, processor, heldout, clips, p.precision)
+    transcripts = transcript_loss(model, processor, heldout, clips, p.precision)
+    save_model(model, processor, work / "out" / "model")
+    work.publish("out", DATA / "pretrain")
+    write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)
+    by_step = [*outcome.watched, {"step": p.steps, **gap_row(measured)}] if measured else []
+    write_curve(REPORTS / "plots" / "pretrain-gap.csv", by_step, GAP)
+    return {
+        **outcome.summary(),
+        "precision": p.precision,
+        "clips": len(clean),
+        "hours": sum(row["duration"] for row in clean) / 3600,
+        **measured,
+        "transcript_nll": transcripts,
+        "text_nll": {"before": before, "after": after, "drift": after / before - 1},
+        "system": {"positions_a_second": outcome.speed},
+    }

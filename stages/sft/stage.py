@@ -1,0 +1,169 @@
+"""Run the stage: `python -m stages.sft`.
+
+The stage makes data/sft/model from pairs and the pre-trained model.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inserter.errors import InserterError
+from inserter.files import read_table, write_table
+from inserter.params import Params
+from inserter.paths import DATA, REPORTS
+from inserter.run.closure import deciding
+from inserter.run.work import WorkFolder
+from inserter.seeds import rng
+from inserter.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED
+from inserter.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
+from inserter.training.heldout import losses, mean
+from inserter.training.loop import train, write_curve
+from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
+from inserter.training.processes import join, main_first, rank
+from inserter.training.states import Clips, clips_for
+from models import InserterProcessor
+from stages.sft.clips import spoken, teachers, verified
+from stages.sft.pairs import answered, prompts, readable
+
+Lengths = Mapping[str, int]
+HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after training
+
+
+def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict], lengths: Lengths) -> list[Example]:
+    """Return each pair heard and read at a spoken_share of 0.5.
+
+    At another share, examples of the rarer form are dropped at random.
+    """
+    share = params.sft.spoken_share
+    most = max(share, 1 - share)
+    chosen = []
+    for pair in pairs:
+        random = rng(params.sft.seed, pair["pair_id"], "form")
+        if random.random() < share / most:
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], pair["utt_id"], lengths))
+        if random.random() < (1 - share) / most:
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], None))
+    return chosen
+
+
+def replayed(params: Params, processor: InserterProcessor, chat: list[Example], lengths: Lengths) -> list[Example]:
+    """Return pre-training sequences that are replay_share of all positions.
+
+    Without them the model forgets to continue from what it heard.
+    """
+    share = params.sft.replay_share
+    wanted = sum(e.positions for e in chat) * share / (1 - share)
+    sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
+    rng(params.sft.seed, "replay").shuffle(sequences)
+    chosen: list[Example] = []
+    while wanted > 0 and sequences:
+        row = sequences.pop(0)
+        chosen.append(example(processor, row["parts"], row["kind"] == "transcribe", lengths))
+        wanted -= chosen[-1].positions
+    return chosen
+
+
+def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], clips: Clips) -> dict[str, float]:
+    """Return the loss per token of held-out answers, with the instruction heard and read."""
+    result = {}
+    for form in ("heard", "read"):
+        examples = [
+            chat_example(processor, row["prompt"], row["response"], row["utt_id"] if form == "heard" else None) for row in pairs
+        ]
+        result[form] = mean(losses(model, examples, clips, params.sft.precision, f"held-out pairs: {form}"))
+    return result
+
+
+def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> dict[str, Any]:
+    """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
+
+    Return counts that satisfy prompts = kept + the sum over dropped.
+    """
+    done = work.marker("pairs")
+    if done:
+        return done
+    asked, overlapping = prompts(params)
+    asked, unread = readable(asked)
+    # The LM before any training writes the answers, since the model is to keep giving these.
+    untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
+    pairs, edited, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
+    said, mute = spoken(params, pairs, work)
+    clean, quarantined = verified(params, said, corpus_clips, work)
+    heard = {row["utt_id"] for row in clean}
+    pairs = [pair for pair in pairs if pair["utt_id"] in heard]
+    if len(pairs) < 2:
+        raise InserterError(
+            f"{len(pairs)} of {params.sft.prompts} prompts have an answer that passes its checks and a clip that passes its own",
+            "Raise sft.prompts or use a stronger LM",
+        )
+    write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
+    report = {
+        "prompts": params.sft.prompts,
+        "kept": len(pairs),
+        "rewritten": edited,
+        "dropped": {
+            "overlaps the benchmark": overlapping,
+            "answer fails": dict(failed),
+            "cannot be spoken": dict(unread + mute),
+            "clip quarantined": dict(quarantined),
+        },
+    }
+    work.mark("pairs", report)
+    return report
+
+
+def main(params: Params) -> dict[str, Any]:
+    p = params.sft
+    teachers(params)  # fails before the answers are made
+    join()
+    corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
+    with main_first():
+        work = WorkFolder(
+            "sft",
+            {
+                "sft": p.model_dump(),
+                "assets": params.assets.model_dump(),
+                "voices": [v.model_dump() for v in params.synthesize.voices],
+                "limits": params.verify.limits(),
+            },
+            [
+                DATA / "pretrain",
+                DATA / "interleave",
+                DATA / "verify" / "clean.parquet",
+                DATA / "benchmark" / "prompts.jsonl",
+                *deciding("stages.sft"),
+            ],
+        )
+        counts = make_pairs(params, work, corpus_clips)
+    pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
+    prompt_clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
+    model, processor = saved_model(DATA / "pretrain" / "model")
+    n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
+    kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
+    lengths = heard_lengths(model, corpus_clips + prompt_clips)
+    chat = chat_examples(params, processor, taught, lengths)
+    examples = chat + replayed(params, processor, chat, lengths)
+    needed = {*clips_needed(examples, p), *(pair["utt_id"] for pair in kept_out)}
+    clips: Any = clips_for(model, processor, corpus_clips, DATA / "synthesize", p, needed)
+    clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p, needed))
+    before = pair_loss(params, model, processor, kept_out, clips)
+    outcome = train(model, packed_phase("sft", p, model, examples, clips), work)
+    model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
+    if rank() > 0:
+        return {}  # rank 0 measures and writes
+    after = pair_loss(params, model, processor, kept_out, clips)
+    save_model(model, processor, work / "out" / "model")
+    work.publish("out", DATA / "sft")
+    write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)
+    return {
+        **outcome.summary(),
+        "precision": p.precision,
+        **counts,
+        "examples": {
+            "heard": sum(bool(e.clips) for e in chat),
+            "read": sum(not e.clips for e in chat),
+            "replayed": len(examples) - len(chat),
+        },
+        "held_out_pairs": len(kept_out),
+        "pairs_nll": {"before": before, "after": after},
+        "system": {"positions_a_second": outcome.speed},
+    }
