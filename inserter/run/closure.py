@@ -36,8 +36,7 @@ def closure(*modules: str, root: Path = ROOT) -> list[Path]:
     The files are Python modules and the data files beside them. A package stands for all its
     modules. Imports inside functions and imports for types count.
 
-    For a package around an imported module, its `__init__.py` and data count, but not its imports.
-    The package's imports count only if a module takes a name from the package.
+    A package around an imported module counts only if a module takes a name from the package.
 
     Raises ValueError for a module that does not exist.
     """
@@ -48,17 +47,11 @@ def closure(*modules: str, root: Path = ROOT) -> list[Path]:
         if name not in seen:
             seen.add(name)
             todo += _imports(name, root)
-    around = {parent for name in seen for parent in _parents(name)}
-    return sorted({file for name in seen | around for file in _files(name, root)})
+    return sorted({file for name in seen for file in _files(name, root)})
 
 
 def _below(path: Path, place: Path) -> bool:
     return path == place or place in path.parents
-
-
-def _parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:size]) for size in range(1, len(parts))]
 
 
 def _within(name: str, root: Path) -> Iterator[str]:
