@@ -31,8 +31,8 @@ def test_rooms_ring_as_long_as_they_are_asked_to(rt60):
 def test_the_direct_sound_comes_first_and_is_whole():
     for seed in range(20):
         response = impulse_response(0.3, rng(seed))
-        assert response[0] == pytest.approx(1.0, abs=0.9) and np.isfinite(response).all()
-        assert np.abs(response).argmax() < SAMPLE_RATE // 100
+        assert np.isfinite(response).all()
+        assert np.abs(response).argmax() == 0 and response[0] == pytest.approx(1.0, abs=0.5), "no reflection drowns it"
 
 
 def test_a_clip_keeps_its_length_its_level_and_its_onset():
@@ -40,7 +40,8 @@ def test_a_clip_keeps_its_length_its_level_and_its_onset():
     wave[4000:8000] = 0.2 * rng().standard_normal(4000)
     wet = reverberant(wave, 0.3, rng(1))
     assert len(wet) == len(wave) and wet.dtype == np.float32
-    assert not np.abs(wet[:4000]).max() > 1e-6 < np.abs(wet[4000:4100]).max()
+    assert np.abs(wet[:4000]).max() < 1e-6, "nothing before the onset"
+    assert np.abs(wet[4000:4100]).max() > 0.1, "the onset is where it was"
     assert np.mean(wet**2) == pytest.approx(np.mean(wave**2), rel=1e-3)
     ringing = np.mean(wet[8000:10000] ** 2)
     assert ringing > 100 * np.mean(wet[12000:] ** 2) > 0, "it rings, and dies away"
