@@ -6,6 +6,7 @@ from typing import Any, Generic, TypedDict, TypeVar, get_args, get_origin, get_t
 import pyarrow as pa
 
 Row = TypeVar("Row")
+Value = TypeVar("Value")
 PRIMITIVES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -187,6 +188,12 @@ def reason_kind(reason: str) -> str:
     return reason.split(maxsplit=1)[0].rstrip(":")
 
 
+def known(value: Value | None) -> Value:
+    """Return the value of a column that is None in some rows, but not in this one."""
+    assert value is not None
+    return value
+
+
 class Part(TypedDict):
     """One part of a sequence."""
 
@@ -289,7 +296,8 @@ class Item(TypedDict):
     size: int
     duration: float
     """Seconds."""
-    voice: str
+    voice: str | None
+    """None for an item that is only read."""
     notes: str
     """The variant's parameters, as JSON."""
 

@@ -14,7 +14,7 @@ class SpeechEncoder(WhisperEncoder):
     an adapter. A clip of 5 s then costs about a fifth of a window.
     """
 
-    def forward(self, input_features: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, input_features: Tensor, lengths: Tensor) -> Tensor:
         """Return the states (clips, frames / 2, width) of log-mel features (clips, mels, frames).
 
         lengths: real frames per clip (clips,).

@@ -75,7 +75,7 @@ class InserterProcessor(ProcessorMixin):
         processor.recogniser = Tokenizer.from_file(file) if file else None
         return processor
 
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
         if self.recogniser is not None:
             Path(save_directory).mkdir(parents=True, exist_ok=True)
             self.recogniser.save(str(Path(save_directory) / RECOGNISER))
@@ -189,7 +189,7 @@ class InserterProcessor(ProcessorMixin):
         )
         return torch.from_numpy(np.asarray(output["input_features"][0], dtype=np.float32))
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         text: str | list[int] | list[str] | list[list[int]],
         audio: list[np.ndarray] | np.ndarray | None = None,

@@ -73,7 +73,7 @@ class InserterModel(PythonModel):
         self.processor = InserterProcessor.from_pretrained(folder)
         self.model = InserterForConditionalGeneration.from_pretrained(folder)
         # transformers' annotation hides torch's overloads.
-        self.model.to(device)  # type: ignore[arg-type]
+        self.model.to(device)
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return one row per record, in order.

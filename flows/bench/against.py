@@ -15,13 +15,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.ablate.copies import git
 from flows.bench.compare import Entry, compare
 from inserter.errors import InserterError
 from inserter.params import load
 from inserter.paths import DATA
+
+if TYPE_CHECKING:
+    from inserter.tables import Utterance
 
 EARLIER = "b8c1b19"
 CLIPS = 96
@@ -68,7 +71,7 @@ def answers() -> Entry:
     return _by_turns("answers", inputs, f"{PROMPTS} prompts")
 
 
-def _spoken(table: Path) -> list[dict[str, Any]]:
+def _spoken(table: Path) -> "list[Utterance]":
     from inserter.files import read_batches
     from inserter.tables import UTTERANCES
 

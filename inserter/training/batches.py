@@ -6,13 +6,13 @@ The seed decides the assignment before training begins.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from inserter.params import Pretrain, Sft
 from inserter.seeds import derive, rng
+from inserter.tables import Part, Utterance
 from inserter.training.loop import Phase
 from inserter.training.processes import world
 from inserter.training.states import Clips, Sounds, batch
@@ -52,7 +52,7 @@ class Example:
         return sum(label != IGNORE for label in self.labels[1:])
 
 
-def heard_lengths(model: InserterForConditionalGeneration, clips: list[dict[str, Any]]) -> dict[str, int]:
+def heard_lengths(model: InserterForConditionalGeneration, clips: Iterable[Utterance]) -> dict[str, int]:
     """Return the LM positions of each clip, if they are known before the clip is heard.
 
     The adapter `pooling` has a fixed number of positions per second. Other adapters give {}.
@@ -66,7 +66,7 @@ def heard_lengths(model: InserterForConditionalGeneration, clips: list[dict[str,
 
 
 def example(
-    processor: InserterProcessor, parts: list[dict[str, Any]], end: bool = False, lengths: Mapping[str, int] = NOTHING
+    processor: InserterProcessor, parts: Iterable[Part], end: bool = False, lengths: Mapping[str, int] = NOTHING
 ) -> Example:
     """Return the example of a sequence's parts (text, utt_id, loss).
 
@@ -75,12 +75,12 @@ def example(
     ids, labels, clips = [processor.document_start_id], [IGNORE], []
     positions = 1
     for part in parts:
-        text = processor.encode(part["text"])
-        positions += lengths.get(part["utt_id"], len(text))
-        if part["utt_id"]:
+        text, utt_id = processor.encode(part["text"]), part["utt_id"]
+        positions += len(text) if utt_id is None else lengths.get(utt_id, len(text))
+        if utt_id:
             ids += processor.span_ids
             labels += [IGNORE] * len(processor.span_ids)
-            clips.append(part["utt_id"])
+            clips.append(utt_id)
             positions += len(processor.span_ids) - 1
         else:
             ids += text
@@ -91,7 +91,7 @@ def example(
     return Example(tuple(ids), tuple(labels), tuple(clips), positions)
 
 
-def as_read(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def as_read(parts: Iterable[Part]) -> list[Part]:
     """Return the parts of a sequence with text in place of speech."""
     return [part | {"utt_id": None} for part in parts]
 

@@ -6,7 +6,7 @@ A context is heard, read, transcribed, another document's, or absent.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,15 +14,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from inserter.scoring.intervals import share_interval
+from inserter.tables import HeldOutContext, known
 from inserter.training.batches import Example, Place, example, grouped, hear, places_of, to_sequences
-from inserter.training.sequences import transcript_parts
+from inserter.training.sequences import text_part, transcript_parts
 from inserter.training.states import Clips
 from models import InserterForConditionalGeneration, InserterProcessor
 
 HEARD = ("heard_own", "heard_other")
 CONTEXTS = (*HEARD, "read_own", "read_other", "absent")
 CASCADE = ("cascade_own", "cascade_other")  # the recogniser's transcript in place of the clip
-SEEN_CLIP, UNSEEN_CLIP = "utt_id", "unseen_utt_id"  # columns of HELDOUT that name a context's clips
+ClipColumn = Literal["utt_id", "unseen_utt_id"]  # columns of HELDOUT that name a context's clips
+SEEN_CLIP: ClipColumn = "utt_id"
+UNSEEN_CLIP: ClipColumn = "unseen_utt_id"
 BATCH_POSITIONS = 1500
 CLIPS = 16  # clips per pass
 KL_ROWS = 64  # rows of 49 k logits in fp32: 12.6 MB
@@ -46,10 +49,10 @@ class Compared(NamedTuple):
 
 def context_example(
     processor: InserterProcessor,
-    row: dict[str, Any],
+    row: HeldOutContext,
     context: str,
-    others: dict[str, dict],
-    clip: str = SEEN_CLIP,
+    others: Mapping[str, HeldOutContext],
+    clip: ClipColumn = SEEN_CLIP,
     transcripts: Transcripts | None = None,
 ) -> Example:
     """Return the continuation of `row` after one context. Each context has the same learnt tokens.
@@ -57,11 +60,11 @@ def context_example(
     clip: the column that names the clip to be heard or transcribed.
     """
     source = others[row["other_doc_id"]] if context.endswith("other") else row
-    after = {"text": row["continuation"], "utt_id": None, "loss": True}
+    after = text_part(row["continuation"])
     if context == "absent":
         return example(processor, [after])
     spoken = source[clip] if context.startswith("heard") else None
-    text = (transcripts or {})[source[clip]] if context in CASCADE else source["context"]
+    text = (transcripts or {})[known(source[clip])] if context in CASCADE else source["context"]
     return example(processor, [{"text": text, "utt_id": spoken, "loss": False}, after])
 
 
@@ -216,7 +219,7 @@ def gap_closed(loss: dict[str, float], how: str = "heard") -> float | None:
 class HeldOut:
     """What was measured of the held-out documents."""
 
-    documents: list[dict[str, Any]]
+    documents: list[HeldOutContext]
     """The row of every document."""
 
     seen: Measured
@@ -233,7 +236,7 @@ class HeldOut:
 
 
 def continuation(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext], clips: Clips, precision: str
 ) -> dict[str, Any]:
     """Return `figures` of `measure`, without the cascade."""
     return figures(measure(model, processor, rows, clips, precision))
@@ -263,7 +266,7 @@ def figures(found: HeldOut) -> dict[str, Any]:
 def measure(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[dict],
+    rows: list[HeldOutContext],
     clips: Clips,
     precision: str,
     transcripts: Transcripts | None = None,
@@ -275,13 +278,13 @@ def measure(
     others = {row["doc_id"]: row for row in rows}
     cascade = CASCADE if transcripts is not None else ()
 
-    def after(row: dict, context: str, clip: str) -> Example:
+    def after(row: HeldOutContext, context: str, clip: ClipColumn) -> Example:
         return context_example(processor, row, context, others, clip, transcripts)
 
     spoken = [after(row, "heard_own", clip) for row in rows for clip in (SEEN_CLIP, UNSEEN_CLIP) if row[clip]]
     heard = hear_all(model, spoken, clips, precision)
 
-    def of(contexts: Iterable[str], chosen: list[dict], clip: str) -> Measured:
+    def of(contexts: Iterable[str], chosen: list[HeldOutContext], clip: ClipColumn) -> Measured:
         return {
             context: losses(
                 model,
@@ -372,18 +375,18 @@ def _behind(measured: Measured, heard: float | None, cascade: float | None) -> d
 
 
 def text_loss(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext], clips: Clips, precision: str
 ) -> float:
     """Return the loss per token of the held-out text alone, context and continuation.
 
     The loss shows whether the LM has forgotten.
     """
-    parts = [[{"text": row["context"] + row["continuation"], "utt_id": None, "loss": True}] for row in rows]
+    parts = [[text_part(row["context"] + row["continuation"])] for row in rows]
     return mean(losses(model, [example(processor, p) for p in parts], clips, precision, "held out: text"))
 
 
 def transcript_loss(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[dict], clips: Clips, precision: str
+    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext], clips: Clips, precision: str
 ) -> float:
     """Return the loss per token of the transcripts of held-out contexts.
 

@@ -3,18 +3,19 @@
 Training and the held-out measurement make the same parts.
 """
 
+from collections.abc import Mapping
 from typing import Any
+
+from inserter.tables import Part
 
 TRANSCRIBE = "Transcribe what you hear:"
 
-Row = dict[str, Any]
 
-
-def text_part(text: str, loss: bool = True) -> Row:
+def text_part(text: str, loss: bool = True) -> Part:
     return {"text": text, "utt_id": None, "loss": loss}
 
 
-def speech_part(span: Row, blank: str = "") -> Row:
+def speech_part(span: Mapping[str, Any], blank: str = "") -> Part:
     """Return a part that is heard.
 
     span: a row with utt_id and the written form. blank: the space before it in the text.
@@ -22,6 +23,6 @@ def speech_part(span: Row, blank: str = "") -> Row:
     return {"text": blank + span["written"], "utt_id": span["utt_id"], "loss": False}
 
 
-def transcript_parts(span: Row) -> list[Row]:
+def transcript_parts(span: Mapping[str, Any]) -> list[Part]:
     """Return the request, the clip, and its transcript, which alone is learnt."""
     return [text_part(TRANSCRIBE, False), speech_part(span), text_part("\n" + span["written"])]

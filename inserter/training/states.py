@@ -9,7 +9,7 @@ map, so memory does not grow with the corpus.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from inserter.audio.clips import read_clip
 from inserter.files import atomic, fingerprint, read_json, write_json
 from inserter.params import Pretrain, Sft
 from inserter.paths import states_home
+from inserter.tables import Utterance
 from inserter.training.processes import barrier, rank, world
 from models import InserterForConditionalGeneration, InserterProcessor
 
@@ -72,7 +73,7 @@ class Sounds:
     A clip is read and encoded anew each time it is heard.
     """
 
-    def __init__(self, processor: InserterProcessor, rows: Iterable[dict[str, Any]], shards: Path) -> None:
+    def __init__(self, processor: InserterProcessor, rows: Iterable[Utterance], shards: Path) -> None:
         self.processor = processor
         self.places = {row["utt_id"]: (shards, row) for row in rows}
 
@@ -104,7 +105,7 @@ def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Ten
 def clips_for(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[dict[str, Any]],
+    rows: Iterable[Utterance],
     shards: Path,
     settings: Pretrain | Sft,
     needed: set[str],
@@ -124,7 +125,7 @@ def clips_for(
 def encode_clips(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: Iterable[dict[str, Any]],
+    rows: Iterable[Mapping[str, Any]],
     shards: Path,
     precision: str,
 ) -> States:
@@ -136,7 +137,7 @@ def encode_clips(
     Each split (if rows have one) is cached by itself, because evaluation asks for the held-out
     clips alone.
     """
-    splits: dict[str | None, list[dict[str, Any]]] = {}
+    splits: dict[str | None, list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["duration"]):  # similar lengths share a batch
         splits.setdefault(row.get("split"), []).append(row)
     encoder = encoder_digest(model)
@@ -155,7 +156,7 @@ def encode_clips(
 def _encode_split(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[dict],
+    rows: list[Mapping[str, Any]],
     shards: Path,
     key: str,
     precision: str,
@@ -184,7 +185,7 @@ def _encode_split(
 def _encode_chunk(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[dict],
+    rows: list[Mapping[str, Any]],
     shards: Path,
     path: Path,
     precision: str,
@@ -212,9 +213,9 @@ def _encode_chunk(
     return index
 
 
-def _by_seconds(rows: list[dict]) -> list[list[dict]]:
+def _by_seconds(rows: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     """Return groups of at most BATCH_SECONDS of padded audio."""
-    groups: list[list[dict]] = [[]]
+    groups: list[list[Mapping[str, Any]]] = [[]]
     for row in rows:
         if groups[-1] and (len(groups[-1]) + 1) * (row["duration"] + 0.5) > BATCH_SECONDS:
             groups.append([])

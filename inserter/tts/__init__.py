@@ -11,8 +11,8 @@
     speak_all(
         jobs, voices, out, rows, seed=1, workers=0, executor="local", shard_clips=256,
         label="speak", ...
-    ) -> list[dict]
-    speak_shards(...the same...) -> Iterator[list[dict]]
+    ) -> list[Utterance]
+    speak_shards(...the same...) -> Iterator[list[Utterance]]
         # the rows of one shard at a time, so memory stays flat
 
 `voices` are `params.Voice`s, and each job names one of them. Shards go to `out/shard-00000.tar` and

@@ -15,7 +15,7 @@ from inserter.assets import asr_folder
 from inserter.files import read_table, write_table
 from inserter.params import Params, Verify
 from inserter.run.executor import ordered_map
-from inserter.tables import VERIFIED
+from inserter.tables import VERIFIED, Utterance
 from inserter.verification import measure
 from inserter.verification.asr import Transcriber
 from inserter.verification.hear import Ears
@@ -45,7 +45,7 @@ class Task(NamedTuple):
     path: Path
     """The file that gets the block's measurements."""
 
-    rows: list[dict]
+    rows: list[Utterance]
     """Schema UTTERANCES."""
 
     clips: Path
@@ -63,7 +63,7 @@ def listeners_of(params: Params) -> Listeners:
 
 
 def measure_blocks(
-    blocks: Iterable[list[dict]], total: int, clips: Path, folder: Path, listeners: Listeners, params: Params, label: str
+    blocks: Iterable[list[Utterance]], total: int, clips: Path, folder: Path, listeners: Listeners, params: Params, label: str
 ) -> list[Path]:
     """Measure every block and return the paths of the tables in `folder`, in order.
 

@@ -4,10 +4,11 @@ The fast recogniser hears all clips, packed. Doubtful clips are heard again.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from inserter.tables import Verified, known
 from inserter.verification.asr import BATCH, Transcriber
 from inserter.verification.packing import join, pack
 from inserter.verification.readings import at_risk, contradicted
@@ -23,7 +24,7 @@ ENDING = 0.6  # similarity of the last words
 class Clip(NamedTuple):
     """A clip that is being measured."""
 
-    row: dict
+    row: Verified
     """The clip's row of VERIFIED, whose columns are filled in place."""
 
     wave: np.ndarray
@@ -31,6 +32,19 @@ class Clip(NamedTuple):
 
     words: list[str]
     """The words to be said."""
+
+
+class Columns(NamedTuple):
+    """The columns of VERIFIED with what one recogniser heard."""
+
+    heard: Literal["heard", "second_heard"]
+    wer: Literal["wer", "second_wer"]
+    extra: Literal["extra", "second_extra"]
+    ending: Literal["ending", "second_ending"]
+
+
+FIRST = Columns("heard", "wer", "extra", "ending")
+SECOND = Columns("second_heard", "second_wer", "second_extra", "second_ending")
 
 
 class Ears(NamedTuple):
@@ -67,19 +81,19 @@ def _hear_words(clips: Sequence[Clip], ears: Ears) -> None:
     - a clip that the second recogniser doubts too: by both
     """
     low, high = ears.band
-    doubtful = _in_company(clips, ears.first, "", low)
+    doubtful = _in_company(clips, ears.first, FIRST, low)
     for clip in doubtful:
-        if clip.row["wer"] > high or ears.second is None:
-            _alone(clip, ears.first, "")
+        if known(clip.row["wer"]) > high or ears.second is None:
+            _alone(clip, ears.first, FIRST)
     if ears.second is None:
         return
-    near = [clip for clip in doubtful if clip.row["wer"] <= high]
-    still = {id(clip) for clip in _in_company(near, ears.second, "second_", low)}
+    near = [clip for clip in doubtful if known(clip.row["wer"]) <= high]
+    still = {id(clip) for clip in _in_company(near, ears.second, SECOND, low)}
     for clip in near:
-        if id(clip) in still or clip.row["extra"] >= EXTRA:  # extra words may be a neighbour's
-            _alone(clip, ears.first, "")
+        if id(clip) in still or known(clip.row["extra"]) >= EXTRA:  # extra words may be a neighbour's
+            _alone(clip, ears.first, FIRST)
         if id(clip) in still:
-            _alone(clip, ears.second, "second_")
+            _alone(clip, ears.second, SECOND)
 
 
 def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
@@ -95,7 +109,7 @@ def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
                 clip.row["second_wrote"] = ears.second.transcribe_alone(clip.wave)
 
 
-def _in_company(clips: Sequence[Clip], ear: Transcriber, prefix: str, low: float) -> list[Clip]:
+def _in_company(clips: Sequence[Clip], ear: Transcriber, columns: Columns, low: float) -> list[Clip]:
     """Hear all clips, packed as they fit, and return the doubtful ones."""
     windows = [[clips[i] for i in window] for window in pack([len(clip.wave) for clip in clips])]
     doubtful: set[int] = set()
@@ -104,39 +118,38 @@ def _in_company(clips: Sequence[Clip], ear: Transcriber, prefix: str, low: float
         texts = ear.transcribe([join([clip.wave for clip in window]) for window in batch])
         for window, text in zip(batch, texts, strict=True):
             shares, before = share_out([clip.words for clip in window], words(text, ear.language))
-            at_stake = not prefix and any(map(_at_risk, window))
+            at_stake = columns is FIRST and any(map(_at_risk, window))
             wrote = share_text(text, [len(share) for share in shares], ear.language) if at_stake else [""] * len(window)
             for clip, got, unclear, written in zip(window, shares, before, wrote, strict=True):
-                _note(clip, got, prefix, written)
+                _note(clip, got, columns, written)
                 if unclear >= EXTRA:
                     doubtful.add(id(clip))
     for clip in clips:
         if len(clip.wave) > WINDOW:  # such a clip is in no pack
-            _alone(clip, ear, prefix)
-    return [clip for clip in clips if id(clip) in doubtful or _doubtful(clip, prefix, low)]
+            _alone(clip, ear, columns)
+    return [clip for clip in clips if id(clip) in doubtful or _doubtful(clip.row, columns, low)]
 
 
-def _doubtful(clip: Clip, prefix: str, low: float) -> bool:
-    row = clip.row
-    return row[f"{prefix}wer"] > low or row[f"{prefix}extra"] >= EXTRA or row[f"{prefix}ending"] < ENDING
+def _doubtful(row: Verified, columns: Columns, low: float) -> bool:
+    return known(row[columns.wer]) > low or known(row[columns.extra]) >= EXTRA or known(row[columns.ending]) < ENDING
 
 
-def _alone(clip: Clip, ear: Transcriber, prefix: str) -> None:
+def _alone(clip: Clip, ear: Transcriber, columns: Columns) -> None:
     text = ear.transcribe_alone(clip.wave)
-    _note(clip, words(text, ear.language), prefix, text)
+    _note(clip, words(text, ear.language), columns, text)
 
 
 def _at_risk(clip: Clip) -> bool:
     return at_risk(clip.row["written"], clip.row["spoken"], clip.row["language"])
 
 
-def _note(clip: Clip, got: list[str], prefix: str, written: str) -> None:
+def _note(clip: Clip, got: list[str], columns: Columns, written: str) -> None:
     """Record in the clip's row the words that were heard, and how they compare.
 
     written: the text behind the words `got`, kept if the clip may have a wrong reading.
     """
-    clip.row[f"{prefix}heard"] = " ".join(got)
-    if not prefix and _at_risk(clip):
-        clip.row["wrote"] = written
-    for name, value in compare(clip.words, got)._asdict().items():
-        clip.row[prefix + name] = value
+    row = clip.row
+    row[columns.heard] = " ".join(got)
+    if columns is FIRST and _at_risk(clip):
+        row["wrote"] = written
+    row[columns.wer], row[columns.extra], row[columns.ending] = compare(clip.words, got)

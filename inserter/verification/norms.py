@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inserter.seeds import derive
-from inserter.tables import LEXICON
+from inserter.tables import LEXICON, Verified
 from inserter.verification.verdict import well_heard
 
 # Clips per fit, drawn by a hash of their id. Memory does not grow with the run.
@@ -66,7 +66,7 @@ class Norms:
         self._drawn: dict[Key, list[tuple[int, tuple, float]]] = {}
         self._norms: dict[Key, Norm | None] = {}
 
-    def learn(self, rows: Iterable[dict]) -> None:
+    def learn(self, rows: Iterable[Verified]) -> None:
         """Add the clips of `rows` (schema VERIFIED) that were heard well."""
         for row in rows:
             if row["reason"] is None and well_heard(row):
@@ -77,7 +77,7 @@ class Norms:
                     if len(drawn) > SAMPLE:
                         heapq.heappop(drawn)  # the largest hash
 
-    def z(self, row: dict) -> float | None:
+    def z(self, row: Verified) -> float | None:
         """Return the z-score of the clip's duration, or None if too few clips were learnt."""
         for key in _keys(row):
             if key not in self._norms:
@@ -89,7 +89,7 @@ class Norms:
         return None
 
 
-def _keys(row: dict) -> tuple[Key, Key]:
+def _keys(row: Verified) -> tuple[Key, Key]:
     """Return the key of the clip's voice, then the key of all voices of its language."""
     return (row["language"], row["split"] == LEXICON, row["voice"]), (row["language"], row["split"] == LEXICON, None)
 

@@ -9,11 +9,11 @@ no code with `inserter.text.spoken`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import cache
-from typing import Any
 
+from inserter.tables import Verified
 from inserter.text.spoken.characters import decimals
 
 # Numbers up to this one are not checked. Recognisers take small numbers for words ("to", "for"),
@@ -63,7 +63,7 @@ def disagreement(written: str, wrote: str, language: str) -> str | None:
     return _english(written, wrote) if language == "en" else _elsewhere(written, wrote)
 
 
-def contradicted(row: dict[str, Any]) -> str | None:
+def contradicted(row: Verified) -> str | None:
     """Return the contradiction in a row of VERIFIED; None if a recogniser that was asked agrees."""
     texts = [text for text in (row["wrote"], row["second_wrote"]) if text is not None]
     found = [disagreement(row["written"], text, row["language"]) for text in texts]
@@ -144,7 +144,7 @@ def _run(numbers: Iterable[str]) -> str:
 
 
 @cache
-def _normaliser():  # type: ignore[no-untyped-def]
+def _normaliser() -> Callable[[str], str]:
     # Import transformers only where something is heard.
     from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 

@@ -5,9 +5,9 @@ percentages, which are multiples of 1/n. The counts of the open-ended task are a
 """
 
 from collections import Counter
-from typing import Any
 
 from inserter.run.runner import say
+from inserter.tables import Item
 from stages.benchmark.records import VARIANTS
 
 # Per variant.
@@ -25,7 +25,7 @@ def published() -> dict[str, dict[str, int]]:
     return closed | {f"open/{lang}/standard": counts for lang, counts in OPEN.items()} | {"adjustment": ADJUSTMENT}
 
 
-def compare(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
+def compare(rows: list[Item]) -> dict[str, dict[str, dict[str, int]]]:
     """Return {part: {"prompts": {"published": n, "here": n}, ...}} for the items `rows`.
 
     Write a line to standard error if the counts differ.

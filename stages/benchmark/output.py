@@ -8,10 +8,10 @@ from inserter.errors import InserterError
 from inserter.files import write_jsonl, write_table
 from inserter.prompts import INSTRUCTION_TYPES
 from inserter.run.work import WorkFolder
-from inserter.tables import ITEMS
+from inserter.tables import ITEMS, Item
 
 
-def finish(work: WorkFolder, target: Path, prompts: list[dict], rows: list[dict], quarantined: list[dict]) -> dict[str, Any]:
+def finish(work: WorkFolder, target: Path, prompts: list[dict], rows: list[Item], quarantined: list[dict]) -> dict[str, Any]:
     """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 
     In the metrics, read = items + quarantined. Raises InserterError if there is no item.

@@ -17,6 +17,7 @@ from inserter.prompts import Lang, Prompt, generate, generate_adjustment, genera
 from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
+from inserter.tables import Item
 from inserter.text.spoken import CannotRead
 from stages.benchmark.output import finish
 from stages.benchmark.planned import NO_CLIP, Planned
@@ -97,7 +98,7 @@ def _jobs(items: list[Planned]) -> tuple[list[tts.Job], dict[str, str]]:
     return jobs, refused
 
 
-def _drawn(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
+def _drawn(rows: Iterable[Item]) -> dict[str, dict[str, int]]:
     """Count how often each noise, paralinguistic change, disfluency and correction was drawn."""
     notes = [(row["variant"], row["task"], json.loads(row["notes"])) for row in rows]
     kinds = {

@@ -1,17 +1,19 @@
 """One item of our own set: its plan, the job for its voice, and its row in the table."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from inserter.audio.effects import Effect
 from inserter.params import Voice
 from inserter.prompts import Prompt
+from inserter.tables import Item
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
 ISO_639 = {"cn": "zh"}  # the benchmark's code for Chinese -> ISO 639-1
-NO_CLIP = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
+NO_CLIP: Mapping[str, Any] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Planned:
         voice = self.voice.name if self.voice else ""
         return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, voice, self.effect)
 
-    def row(self, utterance: dict[str, Any]) -> dict[str, Any]:
-        """Return the item (schema ITEMS) with the clip of its utterance."""
+    def row(self, utterance: Mapping[str, Any]) -> Item:
+        """Return the item with the clip of its utterance, which may be NO_CLIP."""
         return {
             "item_id": self.item_id,
             "key": self.prompt.key,
@@ -58,5 +60,9 @@ class Planned:
             "kwargs": json.dumps(self.prompt.kwargs, sort_keys=True, ensure_ascii=False),
             "questions": list(self.prompt.questions),
             "notes": json.dumps(self.notes, sort_keys=True, ensure_ascii=False),
-            **{name: utterance[name] for name in NO_CLIP},
+            "shard": utterance["shard"],
+            "offset": utterance["offset"],
+            "size": utterance["size"],
+            "duration": utterance["duration"],
+            "voice": utterance["voice"],
         }

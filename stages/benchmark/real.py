@@ -16,6 +16,7 @@ from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring.recordfiles import Refused
+from inserter.tables import Item
 from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
@@ -186,17 +187,16 @@ def _stamp(sound: Sound, stamps: dict[Path, tuple[int, int]]) -> Iterable[Any]:
         yield from (str(where.file), where.column, where.group, where.row, *stamps[where.file])
 
 
-def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
+def _rows(found: Found, clips: dict[str, Clip]) -> list[Item]:
     """Return the items with their clips (schema ITEMS); quarantine records with bad audio."""
     clean = {(one.lang, one.key): one.prompt for one in found.records if one.task == "closed" and one.variant == "standard"}
-    rows = []
+    rows: list[Item] = []
     for one, place in zip(found.records, found.places, strict=True):
         clip = clips[one.item_id]
         if "reason" in clip:
             found.refuse(place, clip["reason"], clip["detail"])
             continue
-        clip, told = dict(clip), clip.get("notes", [])
-        clip.pop("notes", None)
+        told = clip.get("notes", [])
         for note in told:
             say(f"benchmark: {one.item_id}: {note}")
         notes = one.notes | ({"sound": told} if told else {})
@@ -215,13 +215,16 @@ def _rows(found: Found, clips: dict[str, Clip]) -> list[dict[str, Any]]:
                 "questions": one.questions,
                 "voice": "SpeechInstructBench",
                 "notes": json.dumps(notes, sort_keys=True, ensure_ascii=False),
-                **clip,
+                "shard": clip["shard"],
+                "offset": clip["offset"],
+                "size": clip["size"],
+                "duration": clip["duration"],
             }
         )
     return rows
 
 
-def _absent(rows: list[dict[str, Any]]) -> dict[str, str]:
+def _absent(rows: list[Item]) -> dict[str, str]:
     """Return {variant or lang/variant: reason} of the absent closed-ended variants."""
     present = {(row["lang"], row["variant"]) for row in rows if row["task"] == "closed"}
     variants = {variant for _, variant in present}

@@ -5,13 +5,13 @@ be compared.
 """
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inserter.files import read_json
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
-from inserter.tables import ITEMS
-from stages.check.frames import Row, Shards, frame
+from inserter.tables import ITEMS, Item
+from stages.check.frames import Picked, Shards, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def benchmark(params: Params) -> list[Table]:
     ]
 
 
-def _item(row: Row, shards: Shards) -> Row:
+def _item(row: Item, shards: Shards) -> Picked:
     ids = row["instruction_id_list"] or []
     return {
         **row,
@@ -98,7 +98,7 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
     return isinstance(value, list) and len(value) == len(ids) and all(isinstance(item, dict) for item in value)
 
 
-def _sound(items: "pd.DataFrame", report: Row, params: Params) -> list[Table]:
+def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> list[Table]:
     """Return the tables of the spoken items and of the items that are only read.
 
     Spoken items must be audible. Items may be only read if their language has no audio at all, or
@@ -144,7 +144,7 @@ def _variants(items: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame({"variant": ["/".join(name) for name in counts.index], "missing_share": missing.to_list()})
 
 
-def _absent(closed: "pd.DataFrame", report: Row) -> "pd.DataFrame":
+def _absent(closed: "pd.DataFrame", report: dict[str, Any]) -> "pd.DataFrame":
     """Return the variants that a language lacks, each with the reason that the stage gave.
 
     Only spoken closed-ended items count.
@@ -161,7 +161,7 @@ def _absent(closed: "pd.DataFrame", report: Row) -> "pd.DataFrame":
     return pd.DataFrame([(name, reasons.get(name, reasons.get(all_of))) for name, all_of in names], columns=["variant", "reason"])
 
 
-def _counts(items: "pd.DataFrame", report: Row) -> "pd.DataFrame":
+def _counts(items: "pd.DataFrame", report: dict[str, Any]) -> "pd.DataFrame":
     """Return one row: the number of records that are neither items nor quarantined; must be 0."""
     import pandas as pd
 

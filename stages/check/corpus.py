@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from inserter.files import read_batches, read_json, read_jsonl
 from inserter.params import Corpus, Params
 from inserter.paths import DATA, REPORTS
-from inserter.tables import DOCUMENTS, LEXICON
+from inserter.tables import DOCUMENTS, LEXICON, Document
 from inserter.text.overlap import Passages
-from stages.check.frames import Row, frame
+from stages.check.frames import Picked, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _heldout_texts() -> Iterator[str]:
     return (row["text"] or "" for batch in read_batches(DATA / "corpus", DOCUMENTS) for row in batch if row["split"] == "heldout")
 
 
-def _measure(row: Row, asked: set[tuple[str, ...]], n: int, heldout: Passages) -> Row:
+def _measure(row: Document, asked: set[tuple[str, ...]], n: int, heldout: Passages) -> Picked:
     text = row["text"]
     return {
         **row,

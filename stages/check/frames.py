@@ -1,22 +1,23 @@
 """Read tables on disk as data frames of the few columns that the rules need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inserter.files import read_batches
-from inserter.tables import Table
+from inserter.tables import Row, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = dict
+Picked = dict[str, Any]  # a row of a data frame
 
 
-def frame(path: Path, table: Table[Any], pick: Callable[[Row], Row], columns: list[str]) -> "pd.DataFrame":
+def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], columns: list[str]) -> "pd.DataFrame":
     """Return a data frame of `pick(row)` for every row, with the given columns.
 
-    The table is read in batches, so only what is picked of a long text stays in memory.
+    The table is read in batches, so only what is picked of a long text stays in memory. In a broken
+    table every column may be None, whatever the type of `row` says.
     """
     import pandas as pd
 
@@ -24,7 +25,7 @@ def frame(path: Path, table: Table[Any], pick: Callable[[Row], Row], columns: li
     return pd.concat(batches, ignore_index=True) if batches else pd.DataFrame(columns=columns)
 
 
-def picker(*columns: str) -> Callable[[Row], Row]:
+def picker(*columns: str) -> Callable[[Mapping[str, Any]], Picked]:
     return lambda row: {column: row[column] for column in columns}
 
 
@@ -38,7 +39,7 @@ class Shards:
         self.folder = folder
         self.sizes: dict[str, int] = {}
 
-    def hold(self, row: Row) -> bool:
+    def hold(self, row: Mapping[str, Any]) -> bool:
         shard = row["shard"]
         if shard is None:
             return False

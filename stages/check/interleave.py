@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from inserter.files import read_batches
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, VERIFIED
+from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, VERIFIED, HeldOutContext, Sequence
 from inserter.text.overlap import Passages
-from stages.check.frames import Row, frame, picker
+from stages.check.frames import Picked, frame, picker
 from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _splits() -> dict[str, str]:
     return dict(zip(documents["doc_id"], documents["split"], strict=True))
 
 
-def _sequence(row: Row, splits: dict[str, str], clean: set[str], contexts: Passages) -> Row:
+def _sequence(row: Sequence, splits: dict[str, str], clean: set[str], contexts: Passages) -> Picked:
     parts = row["parts"] or []
     clips = [part["utt_id"] for part in parts if part["utt_id"] is not None]
     return {
@@ -113,7 +113,7 @@ def _sequence(row: Row, splits: dict[str, str], clean: set[str], contexts: Passa
     }
 
 
-def _heldout(row: Row, splits: dict[str, str], clean: set[str]) -> Row:
+def _heldout(row: HeldOutContext, splits: dict[str, str], clean: set[str]) -> Picked:
     return {
         "doc_id": row["doc_id"],
         "split": splits.get(row["doc_id"], "unknown document"),

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from inserter.files import read_batches, read_json
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
-from inserter.tables import DOCUMENTS, LEXICON, SPANS
+from inserter.tables import DOCUMENTS, LEXICON, SPANS, Document, Span
 from inserter.text.spoken import max_characters, speakable
 from inserter.text.words import count_words, word_bounds
-from stages.check.frames import Row, frame, picker
+from stages.check.frames import Picked, frame, picker
 from stages.check.rules import Rule, Table, mean_within, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Texts:
 
     def __init__(self) -> None:
         self.known = set(frame(DATA / "corpus", DOCUMENTS, picker("doc_id"), ["doc_id"])["doc_id"])
-        self.batches: Iterator[list[Row]] = iter(())
+        self.batches: Iterator[list[Document]] = iter(())
         self.batch: dict[str, str] = {}
         self.last: tuple[str, str, set[int], set[int]] = ("", "", set(), set())
         self.end = 0
@@ -92,7 +92,7 @@ class Texts:
             self.batch = {row["doc_id"]: row["text"] for row in batch}
         return self.batch.get(doc_id, "")
 
-    def place(self, row: Row) -> Row:
+    def place(self, row: Span) -> dict[str, bool]:
         """Return {"faithful", "whole", "apart"} of a span.
 
         faithful: the span is its part of the text. whole: the span cuts no word. apart: the span
@@ -109,7 +109,7 @@ class Texts:
         return {"faithful": faithful, "whole": start in starts and end in ends, "apart": apart}
 
 
-def _measure(row: Row, texts: Texts) -> Row:
+def _measure(row: Span, texts: Texts) -> Picked:
     spoken, language = row["spoken"] or "", row["language"]
     return {
         **row,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from inserter.files import read_json, read_jsonl
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
-from inserter.tables import PAIRS, UTTERANCES, VERIFIED
-from stages.check.frames import Row, Shards, frame, picker
+from inserter.tables import PAIRS, UTTERANCES, VERIFIED, Pair
+from stages.check.frames import Picked, Shards, frame, picker
 from stages.check.rules import Table, mean_within, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
@@ -79,11 +79,9 @@ def _spoken() -> "pd.DataFrame":
     """Return one row per clip: whether it was refused."""
     import pandas as pd
 
-    ids = {
-        name: frame(CLIPS / f"{name}.parquet", schema, picker("utt_id"), ["utt_id"])
-        for name, schema in (("clips", UTTERANCES), ("quarantine", VERIFIED))
-    }
-    return pd.concat([rows.assign(quarantined=int(name == "quarantine")) for name, rows in ids.items()], ignore_index=True)
+    clips = frame(CLIPS / "clips.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
+    refused = frame(CLIPS / "quarantine.parquet", VERIFIED, picker("utt_id"), ["utt_id"])
+    return pd.concat([clips.assign(quarantined=0), refused.assign(quarantined=1)], ignore_index=True)
 
 
 def _pairs() -> "pd.DataFrame":
@@ -94,7 +92,7 @@ def _pairs() -> "pd.DataFrame":
     return frame(DATA / "sft" / "pairs.parquet", PAIRS, lambda row: _pair(row, held), COLUMNS)
 
 
-def _pair(row: Row, clips: set[str]) -> Row:
+def _pair(row: Pair, clips: set[str]) -> Picked:
     from inserter.scoring.ifeval import CHECKS
 
     ids = row["instruction_id_list"] or []

@@ -19,7 +19,7 @@ def check(name: str, params: Params) -> dict[str, Any]:
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)  # type: ignore[assignment]
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     tables = SUITES[name](params)
     results = [(table, validate(context, table)) for table in tables]
     expectations = [found for table, result in results for found in described(table, result, params.check.first_ids)]

@@ -9,8 +9,8 @@ from inserter.audio.clips import SAMPLE_RATE
 from inserter.audio.effects import Effect
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.tables import SPANS, UNSEEN, UTTERANCES, VERIFIED
-from stages.check.frames import Row, Shards, frame, picker
+from inserter.tables import SPANS, UNSEEN, UTTERANCES, VERIFIED, Verified
+from stages.check.frames import Picked, Shards, frame, picker
 from stages.check.rules import Table, above, absent, mean_within, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _verified(name: str) -> "pd.DataFrame":
     return frame(DATA / "verify" / f"{name}.parquet", VERIFIED, lambda row: _located(row, shards), COLUMNS)
 
 
-def _located(row: Row, shards: Shards) -> Row:
+def _located(row: Verified, shards: Shards) -> Picked:
     # Noise that was added on purpose had another limit.
     noisy = Effect.from_json(row["effect"] or "").noise is not None
     return {**row, "in_shard": shards.hold(row), "snr_db": None if noisy else row["snr_db"]}

@@ -108,7 +108,7 @@ def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Pat
         while sum(sum(each.words) for each in drawn) < params.words and (found := next(following, None)):
             yield found[0]
 
-    def placed() -> Iterator[dict[str, int]]:
+    def placed() -> Iterator[Chosen]:
         nonlocal documents
         for seq in taken():
             yield {"position": documents, "seq": seq}
@@ -185,8 +185,8 @@ class _Drawn:
         raise StopIteration
 
 
-def _batches(found: Iterator[dict[str, int]]) -> Iterator[list[dict[str, int]]]:
-    batch: list[dict[str, int]] = []
+def _batches(found: Iterator[Chosen]) -> Iterator[list[Chosen]]:
+    batch: list[Chosen] = []
     for row in found:
         batch.append(row)
         if len(batch) == BATCH:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from inserter.params import Corpus
 from inserter.seeds import rng
-from inserter.tables import LEXICON
+from inserter.tables import LEXICON, Document
 from stages.corpus.choose import rows
-from stages.corpus.output import Row
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,7 +35,7 @@ ORDER BY count(*) DESC, word, language LIMIT ?
 """
 
 
-def lexicon(db: "DuckDBPyConnection", params: Corpus) -> Iterator[Row]:
+def lexicon(db: "DuckDBPyConnection", params: Corpus) -> Iterator[Document]:
     """Yield rows of DOCUMENTS with the most frequent words that the sample has fewer than 5 times.
 
     The words are in random order, `lexicon.line_words` per line.

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.files import write_batches
 from inserter.params import Corpus
-from inserter.tables import DOCUMENTS
+from inserter.tables import DOCUMENTS, Document
 from stages.corpus.choose import rows
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SHARD = 5_000  # documents per Parquet file
 BATCH = 1_000  # documents in memory at a time
-Row = dict[str, Any]
 
 
 def write(db: "DuckDBPyConnection", params: Corpus, folder: Path) -> dict[str, dict[str, dict[str, int]]]:
@@ -40,14 +39,13 @@ def write(db: "DuckDBPyConnection", params: Corpus, folder: Path) -> dict[str, d
     return counts
 
 
-def _shard(first: list[Row], documents: Iterator[Row]) -> Iterator[list[Row]]:
+def _shard(first: list[Document], documents: Iterator[Document]) -> Iterator[list[Document]]:
     yield first
     for _ in range(SHARD // BATCH - 1):
         yield list(islice(documents, BATCH))
 
 
-def _document(row: tuple, params: Corpus) -> Row:
-    """Return a row of DOCUMENTS."""
+def _document(row: tuple, params: Corpus) -> Document:
     doc_id, number, language, heldout, text, n_words = row
     source = params.sources[number]
     return {
@@ -62,7 +60,7 @@ def _document(row: tuple, params: Corpus) -> Row:
     }
 
 
-def _counted(row: Row, counts: dict[str, dict[str, dict[str, int]]]) -> Row:
+def _counted(row: Document, counts: dict[str, dict[str, dict[str, int]]]) -> Document:
     split = counts["splits"].setdefault(row["split"], {"documents": 0, "words": 0})
     for count in (split, counts["sources"][row["source"]]):
         count["documents"] += 1

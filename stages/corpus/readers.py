@@ -109,7 +109,7 @@ def _open(path: Path) -> IO[bytes]:
     """Open the file for reading, decompressed as its name says."""
     compression = COMPRESSIONS.get(path.suffix.lower())
     file = path.open("rb")
-    return io.BufferedReader(pa.input_stream(file, compression), TEXT_BYTES) if compression else file  # type: ignore[arg-type]
+    return io.BufferedReader(pa.input_stream(file, compression), TEXT_BYTES) if compression else file
 
 
 def _lines(path: Path, limit: int = -1) -> Iterator[bytes]:

@@ -12,24 +12,23 @@ from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
-from inserter.tables import HELDOUT, KL, VERIFIED
+from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
 from inserter.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
 from inserter.training.states import States, encode_clips
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
 CLEAN_FILE = DATA / "verify" / "clean.parquet"
-Row = dict[str, Any]
 
 
-def heldout_clips(params: Params, model: Any, processor: Any) -> tuple[list[Row], list[Row], States]:
+def heldout_clips(params: Params, model: Any, processor: Any) -> tuple[list[HeldOutContext], list[Verified], States]:
     """Return the held-out rows, the rows of that split's clips, and the states of these clips."""
     heldout = read_table(HELDOUT_FILE, HELDOUT)
     clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
     return heldout, clips, encode_clips(model, processor, clips, DATA / "synthesize", params.evaluate.precision)
 
 
-def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[Row, list[Row]]:
+def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[dict[str, Any], list[Loss]]:
     """Return what the report says of held-out contexts, and the rows of LOSSES.
 
     The report has `figures` and the loss of the text alone.
@@ -46,7 +45,7 @@ def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tup
     return {**figures(found), "text_nll": text_loss(model, processor, heldout, states, precision)}, list(loss_rows(found))
 
 
-def loss_rows(found: HeldOut) -> Iterator[Row]:
+def loss_rows(found: HeldOut) -> Iterator[Loss]:
     """Yield the rows of LOSSES."""
     contexts = {row["doc_id"]: row["context"] for row in found.documents}
     contents = [
@@ -61,5 +60,11 @@ def loss_rows(found: HeldOut) -> Iterator[Row]:
         kl = {KL: found.kl[voice]} if voice in found.kl else {}
         for context, pairs in {**measured, **kl}.items():
             for place, (loss, tokens) in zip(places, pairs, strict=True):
-                of = {"doc_id": found.documents[place]["doc_id"], "content": contents[place]}
-                yield {**of, "voice": voice, "context": context, "loss": loss, "tokens": tokens}
+                yield {
+                    "doc_id": found.documents[place]["doc_id"],
+                    "content": contents[place],
+                    "voice": voice,
+                    "context": context,
+                    "loss": loss,
+                    "tokens": tokens,
+                }

@@ -50,7 +50,7 @@ def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
     verdicts: dict[str, Row] = {}
     for task in ("open", "adjustment"):
         asked = records(rows, task)
-        judged, usage = judge(asked, task, settings)  # type: ignore[arg-type]
+        judged, usage = judge(asked, task, settings)
         say(f"evaluate: {task}: {usage.judged} of {usage.records} answers judged, {usage.calls} calls, {usage.cached} cached")
         if usage.changes:
             say(f"evaluate: {task}: the server refused what was asked, so it was asked: {'; '.join(usage.changes)}")

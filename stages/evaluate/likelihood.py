@@ -17,9 +17,11 @@ from inserter.params import Params
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
+from inserter.tables import HeldOutContext, Item, Loss
 from inserter.training.batches import Example, chat_example, example
 from inserter.training.heldout import Measured, Pairs, forgetting, gains, gap_closed, hear_all, losses, mean, share_of_reading
 from inserter.training.models import new_model
+from inserter.training.sequences import text_part
 from inserter.training.states import Clips, States
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words
@@ -66,8 +68,7 @@ class Prompt(NamedTuple):
     The fields hold what each form gives the model.
     """
 
-    item: Row
-    """The row of ITEMS."""
+    item: Item
 
     clip: str
     """The digest of its audio."""
@@ -85,8 +86,8 @@ def measure(
     processor: InserterProcessor,
     prompts: list[Prompt],
     clips: Clips,
-    rows: list[Row],
-    by_document: list[Row],
+    rows: list[HeldOutContext],
+    by_document: list[Loss],
     work: WorkFolder,
 ) -> Likelihood:
     """Return all four measures.
@@ -129,7 +130,7 @@ def _keep(work: WorkFolder, name: str, asked: list[Any], value: Any) -> Any:
 
 
 def prompts_of(
-    processor: InserterProcessor, items: list[Row], responses: list[Row], digests: Mapping[str, str], clips: States, own: bool
+    processor: InserterProcessor, items: list[Item], responses: list[Row], digests: Mapping[str, str], clips: States, own: bool
 ) -> list[Prompt]:
     """Return the closed-ended prompts of the standard variant that have a clip.
 
@@ -232,7 +233,7 @@ def answer_losses(
     return {form: losses(model, turns[form], clips, precision, f"likelihood: answers, {form}", heard) for form in forms}
 
 
-def topic_cloze(forms: tuple[str, ...], by_document: list[Row], others: Mapping[str, str]) -> Row:
+def topic_cloze(forms: tuple[str, ...], by_document: list[Loss], others: Mapping[str, str]) -> Row:
     """Return the share of documents whose context favours their own continuation over another's.
 
     A continuation is favoured if it is likelier per token. Chance is 50 %.
@@ -331,13 +332,13 @@ def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[
     return {"pairs": len(pairs), **left_out, **_shares(right, "minimal pairs")}
 
 
-def _lost(params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[Row]) -> Any:
+def _lost(params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext]) -> Any:
     base, before = new_model(params.assets, params.warmup.adapter, 0, processor.delimiters)
     sizes = len(before.tokenizer), len(processor.tokenizer)
     if sizes[0] != sizes[1]:
         problem = f"the LM before training has {sizes[0]} tokens and the model has {sizes[1]}"
         raise InserterError(problem, "Run `dvc repro`: the model was made with another assets.lm or warmup.adapter")
-    texts = [example(processor, [{"text": row["context"] + row["continuation"], "utt_id": None, "loss": True}]) for row in rows]
+    texts = [example(processor, [text_part(row["context"] + row["continuation"])]) for row in rows]
     return forgetting(base, model, texts, params.evaluate.precision)
 
 

@@ -13,13 +13,13 @@ from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
+from inserter.tables import Item
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers, new_model
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
-Item = dict[str, Any]
 Answers = dict[str, str]  # by item_id, or by Question.id: "text DIGEST" or "clip DIGEST"
 
 

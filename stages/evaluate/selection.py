@@ -1,13 +1,11 @@
 """Choose the items to answer: all, or a number per task, the same for every model."""
 
 from collections import defaultdict
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.params import EvaluateItems
 from inserter.seeds import derive
-
-Item = dict[str, Any]
+from inserter.tables import Item
 
 
 def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...]) -> list[Item]:

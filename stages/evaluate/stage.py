@@ -17,7 +17,7 @@ from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring import table as scoretable
 from inserter.scoring.scores import closed_table, comparisons, deals
-from inserter.tables import HELDOUT, ITEMS, LOSSES
+from inserter.tables import HELDOUT, ITEMS, LOSSES, Item, Loss
 from inserter.training.models import saved_model
 from stages.evaluate import likelihood, recordings, responses, selection, transcripts
 from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
@@ -27,7 +27,6 @@ from stages.evaluate.voices import by_voice, seen_voices
 MODEL = DATA / "sft" / "model"
 # Code that decides an answer. The judging code is left out.
 ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "selection"))
-Row = dict[str, Any]
 
 
 def main(params: Params) -> dict[str, Any]:
@@ -74,7 +73,9 @@ def main(params: Params) -> dict[str, Any]:
     }
 
 
-def _likelihood(params: Params, items: list[Row], rows: list[Row], by_document: list[Row], work: WorkFolder) -> Any:
+def _likelihood(
+    params: Params, items: list[Item], rows: list[dict[str, Any]], by_document: list[Loss], work: WorkFolder
+) -> likelihood.Likelihood:
     """Return the measures by likelihood, of the model as it was saved.
 
     At bf16 the model that answered has other weights. All clips are encoded by now.

@@ -3,6 +3,7 @@
 The recogniser is the model's own if its adapter is `decoder`, else `assets.asr`.
 """
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ class Task(NamedTuple):
     path: Path
     """The file that gets their transcripts."""
 
-    items: list[dict[str, Any]]
+    items: list[Mapping[str, Any]]
     asr: Path
     """The recogniser's folder."""
 
@@ -53,7 +54,7 @@ class Task(NamedTuple):
 
 
 def transcripts(
-    items: list[dict[str, Any]],
+    items: Iterable[Mapping[str, Any]],
     asr: Path,
     work: WorkFolder,
     shards: Path = DATA / "benchmark",

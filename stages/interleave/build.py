@@ -4,13 +4,14 @@ The functions are pure: the seed and the inputs alone decide the result.
 """
 
 from inserter.seeds import rng
+from inserter.tables import Document, Part, Sequence, Span
 from inserter.text.words import count_words, word_bounds
-from inserter.training.sequences import Row, speech_part, text_part, transcript_parts
+from inserter.training.sequences import speech_part, text_part, transcript_parts
 
 LEAST_WORDS = 5  # a shorter continuation teaches nothing
 
 
-def interleaved(document: Row, spans: list[Row]) -> list[Row]:
+def interleaved(document: Document, spans: list[Span]) -> list[Part]:
     """Return the parts of the document with `spans` spoken; the spans are in order.
 
     The joined text of the parts is the document, byte for byte. The blank before a span belongs to
@@ -37,7 +38,7 @@ def first_words(text: str, count: int) -> str:
     return text[: bounds[-1][1]] if bounds else ""
 
 
-def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, words: int) -> Row | None:
+def speech_task(document: Document, span: Span, seed: int, transcribe_share: float, words: int) -> Sequence | None:
     """Return a sequence that transcribes the span, with a prefix, or that continues after the span.
 
     Return None if too little follows the span and no transcripts are wanted.
@@ -49,12 +50,12 @@ def speech_task(document: Row, span: Row, seed: int, transcribe_share: float, wo
     return sequence(document, f"{span['utt_id']}-c", "continue", [speech_part(span), text_part(after)])
 
 
-def sequence(document: Row, seq_id: str, kind: str, parts: list[Row]) -> Row:
+def sequence(document: Document, seq_id: str, kind: str, parts: list[Part]) -> Sequence:
     words = sum(count_words(part["text"]) for part in parts)
     return {"seq_id": seq_id, "doc_id": document["doc_id"], "kind": kind, "parts": parts, "n_words": words}
 
 
-def readable(row: Row) -> str:
+def readable(row: Sequence) -> str:
     """Return a sequence as people read it: «heard», and text that is not learnt in brackets."""
     shown = []
     for part in row["parts"]:

@@ -6,22 +6,22 @@ The three tables are in the same order, so one document at a time is in memory.
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from inserter.errors import InserterError
 from inserter.files import read_batches
 from inserter.paths import DATA
-from inserter.tables import DOCUMENTS, SPANS, UNSEEN, VERIFIED, Table
+from inserter.tables import DOCUMENTS, SPANS, UNSEEN, VERIFIED, Document, Span, Table, Verified
 
-Row = dict[str, Any]
+Mine = TypeVar("Mine", Span, Verified)
 
 
 class Entry(NamedTuple):
     """A document with its spans and clean clips."""
 
-    document: Row
+    document: Document
 
-    spans: list[Row]
+    spans: list[Span]
     """The spans whose clip is clean, in order."""
 
     clean: frozenset[str]
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     n_spans: int
     """Number of the document's spans, clean or not."""
 
-    def unseen(self, span: Row) -> str | None:
+    def unseen(self, span: Span) -> str | None:
         """Return the utt_id of the clean clip of `span` in an unseen voice, or None."""
         utt_id = span["utt_id"] + UNSEEN
         return utt_id if utt_id in self.clean else None
@@ -50,19 +50,19 @@ def entries(data: Path = DATA) -> Iterator[Entry]:
         groups.must_be_empty()
 
 
-class _Groups:
+class _Groups(Generic[Mine]):
     """The rows of a table by doc_id, to be taken in the table's order."""
 
-    def __init__(self, path: Path, table: Table[Any]) -> None:
+    def __init__(self, path: Path, table: Table[Mine]) -> None:
         self.path = path
-        rows: Iterable[Row] = (row for batch in read_batches(path, table) for row in batch)
-        self.groups = groupby(rows, key=lambda row: row["doc_id"])
-        self.next = self._advance()
+        rows: Iterable[Mine] = (row for batch in read_batches(path, table) for row in batch)
+        self.groups: Iterator[tuple[str, Iterator[Mine]]] = groupby(rows, key=lambda row: row["doc_id"])
+        self.next: tuple[str, list[Mine]] | None = self._advance()
 
-    def _advance(self) -> tuple[str, list[Row]] | None:
+    def _advance(self) -> tuple[str, list[Mine]] | None:
         return next(((doc_id, list(rows)) for doc_id, rows in self.groups), None)
 
-    def take(self, doc_id: str) -> list[Row]:
+    def take(self, doc_id: str) -> list[Mine]:
         """Return the rows of `doc_id` if they are next; otherwise the document has none."""
         if self.next is None or self.next[0] != doc_id:
             return []

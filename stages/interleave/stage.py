@@ -10,10 +10,10 @@ from inserter.errors import InserterError
 from inserter.files import atomic, publish, write_batches, write_table
 from inserter.params import Params
 from inserter.paths import DATA, WORK
-from inserter.tables import HELDOUT, LEXICON, SEQUENCES
+from inserter.tables import HELDOUT, LEXICON, SEQUENCES, Sequence
 from inserter.training.sequences import text_part
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
-from stages.interleave.join import Entry, Row, entries
+from stages.interleave.join import Entry, entries
 
 GROUPS = {"interleaved": "interleaved", "transcribe": "speech_tasks", "continue": "speech_tasks", "text": "text"}
 SHOWN = 12  # number of sequences in sample.md
@@ -55,15 +55,15 @@ class Mixer:
         self.words: Counter[str] = Counter(dict.fromkeys(self.shares, 0))
         self.kinds: Counter[str] = Counter()
         self.spans: Counter[str] = Counter()
-        self.heldout: list[Row] = []  # at most corpus.heldout_documents
+        self.heldout: list[dict[str, Any]] = []  # at most corpus.heldout_documents
         self.shown: list[str] = []
 
-    def sequences(self, documents: Iterable[Entry], size: int = 1024) -> Iterator[list[Row]]:
+    def sequences(self, documents: Iterable[Entry], size: int = 1024) -> Iterator[list[Sequence]]:
         """Yield rows of SEQUENCES, about `size` at a time.
 
         The contexts of held-out documents go to `self.heldout`.
         """
-        batch: list[Row] = []
+        batch: list[Sequence] = []
         for entry in documents:
             self.spans["all"] += entry.n_spans
             self.spans["clean"] += len(entry.spans)
@@ -79,7 +79,7 @@ class Mixer:
                 batch = []
         yield batch
 
-    def _made_of(self, entry: Entry) -> list[Row]:
+    def _made_of(self, entry: Entry) -> list[Sequence]:
         document, spans = entry.document, entry.spans
         groups = self.shares if spans else [g for g in self.shares if g == "text"]
         if not groups:
@@ -93,7 +93,7 @@ class Mixer:
             return [task for task in tasks if task]
         return [sequence(document, f"{document['doc_id']}-x", "text", [text_part(document["text"])])]
 
-    def _count(self, rows: list[Row]) -> list[Row]:
+    def _count(self, rows: list[Sequence]) -> list[Sequence]:
         for row in rows:
             self.kinds[row["kind"]] += 1
             self.words[GROUPS[row["kind"]]] += row["n_words"]
@@ -102,7 +102,7 @@ class Mixer:
                 self.shown.append(readable(row))
         return rows
 
-    def _context(self, entry: Entry) -> Row:
+    def _context(self, entry: Entry) -> dict[str, Any]:
         """Return the context that is heard or read, and the text that follows it."""
         span = entry.spans[0]
         after = first_words(entry.document["text"][span["end"] :], self.heldout_words)

@@ -2,20 +2,22 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from inserter.audio.clips import read, read_clip_bytes
 from inserter.errors import InserterError
 from inserter.page.audio import audio_name
+from inserter.tables import Verified
 from stages.listen.diff import compared
 
 Row = dict[str, Any]
 BINS = 160  # vertical lines of a waveform thumbnail
 HEIGHT = 40
+Measure = Literal["wer", "second_wer", "extra", "ending", "duration_z", "pace", "silence", "level_db", "clipping", "dc", "snr_db"]
 # Column of VERIFIED: its label and its format. A null column is left out.
-MEASURES = {
+MEASURES: dict[Measure, tuple[str, str]] = {
     "wer": ("word error rate", "{:.2f}"),
     "second_wer": ("word error rate, second opinion", "{:.2f}"),
     "extra": ("extra words", "{:d}"),
@@ -31,7 +33,7 @@ MEASURES = {
 UNITS = {"snr_db": " dB", "gain_db": " dB", "loudness_db": " dB", "rt60": " s"}
 
 
-def card(row: Row, folder: Path, sounds: dict[str, bytes]) -> Row:
+def card(row: Verified, folder: Path, sounds: dict[str, bytes]) -> Row:
     """Return a row of VERIFIED as the page shows it, and add its FLAC files to `sounds` by name.
 
     folder: the folder of the shards.
@@ -41,7 +43,7 @@ def card(row: Row, folder: Path, sounds: dict[str, bytes]) -> Row:
     wave: an SVG path, or None.
     said, heard, second: [(word, whether the other text has it)], or None.
     """
-    found = {
+    found: Row = {
         "id": row["utt_id"],
         "voice": row["voice"],
         "engine": row["engine"],
@@ -69,7 +71,7 @@ def card(row: Row, folder: Path, sounds: dict[str, bytes]) -> Row:
     return found
 
 
-def _add_sound(found: Row, row: Row, folder: Path, sounds: dict[str, bytes]) -> None:
+def _add_sound(found: Row, row: Verified, folder: Path, sounds: dict[str, bytes]) -> None:
     if row["shard"] is None:
         found["unplayable"] = row["error"] or "it was never spoken"
         return
@@ -102,13 +104,13 @@ def wave(samples: np.ndarray) -> str:
     return "".join(f"M{place + 0.5} {middle - high:.1f}V{middle + high:.1f}" for place, high in enumerate(heights))
 
 
-def _measures(row: Row) -> list[tuple[str, str]]:
+def _measures(row: Verified) -> list[tuple[str, str]]:
     if row["heard"] is None:  # the clip was not measured
         return []
     return [(name, form.format(row[key])) for key, (name, form) in MEASURES.items() if row.get(key) is not None]
 
 
-def _effect(row: Row) -> list[str]:
+def _effect(row: Verified) -> list[str]:
     """Return in words what changed the voice's own samples: ["noise babble", "snr 12.5 dB"]."""
     effect = json.loads(row["effect"] or "{}")
     return [_said(key, value) for key, value in effect.items() if value not in (None, False, 0, 0.0)]

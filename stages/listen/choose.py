@@ -8,48 +8,46 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from pathlib import Path
-from typing import Any
 
 from inserter.files import read_batches
 from inserter.seeds import derive
-from inserter.tables import SEQUENCES, VERIFIED, reason_kind
+from inserter.tables import SEQUENCES, VERIFIED, Sequence, Verified, known, reason_kind
 
 EXAMPLES = 5
 SEQUENCES_SHOWN = {"interleaved": 2, "transcribe": 1, "continue": 1, "text": 1}
 # Interleaved sequences with at least this many spans are preferred: they show what interleaving is.
 SPANS = 3
-Row = dict[str, Any]
 
 
 @dataclass
 class Clips:
     """The chosen clips, and counts of all clips."""
 
-    best: list[Row] = field(default_factory=list)
+    best: list[Verified] = field(default_factory=list)
     """The clean clips with the lowest word error rate: the lower of two opinions.
 
     Ties go to the clip whose duration is closest to what its voice takes for the text.
     """
 
-    worst: list[Row] = field(default_factory=list)
+    worst: list[Verified] = field(default_factory=list)
     """The clean clips with the highest word error rate, again the lower of two opinions.
 
     Ties go to the clip whose duration is furthest from what its voice takes for the text.
     """
 
-    quarantined: list[Row] = field(default_factory=list)
+    quarantined: list[Verified] = field(default_factory=list)
     """At most EXAMPLES clips: one per reason, then a second one per reason."""
 
-    wanted: dict[str, Row] = field(default_factory=dict)
+    wanted: dict[str, Verified] = field(default_factory=dict)
     """The rows that sequences name, by utt_id."""
 
     counts: dict[str, Counter[str | None]] = field(default_factory=lambda: defaultdict(Counter))
     """{voice: {reason, or None if clean: number of clips}}."""
 
 
-def sequences(path: Path) -> list[Row]:
+def sequences(path: Path) -> list[Sequence]:
     """Return rows of SEQUENCES, of the kinds and numbers in SEQUENCES_SHOWN."""
-    kept: dict[str, list[Row]] = {kind: [] for kind in SEQUENCES_SHOWN}
+    kept: dict[str, list[Sequence]] = {kind: [] for kind in SEQUENCES_SHOWN}
     for batch in read_batches(path, SEQUENCES):
         for kind, count in SEQUENCES_SHOWN.items():
             kept[kind] = nsmallest(count, kept[kind] + [row for row in batch if row["kind"] == kind], key=_place)
@@ -67,10 +65,10 @@ def clips(folder: Path, wanted: set[str]) -> Clips:
         found.worst = nsmallest(EXAMPLES, found.worst + batch, key=_fewest)
         found.wanted |= {row["utt_id"]: row for row in batch if row["utt_id"] in wanted}
         _count(batch, found)
-    by_reason: dict[str, list[Row]] = defaultdict(list)
+    by_reason: dict[str, list[Verified]] = defaultdict(list)
     for batch in read_batches(folder / "quarantine.parquet", VERIFIED):
         for row in batch:
-            by_reason[reason_kind(row["reason"])].append(row)
+            by_reason[reason_kind(known(row["reason"]))].append(row)
         for reason, rows in by_reason.items():
             by_reason[reason] = nsmallest(EXAMPLES, rows, key=_drawn)
         _count(batch, found)
@@ -78,12 +76,12 @@ def clips(folder: Path, wanted: set[str]) -> Clips:
     return found
 
 
-def _count(rows: Iterable[Row], found: Clips) -> None:
+def _count(rows: Iterable[Verified], found: Clips) -> None:
     for row in rows:
         found.counts[row["voice"]][row["reason"] and reason_kind(row["reason"])] += 1
 
 
-def _in_turn(by_reason: dict[str, list[Row]]) -> list[Row]:
+def _in_turn(by_reason: dict[str, list[Verified]]) -> list[Verified]:
     """Return at most EXAMPLES rows, those with a clip first.
 
     One row per reason comes before a second row of any reason.
@@ -93,7 +91,7 @@ def _in_turn(by_reason: dict[str, list[Row]]) -> list[Row]:
     return [row for *_, row in ranked[:EXAMPLES]]
 
 
-def _place(row: Row) -> tuple[bool, int]:
+def _place(row: Sequence) -> tuple[bool, int]:
     """Return a sort key that puts interleaved sequences with few spans last.
 
     Ties are drawn by a hash of the id, so that the page does not always show the corpus's
@@ -103,15 +101,15 @@ def _place(row: Row) -> tuple[bool, int]:
     return row["kind"] == "interleaved" and spoken < SPANS, derive(0, "listen", row["seq_id"])
 
 
-def _drawn(row: Row) -> tuple[bool, int]:
+def _drawn(row: Verified) -> tuple[bool, int]:
     return row["shard"] is None, derive(0, "listen", row["utt_id"])
 
 
-def _errors(row: Row) -> tuple[float, float, int]:
+def _errors(row: Verified) -> tuple[float, float, int]:
     heard = [wer for wer in (row["wer"], row["second_wer"]) if wer is not None]
     return min(heard), abs(row["duration_z"] or 0.0), _drawn(row)[1]
 
 
-def _fewest(row: Row) -> tuple[float, float, int]:
+def _fewest(row: Verified) -> tuple[float, float, int]:
     wer, z, draw = _errors(row)
     return -wer, -z, draw

@@ -7,6 +7,7 @@ from typing import Any
 from inserter.files import atomic
 from inserter.page.audio import publish_files
 from inserter.paths import DATA, REPORTS
+from inserter.tables import Sequence, Verified
 from stages.listen import choose
 from stages.listen.cards import Row, card
 from stages.listen.page import render
@@ -25,7 +26,7 @@ def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, Any]:
     found = choose.clips(data / "verify", wanted)
     sounds: dict[str, bytes] = {}
 
-    def cards(clips: list[Row]) -> list[Row]:
+    def cards(clips: list[Verified]) -> list[Row]:
         return [card(row, data / "synthesize", sounds) for row in clips]
 
     spoken = {clip["id"]: clip for clip in cards(list(found.wanted.values()))}
@@ -42,7 +43,7 @@ def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, Any]:
     }
 
 
-def _sequence(row: Row, spoken: dict[str, Row]) -> Row:
+def _sequence(row: Sequence, spoken: dict[str, Row]) -> Row:
     """Return a row of SEQUENCES as the page shows it.
 
     parts: (text, kind, clip). kind: `heard`, `learnt` (text with a loss) or `given` (text without

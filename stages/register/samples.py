@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from inserter import seeds
 from inserter.audio.clips import read_clip_bytes
 from inserter.files import read_jsonl, read_table
-from inserter.tables import ITEMS
+from inserter.tables import ITEMS, Item
 from stages.register.inputs import BENCHMARK, RESPONSES_FILE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def choose(items: list[dict], count: int, seed: int) -> list[dict]:
+def choose(items: list[Item], count: int, seed: int) -> list[Item]:
     """Return `count` items that have audio, from as many variants as possible.
 
     The order of `items` does not change the choice.
     """
     drawn = sorted((row for row in items if row["shard"]), key=lambda row: seeds.derive(seed, row["item_id"]))
-    by_variant: dict[str, list[dict]] = {}
+    by_variant: dict[str, list[Item]] = {}
     for row in drawn:
         by_variant.setdefault(row["variant"], []).append(row)
     ranked = sorted((place, v, row["item_id"]) for v, rows in by_variant.items() for place, row in enumerate(rows))

@@ -1,15 +1,17 @@
 """Group the answers by item for the page's browser: one entry per item with all its forms."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from inserter.page.audio import audio_name
+from inserter.tables import Item
 from stages.report.words import FORMS, check_name, note, rule
 
 Row = dict[str, Any]
 
 
-def browsable(rows: list[Row], table: dict[str, Row]) -> list[Row]:
+def browsable(rows: list[Row], table: Mapping[str, Item]) -> list[Row]:
     """Return one entry per answered item, in the order of `rows`.
 
     table: {item_id: row of ITEMS}.
@@ -26,7 +28,7 @@ def browsable(rows: list[Row], table: dict[str, Row]) -> list[Row]:
     return [_item(item_id, group, table.get(item_id)) for item_id, group in grouped.items()]
 
 
-def _item(item_id: str, group: list[Row], place: Row | None) -> Row:
+def _item(item_id: str, group: list[Row], place: Item | None) -> Row:
     first = group[0]
     clean = first.get("clean_prompt")
     spoken = place is not None and place["shard"] is not None
@@ -45,7 +47,7 @@ def _item(item_id: str, group: list[Row], place: Row | None) -> Row:
         "audio": f"benchmark/{audio_name(item_id)}" if spoken else None,
         "seconds": round(place["duration"], 1) if spoken and place else None,
         "voice": place["voice"] if spoken and place else None,
-        "notes": [list(note(key, value)) for key, value in json.loads((place or {}).get("notes") or "{}").items()],
+        "notes": [list(note(key, value)) for key, value in json.loads((place["notes"] if place else None) or "{}").items()],
         "forms": {form: answers[form] for form in (*FORMS, *answers) if form in answers},
     }
 

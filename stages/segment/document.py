@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from itertools import pairwise
-from typing import Any
 
 from inserter.params import Segment
 from inserter.seeds import rng
-from inserter.tables import LEXICON
+from inserter.tables import LEXICON, Document
+from inserter.tables import Span as SpanRow
 from inserter.text.spoken import CannotRead, max_characters, speakable, spoken_form
 from inserter.text.words import count_words
 from stages.segment.spans import Span, context, sentence_level, word_level
@@ -24,7 +24,7 @@ Counts = Counter[tuple[str | int, ...]]
 """
 
 
-def segment(document: dict[str, Any], params: Segment, counts: Counts) -> list[dict[str, Any]]:
+def segment(document: Document, params: Segment, counts: Counts) -> list[SpanRow]:
     """Return the rows of SPANS for one row of DOCUMENTS, and add to `counts`.
 
     Randomness comes from (params.seed, doc_id) alone.
@@ -47,7 +47,7 @@ def segment(document: dict[str, Any], params: Segment, counts: Counts) -> list[d
     return rows
 
 
-def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] | str]:
+def _spans(document: Document, params: Segment) -> tuple[str, list[Span] | str]:
     """Return the document's level, and its spans or the reason why it has none."""
     text = document["text"]
     if document["split"] == "heldout":
@@ -61,14 +61,21 @@ def _spans(document: dict[str, Any], params: Segment) -> tuple[str, list[Span] |
     return "sentence", sentence_level(text, params.sentence, draw)
 
 
-def _row(document: dict[str, Any], level: str, number: int, span: Span) -> dict[str, Any]:
+def _row(document: Document, level: str, number: int, span: Span) -> SpanRow:
     """Return the span in both forms as a row of SPANS. Raises CannotRead."""
     start, end = span
     written = document["text"][start:end]
-    same = {name: document[name] for name in ("doc_id", "split", "language")}
-    spoken = _spoken(written, document["language"])
-    place = {"utt_id": f"{document['doc_id']}-{number:03d}", "level": level, "start": start, "end": end}
-    return same | place | {"written": written, "spoken": spoken}
+    return {
+        "doc_id": document["doc_id"],
+        "split": document["split"],
+        "language": document["language"],
+        "utt_id": f"{document['doc_id']}-{number:03d}",
+        "level": level,
+        "start": start,
+        "end": end,
+        "written": written,
+        "spoken": _spoken(written, document["language"]),
+    }
 
 
 def _spoken(written: str, language: str) -> str:
@@ -84,7 +91,7 @@ def _spoken(written: str, language: str) -> str:
     return spoken
 
 
-def _count(document: dict[str, Any], level: str, rows: list[dict[str, Any]], counts: Counts) -> None:
+def _count(document: Document, level: str, rows: list[SpanRow], counts: Counts) -> None:
     counts["documents", level] += 1
     counts["words", level] += document["n_words"]
     counts["switches", level, switches(document["text"], [(row["start"], row["end"]) for row in rows])] += 1

@@ -15,7 +15,7 @@ from inserter.run.closure import deciding
 from inserter.run.executor import cores, ordered_map
 from inserter.run.runner import output
 from inserter.run.work import WorkFolder
-from inserter.tables import DOCUMENTS, SPANS
+from inserter.tables import DOCUMENTS, SPANS, Document
 from stages.segment.document import Counts, segment
 from stages.segment.report import report, write_lengths
 
@@ -31,7 +31,7 @@ class Task:
     path: Path
     """Table of the block's spans. The block's counts stand beside it and are written last."""
 
-    documents: list[dict[str, Any]]
+    documents: list[Document]
     params: Segment
 
     @property

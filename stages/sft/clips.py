@@ -4,14 +4,14 @@ A clip that fails is quarantined with its reason.
 """
 
 from collections import Counter
-from typing import Any
+from typing import cast
 
 from inserter.errors import InserterError
 from inserter.files import write_table
 from inserter.params import Params, Voice
 from inserter.run.work import WorkFolder
 from inserter.seeds import rng
-from inserter.tables import UTTERANCES, VERIFIED, reason_kind
+from inserter.tables import UTTERANCES, VERIFIED, Pair, Utterance, Verified, known, reason_kind
 from inserter.tts import Job, speak_all, usable
 from inserter.verification.blocks import judged, listeners_of, measure_blocks
 from inserter.verification.norms import Norms
@@ -30,7 +30,7 @@ def teachers(params: Params) -> list[Voice]:
     return usable(named)[0]
 
 
-def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tuple[list[dict], Counter]:
+def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Utterance], Counter[str]]:
     """Write the clips' shards below out/clips.
 
     Return the clips' rows (schema UTTERANCES), and how often each error prevented a clip.
@@ -54,7 +54,9 @@ def spoken(params: Params, pairs: list[dict[str, Any]], work: WorkFolder) -> tup
     return [row for row in rows if not row["error"]], Counter(row["error"] for row in rows if row["error"])
 
 
-def verified(params: Params, clips: list[dict], corpus: list[dict], work: WorkFolder) -> tuple[list[dict], Counter]:
+def verified(
+    params: Params, clips: list[Utterance], corpus: list[Verified], work: WorkFolder
+) -> tuple[list[Utterance], Counter[str]]:
     """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards.
 
     Return the clean clips, and the number of the others by kind of reason.
@@ -66,8 +68,11 @@ def verified(params: Params, clips: list[dict], corpus: list[dict], work: WorkFo
     norms = Norms()
     norms.learn(corpus)
     rows = [verdict.row for verdicts in judged(measured, norms, params.verify) for verdict in verdicts]
-    clean = [{name: row[name] for name in UTTERANCES.names} for row in rows if row["reason"] is None]
+    columns = UTTERANCES.names
+    clean = [
+        cast(Utterance, {name: value for name, value in row.items() if name in columns}) for row in rows if row["reason"] is None
+    ]
     refused = [row for row in rows if row["reason"] is not None]
     write_table(folder / "clips.parquet", clean, UTTERANCES)
     write_table(folder / "quarantine.parquet", refused, VERIFIED)
-    return clean, Counter(reason_kind(row["reason"]) for row in refused)
+    return clean, Counter(reason_kind(known(row["reason"])) for row in refused)

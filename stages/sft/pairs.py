@@ -6,7 +6,6 @@ The answer is used as it is or edited. A pair is kept if its answer passes every
 import json
 import re
 from collections import Counter
-from typing import Any
 
 from inserter.files import read_jsonl
 from inserter.params import Params
@@ -14,6 +13,7 @@ from inserter.paths import DATA
 from inserter.prompts import Prompt, generate, overlap
 from inserter.run.work import WorkFolder
 from inserter.scoring.ifeval import verdicts
+from inserter.tables import Pair
 from inserter.text.spoken import CannotRead, spoken_form
 from inserter.training.answers import Question, answer_all
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -60,7 +60,7 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 
 def answered(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
-) -> tuple[list[dict[str, Any]], int, Counter]:
+) -> tuple[list[Pair], int, Counter]:
     """Return (pairs, edited, failed).
 
     pairs: rows of PAIRS whose answer passes all its checks. The greedy answer is taken first, then
@@ -70,7 +70,7 @@ def answered(
     failed: the number of prompts without an answer, by the check that failed last.
     """
     p = params.sft
-    kept: dict[str, dict[str, Any]] = {}
+    kept: dict[str, Pair] = {}
     failed: dict[str, str] = {}
     edited = 0
     for draw in range(p.samples):
@@ -100,7 +100,7 @@ def _fails(prompt: Prompt, response: str) -> str | None:
     return None if all(strict) else prompt.instruction_id_list[strict.index(False)]
 
 
-def _pair(prompt: Prompt, response: str) -> dict[str, Any]:
+def _pair(prompt: Prompt, response: str) -> Pair:
     return {
         "pair_id": prompt.key,
         "prompt": prompt.prompt,

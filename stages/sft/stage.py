@@ -13,7 +13,7 @@ from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.seeds import rng
-from inserter.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED
+from inserter.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED, Pair, Verified
 from inserter.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
 from inserter.training.heldout import losses, mean
 from inserter.training.loop import train, write_curve
@@ -28,7 +28,7 @@ Lengths = Mapping[str, int]
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after training
 
 
-def chat_examples(params: Params, processor: InserterProcessor, pairs: list[dict], lengths: Lengths) -> list[Example]:
+def chat_examples(params: Params, processor: InserterProcessor, pairs: list[Pair], lengths: Lengths) -> list[Example]:
     """Return each pair heard and read at a spoken_share of 0.5.
 
     At another share, examples of the rarer form are dropped at random.
@@ -62,7 +62,7 @@ def replayed(params: Params, processor: InserterProcessor, chat: list[Example], 
     return chosen
 
 
-def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[dict], clips: Clips) -> dict[str, float]:
+def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[Pair], clips: Clips) -> dict[str, float]:
     """Return the loss per token of held-out answers, with the instruction heard and read."""
     result = {}
     for form in ("heard", "read"):
@@ -73,7 +73,7 @@ def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: l
     return result
 
 
-def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[dict]) -> dict[str, Any]:
+def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -> dict[str, Any]:
     """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
 
     Return counts that satisfy prompts = kept + the sum over dropped.

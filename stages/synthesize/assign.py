@@ -10,11 +10,11 @@ from inserter.audio.effects import draw
 from inserter.errors import InserterError
 from inserter.params import Synthesize, Voice
 from inserter.seeds import derive, np_rng
-from inserter.tables import UNSEEN
+from inserter.tables import UNSEEN, Span
 from inserter.tts import Job
 
 
-def assign(span: dict, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
+def assign(span: Span, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
     """Return the jobs of a row of SPANS.
 
     Each span has one job. A held-out context has a second job in a held-out voice, if there is such
@@ -34,7 +34,7 @@ def assign(span: dict, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
     return jobs
 
 
-def _job(span: dict, utt_id: str, spec: Synthesize, voices: Sequence[Voice]) -> Job:
+def _job(span: Span, utt_id: str, spec: Synthesize, voices: Sequence[Voice]) -> Job:
     voice = pick(spec.seed, span["utt_id"], voices)
     effect = draw(spec.augmentation, np_rng(spec.seed, "effect", span["utt_id"]), noise=span["level"] != "context")
     return Job(utt_id, span["doc_id"], span["split"], span["written"], span["spoken"], voice.name, effect)

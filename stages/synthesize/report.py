@@ -1,9 +1,9 @@
 """Collect the stage's metrics while the table is written."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
-from inserter.tables import UNSEEN
+from inserter.tables import UNSEEN, Utterance
 
 
 class Report:
@@ -11,11 +11,11 @@ class Report:
 
     def __init__(self) -> None:
         self.clips, self.hours, self.unseen = 0, 0.0, 0
-        self.hours_by_voice: Counter[str] = Counter()
-        self.hours_by_language: Counter[str] = Counter()
+        self.hours_by_voice: defaultdict[str, float] = defaultdict(float)
+        self.hours_by_language: defaultdict[str, float] = defaultdict(float)
         self.failed: Counter[str] = Counter()
 
-    def add(self, rows: list[dict]) -> list[dict]:
+    def add(self, rows: list[Utterance]) -> list[Utterance]:
         for row in rows:
             self.unseen += row["utt_id"].endswith(UNSEEN)
             if row["error"] is not None:

@@ -17,7 +17,7 @@ from inserter.run.closure import deciding
 from inserter.run.executor import Executor
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
-from inserter.tables import SPANS, UTTERANCES
+from inserter.tables import SPANS, UTTERANCES, Utterance
 from inserter.tts import Earlier, Job, Progress, identity, speak_shards, usable
 from stages.synthesize.assign import assign
 from stages.synthesize.report import Report
@@ -45,7 +45,7 @@ def main(params: Params) -> dict[str, Any]:
 
 def _speak(
     work: WorkFolder, spans: Path, spec: Synthesize, voices: list[Voice], total: int, executor: Executor, progress: Progress
-) -> Iterator[list[dict]]:
+) -> Iterator[list[Utterance]]:
     earlier = Earlier(work.older, work / INDEX) if work.older else None
     return speak_shards(
         _jobs(spans, spec, voices),

@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from typing import Any
 
-from inserter.tables import reason_kind
+from inserter.tables import known, reason_kind
 from inserter.verification.verdict import Verdict
 
 
@@ -36,7 +36,7 @@ class Report:
         self.readings += row["wrote"] is not None
         if row["reason"] is None:
             self.hours += row["duration"] / 3600
-            self.wer[row["wer"]] += 1
+            self.wer[known(row["wer"])] += 1
         else:
             self.refused[voice] += 1
             self.reasons[reason_kind(row["reason"])] += 1

@@ -17,7 +17,7 @@ from inserter.paths import DATA
 from inserter.run.closure import deciding
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
-from inserter.tables import UTTERANCES, VERIFIED
+from inserter.tables import UTTERANCES, VERIFIED, Verified
 from inserter.verification.blocks import MEASURED_BY, judged, listeners_of, measure_blocks
 from inserter.verification.norms import Norms
 from stages.verify.report import Report
@@ -48,12 +48,12 @@ def main(params: Params) -> dict[str, Any]:
     return metrics
 
 
-def _clean(blocks: list[Path], norms: Norms, limits: Verify) -> Iterator[list[dict]]:
+def _clean(blocks: list[Path], norms: Norms, limits: Verify) -> Iterator[list[Verified]]:
     for verdicts in judged(blocks, norms, limits):
         yield [verdict.row for verdict in verdicts if verdict.row["reason"] is None]
 
 
-def _refused(blocks: list[Path], norms: Norms, limits: Verify, report: Report) -> Iterator[list[dict]]:
+def _refused(blocks: list[Path], norms: Norms, limits: Verify, report: Report) -> Iterator[list[Verified]]:
     for verdicts in judged(blocks, norms, limits):
         for verdict in verdicts:
             report.add(verdict)

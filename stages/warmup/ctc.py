@@ -5,7 +5,7 @@ with the paper's adapter.
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from inserter.params import Warmup
 from inserter.seeds import np_rng, rng
+from inserter.tables import Verified
 from inserter.training.loop import Phase
 from inserter.training.states import States, batch
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -24,7 +25,7 @@ from models.adapter import DecoderAdapter, SoftTokenAdapter
 POOL = 16
 
 
-def targets(processor: InserterProcessor, rows: list[dict[str, Any]]) -> dict[str, list[int]]:
+def targets(processor: InserterProcessor, rows: list[Verified]) -> dict[str, list[int]]:
     """Return {utt_id: tokens}: what the adapter is to spell.
 
     The tokens are the LM's, of the written form as it stands after a blank.
@@ -32,7 +33,7 @@ def targets(processor: InserterProcessor, rows: list[dict[str, Any]]) -> dict[st
     return {row["utt_id"]: processor.encode(" " + row["written"]) for row in rows}
 
 
-def plan(rows: list[dict[str, Any]], steps: int, batch_seconds: float, seed: int) -> list[list[str]]:
+def plan(rows: list[Verified], steps: int, batch_seconds: float, seed: int) -> list[list[str]]:
     """Return the clips of each step: at most `batch_seconds` of padded audio.
 
     Clips of similar lengths share a step.
@@ -112,7 +113,7 @@ def phase(
     model: InserterForConditionalGeneration,
     states: States,
     spelled: dict[str, list[int]],
-    rows: list[dict],
+    rows: list[Verified],
 ) -> Phase:
     task = Spelling(w, adapter, model, states, spelled, plan(rows, w.steps, w.batch_seconds, w.seed))
     return Phase(
@@ -131,7 +132,7 @@ def phase(
 
 
 def token_error(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: list[dict[str, Any]]
+    model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: list[Verified]
 ) -> float:
     """Return the edits per written token when the adapter alone spells held-out clips.
 

@@ -18,7 +18,7 @@ from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
 from inserter.run.runner import output
 from inserter.run.work import WorkFolder
-from inserter.tables import LEXICON, UNSEEN, VERIFIED
+from inserter.tables import LEXICON, UNSEEN, VERIFIED, Verified
 from inserter.training.loop import Outcome, train, write_curve
 from inserter.training.models import ADAPTER, new_model
 from inserter.training.processes import from_main, full_state, join, main_first, rank
@@ -27,7 +27,7 @@ from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import SoftTokenAdapter
 from stages.warmup.ctc import phase, targets, token_error
 
-Rows = list[dict[str, Any]]
+Rows = list[Verified]
 CLIPS = 256  # the states of these clips say how to standardise: about half an hour
 
 

@@ -50,7 +50,7 @@ def english(text: str) -> str:
 
 def _apply(rules: list[tuple[re.Pattern, object]], text: str) -> str:
     for pattern, replace in rules:
-        text = pattern.sub(replace, text)  # type: ignore[call-overload]
+        text = pattern.sub(replace, text)
     return text
 
 

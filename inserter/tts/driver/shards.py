@@ -17,7 +17,7 @@ from inserter.errors import InserterError
 from inserter.files import read_json, read_table, sha256, write_batches, write_json, write_table
 from inserter.params import Voice
 from inserter.run.executor import Executor, ordered_map
-from inserter.tables import SHARDS, UTTERANCES
+from inserter.tables import SHARDS, UTTERANCES, Shard, Utterance
 from inserter.tts.driver.jobs import Job, Part, content, split
 from inserter.tts.driver.reuse import Earlier
 from inserter.tts.driver.speaking import Clip, Spoken, speak_part
@@ -115,7 +115,7 @@ class _Shard:
         self.clips += clips
         self.left -= 1
 
-    def write(self) -> list[dict]:
+    def write(self) -> list[Utterance]:
         """Write the tar, its rows, and last the record that both are whole; return the rows.
 
         A shard that an earlier run finished is not written: its rows are read back.
@@ -127,7 +127,7 @@ class _Shard:
         spoken = sum(clip.heard is not None for clip in self.clips)
         note = {"fingerprint": self.recipe.fingerprint, "index": self.index, "clips": spoken, "members": len(members)}
         index = write_shard(self.tar, members, note)
-        rows = [clip.row | self._place(clip, index) for clip in self.clips]
+        rows = [self._placed(clip, index) for clip in self.clips]
         write_table(self.table, rows, UTTERANCES)
         record = {"shard": self.tar.name, "size": self.tar.stat().st_size, "sha256": sha256(self.tar)}
         write_json(self.done, record | {"clips": spoken, "fingerprint": self.recipe.fingerprint})
@@ -141,17 +141,25 @@ class _Shard:
             if clip.original is not None and self.recipe.keep_originals:
                 yield f"{name}.original", clip.original
 
-    def _place(self, clip: Clip, index: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    def _placed(self, clip: Clip, index: dict[str, tuple[int, int]]) -> Utterance:
+        """Return the clip's row with its place in the shard."""
         if clip.heard is None:
-            return {}
+            return clip.row
         name = clip.row["utt_id"]
         heard = index[name]
         original = heard if clip.original is None else index.get(f"{name}.original", (0, 0))
-        place = {"offset": heard[0], "size": heard[1], "original_offset": original[0], "original_size": original[1]}
-        return {"shard": self.tar.name, **place}
+        return clip.row | {
+            "shard": self.tar.name,
+            "offset": heard[0],
+            "size": heard[1],
+            "original_offset": original[0],
+            "original_size": original[1],
+        }
 
 
-def speak_all(jobs: Iterable[Job], voices: Sequence[Voice], out: Path, rows: Path, seed: int = 1, **options: Any) -> list[dict]:
+def speak_all(
+    jobs: Iterable[Job], voices: Sequence[Voice], out: Path, rows: Path, seed: int = 1, **options: Any
+) -> list[Utterance]:
     """Return all rows (schema UTTERANCES) in the order of `jobs`.
 
     `speak_shards` is for tables that do not fit in memory.
@@ -175,7 +183,7 @@ def speak_shards(
     label: str = "speak",
     total: int | None = None,
     progress: Progress | None = None,
-) -> Iterator[list[dict]]:
+) -> Iterator[list[Utterance]]:
     """Yield the rows of each shard of `shard_clips` jobs, in order.
 
     `Recipe` explains the options. total: number of jobs, for the progress bar. Raises InserterError
@@ -192,7 +200,7 @@ def speak_shards(
             yield shard
 
 
-def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Progress) -> Iterator[list[dict]]:
+def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Progress) -> Iterator[list[Utterance]]:
     """Yield the rows of each shard, in order, with its parts spoken by `spread`.
 
     `spread` is an ordered map over workers. Memory holds the clips of the next shard, and what the
@@ -201,7 +209,7 @@ def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Prog
     under_way: deque[_Shard] = deque()
     count = 0
 
-    def ready() -> Iterator[list[dict]]:
+    def ready() -> Iterator[list[Utterance]]:
         nonlocal count
         while under_way and not under_way[0].left:
             count += 1
@@ -216,7 +224,7 @@ def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Prog
     write_batches(recipe.out / LIST, _records(recipe.rows, count), SHARDS)
 
 
-def _records(rows: Path, count: int) -> Iterator[list[dict]]:
+def _records(rows: Path, count: int) -> Iterator[list[Shard]]:
     for start in range(0, count, 1024):
         yield [read_json(rows / f"{_name(index)}.json") for index in range(start, min(count, start + 1024))]
 
@@ -225,7 +233,7 @@ def _name(index: int) -> str:
     return f"shard-{index:05d}"
 
 
-def _finish(shard: _Shard, progress: Progress) -> list[dict]:
+def _finish(shard: _Shard, progress: Progress) -> list[Utterance]:
     rows = shard.write()
     progress.clips += len(rows)
     progress.failed += sum(row["error"] is not None for row in rows)

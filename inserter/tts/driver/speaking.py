@@ -16,6 +16,7 @@ from inserter.audio.effects import Effect, apply
 from inserter.errors import InserterError
 from inserter.params import Voice
 from inserter.seeds import np_rng
+from inserter.tables import Utterance
 from inserter.tts.base import CannotSpeak
 from inserter.tts.driver.jobs import Job, Part, Place
 from inserter.tts.voices import load_voice
@@ -35,7 +36,7 @@ class Clip(NamedTuple):
 
     number: int
     """Position of the job in the shard."""
-    row: dict
+    row: Utterance
     """Row (schema UTTERANCES) without the clip's place in the shard."""
     heard: bytes | None
     """The clip as FLAC; None where the job failed."""
@@ -116,7 +117,7 @@ def _original(wave: np.ndarray) -> Speech:
 
 def _clip(number: int, job: Job, voice: Voice, content: str, speech: Speech | str, seed: int) -> Clip:
     effect = job.effect or Effect()
-    row = {
+    row: Utterance = {
         "utt_id": job.utt_id,
         "doc_id": job.doc_id,
         "split": job.split,
