@@ -4,7 +4,7 @@ A context is heard, read, transcribed, another document's, or absent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, known
 from inserter.training.batches import Example, Place, example, grouped, hear, places_of, to_sequences
 from inserter.training.sequences import text_part, transcript_parts
-from inserter.training.states import Clips
+from inserter.training.states import Clips, Sounds
 from models import InserterForConditionalGeneration, InserterProcessor
 
 HEARD = ("heard_own", "heard_other")
@@ -47,6 +47,36 @@ class Compared(NamedTuple):
     """Losses of q."""
 
 
+@contextmanager
+def evaluating(model: InserterForConditionalGeneration, precision: str) -> Iterator[None]:
+    """Enter evaluation mode, without gradients and at `precision`."""
+    model.eval()
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model whose losses are measured, with what it hears and how exactly it computes."""
+
+    model: InserterForConditionalGeneration
+    processor: InserterProcessor
+
+    clips: Clips
+    """Every clip that an example may name."""
+
+    precision: str
+    """"bf16" or "fp32"."""
+
+    def measuring(self) -> AbstractContextManager[None]:
+        """Evaluate the subject's model, at its precision."""
+        return evaluating(self.model, self.precision)
+
+    def hear(self, examples: Iterable[Example]) -> dict[Place, Tensor]:
+        """Return what the LM gets of the clips of `examples`, each in its place."""
+        return hear(self.model, places_of(self.model, examples), self.clips)
+
+
 def context_example(
     processor: InserterProcessor,
     row: HeldOutContext,
@@ -69,66 +99,51 @@ def context_example(
 
 
 def losses(
-    model: InserterForConditionalGeneration,
-    examples: list[Example],
-    clips: Clips,
-    precision: str,
-    description: str,
-    heard: Mapping[Place, Tensor] | None = None,
+    subject: Subject, examples: list[Example], description: str, *, heard: Mapping[Place, Tensor] | None = None
 ) -> list[tuple[float, int]]:
     """Return (summed loss in nats, tokens) of each example.
 
     heard: the result of `hear` for their clips, if it is known already.
     """
-    model.eval()
+    model = subject.model
     result = [(0.0, 0)] * len(examples)
     by_length = sorted(range(len(examples)), key=lambda i: examples[i].positions)
     for group in tqdm(grouped(examples, by_length, BATCH_POSITIONS), desc=description, unit="batch"):
         chosen = [examples[i] for i in group]
-        with _measuring(model, precision):
-            known = hear(model, places_of(model, chosen), clips) if heard is None else heard
-            loss, owner = model.packed_losses(to_sequences(model, chosen, known))
+        with subject.measuring():
+            loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
         for number, i in enumerate(group):
             mine = loss[owner == number]
             result[i] = (float(mine.double().sum()), len(mine))
     return result
 
 
-@contextmanager
-def _measuring(model: InserterForConditionalGeneration, precision: str) -> Iterator[None]:
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        yield
-
-
-def hear_all(
-    model: InserterForConditionalGeneration, examples: Iterable[Example], clips: Clips, precision: str
-) -> dict[Place, Tensor]:
+def hear_all(subject: Subject, examples: Iterable[Example]) -> dict[Place, Tensor]:
     """Return the result of `hear` for the clips of all examples, a few clips per pass.
 
     Each clip is heard once, although two documents use the same context.
     """
-    ordered = sorted(set(places_of(model, examples)), key=lambda place: (len(clips[place[0]]), place))
+    model, clips = subject.model, subject.clips
+    ordered = sorted(set(places_of(model, examples)), key=lambda place: (_length(clips, place[0]), place))
     heard: dict[Place, Tensor] = {}
-    model.eval()
     for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
-        with _measuring(model, precision):
+        with subject.measuring():
             heard |= hear(model, ordered[start : start + CLIPS], clips)
     return heard
 
 
-def divergences(
-    model: InserterForConditionalGeneration,
-    pairs: list[tuple[Example, Example]],
-    clips: Clips,
-    precision: str,
-    heard: Mapping[Place, Tensor] | None = None,
-) -> Compared:
+def _length(clips: Clips, name: str) -> int:
+    """Return how long a clip is, without decoding it."""
+    return clips.samples(name) if isinstance(clips, Sounds) else len(clips[name])
+
+
+def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard: Mapping[Place, Tensor] | None = None) -> Compared:
     """Return KL and both losses of each pair, as sums in nats with their tokens.
 
     KL compares the next-token distributions at the tokens learnt in both examples. Both examples of
     a pair stand in one row. The vocabulary is summed for a few rows of logits at a time.
     """
-    model.eval()
+    model = subject.model
     result = Compared(*([(0.0, 0)] * len(pairs) for _ in Compared._fields))
     by_length = sorted(range(len(pairs)), key=lambda i: pairs[i][1].positions)
     kept: list[Tensor] = []
@@ -136,9 +151,8 @@ def divergences(
     try:
         for group in tqdm(grouped([q for _, q in pairs], by_length, BATCH_POSITIONS // 4), desc="held out: KL", unit="batch"):
             chosen = [side for i in group for side in pairs[i]]
-            with _measuring(model, precision):
-                known = hear(model, places_of(model, chosen), clips) if heard is None else heard
-                loss, owner = model.packed_losses(to_sequences(model, chosen, known))
+            with subject.measuring():
+                loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
             logits = kept.pop()
             for number, i in enumerate(group):
                 sides = owner == 2 * number, owner == 2 * number + 1
@@ -159,7 +173,7 @@ def forgetting(
     vocabularies differ in size.
     """
     result: dict[str, list[float]] = {name: [0.0] * len(texts) for name in ("kl", "base", "model", "tokens")}
-    sides = {"base": base.eval(), "model": model.eval()}
+    sides = {"base": base, "model": model}
     kept: dict[str, Tensor] = {}
     hooks = [
         side.language_model.register_forward_hook(lambda _m, _a, out, name=name: kept.update({name: out.logits[0].clone()}))
@@ -171,7 +185,7 @@ def forgetting(
             chosen = [texts[i] for i in group]
             found = {}
             for name, side in sides.items():
-                with _measuring(side, precision):
+                with evaluating(side, precision):
                     found[name], owner = side.packed_losses(to_sequences(side, chosen, {}))
             if kept["base"].shape != kept["model"].shape:
                 raise ValueError(f"vocabularies of {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens")
@@ -235,11 +249,9 @@ class HeldOut:
     """By voice, KL(read || heard) per document; empty if it was not asked for."""
 
 
-def continuation(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext], clips: Clips, precision: str
-) -> dict[str, Any]:
+def continuation(subject: Subject, rows: list[HeldOutContext]) -> dict[str, Any]:
     """Return `figures` of `measure`, without the cascade."""
-    return figures(measure(model, processor, rows, clips, precision))
+    return figures(measure(subject, rows))
 
 
 def figures(found: HeldOut) -> dict[str, Any]:
@@ -263,14 +275,7 @@ def figures(found: HeldOut) -> dict[str, Any]:
     return {**_figures(found.seen, kl), "voices": {"seen": _figures(same, same_kl), "unseen": unseen}}
 
 
-def measure(
-    model: InserterForConditionalGeneration,
-    processor: InserterProcessor,
-    rows: list[HeldOutContext],
-    clips: Clips,
-    precision: str,
-    transcripts: Transcripts | None = None,
-) -> HeldOut:
+def measure(subject: Subject, rows: list[HeldOutContext], transcripts: Transcripts | None = None) -> HeldOut:
     """Measure the losses by document and context.
 
     transcripts: of every clip of `rows`. With transcripts, the cascade and KL are measured too.
@@ -279,20 +284,18 @@ def measure(
     cascade = CASCADE if transcripts is not None else ()
 
     def after(row: HeldOutContext, context: str, clip: ClipColumn) -> Example:
-        return context_example(processor, row, context, others, clip, transcripts)
+        return context_example(subject.processor, row, context, others, clip, transcripts)
 
     spoken = [after(row, "heard_own", clip) for row in rows for clip in (SEEN_CLIP, UNSEEN_CLIP) if row[clip]]
-    heard = hear_all(model, spoken, clips, precision)
+    heard = hear_all(subject, spoken)
 
     def of(contexts: Iterable[str], chosen: list[HeldOutContext], clip: ClipColumn) -> Measured:
         return {
             context: losses(
-                model,
+                subject,
                 [after(row, context, clip) for row in chosen],
-                clips,
-                precision,
                 f"held out: {context}{' in an unseen voice' if clip == UNSEEN_CLIP else ''}",
-                heard,
+                heard=heard,
             )
             for context in contexts
         }
@@ -301,9 +304,7 @@ def measure(
     in_both = [rows[i] for i in both]
     voices = {"seen": (rows, SEEN_CLIP), "unseen": (in_both, UNSEEN_CLIP)} if cascade else {}
     compared = {
-        name: divergences(
-            model, [(after(row, "read_own", clip), after(row, "heard_own", clip)) for row in chosen], clips, precision, heard
-        )
+        name: divergences(subject, [(after(row, "read_own", clip), after(row, "heard_own", clip)) for row in chosen], heard=heard)
         for name, (chosen, clip) in voices.items()
         if chosen
     }
@@ -374,23 +375,19 @@ def _behind(measured: Measured, heard: float | None, cascade: float | None) -> d
     return {"difference": heard - cascade, "low": low, "high": high}
 
 
-def text_loss(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext], clips: Clips, precision: str
-) -> float:
+def text_loss(subject: Subject, rows: list[HeldOutContext]) -> float:
     """Return the loss per token of the held-out text alone, context and continuation.
 
     The loss shows whether the LM has forgotten.
     """
     parts = [[text_part(row["context"] + row["continuation"])] for row in rows]
-    return mean(losses(model, [example(processor, p) for p in parts], clips, precision, "held out: text"))
+    return mean(losses(subject, [example(subject.processor, p) for p in parts], "held out: text"))
 
 
-def transcript_loss(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext], clips: Clips, precision: str
-) -> float:
+def transcript_loss(subject: Subject, rows: list[HeldOutContext]) -> float:
     """Return the loss per token of the transcripts of held-out contexts.
 
     Each transcript is asked for, and its clip heard, as in a transcribe sequence.
     """
     parts = [transcript_parts({"utt_id": row[SEEN_CLIP], "written": row["context"]}) for row in rows]
-    return mean(losses(model, [example(processor, p, end=True) for p in parts], clips, precision, "held out: transcripts"))
+    return mean(losses(subject, [example(subject.processor, p, end=True) for p in parts], "held out: transcripts"))

@@ -47,10 +47,15 @@ def encoder_digest(model: InserterForConditionalGeneration) -> str:
 class States:
     """What the frozen encoder says of each clip: `states[utt_id]` is (frames, width) float32."""
 
-    def __init__(self, folder: Path, index: dict[str, tuple[str, int, int]], width: int) -> None:
-        self.index = index
+    def __init__(self, index: dict[str, tuple[str, int, int]], files: dict[str, np.ndarray]) -> None:
+        """Take {utt_id: (file, first frame, frames)}, and the states (frames, width) per file."""
+        self.index, self.files = index, files
+
+    @classmethod
+    def kept(cls, folder: Path, index: dict[str, tuple[str, int, int]], width: int) -> "States":
+        """Open the files of `index` below `folder`, without reading them."""
         names = {name for name, _, _ in index.values()}
-        self.files = {name: np.memmap(folder / name, np.float16, "r").reshape(-1, width) for name in names}
+        return cls(index, {name: np.memmap(folder / name, np.float16, "r").reshape(-1, width) for name in names})
 
     def __getitem__(self, utt_id: str) -> Tensor:
         name, start, frames = self.index[utt_id]
@@ -61,10 +66,7 @@ class States:
 
     def join(self, other: "States") -> "States":
         """Return both together; the other's clips win if an id is in both."""
-        joined = States.__new__(States)
-        joined.index = {**self.index, **other.index}
-        joined.files = {**self.files, **other.files}
-        return joined
+        return States(self.index | other.index, self.files | other.files)
 
 
 class Sounds:
@@ -79,6 +81,10 @@ class Sounds:
 
     def __getitem__(self, utt_id: str) -> np.ndarray:
         return read_clip(*self.places[utt_id])
+
+    def samples(self, utt_id: str) -> int:
+        """Return how many samples a clip has, from its row."""
+        return self.places[utt_id][1]["n_samples"]
 
     def join(self, other: "Sounds") -> "Sounds":
         """Return both together; the other's clips win if an id is in both."""
@@ -150,7 +156,7 @@ def encode_clips(
             clips = [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table]
             key = fingerprint(encoder, heard_with, settings, precision, clips, files=ENCODED_BY)
             index |= _encode_split(model, processor, table, shards, key, precision, bar)
-    return States(states_home(), index, model.state_width)
+    return States.kept(states_home(), index, model.state_width)
 
 
 def _encode_split(

@@ -13,7 +13,7 @@ from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
-from inserter.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, figures, measure, text_loss
+from inserter.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, Subject, figures, measure, text_loss
 from inserter.training.states import States, encode_clips
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
@@ -33,7 +33,6 @@ def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tup
 
     The report has `figures` and the loss of the text alone.
     """
-    precision = params.evaluate.precision
     heldout, clips, states = heldout_clips(params, model, processor)
     used = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
     if hears_words(model):
@@ -41,8 +40,9 @@ def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tup
     else:
         items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
         written = transcripts(items, asr_folder(params.assets.asr), work, DATA / "synthesize", "transcripts of contexts")
-    found = measure(model, processor, heldout, states, precision, written)
-    return {**figures(found), "text_nll": text_loss(model, processor, heldout, states, precision)}, list(loss_rows(found))
+    subject = Subject(model, processor, states, params.evaluate.precision)
+    found = measure(subject, heldout, written)
+    return {**figures(found), "text_nll": text_loss(subject, heldout)}, list(loss_rows(found))
 
 
 def loss_rows(found: HeldOut) -> Iterator[Loss]:

@@ -19,11 +19,22 @@ from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, Item, Loss
 from inserter.training.batches import Example, chat_example, example
-from inserter.training.heldout import Measured, Pairs, forgetting, gains, gap_closed, hear_all, losses, mean, share_of_reading
+from inserter.training.heldout import (
+    Measured,
+    Pairs,
+    Subject,
+    forgetting,
+    gains,
+    gap_closed,
+    hear_all,
+    losses,
+    mean,
+    share_of_reading,
+)
 from inserter.training.models import new_model
 from inserter.training.sequences import text_part
-from inserter.training.states import Clips, States
-from models import InserterForConditionalGeneration, InserterProcessor
+from inserter.training.states import States
+from models import InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words
 
 # A passing answer is looked for in this order.
@@ -82,31 +93,29 @@ class Prompt(NamedTuple):
 
 def measure(
     params: Params,
-    model: InserterForConditionalGeneration,
-    processor: InserterProcessor,
+    subject: Subject,
     prompts: list[Prompt],
-    clips: Clips,
+    *,
     rows: list[HeldOutContext],
     by_document: list[Loss],
     work: WorkFolder,
 ) -> Likelihood:
     """Return all four measures.
 
-    model: as it was saved, since `for_answers` changes weights at bf16.
+    subject: the model as it was saved, since `for_answers` changes weights at bf16.
     rows: the held-out documents.
     by_document: rows of LOSSES, whose losses are not measured again.
     """
-    precision = params.evaluate.precision
-    forms = ("heard", "read", "cascade") if hears_words(model) else ("heard", "read")
+    forms = ("heard", "read", "cascade") if hears_words(subject.model) else ("heard", "read")
     trials = sorted(needed(prompts))
     asked = [(prompts[place].item["item_id"], answer) for place, answer in trials]
     found = _kept(work, "answers", asked)
     if found is None:
-        found = _keep(work, "answers", asked, answer_losses(model, processor, forms, prompts, trials, clips, precision))
+        found = _keep(work, "answers", asked, answer_losses(subject, forms, prompts, trials))
     table = {form: dict(zip(trials, map(tuple, found[form]), strict=True)) for form in forms}
     lost = _kept(work, "forgetting", [row["doc_id"] for row in rows])
     if lost is None:
-        lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], _lost(params, model, processor, rows))
+        lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], _lost(params, subject, rows))
     return {
         "topic_cloze": topic_cloze(forms, by_document, {row["doc_id"]: row["other_doc_id"] for row in rows}),
         "instruction_gap": instruction_gap(forms, prompts, table),
@@ -210,13 +219,7 @@ def needed(prompts: list[Prompt]) -> set[tuple[int, str]]:
 
 
 def answer_losses(
-    model: InserterForConditionalGeneration,
-    processor: InserterProcessor,
-    forms: tuple[str, ...],
-    prompts: list[Prompt],
-    trials: list[tuple[int, str]],
-    clips: Clips,
-    precision: str,
+    subject: Subject, forms: tuple[str, ...], prompts: list[Prompt], trials: list[tuple[int, str]]
 ) -> dict[str, Pairs]:
     """Return {form: (summed loss, tokens) of each trial}.
 
@@ -226,11 +229,11 @@ def answer_losses(
     def turn(form: str, place: int, answer: str) -> Example:
         prompt = prompts[place]
         text = prompt.transcript if form == "cascade" else prompt.item["prompt"]
-        return chat_example(processor, str(text), answer, prompt.clip if form == "heard" else None)
+        return chat_example(subject.processor, str(text), answer, prompt.clip if form == "heard" else None)
 
     turns = {form: [turn(form, *trial) for trial in trials] for form in forms}
-    heard = hear_all(model, turns["heard"], clips, precision)
-    return {form: losses(model, turns[form], clips, precision, f"likelihood: answers, {form}", heard) for form in forms}
+    heard = hear_all(subject, turns["heard"])
+    return {form: losses(subject, turns[form], f"likelihood: answers, {form}", heard=heard) for form in forms}
 
 
 def topic_cloze(forms: tuple[str, ...], by_document: list[Loss], others: Mapping[str, str]) -> Row:
@@ -332,14 +335,15 @@ def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[
     return {"pairs": len(pairs), **left_out, **_shares(right, "minimal pairs")}
 
 
-def _lost(params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, rows: list[HeldOutContext]) -> Any:
+def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> Any:
+    processor = subject.processor
     base, before = new_model(params.assets, params.warmup.adapter, 0, processor.delimiters)
     sizes = len(before.tokenizer), len(processor.tokenizer)
     if sizes[0] != sizes[1]:
         problem = f"the LM before training has {sizes[0]} tokens and the model has {sizes[1]}"
         raise InserterError(problem, "Run `dvc repro`: the model was made with another assets.lm or warmup.adapter")
     texts = [example(processor, [text_part(row["context"] + row["continuation"])]) for row in rows]
-    return forgetting(base, model, texts, params.evaluate.precision)
+    return forgetting(base, subject.model, texts, subject.precision)
 
 
 def forgotten(lost: dict[str, Any]) -> Row:

@@ -18,6 +18,7 @@ from inserter.run.work import WorkFolder
 from inserter.scoring import table as scoretable
 from inserter.scoring.scores import closed_table, comparisons, deals
 from inserter.tables import HELDOUT, ITEMS, LOSSES, Item, Loss
+from inserter.training.heldout import Subject
 from inserter.training.models import saved_model
 from stages.evaluate import likelihood, recordings, responses, selection, transcripts
 from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
@@ -84,4 +85,5 @@ def _likelihood(
     digests, states = responses.clips_of_items(params, model, processor, [item for item in items if item["shard"]])
     prompts = likelihood.prompts_of(processor, items, rows, digests, states, transcripts.hears_words(model))
     documents = read_table(HELDOUT_FILE, HELDOUT)
-    return likelihood.measure(params, model, processor, prompts, states, documents, by_document, work)
+    subject = Subject(model, processor, states, params.evaluate.precision)
+    return likelihood.measure(params, subject, prompts, rows=documents, by_document=by_document, work=work)

@@ -3,6 +3,7 @@
 The stage makes data/pretrain/model from the warmed-up adapter, sequences and clips.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from inserter.errors import InserterError
@@ -13,7 +14,7 @@ from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
 from inserter.training.batches import as_read, clips_needed, example, heard_lengths, packed_phase
-from inserter.training.heldout import CONTEXTS, continuation, text_loss, transcript_loss
+from inserter.training.heldout import CONTEXTS, Subject, continuation, text_loss, transcript_loss
 from inserter.training.loop import train, write_curve
 from inserter.training.models import made_whole, new_model, save_model, warmed_up
 from inserter.training.processes import join, main_first, rank
@@ -57,17 +58,18 @@ def main(params: Params) -> dict[str, Any]:
     read = [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in sequences] if p.distill else []
     needed = {*clips_needed(examples, p), *(row["utt_id"] for row in clean if row["split"] == "heldout")}
     clips = clips_for(model, processor, clean, DATA / "synthesize", p, needed)
-    before = text_loss(model, processor, heldout, clips, p.precision)
+    subject = Subject(model, processor, clips, p.precision)
+    before = text_loss(subject, heldout)
     phase = packed_phase("pretrain", p, model, examples, clips, read, p.distill)
     phase.watch_steps = p.gap_steps
-    phase.watch = lambda: gap_row(continuation(model, processor, heldout, clips, p.precision))
+    phase.watch = lambda: gap_row(continuation(subject, heldout))
     outcome = train(model, phase, work)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes
-    measured = continuation(model, processor, heldout, clips, p.precision) if p.gap_steps else {}
-    after = text_loss(model, processor, heldout, clips, p.precision)
-    transcripts = transcript_loss(model, processor, heldout, clips, p.precision)
+    subject = replace(subject, model=model)
+    measured = continuation(subject, heldout) if p.gap_steps else {}
+    after, transcripts = text_loss(subject, heldout), transcript_loss(subject, heldout)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)

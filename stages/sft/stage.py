@@ -4,6 +4,7 @@ The stage makes data/sft/model from pairs and the pre-trained model.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from inserter.errors import InserterError
@@ -15,11 +16,11 @@ from inserter.run.work import WorkFolder
 from inserter.seeds import rng
 from inserter.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED, Pair, Verified
 from inserter.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
-from inserter.training.heldout import losses, mean
+from inserter.training.heldout import Subject, losses, mean
 from inserter.training.loop import train, write_curve
 from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from inserter.training.processes import join, main_first, rank
-from inserter.training.states import Clips, clips_for
+from inserter.training.states import clips_for
 from models import InserterProcessor
 from stages.sft.clips import spoken, teachers, verified
 from stages.sft.pairs import answered, prompts, readable
@@ -62,14 +63,15 @@ def replayed(params: Params, processor: InserterProcessor, chat: list[Example], 
     return chosen
 
 
-def pair_loss(params: Params, model: Any, processor: InserterProcessor, pairs: list[Pair], clips: Clips) -> dict[str, float]:
+def pair_loss(subject: Subject, pairs: list[Pair]) -> dict[str, float]:
     """Return the loss per token of held-out answers, with the instruction heard and read."""
     result = {}
     for form in ("heard", "read"):
         examples = [
-            chat_example(processor, row["prompt"], row["response"], row["utt_id"] if form == "heard" else None) for row in pairs
+            chat_example(subject.processor, row["prompt"], row["response"], row["utt_id"] if form == "heard" else None)
+            for row in pairs
         ]
-        result[form] = mean(losses(model, examples, clips, params.sft.precision, f"held-out pairs: {form}"))
+        result[form] = mean(losses(subject, examples, f"held-out pairs: {form}"))
     return result
 
 
@@ -145,12 +147,13 @@ def main(params: Params) -> dict[str, Any]:
     needed = {*clips_needed(examples, p), *(pair["utt_id"] for pair in kept_out)}
     clips: Any = clips_for(model, processor, corpus_clips, DATA / "synthesize", p, needed)
     clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p, needed))
-    before = pair_loss(params, model, processor, kept_out, clips)
+    subject = Subject(model, processor, clips, p.precision)
+    before = pair_loss(subject, kept_out)
     outcome = train(model, packed_phase("sft", p, model, examples, clips), work)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes
-    after = pair_loss(params, model, processor, kept_out, clips)
+    after = pair_loss(replace(subject, model=model), kept_out)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "sft")
     write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)

@@ -10,7 +10,7 @@ from checkout import ROOT
 from flows.ask import answer
 from inserter.audio import clips as audio
 from inserter.training.batches import chat_example, example
-from inserter.training.heldout import context_example, losses
+from inserter.training.heldout import Subject, context_example, losses
 from inserter.training.sequences import speech_part, text_part, transcript_parts
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.corpus.writer import Writer
@@ -45,7 +45,7 @@ def test_a_document_is_learnt_around_its_clips(net, processor, text):
     told = example(processor, transcript_parts(span), end=True)
     row = {"doc_id": "a", "utt_id": "a", "context": text, "continuation": text, "other_doc_id": "a"}
     measured = [item, told, *(context_example(processor, row, how, {"a": row}) for how in ("heard_own", "read_own", "absent"))]
-    for loss, count in losses(net, measured, {"a": torch.randn(40, 32)}, "fp32", "spelled"):
+    for loss, count in losses(Subject(net, processor, {"a": torch.randn(40, 32)}, "fp32"), measured, "spelled"):
         assert count and np.isfinite(loss)
 
 

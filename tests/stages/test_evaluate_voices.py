@@ -7,7 +7,7 @@ import torch
 from inserter.params import load
 from inserter.tables import KL
 from inserter.training import heldout
-from inserter.training.heldout import continuation
+from inserter.training.heldout import Subject, continuation
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.company import loss_rows
 from stages.evaluate.voices import by_voice, seen_voices
@@ -40,9 +40,9 @@ def clips(rows: list[dict]) -> dict[str, torch.Tensor]:
 
 def test_the_same_documents_are_heard_in_both_and_read_once(model, monkeypatch):
     asked, plain = [], heldout.losses
-    monkeypatch.setattr(heldout, "losses", lambda *args: asked.append((args[4], len(args[1]))) or plain(*args))
+    monkeypatch.setattr(heldout, "losses", lambda *args, **more: asked.append((args[2], len(args[1]))) or plain(*args, **more))
     rows = documents()
-    found = continuation(*model, rows, clips(rows), "fp32")
+    found = continuation(Subject(*model, clips(rows), "fp32"), rows)
     seen, unseen = found["voices"]["seen"], found["voices"]["unseen"]
     assert seen["continuation"] == found["continuation"] and seen["gap_closed"] == found["gap_closed"]
     assert unseen["documents"] == seen["documents"] == found["documents"] == 4
@@ -55,13 +55,13 @@ def test_the_same_documents_are_heard_in_both_and_read_once(model, monkeypatch):
 
 def test_a_document_counts_where_its_own_context_and_the_other_one_are_in_both(model):
     rows = documents(unseen="abc")  # d has none, and is c's other document
-    found = continuation(*model, rows, clips(rows), "fp32")
+    found = continuation(Subject(*model, clips(rows), "fp32"), rows)
     assert found["documents"] == 4 and found["voices"]["seen"]["documents"] == found["voices"]["unseen"]["documents"] == 2
 
 
 def test_without_an_unseen_voice_nothing_is_said_of_it(model):
     rows = documents(unseen="")
-    found = continuation(*model, rows, clips(rows), "fp32")
+    found = continuation(Subject(*model, clips(rows), "fp32"), rows)
     assert found["voices"]["unseen"] is None
     assert found["voices"]["seen"]["continuation"] == found["continuation"]
 
@@ -88,7 +88,7 @@ def test_an_interval_holds_the_gap():
 def test_a_recogniser_without_errors_closes_the_whole_gap_in_both_voices(model):
     rows = documents()
     right = {row[clip]: row["context"] for row in rows for clip in ("utt_id", "unseen_utt_id")}
-    found = heldout.measure(*model, rows, clips(rows), "fp32", right)
+    found = heldout.measure(Subject(*model, clips(rows), "fp32"), rows, right)
     for measured in (found.seen, found.unseen):
         for whose in ("own", "other"):
             assert [x for x, _ in measured[f"cascade_{whose}"]] == pytest.approx([x for x, _ in found.seen[f"read_{whose}"]])
@@ -110,21 +110,22 @@ def test_a_recogniser_without_errors_closes_the_whole_gap_in_both_voices(model):
 def test_a_cascade_that_hears_another_document_is_behind_and_pretraining_never_measures_it(model):
     rows = documents()
     wrong = {row[clip]: "a lazy fox" for row in rows for clip in ("utt_id", "unseen_utt_id")}
-    found = heldout.measure(*model, rows, clips(rows), "fp32", wrong)
+    found = heldout.measure(Subject(*model, clips(rows), "fp32"), rows, wrong)
     assert heldout.gains(found.seen, "cascade") == pytest.approx(np.zeros(4), abs=1e-4), "the same words, own and other"
-    assert not {"cascade", "heard_minus_cascade", "kl_read_heard"} & set(continuation(*model, rows, clips(rows), "fp32"))
+    assert not {"cascade", "heard_minus_cascade", "kl_read_heard"} & set(continuation(Subject(*model, clips(rows), "fp32"), rows))
 
 
 def test_divergence_is_none_of_a_context_from_itself(model):
     rows = documents()
     others = {row["doc_id"]: row for row in rows}
     read, other = ([heldout.context_example(model[1], r, c, others) for r in rows] for c in ("read_own", "read_other"))
-    same = heldout.divergences(model[0], list(zip(read, read, strict=True)), clips(rows), "fp32")
-    apart = heldout.divergences(model[0], list(zip(read, other, strict=True)), clips(rows), "fp32")
+    subject = Subject(*model, clips(rows), "fp32")
+    same = heldout.divergences(subject, list(zip(read, read, strict=True)))
+    apart = heldout.divergences(subject, list(zip(read, other, strict=True)))
     assert all(abs(kl) < 1e-6 and tokens == read[i].learnt for i, (kl, tokens) in enumerate(same.kl))
     assert all(kl > 1e-5 for kl, _ in apart.kl), "the weights are random: little depends on the context"
     for side, examples in ((apart.first, read), (apart.second, other)):
-        alone = heldout.losses(model[0], examples, clips(rows), "fp32", "alone")
+        alone = heldout.losses(subject, examples, "alone")
         assert np.array(side) == pytest.approx(np.array(alone), rel=1e-5)
     p, q = torch.randn(2, 100, 50, generator=torch.Generator().manual_seed(0))
     whole = torch.nn.functional.kl_div(q.log_softmax(-1), p.log_softmax(-1), reduction="sum", log_target=True)

@@ -8,7 +8,7 @@ import torch
 
 from inserter.scoring import table as scoretable
 from inserter.training.batches import example
-from inserter.training.heldout import forgetting, losses
+from inserter.training.heldout import Subject, forgetting, losses
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate import likelihood
 from stages.evaluate.likelihood import Prompt, following, instruction_gap, minimal_pairs, needed, telling_pairs
@@ -73,7 +73,7 @@ def test_a_deaf_model_gets_half_of_the_minimal_pairs(model):
     prompts = [prompt(word, f"The {word} jumps over it.")._replace(clip="same") for word in words]
     clips = {"same": torch.from_numpy(np.random.default_rng(0).standard_normal((40, 32), np.float32))}
     trials = sorted(needed(prompts))
-    found = likelihood.answer_losses(*model, FORMS, prompts, trials, clips, "fp32")
+    found = likelihood.answer_losses(Subject(*model, clips, "fp32"), FORMS, prompts, trials)
     table = {form: dict(zip(trials, found[form], strict=True)) for form in FORMS}
     result = minimal_pairs(FORMS, prompts, table)
     assert result["pairs"] == 2 and result["heard"] == {"share": 0.5, "low": 0.5, "high": 0.5}
@@ -116,7 +116,7 @@ def test_nothing_is_forgotten_by_the_same_model_and_something_by_another(model, 
         before, after = (side.language_model(input_ids=ids).logits[0, :-1].log_softmax(-1) for side in (net, changed))
     expected = float((before.exp() * (before - after)).sum())
     assert found["kl"][0] == pytest.approx(expected, rel=1e-3) and expected > 1e-4
-    direct = losses(changed, texts, {}, "fp32", "direct")
+    direct = losses(Subject(changed, model[1], {}, "fp32"), texts, "direct")
     assert found["model"] == pytest.approx([loss for loss, _ in direct], rel=1e-4)
     told = likelihood.forgotten(found)
     assert told["kl"] == pytest.approx(sum(found["kl"]) / told["tokens"])

@@ -18,7 +18,7 @@ from inserter.params import Optimizer, Trainable
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.training.batches import Packed, as_read, example, hear, places_of, plan, to_sequences
-from inserter.training.heldout import context_example, gap_closed, losses, mean, transcript_loss
+from inserter.training.heldout import Subject, context_example, gap_closed, losses, mean, transcript_loss
 from inserter.training.loop import Phase, train
 from inserter.training.states import batch
 from inserter.training.trainable import merge_lora, parts_of, schedule
@@ -79,8 +79,8 @@ def test_the_transcript_is_measured_as_it_is_taught(model):
     task = speech_task({"doc_id": "a", "text": "the lazy dog"}, span, 1, 1.0, 9)
     taught = example(processor, task["parts"], end=True)
     states = states_of(["a"])
-    (expected,) = losses(net, [taught], states, "fp32", "taught")
-    assert transcript_loss(net, processor, [row], states, "fp32") == pytest.approx(mean([expected]), rel=1e-6)
+    (expected,) = losses(Subject(net, processor, states, "fp32"), [taught], "taught")
+    assert transcript_loss(Subject(net, processor, states, "fp32"), [row]) == pytest.approx(mean([expected]), rel=1e-6)
 
 
 def test_schedule_warms_up_and_ends_at_a_tenth():
