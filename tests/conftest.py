@@ -1,11 +1,13 @@
 """Fixtures of several rooms: tiny models in hub format (real classes, random weights), tables for the gates, and a browser."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browsing import ARGS, CHROMIUM, WIDE
+from checkout import ROOT
 from gate_tables import fill, small_params
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, WhisperConfig, WhisperFeatureExtractor
@@ -17,6 +19,8 @@ from inserter.run.quiet import quiet
 from models import InserterForConditionalGeneration, InserterProcessor
 
 quiet()
+os.environ["PYTHONPATH"] = str(ROOT)  # processes that tests start in other folders find the pipeline
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share the cores: more threads would wait for each other
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"

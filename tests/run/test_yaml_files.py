@@ -19,7 +19,7 @@ from inserter.errors import InserterError
 from inserter.params import checked, load
 from inserter.yaml_files import dump_yaml, not_kept, parse_yaml, read_yaml
 
-PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+PARAMS = re.sub(r"[ ]+#.*", "", (ROOT / "params.yaml").read_text(encoding="utf-8"))  # without comments behind values
 
 
 def _changed(folder: Path, old: str, new: str) -> Path:
