@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inserter.errors import InserterError
 from inserter.run.quiet import quiet
@@ -107,7 +107,7 @@ def changes(name: str | None = None) -> dict[str, list[str]]:
     return {stage: list(_reasons(entries)) for stage, entries in status.items()}
 
 
-def _reasons(entries: list) -> Iterator[str]:
+def _reasons(entries: list[Any]) -> Iterator[str]:
     """Yield `pretrain.seed modified`, `data/corpus deleted` ... from the entries of dvc status."""
     for entry in entries:
         if isinstance(entry, str):  # "changed command", "always changed"

@@ -216,7 +216,7 @@ def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
         ) from error
 
 
-def _heard(rows: Iterable[dict]) -> Verdicts:
+def _heard(rows: Iterable[dict[str, Any]]) -> Verdicts:
     return {row["item_id"]: (row["key"], row["strict"]) for row in rows if row["form"] == "heard" and row.get("strict")}
 
 

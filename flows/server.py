@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flows import guard
 from inserter.errors import InserterError
@@ -28,7 +29,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start(port: int, ui: bool = False) -> subprocess.Popen:
+def start(port: int, ui: bool = False) -> subprocess.Popen[Any]:
     """Start a Prefect server on 127.0.0.1:`port` under a guard; `guard.stop` ends it.
 
     ui: with pages and scheduler.
@@ -44,7 +45,7 @@ def start(port: int, ui: bool = False) -> subprocess.Popen:
     )
 
 
-def wait(url: str, process: subprocess.Popen, name: str) -> None:
+def wait(url: str, process: subprocess.Popen[Any], name: str) -> None:
     """Return when `url` answers 200.
 
     Raises InserterError if the process ends or does not answer within START_SECONDS.

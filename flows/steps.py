@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flows import graph, guard
 from inserter.errors import InserterError
@@ -91,7 +92,7 @@ def dvc(
     raise StageFailed(f"{name} stopped the run: {_reason(list(tail)) or f'exit code {code}'}")
 
 
-def _follow(process: subprocess.Popen, log: Callable[[str], None], tail: deque[str]) -> None:
+def _follow(process: subprocess.Popen[Any], log: Callable[[str], None], tail: deque[str]) -> None:
     """Read both pipes until they close, or the process has ended and says no more.
 
     A daemon may hold the pipes open.

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 from flows import guard, server
 from inserter.errors import InserterError
@@ -15,7 +16,7 @@ from inserter.run.runner import say
 SERVED = ("http://", "https://")
 
 
-def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen:
+def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen[Any]:
     """Start MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
     null = subprocess.DEVNULL
     address = ["--host", "127.0.0.1", "--port", str(port)]

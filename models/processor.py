@@ -233,7 +233,7 @@ class InserterProcessor(ProcessorMixin):
 
     def apply_chat_template(  # type: ignore[override]
         self,
-        conversation: list[dict],
+        conversation: list[dict[str, Any]],
         tokenize: bool = False,
         return_dict: bool = True,
         return_tensors: str | None = None,
@@ -262,7 +262,7 @@ def _padded(rows: list[Tensor], value: int) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=value, padding_side="left")
 
 
-def _parts(content: str | list[dict]) -> list[str | None]:
+def _parts(content: str | list[dict[str, Any]]) -> list[str | None]:
     """Return the parts of a turn: text, or None for a clip."""
     return [content] if isinstance(content, str) else [None if part["type"] == "audio" else part["text"] for part in content]
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-Round = Callable[[], list]
+Round = Callable[[], list[Any]]
 BEFORE = {  # modules of today: the names that they had before the package `inserter`
     "inserter.params": "stages.common.params",
     "inserter.training.models": "stages.common.training.models",

@@ -94,7 +94,9 @@ def _documents(params: Params) -> list[Document]:
     ]
 
 
-def _trainer(model: Any, examples: list[Any], states: Any, parameter_groups: list[dict], folder: Path, precision: str) -> Any:
+def _trainer(
+    model: Any, examples: list[Any], states: Any, parameter_groups: list[dict[str, Any]], folder: Path, precision: str
+) -> Any:
     """Return a Trainer as one writes it first: random batches, padded to their longest.
 
     Logits are computed at every position.

@@ -163,7 +163,7 @@ def _state(variables: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarra
     return state
 
 
-def _generation(settings: dict, tokenizer: Any, config: Any) -> dict[str, Any]:
+def _generation(settings: dict[str, Any], tokenizer: Any, config: Any) -> dict[str, Any]:
     """Return what `generate` needs: suppressed tokens, languages and tasks."""
     multilingual = config.vocab_size >= 51_865  # the English vocabulary has 51,864
     ids = tokenizer.convert_tokens_to_ids

@@ -3,6 +3,7 @@
 All randomness comes from the generator that the caller passes.
 """
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -35,7 +36,7 @@ def noise(samples: int, kind: NoiseKind, rng: np.random.Generator) -> np.ndarray
     raise ValueError(f"unknown noise {kind!r}; there are {', '.join(NOISES)}")
 
 
-def _coloured(samples: int, rng: np.random.Generator, amplitude) -> np.ndarray:
+def _coloured(samples: int, rng: np.random.Generator, amplitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return Gaussian noise whose spectrum has the shape `amplitude(Hz)`."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     return np.fft.irfft(spectrum * amplitude(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)), samples)

@@ -139,7 +139,7 @@ def _hint(expected: str, found: Any) -> str:
     return ": write it without quotes, in digits" if expected in ("int_type", "float_type") and isinstance(found, str) else ""
 
 
-def _allowed(location: tuple) -> list[str]:
+def _allowed(location: tuple[Any, ...]) -> list[str]:
     model: Any = Params
     for part in location:
         if isinstance(part, int):

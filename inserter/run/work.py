@@ -73,12 +73,12 @@ class WorkFolder:
         self.mark(PUBLISHED, {})
         return published
 
-    def marker(self, name: str) -> dict | None:
+    def marker(self, name: str) -> dict[str, Any] | None:
         """Return what was recorded when the part `name` was finished, or None."""
         path = self.root / f"{name}.done.json"
         return read_json(path) if path.exists() else None
 
-    def mark(self, name: str, value: dict) -> None:
+    def mark(self, name: str, value: dict[str, Any]) -> None:
         """Record that the part `name` is finished, with `value`."""
         write_json(self.root / f"{name}.done.json", value)
 

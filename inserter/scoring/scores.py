@@ -156,7 +156,7 @@ def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndar
     return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
 
 
-def _compare(a: tuple, a_rows: list[Row], b: tuple, b_rows: list[Row]) -> dict[str, Any] | None:
+def _compare(a: tuple[Any, ...], a_rows: list[Row], b: tuple[Any, ...], b_rows: list[Row]) -> dict[str, Any] | None:
     sides = [_by_answer(rows, a[1] == ALL) for rows in (a_rows, b_rows)]
     by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for pair in sorted(sides[0].keys() & sides[1].keys()):

@@ -76,7 +76,7 @@ def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, s
     Closed-ended tables come first. Within a task English comes first. digits: of the intervals'
     ends.
     """
-    table: dict[tuple[str, str], dict[str, dict[str, dict]]] = {}
+    table: dict[tuple[str, str], dict[str, dict[str, dict[str, Any]]]] = {}
     for row in rows(scores):
         table.setdefault((row["task"], row["lang"]), {}).setdefault(row["variant"], {})[row["form"]] = row
     for name, variants in sorted(table.items(), key=lambda found: place(*found[0])):

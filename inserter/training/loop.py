@@ -133,7 +133,7 @@ class Outcome:
 class _Share(nn.Module):
     """The loss of a piece as the forward pass of one module, for which FSDP gathers the weights."""
 
-    def __init__(self, model: nn.Module, loss: Callable) -> None:
+    def __init__(self, model: nn.Module, loss: Callable[..., Any]) -> None:
         super().__init__()
         self.model = model
         self.loss = loss

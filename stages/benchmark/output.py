@@ -11,7 +11,9 @@ from inserter.run.work import WorkFolder
 from inserter.tables import ITEMS, Item
 
 
-def finish(work: WorkFolder, target: Path, prompts: list[dict], rows: list[Item], quarantined: list[dict]) -> dict[str, Any]:
+def finish(
+    work: WorkFolder, target: Path, prompts: list[dict[str, Any]], rows: list[Item], quarantined: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 
     In the metrics, read = items + quarantined. Raises InserterError if there is no item.

@@ -5,7 +5,7 @@ Few enough clips were refused.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inserter.files import read_json, read_jsonl
 from inserter.params import Params
@@ -126,6 +126,6 @@ def _counts(written: int) -> "pd.DataFrame":
     return pd.DataFrame([{"report": "reports/sft.json", "lost": lost}])
 
 
-def _total(dropped: int | dict) -> int:
+def _total(dropped: int | dict[str, Any]) -> int:
     """Return the sum of counts by reason, which may contain counts by reason themselves."""
     return sum(map(_total, dropped.values())) if isinstance(dropped, dict) else dropped

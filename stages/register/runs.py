@@ -131,7 +131,7 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, p
     client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
 
 
-def score_table(scores: dict[str, Any]) -> dict[str, list]:
+def score_table(scores: dict[str, Any]) -> dict[str, list[Any]]:
     """Return the columns of a table with one row per task, language, variant and form.
 
     Shares are 0 to 1, with 95 % intervals.
@@ -140,7 +140,7 @@ def score_table(scores: dict[str, Any]) -> dict[str, list]:
     return {name: [row[name] for row in found] for name in (found[0] if found else {})}
 
 
-def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list]:
+def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
     """Return the columns of a table with one row per expectation.
 
     If no report has expectations, there is one row per gate.

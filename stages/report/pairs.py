@@ -54,7 +54,7 @@ def _of_variants(pair: Pair) -> bool:
     return pair["a"]["form"] == pair["b"]["form"]
 
 
-def _place(pair: Pair) -> tuple:
+def _place(pair: Pair) -> tuple[Any, ...]:
     form, variant = pair["b"]["form"], pair["a"]["variant"]
     order = -1 if _of_variants(pair) else list(FORMS).index(form) if form in FORMS else len(FORMS)
     return pair["lang"] != "en", pair["lang"], order, variant != ALL, variant != "standard", variant

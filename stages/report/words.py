@@ -82,7 +82,7 @@ NOTES = {
 }
 
 
-class _Said(dict):
+class _Said(dict[str, Any]):
     """Values of arguments in words; a missing value reads "(not given)"."""
 
     def __missing__(self, key: str) -> str:

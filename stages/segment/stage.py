@@ -79,7 +79,7 @@ def _workers(source: Path, params: Segment) -> int:
     return params.workers or min(cores(), 1 + documents // (6 * BLOCK))
 
 
-def _segment_block(task: Task) -> tuple[Path, int, list]:
+def _segment_block(task: Task) -> tuple[Path, int, list[Any]]:
     """Return (the block's table, its number of documents, its counts as pairs).
 
     A block that an earlier run finished is not segmented again.

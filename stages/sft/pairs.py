@@ -34,10 +34,10 @@ def prompts(params: Params) -> tuple[list[Prompt], int]:
     return [p for p in everything if p.prompt not in refused], len(refused)
 
 
-def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter]:
+def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter[str]]:
     """Return the prompts that can be read aloud, and how often each reason excluded one."""
     kept: list[Prompt] = []
-    refused: Counter = Counter()
+    refused: Counter[str] = Counter()
     for prompt in asked:
         try:
             spoken_form(prompt.prompt, "en")
@@ -60,7 +60,7 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 
 def answered(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
-) -> tuple[list[Pair], int, Counter]:
+) -> tuple[list[Pair], int, Counter[str]]:
     """Return (pairs, edited, failed).
 
     pairs: rows of PAIRS whose answer passes all its checks. The greedy answer is taken first, then

@@ -104,7 +104,7 @@ class Actors:
         free = [actor for actor, tasks in self.load.items() if tasks < IN_FLIGHT]
         return min(free, key=self.load.__getitem__) if free else None
 
-    def _submit(self, actor: Any, function: Callable, task: _Task) -> None:
+    def _submit(self, actor: Any, function: Callable[..., Any], task: _Task) -> None:
         self.running[actor.run.remote(function, task.item)] = task, actor
         self.load[actor] += 1
 
@@ -152,7 +152,7 @@ class Actors:
 class _Worker:
     """The code of one actor. Ray gives an actor as many threads as CPUs: one (OMP_NUM_THREADS)."""
 
-    def __init__(self, folder: str, initializer: Callable[..., None] | None, initargs: tuple) -> None:
+    def __init__(self, folder: str, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
         quiet()
         os.chdir(folder)  # relative paths resolve as in the driver
         if initializer:

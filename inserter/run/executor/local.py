@@ -70,7 +70,7 @@ class Processes:
             ) from error
 
 
-def _start(parent: int, initializer: Callable[..., None] | None, initargs: tuple) -> None:
+def _start(parent: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     die_with_parent(parent=parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if initializer:

@@ -68,13 +68,13 @@ def _library() -> Any:
     return Normalizer(lang="zh", operator="tn")
 
 
-def _raised(match: re.Match) -> str:
+def _raised(match: re.Match[str]) -> str:
     """Read a power: 10^6, 10^-3."""
     exponent = match["exponent"]
     return f"{match['base']}的{'负' if exponent[0] == '-' else ''}{_read(exponent.lstrip('-'))}次方"
 
 
-def _between(match: re.Match) -> str:
+def _between(match: re.Match[str]) -> str:
     """Read a range of money: $5-10m, $5m-$8m and $3.5-4.5万.
 
     A size after the last amount alone holds for both amounts.
@@ -84,7 +84,7 @@ def _between(match: re.Match) -> str:
     return f"{first.normalize():f}{match['many'] or ''}到{last.normalize():f}{match['last_many'] or ''}{CURRENCY[match['sign']]}"
 
 
-def _score(match: re.Match) -> str:
+def _score(match: re.Match[str]) -> str:
     """Read a falling pair such as 112-108 as a score.
 
     The pair is not a score where it is a sum, or where the text after it makes it a range: 30-20度,
@@ -103,7 +103,7 @@ def _score(match: re.Match) -> str:
     return "比".join(_counted(match[part]) for part in ("first", "last"))
 
 
-def _points(match: re.Match) -> str:
+def _points(match: re.Match[str]) -> str:
     return f"{match[1]}{_counted(match[2])}比{_counted(match[3])}"
 
 
@@ -112,7 +112,7 @@ def _counted(number: str) -> str:
     return _read(f"{number}分").removesuffix("分") if len(number) == 3 else number
 
 
-def _no_reading(match: re.Match) -> str:
+def _no_reading(match: re.Match[str]) -> str:
     raise CannotRead(f"cannot_read: {match[0]}")
 
 

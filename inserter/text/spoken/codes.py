@@ -10,13 +10,13 @@ from inserter.text.spoken.refusal import CannotRead
 from inserter.text.spoken.words import CURRENCY, NAMED, SOFTWARE, STATES, STREETS, Rules, any_of
 
 
-def _version(match: re.Match) -> str:
+def _version(match: re.Match[str]) -> str:
     """Read 3.10.1 as three point ten point one, and lists such as 3.9 and 3.10."""
     versions = match["number"].replace("-", " to ")
     return re.sub(r"\d+(?:\.\d+)*", lambda version: " point ".join(map(number, version[0].split("."))), versions)
 
 
-def _points(match: re.Match) -> str:
+def _points(match: re.Match[str]) -> str:
     """Read a chain of numbers with points between them.
 
     192.168.0.1 is an IP address, 1.234.567 is one number of grouped digits, and 3.5.1 is a version.
@@ -34,27 +34,27 @@ def _points(match: re.Match) -> str:
     return " point ".join(map(number, parts)) + (f"{match['sign']}{port}" if port else "")
 
 
-def _in_groups(match: re.Match) -> str:
+def _in_groups(match: re.Match[str]) -> str:
     return ", ".join(digits(part) for part in re.findall(r"^\(?\+?1\)?[-. ]?\(?\d{3}|\d+", match[0]))
 
 
-def _chain(match: re.Match) -> str:
+def _chain(match: re.Match[str]) -> str:
     """Read 978-3-16-148410-0 in groups of digits, and 4-4-2 in numbers."""
     return _in_groups(match) if re.search(r"\d{3}", match[0]) else match[0].replace("-", " ")
 
 
-def _named(match: re.Match) -> str:
+def _named(match: re.Match[str]) -> str:
     """Read a name with a number: Boeing 737-800, Route 101, Flight 1549."""
     after = " " * bool(re.match(r"(?!s\b)[A-Za-z]", match.string[match.end() :]))
     return f"{match['before']} {' '.join(map(name, re.findall(r'[0-9]+', match['number'])))}{after}"
 
 
-def _house(match: re.Match) -> str:
+def _house(match: re.Match[str]) -> str:
     house = match["number"]
     return f"{digits(house) if len(house) > 4 else name(house)}{' ' + match['flat'] if match['flat'] else ''} "
 
 
-def _section(match: re.Match) -> str:
+def _section(match: re.Match[str]) -> str:
     """Read a section of a law: 401(k), 501(c)(3)."""
     return f"{name(match['number'])} " + " ".join(part.upper() for part in re.findall(r"\w", match["parts"]))
 

@@ -10,11 +10,11 @@ def day(text: str) -> str:
     return words(int(text), "ordinal")
 
 
-def month(match: re.Match, group: str = "month") -> str:
+def month(match: re.Match[str], group: str = "month") -> str:
     return MONTH_OF[match[group].rstrip(".").title()]
 
 
-def _date(match: re.Match) -> str:
+def _date(match: re.Match[str]) -> str:
     """Read 2001-12-25, 12/25/2001 and, where there is no such month, 25/12/2001.
 
     What cannot be a date stays as it is.
@@ -27,29 +27,29 @@ def _date(match: re.Match) -> str:
     return f" {MONTHS[which - 1]} {words(day_of, 'ordinal')}, {year(match['year'])} "
 
 
-def _days(match: re.Match) -> str:
+def _days(match: re.Match[str]) -> str:
     """Read June 3-5, June 30-July 2 and June 3 or 4."""
     later = f"{month(match, 'later')} " if match["later"] else ""
     return f"{month(match)} {day(match['day'])} {match['word'] or 'to'} {later}{day(match['last'])}"
 
 
-def _days_before(match: re.Match) -> str:
+def _days_before(match: re.Match[str]) -> str:
     """Read 3-5 June and 30 June-2 July."""
     first = f"the {day(match['day'])}" + (f" of {month(match, 'earlier')}" if match["earlier"] else "")
     return f"{first} to the {day(match['last'])} of {month(match)}"
 
 
-def _months(match: re.Match) -> str:
+def _months(match: re.Match[str]) -> str:
     """Read a range of months: May-June, Sept. 2019-Feb. 2020."""
     return f"{month(match)}{match['year'] or ''} to {month(match, 'later')}"
 
 
-def _weekdays(match: re.Match) -> str:
+def _weekdays(match: re.Match[str]) -> str:
     first, last = (WEEKDAYS.get(match[name], match[name]) for name in ("first", "last"))
     return f"{first} to {last}" if last else first
 
 
-def _time(match: re.Match) -> str:
+def _time(match: re.Match[str]) -> str:
     """Read a time: 5:30 p.m., 17:05, 10:00, 5 p.m. and 2:03:38.5.
 
     59:30 is a duration in minutes. What can be neither a time nor a duration is read as a ratio.
@@ -79,13 +79,13 @@ def _oh(two: str) -> str:
     return f"oh {words(int(two))}" if two[0] == "0" else words(int(two))
 
 
-def _hours(match: re.Match) -> str:
+def _hours(match: re.Match[str]) -> str:
     """Read 0930 hours as oh nine thirty hours, and 1400 hours as fourteen hundred hours."""
     minute = match["minute"]
     return f"{_oh(match['hour'])} {'hundred' if minute == '00' else _oh(minute)}"
 
 
-def _lasting(match: re.Match) -> str:
+def _lasting(match: re.Match[str]) -> str:
     """Read a duration: 1h30, 2h 5m, 3m20s."""
     parts = zip(("hour", "minute", "second"), (match["hour"], match["minute"], match["second"]), strict=True)
     return " ".join(f"{number(count)} {name}{'' if count == '1' else 's'}" for name, count in parts if count)

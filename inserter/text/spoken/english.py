@@ -6,6 +6,7 @@ fewer of the test cases right (docs/LOG.md).
 """
 
 import re
+from collections.abc import Callable
 
 from inserter.text.spoken import codes, dates, numbers, quantities, roman
 from inserter.text.spoken.characters import FILE, SITE, URL, plain, tidy
@@ -48,13 +49,13 @@ def english(text: str) -> str:
     return tidy(text)
 
 
-def _apply(rules: list[tuple[re.Pattern, object]], text: str) -> str:
+def _apply(rules: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]], text: str) -> str:
     for pattern, replace in rules:
         text = pattern.sub(replace, text)
     return text
 
 
-def _address(match: re.Match) -> str:
+def _address(match: re.Match[str]) -> str:
     """Read a web or mail address sign by sign, without https://, which nobody reads aloud."""
     rest = re.sub(r"^https?://", "", match[0]).rstrip("/")
     for sign, word in _SIGNS.items():
@@ -62,7 +63,7 @@ def _address(match: re.Match) -> str:
     return rest
 
 
-def _initials(match: re.Match) -> str:
+def _initials(match: re.Match[str]) -> str:
     """Read U.S. as U S, with its stop at the end of the text only.
 
     A capital after the initials does not show that a new sentence starts.
@@ -71,31 +72,31 @@ def _initials(match: re.Match) -> str:
     return letters + ("" if match.string[match.end() :].strip("\"') \n") else ".")
 
 
-def _charge(match: re.Match) -> str:
+def _charge(match: re.Match[str]) -> str:
     """Read the charge of Ca²⁺ as two plus."""
     count = match["count"].translate(_SUPERSCRIPT)
     return f" {count or ''} {'plus' if match['sign'] == '⁺' else 'minus'} "
 
 
-def _raised(match: re.Match) -> str:
+def _raised(match: re.Match[str]) -> str:
     return f"^{match[0].translate(_SUPERSCRIPT)}"
 
 
-def _grouped(match: re.Match) -> str:
+def _grouped(match: re.Match[str]) -> str:
     return re.sub(r"\D", ",", match[0])
 
 
-def _indian(match: re.Match) -> str:
+def _indian(match: re.Match[str]) -> str:
     """Return 1,00,000 as 100,000."""
     return f"{int(match[0].replace(',', '')):,}"
 
 
-def _continental(match: re.Match) -> str:
+def _continental(match: re.Match[str]) -> str:
     """Return 1.234,56 as 1,234.56."""
     return match[0].translate(str.maketrans(".,", ",."))
 
 
-def _blank_groups(match: re.Match) -> str:
+def _blank_groups(match: re.Match[str]) -> str:
     """Return 12 345 as 12,345.
 
     The two numbers of "Route 66 250 miles on" stay apart, because a name stands before the first.
@@ -104,7 +105,7 @@ def _blank_groups(match: re.Match) -> str:
     return match[0] if named and match[0].count(" ") == 1 else _grouped(match)
 
 
-def _compiled(rules: Rules) -> list[tuple[re.Pattern, object]]:
+def _compiled(rules: Rules) -> list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]:
     return [(re.compile(pattern), replace) for pattern, replace in rules]
 
 

@@ -62,7 +62,7 @@ def name(text: str) -> str:
     return f"{first} hundred" if last == "00" else f"{first} {short(last)}"
 
 
-def ending(match: re.Match, read: str) -> str:
+def ending(match: re.Match[str], read: str) -> str:
     """Return `read`, with the stop of an abbreviation where a sentence may end.
 
     A sentence may end at the end of the text or before a capital.
@@ -74,7 +74,7 @@ def ending(match: re.Match, read: str) -> str:
 SPOKEN_AS_TWO = {(9, 11), (24, 7), (50, 50), (60, 40), (70, 30), (80, 20), (90, 10), (20, 20)}
 
 
-def fraction(match: re.Match) -> str:
+def fraction(match: re.Match[str]) -> str:
     """Read 3/4 as a fraction, and 120/80 as one number over the other.
 
     8/10, which is not in lowest terms, and 10/10 are marks out of ten.
@@ -90,12 +90,12 @@ def fraction(match: re.Match) -> str:
     return f"{words(top)} {name}" + ("" if top == 1 else "s")
 
 
-def _a_mark(match: re.Match) -> bool:
+def _a_mark(match: re.Match[str]) -> bool:
     before = match.string[: match.start()]
     return bool(re.search(r"\b(?:rat(?:ed?|ing)|scor(?:ed?|ing)|mark|graded?|got|gets|give|gave|solid|a)\b[^.]{0,12}$", before))
 
 
-def span(match: re.Match) -> str:
+def span(match: re.Match[str]) -> str:
     """Read a range: 10-20, 1941-45, 1914-1918.
 
     2021-07, which goes down, is a month. 50-50 is not a range.
@@ -111,14 +111,14 @@ def span(match: re.Match) -> str:
     return f"{read(first)} to {read(last)}"
 
 
-def season(match: re.Match) -> str:
+def season(match: re.Match[str]) -> str:
     """Read the seasons 2019/20 and 2019/2020; 2019/12 stays."""
     first, last = int(match["first"]), match["last"]
     follows = int(last) > first if len(last) == 4 else int(last) > first % 100 or int(last) == (first + 1) % 100
     return f" {span(match)} " if follows else match[0]
 
 
-def decade(match: re.Match) -> str:
+def decade(match: re.Match[str]) -> str:
     """Read 1990s, '90s and 747s in the plural, and 1998's as a possessive."""
     read = name(match["year"]) if len(match["year"]) == 3 else year(match["year"])
     read = f" {read}" if match.string[match.start() - 1 : match.start()].isalpha() else read
@@ -127,7 +127,7 @@ def decade(match: re.Match) -> str:
     return read[:-1] + "ies" if read.endswith("y") else read + ("es" if read.endswith("x") else "s")
 
 
-def power(match: re.Match) -> str:
+def power(match: re.Match[str]) -> str:
     """Read an exponent: x^2 as "squared", 10^-8 as "to the minus eighth"."""
     exponent = str(int(match["exponent"]))
     named = {"2": " squared", "3": " cubed"}.get(exponent)

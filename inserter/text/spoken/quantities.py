@@ -19,7 +19,7 @@ def _one(name: str) -> str:
 _PER = {written: _one(name) for written, name in UNITS.items()} | PER
 
 
-def _money(match: re.Match) -> str:
+def _money(match: re.Match[str]) -> str:
     """Read money: $5, $1.50, £5m, EUR 2.5bn, $5-10 million, $5m-$10m, $20/hr."""
     parts = match.groupdict()
     sign, last = parts["sign"], parts.get("last")
@@ -83,7 +83,7 @@ _RAN = re.compile(
 )
 
 
-def _size(match: re.Match) -> str:
+def _size(match: re.Match[str]) -> str:
     """Read the size letter of 10k, 1.5m and 3B, which are not money.
 
     The letter stays where it is not a size.
@@ -114,7 +114,7 @@ def _powered(name: str, power: str | None) -> str:
     return f"{'square' if power == '2' else 'cubic'} {name}"
 
 
-def _unit(match: re.Match) -> str:
+def _unit(match: re.Match[str]) -> str:
     """Read a unit after a number: km, m^2, mg/dL.
 
     The unit is in the singular after 1 and in "a 5-km run".

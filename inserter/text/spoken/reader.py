@@ -62,14 +62,14 @@ class Reader:
         text = self.number.sub(self._number, text)
         return regex.sub(r"(?<=\s)&(?=\s)", r.and_, text) if r.and_ else text
 
-    def _time(self, match: regex.Match) -> str:
+    def _time(self, match: regex.Match[str]) -> str:
         hour, minute = int(match["hour"]), int(match["minute"] or 0)
         if hour > 24 or any(self._gendered(str(number)) for number in (hour, minute) if number):
             return str(match[0])
         said = self.rules.time_said.format(hour=cardinal(hour, self.language), minute=cardinal(minute, self.language))
         return said if minute else regex.sub(r"(?: e)? \S+$", "", said)
 
-    def _ordinal(self, match: regex.Match) -> str:
+    def _ordinal(self, match: regex.Match[str]) -> str:
         value = int(match["n"])
         if not 0 < value <= self.rules.ordinal_to:
             return str(match[0])
@@ -86,7 +86,7 @@ class Reader:
     def _gendered(self, digits: str) -> bool:
         return bool(self.rules.gendered and regex.fullmatch(self.rules.gendered, digits))
 
-    def _number(self, match: regex.Match) -> str:
+    def _number(self, match: regex.Match[str]) -> str:
         r, whole, fraction = self.rules, regex.sub(r"\D", "", match["whole"]), match["fraction"]
         signs = [sign for sign in (match["before"], match["after"]) if sign]
         if not self._readable(match, whole, signs):
@@ -111,7 +111,7 @@ class Reader:
             said = regex.sub(pattern, amended, said)
         return f"{r.blank}{said}{match['suffix'] or ''}{r.blank}"
 
-    def _readable(self, match: regex.Match, whole: str, signs: list[str]) -> bool:
+    def _readable(self, match: regex.Match[str], whole: str, signs: list[str]) -> bool:
         """Return whether the number has exactly one reading, and the reading is known."""
         r, value, fraction = self.rules, int(whole), match["fraction"]
         if (whole[0] == "0" and len(whole) > 1) or value >= LIMIT or len(signs) > 1:
@@ -134,6 +134,6 @@ class Reader:
         return one if single or not many else many
 
 
-def _stop(match: regex.Match) -> str:
+def _stop(match: regex.Match[str]) -> str:
     """Return the stop of an abbreviation at the end of the text, where it ends a sentence too."""
     return "." if match[0].endswith(".") and not match.string[match.end() :].strip() else ""

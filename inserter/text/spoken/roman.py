@@ -62,7 +62,7 @@ def _the(value: int) -> str:
     return f"the {words(value, 'ordinal')}"
 
 
-def _numbered(match: re.Match) -> str:
+def _numbered(match: re.Match[str]) -> str:
     """Read Chapter IV, Parts I and II, phase IIb and Act V.
 
     Type C and "the Part I played" stay.
@@ -77,7 +77,7 @@ def _numbered(match: re.Match) -> str:
     return f"{before} {_read(numerals, singles, words)}"
 
 
-def _monarch(match: re.Match) -> str:
+def _monarch(match: re.Match[str]) -> str:
     """Read Henry VIII, and Louis XIV and XV.
 
     "Henry I think" stays, and so does the initial in "George V. Smith".
@@ -90,12 +90,12 @@ def _monarch(match: re.Match) -> str:
     return f"{match['before']} {_read(numerals, 'IVX', _the)}"
 
 
-def _bearer(match: re.Match) -> str:
+def _bearer(match: re.Match[str]) -> str:
     """Read the numeral of John D. Rockefeller III as an ordinal."""
     return f"{match['before']} {_the(roman(match['numerals']))}"
 
 
-def _plain(match: re.Match) -> str:
+def _plain(match: re.Match[str]) -> str:
     """Read a numeral after another name: Apollo XI, Apple IIe."""
     return f"{match['before']} {_read(match['numerals'], '', words)}"
 

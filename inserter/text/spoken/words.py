@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
-Rules = list[tuple[str, str | Callable[[re.Match], str]]]
+Rules = list[tuple[str, str | Callable[[re.Match[str]], str]]]
 """Pairs of a pattern and the replacement that `re.sub` puts in its place."""
 
 
