@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -339,3 +340,41 @@ def test_a_clip_that_is_not_there_is_one_line(inserter: Run, tmp_path, monkeypat
     done = inserter("clip", name)
     assert done.returncode == 1 and done.stdout == ""
     assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """`installed(folder, ...)` runs the command line in `folder`, with the package `inserter` alone on the path."""
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "inserter", site / "inserter", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-P", "-m", "inserter", *arguments]  # -P: as the console script, without the current folder
+        environment = os.environ | {"PYTHONPATH": str(site)}
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_scoring_needs_no_checkout_and_the_pipeline_says_that_it_does(installed, tmp_path: Path) -> None:
+    record = {
+        "key": "1",
+        "prompt": "No commas.",
+        "instruction_id_list": ["punctuation:no_comma"],
+        "kwargs": [{}],
+        "response": "None.",
+    }
+    (tmp_path / "answers.jsonl").write_text(json.dumps(record) + "\n")
+    scored = installed(tmp_path, "score", "closed", "answers.jsonl", "--json")
+    assert scored.returncode == 0 and json.loads(scored.stdout)["strict-prompt"] == 1.0, scored.stderr
+    refused = installed(tmp_path, "run")
+    assert refused.returncode == 1 and refused.stdout == ""
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("inserter: `inserter run` is a command of the pipeline. Change to the folder of its checkout")
+    listed = installed(tmp_path, "--help")
+    assert listed.returncode == 0 and "score" in listed.stdout and "promote" not in listed.stdout
+
+
+def test_the_command_finds_the_pipeline_in_a_folder_of_the_checkout(installed) -> None:
+    listed = installed(ROOT / "docs", "--help")
+    assert listed.returncode == 0 and "promote" in listed.stdout, listed.stderr
