@@ -192,7 +192,7 @@ def test_commands_in_running_text_are_understood(document: Path) -> None:
 
     from flows.cli import app
 
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     for command in INLINE.findall(text):
         name, *arguments = shlex.split(" ".join(command.split()))
