@@ -1,6 +1,6 @@
 """Run the command line: `python -m inserter`."""
 
-from inserter.cli import main
+from inserter.cli import start
 
 if __name__ == "__main__":
-    main()
+    start()

@@ -9,10 +9,12 @@ import hashlib
 import json
 import os
 import shutil
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -188,30 +190,42 @@ def sha256(path: Path | str) -> str:
 def fingerprint(*parts: Any, files: Iterable[Path | str] = ()) -> str:
     """Return 16 hex digits over JSON-able `parts` and the contents of `files`.
 
-    The digits are the key of unfinished work. The comments, docstrings and layout of Python files
-    do not count.
+    The digits are the key of unfinished work, the same under every version of Python. The comments,
+    docstrings and blank lines of Python files do not count.
     """
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
     for file in map(Path, files):
-        if file.suffix == ".py":
-            digest.update(hashlib.sha256(meaning(file.read_text(encoding="utf-8")).encode()).hexdigest().encode())
-        else:
-            digest.update(sha256(file).encode())
+        content = _code(file) if file.suffix == ".py" else None
+        digest.update((sha256(file) if content is None else hashlib.sha256(content.encode()).hexdigest()).encode())
     return digest.hexdigest()[:16]
 
 
-@lru_cache(1024)
-def meaning(source: str) -> str:
-    """Return Python `source` as a text without comments, docstrings and layout.
+def _code(file: Path) -> str | None:
+    """Return `without_comments` of a file, or None if this Python cannot read it."""
+    try:
+        return without_comments(file.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError):
+        return None
 
-    Two sources with the same text do the same.
+
+@lru_cache(1024)
+def without_comments(source: str) -> str:
+    """Return Python `source` without comments, docstrings, blank lines and spaces at line ends.
+
+    The syntax tree would do, but its text differs between versions of Python.
     """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+        for text in filter(_is_text, body if isinstance(body, list) else ()):
+            first, last = text.lineno - 1, text.end_lineno or text.lineno
+            if not lines[first][: text.col_offset].strip():  # alone on its lines
+                lines[first:last] = [""] * (last - first)
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def _is_text(line: ast.stmt) -> bool:

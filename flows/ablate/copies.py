@@ -22,7 +22,7 @@ from flows import steps
 from inserter.errors import InserterError
 from inserter.files import fingerprint
 from inserter.paths import DATA, REPORTS, WORK, cache_home, states_home
-from inserter.run.closure import deciding
+from inserter.run.closure import closure
 from inserter.yaml_files import dump_yaml, parse_yaml, read_yaml
 
 HOME = Path("experiments")
@@ -82,7 +82,7 @@ def code_at(revision: str) -> str:
         git("archive", "--output", str(archive), revision, "--", *CODE)
         shutil.unpack_archive(archive, root)
         graph = read_yaml(root / "dvc.yaml")["stages"]
-        return fingerprint(graph, files=deciding(*(f"stages.{name}" for name in graph), root=root))
+        return fingerprint(graph, files=closure(*(f"stages.{name}" for name in graph), root=root))
 
 
 def make(name: str, revision: str, params: dict[str, Any]) -> Path:

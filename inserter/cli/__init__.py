@@ -40,6 +40,16 @@ def checkout() -> Path | None:
     return next((folder for folder in (here, *here.parents) if (folder / "flows" / "cli.py").is_file()), None)
 
 
+def start() -> None:
+    """Run a command with the code of the checkout that the current folder is in, and no other's."""
+    folder = checkout()
+    package = folder / "inserter" if folder else None
+    if package is None or not package.is_dir() or package.samefile(Path(__file__).parents[1]):
+        return main()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
+    os.execve(sys.executable, [sys.executable, "-m", "inserter", *sys.argv[1:]], environment)
+
+
 def _app(command: str) -> typer.Typer:
     folder = checkout()
     if folder is not None:

@@ -5,7 +5,7 @@ that code with the `deps` of dvc.yaml.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +25,13 @@ DECIDES_NOTHING = {
 }
 
 
-def deciding(*modules: str, root: Path = ROOT) -> list[Path]:
-    """Return the `closure` of `modules` without the code in DECIDES_NOTHING."""
-    return [path for path in closure(*modules, root=root) if not any(_below(path, root / place) for place in DECIDES_NOTHING)]
+def deciding(*modules: str, root: Path = ROOT, without: Collection[str] = ()) -> list[Path]:
+    """Return the `closure` of `modules` without the code in DECIDES_NOTHING and `without`.
+
+    without: files or folders below `root` that do not decide what the caller keeps.
+    """
+    unwanted = [*DECIDES_NOTHING, *without]
+    return [path for path in closure(*modules, root=root) if not any(_below(path, root / place) for place in unwanted)]
 
 
 def closure(*modules: str, root: Path = ROOT) -> list[Path]:

@@ -39,6 +39,8 @@ class Engine(Protocol):
 
 ENGINES: dict[str, Engine] = {"hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http}
 
+READ_SOUND = {"espeak-ng", "flite", "http", "coqui"}  # engines that read sound files
+
 
 def available(voice: Voice) -> str | None:
     """Return None when `voice` can be used here, else why not and what to do. Load no model."""
@@ -67,7 +69,12 @@ def identity(voice: Voice) -> str:
         # A file counts by its contents, not by its path: a moved model speaks the same.
         if told[key] and Path(told[key]).exists():
             told[key] = "a file"
-    return fingerprint(told, engine.version(voice), files, files=deciding(engine.__name__))
+    return fingerprint(
+        told,
+        engine.version(voice),
+        files,
+        files=deciding(engine.__name__, without=() if voice.engine in READ_SOUND else ["models/sound"]),
+    )
 
 
 @lru_cache(maxsize=256)

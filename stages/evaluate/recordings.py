@@ -179,7 +179,7 @@ def _key(block: list[Recording]) -> str:
         file = recording.sound if isinstance(recording.sound, Path) else recording.sound.file
         about = file.stat()
         stamps.append([recording.id, str(recording.sound), recording.text, recording.language, about.st_size, about.st_mtime_ns])
-    return fingerprint(stamps, files=deciding("stages.evaluate.people", "models.sound"))
+    return fingerprint(stamps, files=deciding("stages.evaluate.recordings"))
 
 
 @lru_cache(maxsize=2)

@@ -41,7 +41,11 @@ def main(params: Params) -> dict[str, Any]:
         raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
     changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
-    work = WorkFolder("evaluate", recipe, [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY)])
+    work = WorkFolder(
+        "evaluate",
+        recipe,
+        [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY, without=["inserter/scoring"])],
+    )
     model, processor = saved_model(MODEL)
     measured, by_document = hearing(params, model, processor, work)
     of_people = recordings.measure(params, model, processor, people, work)

@@ -153,7 +153,8 @@ def main(params: Params) -> dict[str, Any]:
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes
-    after = pair_loss(replace(subject, model=model), kept_out)
+    subject = replace(subject, model=model)
+    after = pair_loss(subject, kept_out)
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "sft")
     write_curve(REPORTS / "plots" / "sft.csv", outcome.curve)

@@ -378,3 +378,14 @@ def test_scoring_needs_no_checkout_and_the_pipeline_says_that_it_does(installed,
 def test_the_command_finds_the_pipeline_in_a_folder_of_the_checkout(installed) -> None:
     listed = installed(ROOT / "docs", "--help")
     assert listed.returncode == 0 and "promote" in listed.stdout, listed.stderr
+
+
+def test_a_checkout_is_run_by_its_own_code(installed, tmp_path: Path) -> None:
+    """An environment has one checkout installed, and the command runs in the folder of another."""
+    other = tmp_path / "other"
+    for name in ("flows", "inserter"):
+        shutil.copytree(ROOT / name, other / name, ignore=shutil.ignore_patterns("__pycache__"))
+    errors = other / "inserter" / "errors.py"
+    errors.write_text(errors.read_text() + '\nprint("the other checkout")\n')
+    listed = installed(other, "--help")
+    assert listed.returncode == 0 and "the other checkout" in listed.stdout and "promote" in listed.stdout, listed.stderr

@@ -1,6 +1,6 @@
 """Kill `synthesize` and `verify` at random moments, run them again, and compare every byte with an undisturbed run.
 
-    python -m kill_speech --moments 10 --seed 1
+    PYTHONPATH=.:tests/helpers python -m kill_speech --moments 10 --seed 1
 
 A moment is a number of files that the stage has left in `.work`, and some milliseconds more: where the work stands decides, not a
 clock, so that moments lie all over the run on a machine of any speed.

@@ -180,7 +180,9 @@ def _ray() -> Any:
 
 def _connect(ray: Any) -> None:
     address = os.environ.get("RAY_ADDRESS")
-    quietly = {"log_to_driver": False, "logging_level": "ERROR"}
+    quietly: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if (address or "").startswith("ray://"):  # Ray gives its workers the driver's folder only without a client
+        quietly["runtime_env"] = {"env_vars": {"PYTHONPATH": str(Path.cwd())}}
     try:
         if address:
             _knock(address)
