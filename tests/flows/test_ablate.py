@@ -265,7 +265,7 @@ def test_the_page_is_the_same_again_and_keeps_what_is_written_around(project: Pr
 
 def test_other_code_is_another_result(project: Project) -> None:
     code = project.folder / "stages/sft/__main__.py"
-    code.write_text('"""Fine-tuning."""\n# a comment\nNAME = "sft"  # another\n')
+    code.write_text('"""Fine-tuning."""\n# a comment\nNAME = \'sft\'  # another\n')
     project.git("commit", "-qam", "other comments")
     _, said = project.run("--dry-run", "main", "--arm", "one")
     assert said == "", "a comment decides no result"
