@@ -64,7 +64,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     try:
         result = run_flow(stages, force)
     except KeyboardInterrupt:
-        say("stopped; what was finished is kept: `inserter run` goes on from here")
+        say("stopped; what was finished is kept: `inserter run` resumes from here")
         return INTERRUPTED
     wall = duration(time.monotonic() - start)
     say(f"stages run: {len(result['ran'])}, up to date: {len(result['up_to_date'])}, in {wall}")

@@ -80,14 +80,14 @@ def _run(chosen: list[Experiment], flow: Callable[[], dict[str, str]], source: P
                 with api():
                     failed = flow()
             except KeyboardInterrupt:
-                say("stopped; what was recorded is kept: the same command goes on from here")
+                say("stopped; what was recorded is kept: the same command resumes from here")
                 return INTERRUPTED
             if read_results():
                 renew_tables(source)
             if failed:
                 raise InserterError(
                     f"{len(failed)} of {len(chosen)} experiments failed: {', '.join(failed)}",
-                    f"Mend what is said above; their working copies are in {copies.HOME}/. The same command goes on from here",
+                    f"Mend what is said above; their working copies are in {copies.HOME}/. The same command resumes from here",
                 )
         else:
             say("every result is recorded already for this code and these parameters")

@@ -102,7 +102,7 @@ def _judge(
     try:
         usage = judge_file(file, out, task, settings)
     except KeyboardInterrupt:
-        print("inserter: interrupted. Every reply that came is kept: run it again and it goes on", file=sys.stderr)
+        print("inserter: interrupted. Every reply that came is kept: run it again and it resumes", file=sys.stderr)
         raise typer.Exit(130) from None
     summary = usage.summary(settings)
     print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out))

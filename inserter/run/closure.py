@@ -15,7 +15,7 @@ DATA = (".yaml", ".json", ".css", ".js", ".j2", ".txt")  # files that code reads
 DECIDES_NOTHING = {
     "inserter/assets": "models are converted once, and known by their SHA-256 and the number of the conversion",
     "inserter/cli": "the command line",
-    "inserter/errors.py": "what a user is told",
+    "inserter/errors.py": "error messages",
     "inserter/files.py": "reads and writes what it is given",
     "inserter/params": "the values that a stage reads are its `params`",
     "inserter/paths.py": "where things are",

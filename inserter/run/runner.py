@@ -88,7 +88,7 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path 
         print(f"{name}: {line}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print(f"{name}: stopped; run again to go on from here", file=sys.stderr)
+        print(f"{name}: stopped; run again to resume", file=sys.stderr)
         sys.exit(130)
 
 

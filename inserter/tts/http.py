@@ -98,7 +98,7 @@ class HttpVoice(Synthesizer):
         if wait is None:
             time.sleep(min(MAX_WAIT, BACKOFF * 2 ** (number - 1)))
         elif wait > MAX_WAIT:
-            raise InserterError(f"{self.url}: {problem}, and to wait {wait:.0f} s", "Run again then: it goes on")
+            raise InserterError(f"{self.url}: {problem}, and to wait {wait:.0f} s", "Run again then: it resumes")
         else:
             with self._lock:
                 # The wait holds for all requests.
@@ -111,12 +111,12 @@ class HttpVoice(Synthesizer):
         if isinstance(problem.__cause__, httpx.ConnectError):
             return self._nobody(problem.__cause__)
         if count >= GIVE_UP_AFTER:
-            remedy = "Look at the server's log, then run again: it goes on"
+            remedy = "Look at the server's log, then run again: it resumes"
             return InserterError(f"{self.url} failed for {count} texts in a row, the last time with: {problem}", remedy)
         return CannotSpeak(f"gave up after {TRIES} tries: {problem}")
 
     def _nobody(self, error: Exception) -> InserterError:
-        remedy = f"Start the server, or mend {BASE_URL} or the voice's `url`; then run again: it goes on"
+        remedy = f"Start the server, or mend {BASE_URL} or the voice's `url`; then run again: it resumes"
         return InserterError(f"no speech server answers at {self.url} ({error})", remedy)
 
     def _try(self, text: str) -> np.ndarray:
@@ -157,7 +157,7 @@ class HttpVoice(Synthesizer):
             remedy = f"Check {API_KEY}" if self.key else f"Set {API_KEY}, and {BASE_URL} to this server: it alone gets the key"
             return InserterError(f"{self.url} does not take the key ({status}) {told}".strip(), remedy)
         if status == 402 or (status == 429 and "insufficient_quota" in str(_error(answer))):
-            return InserterError(f"the account at {self.url} has no credit ({status})", "Top it up, then run again: it goes on")
+            return InserterError(f"the account at {self.url} has no credit ({status})", "Top it up, then run again: it resumes")
         if status in (408, 429) or status >= 500:
             what = "the server asks for fewer requests" if status == 429 else "the server failed"
             return Again(f"{status}: {what} {told}".strip(), retry_after(answer.headers.get("retry-after")))

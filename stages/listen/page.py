@@ -13,7 +13,7 @@ Row = dict[str, Any]
 KINDS = {
     "interleaved": "A document with some of its spans spoken; the text between them is learnt.",
     "transcribe": "What was heard is written down.",
-    "continue": "What was heard is gone on with in writing.",
+    "continue": "The model hears a span and continues it in writing.",
     "text": "Plain text, as the backbone learnt before.",
 }
 

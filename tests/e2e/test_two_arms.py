@@ -1,5 +1,5 @@
 """Two arms of the real pipeline, small, in working copies of a real commit: what they share is made once, and killed in the
-training of the second, the next run goes on from its resume point."""
+training of the second, the next run resumes from its checkpoint."""
 
 import os
 import re

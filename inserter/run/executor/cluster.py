@@ -138,7 +138,7 @@ class Actors:
             if task.lost >= LIVES:
                 raise InserterError(
                     f"one task has cost {LIVES} Ray workers ({_name(error)})",
-                    "Most likely it wants memory: see their logs, then run again: it goes on",
+                    "Most likely it wants memory: see their logs, then run again: it resumes",
                 ) from error
             if actor in self.load:
                 del self.load[actor]

@@ -66,7 +66,7 @@ class Processes:
         except BrokenProcessPool as error:
             raise InserterError(
                 "a worker process died, most likely for want of memory",
-                "Lower `workers` in params.yaml, then run again: it goes on",
+                "Lower `workers` in params.yaml, then run again: it resumes",
             ) from error
 
 

@@ -152,7 +152,7 @@ class JudgeClient:
         status, body = response.status_code, _json(response)
         told, asked_wait = self._message(body), retry_after(response.headers.get("retry-after"))
         if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
-            return InserterError("the judge's account has no credit (429)", "Top it up, then run again: it goes on")
+            return InserterError("the judge's account has no credit (429)", "Top it up, then run again: it resumes")
         if status == 429:
             return Again("429: too many requests", asked_wait)
         if status >= 500 and status not in REFUSALS:
