@@ -1,9 +1,16 @@
-"""A decoding loop for transformers' `generate` that drops ended rows and needless padding."""
+"""A decoding loop for transformers' `generate`, whose answers do not depend on their batch.
 
+Each row starts at position 0 of its cache, and kernels see multiples of BLOCK positions. Sums over
+a row then have the same order in every batch. In bf16 on a CPU, answers are the same bit for bit
+(docs/LOG.md). With left padding, most long answers changed with their neighbours.
+"""
+
+import inspect
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     DynamicCache,
     GenerationConfig,
@@ -16,9 +23,32 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
+from models.attention import PACKED
+
 # Processors without state. Others may keep state per row of the batch.
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
 PROMPTS_AT_ONCE = 16  # prompts of similar length; 96 at once padded 64 positions to 82 on average
+BLOCK = 16  # positions; kernels add up in vectors of as many
+
+
+class Rows:
+    """The rows of a batch that have not ended, and where their next positions are.
+
+    index: (rows,) each row's place in the given batch.
+    counts: (rows,) positions that the cache holds of each row.
+    places: (rows, 1) next positions; of at least two rows, as all that a step computes.
+    size: how many positions of the cache the next step looks at.
+    mask: (rows, 1, 1, size) which of these each row looks at.
+    """
+
+    def __init__(self, index: Tensor, counts: Tensor) -> None:
+        self.put(index, counts)
+
+    def put(self, index: Tensor, counts: Tensor) -> None:
+        """Set the rows and what follows from them, once for all layers."""
+        self.index, self.counts, self.places = index, counts, _pair(counts[:, None])
+        self.size = _blocks(int(counts.max()) + 1)
+        self.mask = (torch.arange(self.size, device=counts.device) <= self.places)[:, None, None]
 
 
 class RoomyLayer(DynamicLayer):
@@ -27,33 +57,36 @@ class RoomyLayer(DynamicLayer):
     DynamicLayer copies all keys and values per new token: a fifth of a step's time with 96 rows.
     """
 
-    def __init__(self, parts: list[tuple[Tensor, Tensor]], more: int) -> None:
-        """Copy the keys and values of groups of prompts into one left-padded buffer.
+    def __init__(self, parts: list[tuple[Tensor, Tensor]], rows: Rows, more: int) -> None:
+        """Copy the keys and values of groups of prompts into one buffer.
 
-        parts: keys and values per group, each (rows, heads, n, width).
+        parts: keys and values per group, (rows, heads, n, width); rows start at 0.
+        rows: the batch, which the loop keeps up to date for all layers.
         more: number of positions for the answer.
         """
         super().__init__()
         self.lazy_initialization(*parts[0])
-        rows, longest = sum(len(keys) for keys, _ in parts), max(keys.shape[-2] for keys, _ in parts)
+        self.batch = rows
+        room = _blocks(int(rows.counts.max()) + more + 1)
         heads = [(part.shape[1], part.shape[-1]) for part in parts[0]]
-        self.buffers = [parts[0][0].new_zeros(rows, count, longest + more, width) for count, width in heads]
+        self.buffers = [parts[0][0].new_zeros(len(rows.places), count, room, width) for count, width in heads]
         at = 0
         for part in parts:
             for buffer, states in zip(self.buffers, part, strict=True):
-                buffer[at : at + len(states), :, longest - states.shape[-2] : longest] = states
+                n = min(room, states.shape[-2])
+                buffer[at : at + len(states), :, :n] = states[:, :, :n]
             at += len(part[0])
-        self.rows, self.first, self.end = rows, 0, longest
         self._show()
 
     def _show(self) -> None:
-        self.keys, self.values = (buffer[: self.rows, :, self.first : self.end] for buffer in self.buffers)
+        self.keys, self.values = (buffer[: len(self.batch.places), :, : self.batch.size] for buffer in self.buffers)
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append one or more positions and return all keys and values."""
-        start, self.end = self.end, self.end + key_states.shape[-2]
+        """Append one position to each row and return all keys and values."""
+        places = self.batch.places[:, 0]
+        rows = torch.arange(len(places), device=places.device)
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[: self.rows, :, start : self.end] = states
+            buffer[rows, :, places] = states[:, :, 0].to(buffer.dtype)
         self._show()
         return cast(Tensor, self.keys), cast(Tensor, self.values)
 
@@ -62,13 +95,6 @@ class RoomyLayer(DynamicLayer):
         moved = (indices != torch.arange(len(indices), device=indices.device)).nonzero().flatten()
         for buffer in self.buffers:
             buffer[moved] = buffer[indices[moved]]
-        self.rows = len(indices)
-        self._show()
-
-    def forget(self, count: int) -> None:
-        """Drop the first `count` positions."""
-        self.first += count
-        self._show()
 
 
 def decode(
@@ -84,17 +110,17 @@ def decode(
     Pass this function to `generate` as `custom_generate`, with `inputs_embeds` and a left-padded
     `attention_mask`. Returns new ids (batch, n), padded at the right.
 
-    Prompts are read in groups of similar length. A row that has ended leaves the batch, and so does
-    padding that no other row needs.
+    Prompts are read in groups of similar length. A row that has ended leaves the batch.
 
-    transformers' own loop handles two cases: an LM whose cache drops positions, and logits
-    processors other than temperature, top-k and top-p.
+    transformers' own loop handles the other cases: an LM that `starts_rows_at_0` does not hold for,
+    and logits processors other than temperature, top-k and top-p.
     """
     lm = cast(Any, model)
-    if not (keeps_all(lm.config) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
+    if not (starts_rows_at_0(lm) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
         return lm._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
-    rows, logits, kwargs = _prefill(lm, input_ids, generation_config, stopping_criteria.max_length or 0, kwargs)
-    ids = input_ids[rows]
+    more = (stopping_criteria.max_length or 0) - input_ids.shape[1]
+    rows, logits, cache = _prefill(lm, kwargs["inputs_embeds"], kwargs.get("attention_mask"), more)
+    ids = input_ids[rows.index]
     texts: list[Tensor] = list(input_ids)
     with lm._optimize_model_for_decode():
         while True:
@@ -105,63 +131,88 @@ def decode(
             ended = stopping_criteria(cast(Any, ids), cast(Any, None))
             if bool(ended.any()):
                 for row in ended.nonzero().flatten().tolist():
-                    texts[int(rows[row])] = ids[row]
+                    texts[int(rows.index[row])] = ids[row]
                 left = _closed_up(ended)
                 if not len(left):
                     break
-                rows, ids = rows[left], ids[left]
-                _keep(left, kwargs)
-            outputs = lm(**lm.prepare_inputs_for_generation(ids, next_sequence_length=1, **kwargs), return_dict=True)
-            kwargs = lm._update_model_kwargs_for_generation(outputs, kwargs)
-            logits = outputs.logits[:, -1].float()
+                ids, chosen = ids[left], chosen[left]
+                rows.put(rows.index[left], rows.counts[left])
+                cache.batch_select_indices(left)
+            outputs = lm(
+                input_ids=_pair(chosen),
+                attention_mask=rows.mask,
+                position_ids=rows.places,
+                past_key_values=cache,
+                use_cache=True,
+                return_dict=True,
+            )
+            rows.put(rows.index, rows.counts + 1)
+            logits = outputs.logits[: len(chosen), -1].float()
             del outputs
     pad = cast(Any, generation_config)._pad_token_tensor
-    return torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=0 if pad is None else int(pad))
+    return pad_sequence(texts, batch_first=True, padding_value=0 if pad is None else int(pad))
 
 
-def keeps_all(config: Any) -> bool:
-    """Return whether each layer of an LM's cache keeps every position.
+def starts_rows_at_0(lm: Any) -> bool:
+    """Return whether rows of an LM's cache can each have a length of their own.
 
-    The rows of such a cache can be joined, moved and cut.
+    The cache keeps every position, and the LM takes each row's positions and a mask of its own.
     """
-    layers = DynamicCache(config=config).layers
-    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+    layers = DynamicCache(config=lm.config).layers
+    keeps_all = bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+    takes = inspect.signature(lm.forward).parameters
+    return keeps_all and lm.config._attn_implementation in ("sdpa", PACKED) and {"position_ids", "logits_to_keep"} <= set(takes)
 
 
-def _prefill(
-    lm: Any, input_ids: Tensor, generation_config: GenerationConfig, longest: int, kwargs: dict[str, Any]
-) -> tuple[Tensor, Tensor, dict[str, Any]]:
+def _blocks(positions: int) -> int:
+    """Return `positions`, rounded up to whole blocks."""
+    return -(-positions // BLOCK) * BLOCK
+
+
+def _pair(rows: Tensor) -> Tensor:
+    """Return `rows`, the first one twice if it is the only one.
+
+    Products of one row have another kernel, which adds up in another order.
+    """
+    return rows if len(rows) > 1 else rows.expand(2, *rows.shape[1:])
+
+
+def _prefill(lm: Any, embeds: Tensor, mask: Tensor | None, more: int) -> tuple[Rows, Tensor, DynamicCache]:
     """Read the prompts, shortest first.
 
-    Returns each row's index in the given batch, the logits (rows, vocabulary) of the next token,
-    and the arguments of the next step.
+    embeds: (batch, n, width), left-padded where mask (batch, n) is 0; a batch without padding may
+    have no mask. more: number of positions for the answer.
+
+    Returns the rows, the logits (rows, vocabulary) of their next tokens, and the cache.
     """
-    embeds, mask = kwargs.pop("inputs_embeds"), kwargs.pop("attention_mask", None)
-    if mask is None:  # transformers passes no mask for a batch without padding
-        mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
-    for name in ("past_key_values", "position_ids"):
-        kwargs.pop(name, None)
-    counts = mask.sum(dim=1)
-    rows = counts.argsort(stable=True)
+    n = embeds.shape[1]
+    counts = torch.full((len(embeds),), n, device=embeds.device) if mask is None else mask.sum(dim=1)
+    index = counts.argsort(stable=True)
     logits, caches = [], []
-    for group in rows.split(PROMPTS_AT_ONCE):
-        n = int(counts[group].max())
-        given = {"inputs_embeds": embeds[group, -n:], "attention_mask": mask[group, -n:]}
-        places = (given["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-        outputs = lm._prefill(
-            input_ids[group],
-            generation_config,
-            {**kwargs, **given, "position_ids": places, "past_key_values": DynamicCache(config=lm.config)},
+    for group in index.split(PROMPTS_AT_ONCE):
+        room = _blocks(int(counts[group].max()))
+        prompts = embeds.new_zeros(len(group), room, embeds.shape[-1])
+        for place, (row, count) in enumerate(zip(group.tolist(), counts[group].tolist(), strict=True)):
+            prompts[place, :count] = embeds[row, n - count :]
+        ends, which = (counts[group] - 1).unique(return_inverse=True)
+        outputs = lm(
+            inputs_embeds=prompts,
+            attention_mask=torch.ones(room, room, dtype=torch.bool, device=embeds.device).tril()[None, None],
+            position_ids=torch.arange(room, device=embeds.device).expand(len(group), -1),
+            past_key_values=DynamicCache(config=lm.config),
+            use_cache=True,
+            logits_to_keep=_pair(ends),
+            return_dict=True,
         )
-        logits.append(outputs.logits[:, -1].float())
+        logits.append(outputs.logits[torch.arange(len(group), device=embeds.device), which].float())
         caches.append(outputs.past_key_values)
-    cache, more = DynamicCache(config=lm.config), longest - input_ids.shape[1]
+    rows = Rows(index, counts[index])
+    cache = DynamicCache(config=lm.config)
     cache.layers = [
-        RoomyLayer([(part.layers[at].keys, part.layers[at].values) for part in caches], more) for at in range(len(cache.layers))
+        RoomyLayer([(part.layers[at].keys, part.layers[at].values) for part in caches], rows, more)
+        for at in range(len(cache.layers))
     ]
-    mask = torch.cat([mask[rows], mask.new_ones(len(mask), 1)], dim=1)
-    ahead = {"attention_mask": mask, "position_ids": counts[rows, None], "past_key_values": cache}
-    return rows, torch.cat(logits), {**kwargs, **ahead}
+    return rows, torch.cat(logits), cache
 
 
 def _closed_up(ended: Tensor) -> Tensor:
@@ -173,16 +224,3 @@ def _closed_up(ended: Tensor) -> Tensor:
     holes = ended[: len(left)].nonzero().flatten()
     left[holes] = (~ended[len(left) :]).nonzero().flatten() + len(left)
     return left
-
-
-def _keep(left: Tensor, kwargs: dict[str, Any]) -> None:
-    """Keep the rows `left` in the arguments of the next step.
-
-    Leading positions that are padding in all of these rows are dropped.
-    """
-    mask = kwargs["attention_mask"][left]
-    padding = int(mask.any(dim=0).int().argmax())
-    kwargs["attention_mask"], kwargs["position_ids"] = mask[:, padding:], kwargs["position_ids"][left]
-    for layer in kwargs["past_key_values"].layers:
-        layer.batch_select_indices(left)
-        layer.forget(padding)

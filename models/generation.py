@@ -9,6 +9,7 @@ import torch
 from models.decoding import decode
 from models.encoder import ENCODER_FRAMES
 from models.modeling import InserterForConditionalGeneration
+from models.precision import in_bf16
 from models.processor import InserterProcessor
 from models.room import TooLong
 from models.sound import SAMPLE_RATE
@@ -77,20 +78,6 @@ def generate_answers(
         if progress:
             progress(len(batch))
     return answers
-
-
-def in_bf16(precision: str, device: torch.device) -> bool:
-    """Return whether products are computed in bf16.
-
-    `auto` chooses bf16 where bf16 is known to be faster: on an accelerator, or on a CPU with AMX.
-    On a CPU with AVX-512's bf16 alone, products take longer in bf16 than in fp32 (docs/LOG.md).
-    Raises ValueError for an unknown precision.
-    """
-    if precision == "auto":
-        return device.type != "cpu" or torch.cpu._is_amx_tile_supported()
-    if precision not in ("bf16", "fp32"):
-        raise ValueError(f"precision {precision!r} is not known; give auto, bf16 or fp32")
-    return precision == "bf16"
 
 
 def _length(prompt: Prompt) -> float:

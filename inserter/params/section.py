@@ -1,10 +1,12 @@
 """Base class and field types of the sections of `params.yaml`."""
 
 from collections.abc import Callable
-from pathlib import Path
+from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from models.precision import bf16_is_fast, cpu_flags, speedup
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -28,24 +30,23 @@ def within(low: float, high: float) -> Callable[[tuple[float, float]], tuple[flo
 
 Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 
-GPUS = ("/dev/nvidiactl", "/dev/kfd")
 
+def measured_once() -> float:
+    """Return `speedup` of this machine, which all workspaces of a user share.
 
-def bf16_is_fast(gpus: tuple[str, ...] = GPUS, cpu: str = "/proc/cpuinfo") -> bool:
-    """Return whether this machine is known to multiply bf16 faster than fp32.
-
-    This holds for a GPU and for a CPU with AMX. A CPU that has only AVX-512's bf16 trained 118
-    positions per second in bf16 and 166 in fp32 (docs/LOG.md).
-
-    torch is not imported, because parameters are also read where nothing is trained.
+    A second measurement could decide otherwise in mid-run, and would import torch in every command.
     """
-    if any(Path(device).exists() for device in gpus):
-        return True
-    return Path(cpu).is_file() and "amx_bf16" in Path(cpu).read_text(encoding="utf-8", errors="replace").split()
+    from inserter.files import fingerprint, read_json, write_json
+    from inserter.paths import cache_home
+
+    path = cache_home() / f"bf16-{fingerprint(sorted(cpu_flags()), version('torch'))}.json"
+    if not path.is_file():
+        write_json(path, {"speedup": speedup()})
+    return float(read_json(path)["speedup"])
 
 
 def _known(value: Any) -> Any:
-    return ("bf16" if bf16_is_fast() else "fp32") if value == "auto" else value
+    return ("bf16" if bf16_is_fast(measured=measured_once) else "fp32") if value == "auto" else value
 
 
 Precision = Annotated[Literal["bf16", "fp32"], BeforeValidator(_known)]

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
 from models import InserterForConditionalGeneration, InserterProcessor, decoding
-from models.decoding import decode, keeps_all
+from models.decoding import decode, starts_rows_at_0
 
 TEXTS = ["fox", "The quick brown fox jumps over the lazy dog", "a", "lazy dog " * 12, "How?", "the fox and the dog", "brown"]
 TOKENS = 14
@@ -53,10 +53,45 @@ def test_scores_that_depend_on_what_was_said_are_left_to_transformers(asked):
 
 def test_an_lm_whose_cache_forgets_is_decoded_by_transformers(asked):
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 32}
-    assert keeps_all(LlamaConfig(**sizes, num_key_value_heads=1))
-    windowed = MistralConfig(**sizes, num_key_value_heads=1, sliding_window=8)
-    assert not keeps_all(windowed)
-    lm = AutoModelForCausalLM.from_config(windowed).eval()
+    assert starts_rows_at_0(AutoModelForCausalLM.from_config(LlamaConfig(**sizes, num_key_value_heads=1)))
+    lm = AutoModelForCausalLM.from_config(MistralConfig(**sizes, num_key_value_heads=1, sliding_window=8)).eval()
+    assert not starts_rows_at_0(lm)
     given = {"inputs_embeds": torch.randn(2, 12, 16), "attention_mask": torch.ones(2, 12, dtype=torch.long)}
     how = {"do_sample": False, "max_new_tokens": 6, "pad_token_id": 0}
     assert torch.equal(lm.generate(**given, **how, custom_generate=decode), lm.generate(**given, **how))
+
+
+def products_depend_on_rows(width: int) -> bool:
+    """Whether this CPU adds up a row in another order when other rows are multiplied with it."""
+    torch.manual_seed(0)
+    rows, weight = (torch.randn(n, width, dtype=torch.bfloat16) for n in (64, 3 * width))
+    together = torch.nn.functional.linear(rows, weight)
+    return any(not torch.equal(torch.nn.functional.linear(rows[:n], weight), together[:n]) for n in range(2, 64))
+
+
+def test_in_bf16_an_answer_is_the_same_alone_and_in_any_company():
+    sizes = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4, "vocab_size": 8192}
+    if any(map(products_depend_on_rows, (64, 256))):
+        pytest.skip("this CPU's products in bf16 depend on the number of rows")
+    torch.manual_seed(0)
+    config = LlamaConfig(**sizes, num_key_value_heads=2, attn_implementation="sdpa", initializer_range=0.1)
+    lm = AutoModelForCausalLM.from_config(config).eval().to(torch.bfloat16)
+    prompts = [torch.randn(n, 64, dtype=torch.bfloat16) for n in (7, 61, 3, 44, 19, 38, 12, 25)]
+
+    def answers(some):
+        longest = max(len(prompts[row]) for row in some)
+        padded = torch.stack([torch.nn.functional.pad(prompts[row], (0, 0, longest - len(prompts[row]), 0)) for row in some])
+        mask = torch.tensor([[0] * (longest - len(prompts[row])) + [1] * len(prompts[row]) for row in some])
+        how = {"do_sample": False, "max_new_tokens": 40, "pad_token_id": 0, "eos_token_id": list(range(1, 60))}
+        return dict(
+            zip(some, lm.generate(inputs_embeds=padded, attention_mask=mask, custom_generate=decode, **how).tolist(), strict=True)
+        )
+
+    def said(row):
+        return [token for token in row if token]
+
+    together = answers(range(8))
+    assert len({len(said(row)) for row in together.values()}) > 1, "rows end at different times"
+    for some in ([0], [3], [5, 1], [6, 3, 0, 2], [7, 6, 5, 4, 3]):
+        for row, answer in answers(some).items():
+            assert said(answer) == said(together[row])
