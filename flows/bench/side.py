@@ -48,18 +48,19 @@ def verify(inputs: dict[str, Any]) -> Round:
 
 
 def answers(inputs: dict[str, Any]) -> Round:
-    """Return a round that answers all prompts greedily.
+    """Return a round that answers all prompts greedily, at the precision that this side chooses.
 
     The LM reads the prompts, so the adapter does nothing.
     """
     from models.generation import Prompt, generate_answers
 
     params, models = module("inserter.params"), module("inserter.training.models")
-    model, processor = models.new_model(params.Assets(**inputs["assets"]), params.load().warmup.adapter, 0)
-    models.for_answers(model, inputs["precision"])
+    own = params.load()
+    model, processor = models.new_model(params.Assets(**inputs["assets"]), own.warmup.adapter, 0)
+    models.for_answers(model, own.evaluate.precision)
     prompts = [Prompt(text=text) for text in inputs["prompts"]]
-    settings = {name: inputs[name] for name in ("max_new_tokens", "batch_size", "precision")}
-    return lambda: generate_answers(model, processor, prompts, **settings)
+    settings = {name: inputs[name] for name in ("max_new_tokens", "batch_size")}
+    return lambda: generate_answers(model, processor, prompts, **settings, precision=own.evaluate.precision)
 
 
 WORKS = {"verify": verify, "answers": answers}
