@@ -23,12 +23,12 @@ from judge_server import (
     refuse,
     say,
 )
-from pydantic import SecretStr
 
 from inserter.cli.judge import judge_app
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring.judge import JudgeSettings
+from inserter.scoring.judge.settings import Secret
 
 
 @pytest.fixture(autouse=True)
@@ -70,12 +70,12 @@ def test_an_address_keeps_its_query_and_shows_none_of_it() -> None:
 
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown() -> None:
     with pytest.raises(InserterError, match="INSERTER_JUDGE_API_KEY has a character") as error:
-        JudgeSettings("http://h/v1", "m", SecretStr(f"{KEY}…"))
+        JudgeSettings("http://h/v1", "m", Secret(f"{KEY}…"))
     assert KEY not in str(error.value)
 
 
 def test_the_settings_do_not_show_the_key() -> None:
-    found = JudgeSettings("http://h/v1", "m", SecretStr(KEY))
+    found = JudgeSettings("http://h/v1", "m", Secret(KEY))
     assert KEY not in repr(found) and KEY not in str(asdict(found))
     assert KEY not in json.dumps(asdict(found), default=str)
 

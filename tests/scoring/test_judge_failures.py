@@ -22,6 +22,8 @@ from judge_server import (
     reset,
     say,
     settings,
+    trickle,
+    trickle_body,
 )
 
 from inserter.errors import InserterError
@@ -56,8 +58,9 @@ def test_a_passing_failure_is_tried_again(bad: Any) -> None:
     assert (len(server.requests), usage.retries, usage.calls) == (3, 2, 1)
 
 
-def test_a_request_without_an_answer_times_out_and_is_tried_again() -> None:
-    with JudgeServer(hang) as server:
+@pytest.mark.parametrize("act", [hang, trickle, trickle_body])
+def test_a_request_without_a_whole_answer_times_out_and_is_tried_again(act: Any) -> None:
+    with JudgeServer(act) as server:
         (judged,), usage = judge([record()], "open", settings(server, timeout=1.0))
         assert server.in_flight == 1, "the first is still without an answer"
     assert judged["pred_score"] == [OPEN] * 4 and usage.retries >= 1
