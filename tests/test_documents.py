@@ -187,8 +187,8 @@ INLINE = re.compile(r"`((?:inserter|dvc|make) [^`]+)`")
 @pytest.mark.parametrize("document", GUIDES, ids=lambda path: path.name)
 def test_commands_in_running_text_are_understood(document: Path) -> None:
     """Their names and options are known; placeholders (NAME, X) are left as they are."""
+    from click.testing import CliRunner
     from dvc.cli import parse_args
-    from typer.testing import CliRunner
 
     from flows.cli import app
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-import typer
 from checkout import ROOT
 from judge_runs import run, start
 from judge_server import (
@@ -148,7 +147,7 @@ def test_the_guides_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_the_guide_names_every_option() -> None:
     guide = (ROOT / "docs/JUDGE.md").read_text(encoding="utf-8")
-    for command in typer.main.get_command(judge_app).commands.values():  # type: ignore[attr-defined]
+    for command in judge_app.commands.values():
         options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
         assert len(options) > 8 and {name for name in options if name not in guide} == set()
 
