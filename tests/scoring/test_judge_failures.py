@@ -1,6 +1,7 @@
 """A judge's server that misbehaves: tried again where that helps, told where it does not, and never run over."""
 
 import time
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from judge_server import (
 )
 
 from inserter.errors import InserterError
-from inserter.scoring.judge import judge
+from inserter.scoring.judge import JudgeSettings, judge
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +143,17 @@ def test_a_refusal_of_everything_ends_the_run_in_one_line(act: Any, words: str) 
         judge([record(n) for n in range(9)], "open", settings(server))
     assert words in str(error.value) and "\n" not in str(error.value) and KEY not in str(error.value)
     assert len(server.requests) == 1
+
+
+def test_requests_go_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    with JudgeServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:word@127.0.0.1:{proxy.server_port}")
+        with pytest.raises(InserterError, match=r"\(404\)"):  # this server answers for itself alone
+            judge([record()], "open", JudgeSettings("http://judge.example/v1", "m"))
+    (request,) = proxy.requests
+    assert request.handler.path == "http://judge.example/v1/chat/completions"
+    assert request.handler.headers["Proxy-Authorization"] == f"Basic {b64encode(b'me:word').decode()}"
 
 
 def test_requests_are_as_many_at_a_time_as_asked_and_no_more() -> None:
