@@ -4,10 +4,11 @@ Heavy imports stand inside the commands, so that --help is quick.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-import typer
+import click
 
 from inserter.cli import main, new_app
 from inserter.errors import InserterError
@@ -16,19 +17,30 @@ from inserter.run.quiet import quiet
 app = new_app()
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path)
+MODEL = click.option("--model", metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model.")
+
+
 def _epilog(*examples: str) -> str:
     return "Examples: " + " · ".join(f"`{example}`" for example in examples)
 
 
+def _flag(name: str, about: str, *parameter: str) -> Callable[[Command], Command]:
+    return click.option(name, *parameter, is_flag=True, help=about)
+
+
 @app.command(epilog=_epilog("inserter run", "inserter run pretrain", "inserter run synthesize --force"))
-def run(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date with all they need.")] = None,
-    force: Annotated[bool, typer.Option(help="Run the named stages (all, if none is named) even if unchanged.")] = False,
-) -> None:
-    """Run what has changed, as a Prefect flow over DVC's graph, and print the summary."""
+@click.argument("stages", nargs=-1)
+@_flag("--force", "Run the named stages (all, if none is named) even if unchanged.")
+def run(stages: tuple[str, ...], force: bool) -> None:
+    """Run what has changed, as a Prefect flow over DVC's graph, and print the summary.
+
+    STAGES are brought up to date with all they need. Default: all.
+    """
     from flows.run import run as run_pipeline
 
-    raise typer.Exit(run_pipeline(stages or None, force))
+    raise SystemExit(run_pipeline(list(stages) or None, force))
 
 
 @app.command(epilog=_epilog("inserter status"))
@@ -43,19 +55,15 @@ def status() -> None:
     show()
 
 
-ModelOption = Annotated[
-    str | None, typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model.")
-]
-AUDIO_FILE = "wav, flac, ogg or mp3, any rate."
-
-
 @app.command(epilog=_epilog("inserter ask question.wav", 'inserter ask talk.wav --text "Summarise what you heard."'))
-def ask(
-    audio: Annotated[Path, typer.Argument(metavar="AUDIO.wav", help=AUDIO_FILE)],
-    text: Annotated[str | None, typer.Option(help="What to say in writing after the audio.")] = None,
-    model: ModelOption = None,
-) -> None:
-    """Speak to the model, and print only its answer."""
+@click.argument("audio", type=FILE, metavar="AUDIO.wav")
+@click.option("--text", help="What to say in writing after the audio.")
+@MODEL
+def ask(audio: Path, text: str | None, model: str | None) -> None:
+    """Speak to the model, and print only its answer.
+
+    AUDIO.wav is wav, flac, ogg or mp3, at any rate.
+    """
     quiet()
     from flows.ask import answer
 
@@ -63,20 +71,22 @@ def ask(
 
 
 @app.command(epilog=_epilog("inserter hear question.wav", "inserter hear *.wav --asr", "inserter hear talk.wav --json"))
-def hear(
-    audio: Annotated[list[Path], typer.Argument(metavar="FILE...", help=AUDIO_FILE)],
-    asr: Annotated[bool, typer.Option("--asr", help="Beside it what the recogniser of params.yaml writes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with times and positions.")] = False,
-    model: ModelOption = None,
-) -> None:
-    """Print what the model hears as text, one line per file."""
+@click.argument("audio", type=FILE, nargs=-1, required=True, metavar="FILE...")
+@_flag("--asr", "Beside it what the recogniser of params.yaml writes.")
+@_flag("--json", "A JSON object per line, with times and positions.", "as_json")
+@MODEL
+def hear(audio: tuple[Path, ...], asr: bool, as_json: bool, model: str | None) -> None:
+    """Print what the model hears as text, one line per file.
+
+    A FILE is wav, flac, ogg or mp3, at any rate.
+    """
     quiet()
     import json
 
     from flows.hear import hear as listen
 
     failed = False
-    for row in listen(audio, model, asr):
+    for row in listen(list(audio), model, asr):
         failed |= "error" in row
         if as_json:
             print(json.dumps(row, ensure_ascii=False), flush=True)
@@ -85,16 +95,18 @@ def hear(
         else:
             texts = [row["heard"], *([row["asr"]] if asr else [])]
             print("\t".join([row["file"], *(" ".join(text.split()) for text in texts)]), flush=True)
-    raise typer.Exit(failed)
+    raise SystemExit(failed)
 
 
 @app.command(epilog=_epilog("inserter clip sotu-00012-003 > clip.flac", "inserter clip sotu-00012-003 --original --out voice.flac"))
-def clip(
-    utterance: Annotated[str, typer.Argument(metavar="ID", help="utt_id of any table, or item_id of the benchmark.")],
-    original: Annotated[bool, typer.Option(help="As the voice said it, before noise, room and level.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.flac", help="Default: standard output.")] = None,
-) -> None:
-    """Write the sound of one utterance, clean or quarantined, as FLAC."""
+@click.argument("utterance", metavar="ID")
+@_flag("--original", "As the voice said it, before noise, room and level.")
+@click.option("--out", type=FILE, metavar="FILE.flac", help="Default: standard output.")
+def clip(utterance: str, original: bool, out: Path | None) -> None:
+    """Write the sound of one utterance, clean or quarantined, as FLAC.
+
+    ID is the utt_id of any table, or the item_id of the benchmark.
+    """
     from flows.clip import clip as find
     from inserter.files import atomic
 
@@ -108,9 +120,8 @@ def clip(
 
 
 @app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
-def promote(
-    version: Annotated[int | None, typer.Option(help="Which version. Default: the one with alias challenger.")] = None,
-) -> None:
+@click.option("--version", type=int, help="Which version. Default: the one with alias challenger.")
+def promote(version: int | None) -> None:
     """Make a version champion if it is measurably better, and say why or why not."""
     from flows.record import decide
     from flows.run import quiet_prefect
@@ -121,14 +132,14 @@ def promote(
 
 
 @app.command("compare", epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json"))
-def compare_models(
-    a: Annotated[str, typer.Argument(metavar="A", help="A folder or file of results, a version (3, @champion), or a run id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-) -> None:
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@_flag("--json", "Print the table as JSON.", "as_json")
+def compare_models(a: str, b: str, as_json: bool) -> None:
     """Compare two models over the documents and prompts that both were measured on.
 
-    Differences are paired, with 95 % intervals.
+    A and B are each a folder or file of results, a version (3, @champion), or a run id. Differences
+    are paired, with 95 % intervals.
     """
     quiet()
     import json
@@ -161,10 +172,9 @@ def assets() -> None:
 
 
 @app.command(epilog=_epilog("inserter plan", "inserter plan --overlay docs/paper.yaml --processes 64"))
-def plan(
-    overlay: Annotated[Path | None, typer.Option(help="Parameters laid over params.yaml.")] = None,
-    processes: Annotated[int, typer.Option(help="How many share the weights (FSDP2).", min=1)] = 1,
-) -> None:
+@click.option("--overlay", type=FILE, help="Parameters laid over params.yaml.")
+@click.option("--processes", type=click.IntRange(1), default=1, help="How many share the weights (FSDP2).")
+def plan(overlay: Path | None, processes: int) -> None:
     """Estimate what pre-training takes, without loading a weight.
 
     The figures are parameters, positions, memory and FLOP.
@@ -178,24 +188,26 @@ def plan(
 
 
 @app.command(epilog=_epilog("inserter ablate main", "inserter ablate main --arm asr --seed 2", "inserter ablate --list"))
+@click.argument("groups", nargs=-1, metavar="[GROUP]...")
+@click.option("--arm", help="Only this arm.")
+@click.option("--seed", type=int, help="Only this seed.")
+@click.option("--arms", type=FILE, help="Arms of your own. Default: flows/ablate/arms.yaml.")
+@_flag("--list", "Show the experiments and what each one sets.", "show")
+@_flag("--dry-run", "Check every parameter, and show what would run.")
+@_flag("--tables", "Only make the tables of docs/RESULTS.md anew.")
 def ablate(
-    groups: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of arms. Default: all.")] = None,
-    arm: Annotated[str | None, typer.Option(help="Only this arm.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only this seed.")] = None,
-    arms: Annotated[Path | None, typer.Option(help="Arms of your own. Default: flows/ablate/arms.yaml.")] = None,
-    show: Annotated[bool, typer.Option("--list", help="Show the experiments and what each one sets.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Check every parameter, and show what would run.")] = False,
-    tables: Annotated[bool, typer.Option(help="Only make the tables of docs/RESULTS.md anew.")] = False,
+    groups: tuple[str, ...], arm: str | None, seed: int | None, arms: Path | None, show: bool, dry_run: bool, tables: bool
 ) -> None:
     """Run the experiments of arms.yaml that have no result yet.
 
-    Results go to MLflow, docs/results.json and docs/RESULTS.md.
+    GROUP is a group of arms. Default: all. Results go to MLflow, docs/results.json and
+    docs/RESULTS.md.
     """
     quiet()
     from flows.ablate import run
     from flows.ablate.arms import ARMS
 
-    chosen = (groups or [], arm, seed, arms or ARMS)
+    chosen = (list(groups), arm, seed, arms or ARMS)
     if tables:
         run.renew_tables(arms or ARMS)
     elif show:
@@ -203,15 +215,14 @@ def ablate(
     elif dry_run:
         run.show_new(*chosen)
     else:
-        raise typer.Exit(run.ablate(*chosen))
+        raise SystemExit(run.ablate(*chosen))
 
 
 @app.command(epilog=_epilog("inserter experiment", "inserter experiment --overlay mine.yaml --name mine"))
-def experiment(
-    overlay: Annotated[Path, typer.Option(help="Parameters laid over params.yaml.")] = Path("docs/experiment.yaml"),
-    name: Annotated[str, typer.Option(help="What its result is called.")] = "two-hours",
-    seed: Annotated[int, typer.Option(help="Of pre-training and fine-tuning.")] = 1,
-) -> None:
+@click.option("--overlay", type=FILE, default="docs/experiment.yaml", help="Parameters laid over params.yaml.")
+@click.option("--name", default="two-hours", help="What its result is called.")
+@click.option("--seed", type=int, default=1, help="Of pre-training and fine-tuning.")
+def experiment(overlay: Path, name: str, seed: int) -> None:
     """Run the whole pipeline with other parameters, in a working copy of its own.
 
     The result stands beside those of `ablate`.
@@ -219,7 +230,7 @@ def experiment(
     quiet()
     from flows.ablate import run
 
-    raise typer.Exit(run.experiment(overlay, name, seed))
+    raise SystemExit(run.experiment(overlay, name, seed))
 
 
 def decision_line(decision: dict[str, Any]) -> str:

@@ -16,13 +16,14 @@ from contextlib import suppress
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inserter.errors import InserterError
-from inserter.tables import Row, Table
+
+if TYPE_CHECKING:
+    from inserter.tables import Table
+
+Row = TypeVar("Row")
 
 
 def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
@@ -121,17 +122,22 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
                 yield json.loads(line)
 
 
-def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], table: Table[Any]) -> Path:
+def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], table: "Table[Any]") -> Path:
     """Write rows of `table` as one Parquet file; the same rows give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     whole = pa.Table.from_pylist(list(rows), schema=table.schema)
     return atomic(path, lambda p: pq.write_table(whole, p, compression="zstd"))
 
 
-def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, Any]]], table: Table[Any]) -> Path:
+def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, Any]]], table: "Table[Any]") -> Path:
     """Write rows that come in batches as one Parquet file.
 
     Each batch with rows becomes a row group, so memory stays flat.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     def write(temporary: Path) -> None:
         with pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer:
@@ -142,7 +148,7 @@ def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, Any]
     return atomic(path, write)
 
 
-def read_table(path: Path | str, table: Table[Row]) -> list[Row]:
+def read_table(path: Path | str, table: "Table[Row]") -> list[Row]:
     """Return all rows of a Parquet file, or of all Parquet files of a folder in name order.
 
     Raises InserterError if there is no table, or if its columns are not those of `table`.
@@ -150,11 +156,13 @@ def read_table(path: Path | str, table: Table[Row]) -> list[Row]:
     return [row for batch in read_batches(path, table) for row in batch]
 
 
-def read_batches(path: Path | str, table: Table[Row], size: int = 4096) -> Iterator[list[Row]]:
+def read_batches(path: Path | str, table: "Table[Row]", size: int = 4096) -> Iterator[list[Row]]:
     """Yield the rows of `read_table` in batches of at most `size` rows.
 
     Memory does not grow with the table. Raises InserterError as `read_table` does.
     """
+    import pyarrow.parquet as pq
+
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not all(file.exists() for file in files):
@@ -175,6 +183,8 @@ def count_rows(path: Path | str) -> int:
 
     Raises InserterError if the file is absent.
     """
+    import pyarrow.parquet as pq
+
     try:
         return pq.read_metadata(path).num_rows
     except FileNotFoundError as error:

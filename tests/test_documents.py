@@ -45,6 +45,7 @@ NOT_RUN = {  # command: why, or the test that runs it
     "curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' -d @-": "tests/flows/test_serving.py",
     "hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench": "a download of 9.6 GB",
     'pip install -e ".[ray]"': "a download",
+    "pip install .": "tests/scoring/test_light_install.py",
     "ray start --head --port 6379 --num-cpus 32": "tests/run/test_executor.py",
     "ray start --address HEAD:6379 --num-cpus 32": "a cluster",
     "vllm serve FunAudioLLM/Fun-CosyVoice3-0.5B-2512 --omni --port 8091 --trust-remote-code": "a download, and a GPU",
@@ -187,8 +188,8 @@ INLINE = re.compile(r"`((?:inserter|dvc|make) [^`]+)`")
 @pytest.mark.parametrize("document", GUIDES, ids=lambda path: path.name)
 def test_commands_in_running_text_are_understood(document: Path) -> None:
     """Their names and options are known; placeholders (NAME, X) are left as they are."""
+    from click.testing import CliRunner
     from dvc.cli import parse_args
-    from typer.testing import CliRunner
 
     from flows.cli import app
 

@@ -183,7 +183,8 @@ def _pins(name: str) -> dict[str, str]:
 
 def _wanted() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["coqui"], *extras["dev"]]]
+    names = ("parquet", "pipeline", "coqui", "dev")
+    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *(line for name in names for line in extras[name])]]
     return [requirement for requirement in wanted if requirement.name != PROJECT["name"]]
 
 

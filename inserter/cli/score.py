@@ -4,27 +4,35 @@ Scoring needs no model, no judge and no network.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
 
-import typer
+import click
 
 from inserter.errors import InserterError
 from inserter.run.quiet import quiet
 
-score_app = typer.Typer(help="Score answers by SpeechInstructBench's rules: docs/SCORING.md.", no_args_is_help=True)
-
-Answers = Annotated[Path, typer.Argument(metavar="FILE", help="Records with a response: JSON Lines, Parquet, CSV.")]
-Judged = Annotated[Path, typer.Argument(metavar="FILE", help="Records with pred_score: the judge's replies.")]
-ModeName = Annotated[str, typer.Option("--mode", help="robust, or reference (the published scorer, bug for bug).")]
-Details = Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Write a line of verdicts a record.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+score_app = click.Group(help="Score answers by SpeechInstructBench's rules: docs/SCORING.md.", no_args_is_help=True)
+FILE = click.Path(path_type=Path)
 
 
-def _epilog(task: str) -> str:
-    command = f"inserter score {task} answers.jsonl"
-    return f"Examples: `{command}` · `{command} --details verdicts.jsonl --json`"
+def _command(task: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Return the decorator that adds the command of a task, with what the three share."""
+    example = f"inserter score {task} answers.jsonl"
+    parts = [
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else."),
+        click.option("--details", type=FILE, metavar="OUT.jsonl", help="Write a line of verdicts per record."),
+        click.option("--mode", default="robust", help="robust, or reference (the published scorer, bug for bug)."),
+        click.argument("file", type=FILE, metavar="FILE"),
+    ]
+
+    def add(function: Callable[..., None]) -> click.Command:
+        for part in parts:
+            function = part(function)
+        return score_app.command(task, epilog=f"Examples: `{example}` · `{example} --details verdicts.jsonl --json`")(function)
+
+    return add
 
 
 def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_json: bool) -> None:
@@ -39,29 +47,36 @@ def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_j
         raise InserterError(f"none of the {result['n_dropped']} records of {file} could be scored: {reasons}", remedy)
 
 
-@score_app.command(epilog=_epilog("closed"))
-def closed(file: Answers, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
-    """Score closed-ended answers: strict, loose and mean, by prompt and by instruction."""
+@_command("closed")
+def closed(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+    """Score closed-ended answers: strict, loose and mean, by prompt and by instruction.
+
+    FILE has records with a response: JSON Lines, Parquet or CSV.
+    """
     quiet()
     from inserter.scoring import closed as scorer
 
     _score(scorer, file, mode, details, as_json)
 
 
-@score_app.command("open", epilog=_epilog("open"))
-def open_ended(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
-    """Score judged open-ended answers: by prompt and by decomposed question."""
+@_command("open")
+def open_ended(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+    """Score judged open-ended answers: by prompt and by decomposed question.
+
+    FILE has records with pred_score, the judge's replies.
+    """
     quiet()
     from inserter.scoring import open_ended as scorer
 
     _score(scorer, file, mode, details, as_json)
 
 
-@score_app.command(epilog=_epilog("adjustment"))
-def adjustment(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+@_command("adjustment")
+def adjustment(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
     """Score judged answers to corrected instructions.
 
-    IAR: higher is better. ECR: lower is better.
+    FILE has records with pred_score, the judge's replies. IAR: higher is better. ECR: lower is
+    better.
     """
     quiet()
     from inserter.scoring import adjustment as scorer

@@ -9,27 +9,24 @@ import gzip
 import io
 import json
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from datetime import date, time, timedelta
-from decimal import Decimal
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from inserter.errors import InserterError
 from inserter.files import atomic
 
 Raw = tuple[int, bytes | Any]  # number from 1, and the bytes of a line or the record itself
 BLANK = re.compile(r"\s*")
-ROWS = 256  # rows of a Parquet file at a time
 BOM = b"\xef\xbb\xbf"
 WIDE = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 NOT_UTF8 = "its text is not UTF-8"
 SHEETS, PACKED = (".csv", ".tsv"), (".gz", ".zst")
+ARROW = (".parquet", ".zst")
 NOT_WRITTEN = (*SHEETS, ".xlsx", ".arrow", ".feather", ".avro", ".orc", ".bz2", ".xz", ".zip")
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"  # the first bytes of such files
 OTHERS = {
@@ -40,7 +37,7 @@ OTHERS = {
     b"\xff\xff\xff\xff": "an Arrow file",
 }
 FORMS = "JSON Lines (also .gz or .zst), a JSON array, Parquet or CSV"
-DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, csv.Error)
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, csv.Error)
 
 
 class Refused(Exception):
@@ -69,7 +66,7 @@ def raw_records(path: Path | str) -> Iterator[Raw]:
             raise InserterError(f"{path} has no records", "Give one JSON object a line")
         yield first
         yield from records
-    except DAMAGED as error:
+    except _damaged() as error:
         raise InserterError(f"{path} is damaged or cut short ({error})", "Copy it again") from error
     except OSError as error:
         raise InserterError(f"{path} cannot be read ({error.strerror or error})", f"Give a file of records: {FORMS}") from error
@@ -85,13 +82,29 @@ def value(raw: bytes | Any) -> Any:
         raise ValueError("nested too deep") from error
 
 
+def _damaged() -> tuple[type[Exception], ...]:
+    """Return the errors of a damaged file, with pyarrow's if a file has needed pyarrow."""
+    arrow = sys.modules.get("pyarrow")
+    return (*DAMAGED, arrow.ArrowException) if arrow else DAMAGED
+
+
+def _arrow(path: Path | str) -> ModuleType:
+    """Return the module `arrowfiles`. Raise InserterError without pyarrow."""
+    try:
+        from inserter.scoring import arrowfiles
+    except ModuleNotFoundError as error:
+        raise InserterError(f"{path}: Parquet and zstd need pyarrow", "Run `pip install 'inserter[parquet]'`") from error
+    return arrowfiles
+
+
 def _records(path: Path) -> Iterator[Raw]:
     with path.open("rb") as file:
         head = file.read(6)
     if other := next((kind for start, kind in OTHERS.items() if head.startswith(start)), None):
         raise InserterError(f"{path} is {other}", f"Give {FORMS}")
     if head.startswith(PARQUET):
-        return _parquet(path)
+        found: Iterator[Raw] = _arrow(path).read_parquet(path)
+        return found
     if _suffix(path) in SHEETS:
         return _csv(path, head)
     return _json(path, head)
@@ -168,7 +181,8 @@ def _opened(path: Path, head: bytes) -> BinaryIO:
     if head[:2] == GZIP:
         return gzip.open(path, "rb")  # type: ignore[return-value]
     if head.startswith(ZSTD):
-        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
+        stream: BinaryIO = _arrow(path).zstd_reader(path)
+        return stream
     return path.open("rb")
 
 
@@ -202,55 +216,10 @@ def _is_text(cell: str) -> bool:
     return cell.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in cell)
 
 
-def _parquet(path: Path) -> Iterator[Raw]:
-    with pq.ParquetFile(path) as parquet:
-        columns = [name for column in parquet.schema_arrow for name in _readable(column)]
-        number = 0
-        for batch in parquet.iter_batches(batch_size=ROWS, columns=columns):
-            for row in rows_of(batch):
-                number += 1
-                yield number, _plain(row)
-
-
-def rows_of(batch: pa.RecordBatch) -> list[Any]:
-    """Return the rows as dicts, with NOT_UTF8 in place of a row whose text is not UTF-8.
-
-    Parquet does not check the encoding.
-    """
-    try:
-        return batch.to_pylist(maps_as_pydicts="lossy")
-    except UnicodeDecodeError:
-        return [NOT_UTF8] if len(batch) == 1 else [row for at in range(len(batch)) for row in rows_of(batch.slice(at, 1))]
-
-
-def _readable(column: pa.Field) -> list[str]:
-    """Return the names of a column, or of the parts of a struct, that hold no bytes.
-
-    The index that pandas adds is left out.
-    """
-    if column.name.startswith("__index_level_"):
-        return []
-    parts = [(f"{column.name}.{part.name}", part.type) for part in column.type] if pa.types.is_struct(column.type) else []
-    return [name for name, kind in parts or [(column.name, column.type)] if not _bytes(kind)]
-
-
-def _bytes(kind: pa.DataType) -> bool:
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
-
-
-def _plain(found: Any) -> Any:
-    """Return what JSON can hold: dates, times and decimals as text, and None for bytes."""
-    if isinstance(found, dict):
-        return {name: _plain(part) for name, part in found.items()}
-    if isinstance(found, list):
-        return [_plain(part) for part in found]
-    if isinstance(found, bytes):
-        return None
-    return str(found) if isinstance(found, date | time | timedelta | Decimal) else found
-
-
 def check_name(path: Path | str) -> None:
-    """Raise InserterError for a name whose form is not written."""
+    """Raise InserterError for a name whose form is not written, or not without pyarrow."""
+    if Path(path).suffix.lower() in ARROW:
+        _arrow(path)
     if Path(path).suffix.lower() in NOT_WRITTEN or _suffix(Path(path)) in NOT_WRITTEN:
         raise InserterError(f"{path}: records are not written in this form", "Let its name end in .jsonl, .jsonl.gz or .parquet")
 
@@ -264,8 +233,8 @@ def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
     check_name(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".parquet":
-        table = _table(list(records))
-        return atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+        rows = list(records)
+        return atomic(path, lambda temporary: _arrow(path).write_parquet(temporary, rows))
     return atomic(path, lambda temporary: _write_json(temporary, suffix, records))
 
 
@@ -279,34 +248,8 @@ def _write_json(path: Path, suffix: str, records: Iterable[dict[str, Any]]) -> N
         if suffix == ".gz":
             packed = gzip.GzipFile(filename="", fileobj=plain, mode="wb", mtime=0)
         elif suffix == ".zst":
-            packed = pa.CompressedOutputStream(pa.PythonFile(plain), "zstd")
+            packed = _arrow(path).zstd_writer(plain)
         for line in lines:
             packed.write(line + b"\n")
         if packed is not plain:
             packed.close()
-
-
-def _table(records: list[dict[str, Any]]) -> pa.Table:
-    names = sorted({name for record in records for name in record})
-    return pa.table({name: _column([record.get(name) for record in records]) for name in names})
-
-
-def _column(values: list[Any]) -> pa.Array:
-    """Return a column, with objects, and values of several kinds, as JSON text.
-
-    Parquet has one schema for all rows and would add keys to every object.
-    """
-    if not any(_has_object(one) for one in values):
-        try:
-            return pa.array(values)
-        except pa.ArrowException:
-            pass
-    return pa.array([_as_text(one) for one in values], pa.string())
-
-
-def _as_text(found: Any) -> str | None:
-    return found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
-
-
-def _has_object(found: Any) -> bool:
-    return isinstance(found, dict) or (isinstance(found, list) and any(map(_has_object, found)))

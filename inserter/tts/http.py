@@ -9,17 +9,28 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
+from tenacity import RetryCallState, Retrying
 
 from inserter.audio.clips import read
-from inserter.endpoint import Again, check_key, error_of, from_environment, retry_after, split_url
+from inserter.endpoint import (
+    Again,
+    Answer,
+    Server,
+    Unreachable,
+    check_key,
+    error_of,
+    failure,
+    from_environment,
+    retries,
+    retry_after,
+    split_url,
+)
 from inserter.errors import InserterError
 from inserter.params import Voice
 from inserter.tts.base import CannotSpeak, Synthesizer
@@ -34,13 +45,6 @@ GIVE_UP_AFTER = 16  # failed texts in a row that show a fault of the server, not
 SHOWN = 200  # characters of a server's message that are shown
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-
 class HttpVoice(Synthesizer):
     """One voice of one server.
 
@@ -51,12 +55,8 @@ class HttpVoice(Synthesizer):
         self.model, self.voice = voice.model, voice.voice
         self.url = speech_url(voice)
         self.reference = _reference(voice)
-        key = _key(voice)
-        self.key = key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
-        # The client follows no redirects.
-        self.http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits)
+        self.key = _key(voice)
+        self.server = Server(self.url, self.key, IN_FLIGHT)
         self._lock = threading.Lock()
         self._not_before = 0.0  # monotonic time until which the server wants no requests
         self._given_up = 0  # texts in a row that failed
@@ -67,18 +67,12 @@ class HttpVoice(Synthesizer):
 
         Raises CannotSpeak when this text fails, and InserterError when every text would fail.
         """
-        for number in range(1, TRIES + 1):
-            time.sleep(max(0.0, self._not_before - time.monotonic()))
-            try:
-                wave = self._try(text)
-            except Again as problem:
-                if number < TRIES:
-                    self._rest(number, problem)
-                    continue
-                raise self._give_up(problem) from problem
-            self._given_up = 0
-            return wave
-        raise AssertionError("TRIES is at least 1")
+        try:
+            wave = Retrying(**retries(TRIES, BACKOFF, MAX_WAIT), before_sleep=self._rest)(self._try, text)
+        except Again as problem:
+            raise self._give_up(problem) from problem
+        self._given_up = 0
+        return wave
 
     def speak_many(self, texts: Sequence[str], rate: float = 1.0) -> Iterator[np.ndarray | CannotSpeak]:
         pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="speech")
@@ -93,23 +87,22 @@ class HttpVoice(Synthesizer):
         except CannotSpeak as error:
             return error
 
-    def _rest(self, number: int, problem: Again) -> None:
-        wait = problem.wait
-        if wait is None:
-            time.sleep(min(MAX_WAIT, BACKOFF * 2 ** (number - 1)))
-        elif wait > MAX_WAIT:
-            raise InserterError(f"{self.url}: {problem}, and to wait {wait:.0f} s", "Run again then: it resumes")
-        else:
-            with self._lock:
-                # The wait holds for all requests.
-                self._not_before = max(self._not_before, time.monotonic() + wait)
+    def _rest(self, state: RetryCallState) -> None:
+        """Keep the wait that the server asked for: it holds for all requests."""
+        problem = failure(state)
+        if problem.wait is None:
+            return
+        if problem.wait > MAX_WAIT:
+            raise InserterError(f"{self.url}: {problem}, and to wait {problem.wait:.0f} s", "Run again then: it resumes")
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + problem.wait)
 
     def _give_up(self, problem: Again) -> Exception:
         with self._lock:
             self._given_up += 1
             count = self._given_up
-        if isinstance(problem.__cause__, httpx.ConnectError):
-            return self._nobody(problem.__cause__)
+        if isinstance(problem, Unreachable):
+            return self._nobody(problem)
         if count >= GIVE_UP_AFTER:
             remedy = "Look at the server's log, then run again: it resumes"
             return InserterError(f"{self.url} failed for {count} texts in a row, the last time with: {problem}", remedy)
@@ -121,16 +114,14 @@ class HttpVoice(Synthesizer):
 
     def _try(self, text: str) -> np.ndarray:
         body = {"model": self.model, "input": text, "voice": self.voice, "response_format": "wav", **self.reference}
-        end = time.monotonic() + TIMEOUT
+        time.sleep(max(0.0, self._not_before - time.monotonic()))
         try:
-            with self.http.stream("POST", self.url, json=body) as response:
-                content = b"".join(_until(end, response.iter_bytes()))
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            if isinstance(error, httpx.ConnectError) and not self._answered:
+            answer = self.server.post(body, TIMEOUT)
+        except Again as error:
+            if isinstance(error, Unreachable) and not self._answered:
                 raise self._nobody(error) from error
-            raise Again(self._redact(f"{type(error).__name__} {error}".strip())) from error
+            raise type(error)(self._redact(str(error))) from error
         self._answered = True
-        answer = Answer(response.status_code, response.headers, content)
         if answer.status != 200:
             raise self._refused(answer)
         return self._read(answer)
@@ -181,17 +172,6 @@ def _error(answer: Answer) -> dict[str, Any]:
         return error_of(json.loads(answer.content))
     except (ValueError, RecursionError):
         return {}
-
-
-def _until(end: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield `chunks`, and raise ReadTimeout once the monotonic clock is past `end`.
-
-    httpx limits only the time between two bytes, so one byte per minute would go on for ever.
-    """
-    for chunk in chunks:
-        if time.monotonic() > end:
-            raise httpx.ReadTimeout(f"no whole answer in {TIMEOUT:.0f} s")
-        yield chunk
 
 
 def speech_url(voice: Voice) -> str:

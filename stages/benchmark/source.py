@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from inserter.errors import InserterError
 from inserter.scoring import recordfiles
+from inserter.scoring.arrowfiles import rows_of
 from inserter.scoring.recordfiles import Refused
 
 ROWS = 64  # records read per batch of a Parquet file
@@ -97,7 +98,7 @@ def _parquet(file: Path) -> Iterator[Raw]:
             done = 0
             try:
                 for batch in parquet.iter_batches(batch_size=ROWS, row_groups=[group], columns=columns):
-                    for found in recordfiles.rows_of(batch):
+                    for found in rows_of(batch):
                         row = found if isinstance(found, dict) else Refused("unreadable Parquet", found)
                         yield Raw(first + done, row, Embedded(file, sound, group, done) if sound else None)
                         done += 1

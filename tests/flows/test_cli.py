@@ -84,7 +84,7 @@ COMMANDS = ["run", "status", "score closed", "score open", "score adjustment", "
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0 and f"inserter {command}" in shown.output and "Example" in shown.output

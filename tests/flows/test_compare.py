@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkout import ROOT
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from flows.cli import app
 from flows.compare import compare, table

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from inserter.scoring.judge import JudgeSettings
-from inserter.scoring.judge.settings import API_KEY, BASE_URL, FALLBACK_API_KEY, FALLBACK_BASE_URL, MODEL
+from inserter.scoring.judge.settings import API_KEY, BASE_URL, FALLBACK_API_KEY, FALLBACK_BASE_URL, MODEL, Secret
 
 KEY = "sk-secret-0123456789"
 PROMPT_TOKENS, COMPLETION_TOKENS = 100, 10  # of a request, and of each completion
@@ -34,7 +33,7 @@ def record(number: int = 0, **more: Any) -> dict[str, Any]:
 def settings(server: "JudgeServer", **more: Any) -> JudgeSettings:
     """One request at a time and next to no back-off, unless told otherwise."""
     changes = {"backoff": 0.001, "timeout": 20.0, "concurrency": 1, **more}
-    return JudgeSettings(server.url, "judge-1", SecretStr(KEY), **changes)
+    return JudgeSettings(server.url, "judge-1", Secret(KEY), **changes)
 
 
 def bare_workspace(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -115,6 +114,20 @@ def hang(request: Request) -> None:
     """No answer until the server is closed."""
     request.server.closing.wait(60)
     reset(request)
+
+
+def trickle(request: Request) -> None:
+    """A byte of the answer's headers now and then, until the server is closed: never silent, never done."""
+    request.handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not request.server.closing.wait(0.05):
+        request.handler.wfile.write(b".")
+
+
+def trickle_body(request: Request) -> None:
+    """The same with the answer's body."""
+    request.handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n")
+    while not request.server.closing.wait(0.05):
+        request.handler.wfile.write(b" ")
 
 
 class JudgeServer(ThreadingHTTPServer):

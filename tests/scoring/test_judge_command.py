@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-import typer
 from checkout import ROOT
 from judge_runs import run, start
 from judge_server import (
@@ -23,12 +22,12 @@ from judge_server import (
     refuse,
     say,
 )
-from pydantic import SecretStr
 
 from inserter.cli.judge import judge_app
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring.judge import JudgeSettings
+from inserter.scoring.judge.settings import Secret
 
 
 @pytest.fixture(autouse=True)
@@ -70,12 +69,12 @@ def test_an_address_keeps_its_query_and_shows_none_of_it() -> None:
 
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown() -> None:
     with pytest.raises(InserterError, match="INSERTER_JUDGE_API_KEY has a character") as error:
-        JudgeSettings("http://h/v1", "m", SecretStr(f"{KEY}…"))
+        JudgeSettings("http://h/v1", "m", Secret(f"{KEY}…"))
     assert KEY not in str(error.value)
 
 
 def test_the_settings_do_not_show_the_key() -> None:
-    found = JudgeSettings("http://h/v1", "m", SecretStr(KEY))
+    found = JudgeSettings("http://h/v1", "m", Secret(KEY))
     assert KEY not in repr(found) and KEY not in str(asdict(found))
     assert KEY not in json.dumps(asdict(found), default=str)
 
@@ -148,7 +147,7 @@ def test_the_guides_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_the_guide_names_every_option() -> None:
     guide = (ROOT / "docs/JUDGE.md").read_text(encoding="utf-8")
-    for command in typer.main.get_command(judge_app).commands.values():  # type: ignore[attr-defined]
+    for command in judge_app.commands.values():
         options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
         assert len(options) > 8 and {name for name in options if name not in guide} == set()
 

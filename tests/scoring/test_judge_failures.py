@@ -1,6 +1,7 @@
 """A judge's server that misbehaves: tried again where that helps, told where it does not, and never run over."""
 
 import time
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -22,10 +23,12 @@ from judge_server import (
     reset,
     say,
     settings,
+    trickle,
+    trickle_body,
 )
 
 from inserter.errors import InserterError
-from inserter.scoring.judge import judge
+from inserter.scoring.judge import JudgeSettings, judge
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +59,9 @@ def test_a_passing_failure_is_tried_again(bad: Any) -> None:
     assert (len(server.requests), usage.retries, usage.calls) == (3, 2, 1)
 
 
-def test_a_request_without_an_answer_times_out_and_is_tried_again() -> None:
-    with JudgeServer(hang) as server:
+@pytest.mark.parametrize("act", [hang, trickle, trickle_body])
+def test_a_request_without_a_whole_answer_times_out_and_is_tried_again(act: Any) -> None:
+    with JudgeServer(act) as server:
         (judged,), usage = judge([record()], "open", settings(server, timeout=1.0))
         assert server.in_flight == 1, "the first is still without an answer"
     assert judged["pred_score"] == [OPEN] * 4 and usage.retries >= 1
@@ -139,6 +143,17 @@ def test_a_refusal_of_everything_ends_the_run_in_one_line(act: Any, words: str) 
         judge([record(n) for n in range(9)], "open", settings(server))
     assert words in str(error.value) and "\n" not in str(error.value) and KEY not in str(error.value)
     assert len(server.requests) == 1
+
+
+def test_requests_go_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    with JudgeServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:word@127.0.0.1:{proxy.server_port}")
+        with pytest.raises(InserterError, match=r"\(404\)"):  # this server answers for itself alone
+            judge([record()], "open", JudgeSettings("http://judge.example/v1", "m"))
+    (request,) = proxy.requests
+    assert request.handler.path == "http://judge.example/v1/chat/completions"
+    assert request.handler.headers["Proxy-Authorization"] == f"Basic {b64encode(b'me:word').decode()}"
 
 
 def test_requests_are_as_many_at_a_time_as_asked_and_no_more() -> None:

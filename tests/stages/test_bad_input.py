@@ -11,7 +11,7 @@ from typing import Any
 
 import nltk
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from flows.cli import app
 from inserter.errors import InserterError

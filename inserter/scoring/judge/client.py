@@ -4,14 +4,18 @@ The request is retried where that helps. Otherwise an error of one line says why
 """
 
 import asyncio
+import json
 import random
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
-import httpx
+from tenacity import AsyncRetrying, RetryCallState
 
-from inserter.endpoint import Again, error_of, retry_after
+from inserter.endpoint import Again, Answer, Server, Unreachable, error_of, failure, retries, retry_after
 from inserter.errors import InserterError
 from inserter.scoring.judge.completions import Completions, body_of, completions
 from inserter.scoring.judge.form import Form
@@ -55,14 +59,11 @@ class JudgeClient:
         self._not_before = 0.0  # monotonic time until which the server has asked for quiet
 
     async def __aenter__(self) -> "JudgeClient":
-        headers = {"Authorization": f"Bearer {self.settings.key}"} if self.settings.key else {}
-        limits = httpx.Limits(max_connections=self.settings.concurrency)
-        # `_try` limits the time.
-        self._http = httpx.AsyncClient(headers=headers, timeout=None, limits=limits)
+        self._server = Server(self.settings.url, self.settings.key, self.settings.concurrency)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        self._server.close()
 
     async def ask(self, messages: list[Message], n: int) -> Completions:
         """Return 1 to n completions: a server may give fewer than asked.
@@ -74,41 +75,42 @@ class JudgeClient:
         Raise GaveUp if neither helped or the server refuses this request. Raise InserterError if
         the server refuses all requests.
         """
-        form, refusal, number = self.form, None, 1
-        while True:
-            await self._quiet()
-            try:
-                found = await self._try(messages, n, form)
-            except Again as problem:
-                if number == self.settings.tries:
-                    if isinstance(problem, WebPage) and not self._completed:
-                        raise InserterError(f"{self.settings.endpoint} answers with a web page", MEND) from problem
-                    raise GaveUp(f"gave up after {number} tries: {problem}") from problem
-                await self._rest(number, problem)
-                number += 1
-            except Refused as error:
-                refusal, following = refusal or error, form.after(error.body, self.settings, n)
-                if following is None:
-                    raise refusal from error  # the first one, of the request as it was meant
-                form, self.retries = following, self.retries + 1
-            else:
+        s, form, refusal = self.settings, self.form, None
+
+        async def once() -> Completions:
+            nonlocal form, refusal
+            while True:
+                await self._quiet()
+                try:
+                    found = await self._try(messages, n, form)
+                except Refused as error:
+                    refusal, following = refusal or error, form.after(error.body, s, n)
+                    if following is None:
+                        raise refusal from error  # the first one, of the request as it was meant
+                    form, self.retries = following, self.retries + 1
+                    continue
                 # Only a form that helped is kept for other requests: a server may also refuse a
                 # text by such a word.
                 if refusal:
                     self.form = form
                 return found
 
-    async def _rest(self, number: int, problem: Again) -> None:
+        try:
+            return await AsyncRetrying(**retries(s.tries, s.backoff, s.max_wait), before_sleep=self._rest)(once)
+        except Again as problem:
+            if isinstance(problem, WebPage) and not self._completed:
+                raise InserterError(f"{s.endpoint} answers with a web page", MEND) from problem
+            raise GaveUp(f"gave up after {s.tries} tries: {problem}") from problem
+
+    def _rest(self, state: RetryCallState) -> None:
+        """Count a retry, and keep the wait that the server asked for: it holds for all requests."""
+        problem = failure(state)
         self.retries += 1
         if problem.wait is None:
-            longest = min(self.settings.max_wait, self.settings.backoff * 2 ** (number - 1))
-            # Random, so that requests do not come back in step.
-            await asyncio.sleep(longest * random.uniform(0.5, 1.0))
-        elif problem.wait > self.settings.max_wait:
+            return
+        if problem.wait > self.settings.max_wait:
             raise GaveUp(f"{problem}: the server asks to wait {problem.wait:.0f} s")
-        else:
-            # The wait holds for all requests.
-            self._not_before = max(self._not_before, time.monotonic() + problem.wait)
+        self._not_before = max(self._not_before, time.monotonic() + problem.wait)
 
     async def _quiet(self) -> None:
         """Wait until the server takes requests again."""
@@ -119,26 +121,26 @@ class JudgeClient:
     async def _try(self, messages: list[Message], n: int, form: Form) -> Completions:
         s = self.settings
         try:
-            # Limits the whole request: httpx would wait for ever for one byte per minute.
+            # Also limits the headers, of which the server may send one byte per minute.
             async with asyncio.timeout(s.timeout):
-                response = await self._http.post(s.url, json=form.body(s, messages, n))
+                answer = await _aside(lambda: self._server.post(form.body(s, messages, n), s.timeout))
         except TimeoutError as error:
             raise Again(f"no answer in {s.timeout:g} s") from error
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            if isinstance(error, httpx.ConnectError) and not self._reached:
+        except Again as error:
+            if isinstance(error, Unreachable) and not self._reached:
                 remedy = f"Start it, or mend {BASE_URL} or --base-url"
                 raise InserterError(s.redact(f"no judge answers at {s.endpoint} ({error})"), remedy) from error
-            raise Again(s.redact(f"{type(error).__name__} {error}".strip())) from error
+            raise Again(s.redact(str(error))) from error
         self._reached = True
-        if response.status_code == 200:
-            return self._read(response, form.asked(n))
-        raise self._refused(response)
+        if answer.status == 200:
+            return self._read(answer, form.asked(n))
+        raise self._refused(answer)
 
-    def _read(self, response: httpx.Response, n: int) -> Completions:
+    def _read(self, answer: Answer, n: int) -> Completions:
         try:
-            body = body_of(response.content.decode("utf-8-sig", "replace"))
+            body = body_of(answer.content.decode("utf-8-sig", "replace"))
         except ValueError as error:
-            if response.headers.get("content-type", "").lower().startswith("text/html"):
+            if answer.headers.get("content-type", "").lower().startswith("text/html"):
                 raise WebPage("the answer is a web page") from error
             raise Again("the answer is not JSON, or cut short") from error
         found = completions(body, n)
@@ -147,10 +149,10 @@ class JudgeClient:
         self._completed = True
         return replace(found, replies=[replace(reply, text=self.settings.redact(reply.text)) for reply in found.replies])
 
-    def _refused(self, response: httpx.Response) -> Exception:
+    def _refused(self, answer: Answer) -> Exception:
         """Return the exception for an answer whose status is not 200."""
-        status, body = response.status_code, _json(response)
-        told, asked_wait = self._message(body), retry_after(response.headers.get("retry-after"))
+        status, body = answer.status, _json(answer)
+        told, asked_wait = self._message(body), retry_after(answer.headers.get("retry-after"))
         if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
             return InserterError("the judge's account has no credit (429)", "Top it up, then run again: it resumes")
         if status == 429:
@@ -174,9 +176,28 @@ class JudgeClient:
         return f"({text[:SHOWN]})" if text else ""
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(answer: Answer) -> Any:
     """Return the body of an error: its JSON value, or the text itself."""
     try:
-        return response.json()
+        return json.loads(answer.content)
     except (ValueError, RecursionError):
-        return response.text
+        return answer.content.decode("utf-8", "replace")
+
+
+async def _aside(call: Callable[[], Answer]) -> Answer:
+    """Return `call()`, made in a thread of its own.
+
+    A thread cannot be cancelled. A daemon is abandoned instead; a thread of an executor would hold
+    up the end of the process until the server answers.
+    """
+    future: Future[Answer] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(future)

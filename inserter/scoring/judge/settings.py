@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
 
-from pydantic import SecretStr
-
 from inserter.endpoint import check_key, from_environment, split_url
 from inserter.errors import InserterError
 
@@ -16,6 +14,20 @@ BASE_URL, MODEL, API_KEY = "INSERTER_JUDGE_BASE_URL", "INSERTER_JUDGE_MODEL", "I
 FALLBACK_BASE_URL, FALLBACK_API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 OPENAI_HOST = "api.openai.com"
 EXAMPLE = "https://api.openai.com/v1"
+
+
+class Secret:
+    """A text that no repr, log or dict of fields shows."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class JudgeSettings:
     """`/chat/completions` is appended to this URL; a query (`?api-version=…`) stays."""
 
     model: str
-    api_key: SecretStr | None = None
+    api_key: Secret | None = None
     n: int = 4
     """Completions per record."""
 
@@ -93,12 +105,12 @@ class JudgeSettings:
         key = from_environment(API_KEY)
         if not key and (base_url == from_environment(FALLBACK_BASE_URL) or _split(base_url).hostname == OPENAI_HOST):
             key = from_environment(FALLBACK_API_KEY)
-        return cls(base_url, model, SecretStr(key) if key else None, **changes)
+        return cls(base_url, model, Secret(key) if key else None, **changes)
 
     @property
     def key(self) -> str:
         """The key in the clear, for the request's header alone; empty if there is none."""
-        return self.api_key.get_secret_value() if self.api_key else ""
+        return self.api_key.reveal() if self.api_key else ""
 
     @property
     def url(self) -> str:
