@@ -22,8 +22,8 @@ def _epilog(*examples: str) -> str:
 
 @app.command(epilog=_epilog("inserter run", "inserter run pretrain", "inserter run synthesize --force"))
 def run(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date with all they need.")] = None,
-    force: Annotated[bool, typer.Option(help="Run the named stages (all, if none is named) even if unchanged.")] = False,
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to run, with the stages that they need. Default: all.")] = None,
+    force: Annotated[bool, typer.Option(help="Run the named stages even if unchanged; all stages if none is named.")] = False,
 ) -> None:
     """Run what has changed, as a Prefect flow over DVC's graph, and print the summary."""
     from flows.run import run as run_pipeline
@@ -44,18 +44,19 @@ def status() -> None:
 
 
 ModelOption = Annotated[
-    str | None, typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model.")
+    str | None,
+    typer.Option(metavar="DIR|models:/NAME@ALIAS", help="Model to load. Default: the registered champion, else data/sft/model."),
 ]
-AUDIO_FILE = "wav, flac, ogg or mp3, any rate."
+AUDIO_FILE = "Sound file: wav, flac, ogg or mp3, any sample rate."
 
 
 @app.command(epilog=_epilog("inserter ask question.wav", 'inserter ask talk.wav --text "Summarise what you heard."'))
 def ask(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO.wav", help=AUDIO_FILE)],
-    text: Annotated[str | None, typer.Option(help="What to say in writing after the audio.")] = None,
+    text: Annotated[str | None, typer.Option(help="Written text to append after the audio.")] = None,
     model: ModelOption = None,
 ) -> None:
-    """Speak to the model, and print only its answer."""
+    """Put a spoken question to the model, and print only the answer."""
     quiet()
     from flows.ask import answer
 
@@ -65,8 +66,8 @@ def ask(
 @app.command(epilog=_epilog("inserter hear question.wav", "inserter hear *.wav --asr", "inserter hear talk.wav --json"))
 def hear(
     audio: Annotated[list[Path], typer.Argument(metavar="FILE...", help=AUDIO_FILE)],
-    asr: Annotated[bool, typer.Option("--asr", help="Beside it what the recogniser of params.yaml writes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with times and positions.")] = False,
+    asr: Annotated[bool, typer.Option("--asr", help="Also print the transcript of the recogniser, assets.asr.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with times and positions.")] = False,
     model: ModelOption = None,
 ) -> None:
     """Print what the model hears as text, one line per file."""
@@ -91,15 +92,18 @@ def hear(
 @app.command(epilog=_epilog("inserter clip sotu-00012-003 > clip.flac", "inserter clip sotu-00012-003 --original --out voice.flac"))
 def clip(
     utterance: Annotated[str, typer.Argument(metavar="ID", help="utt_id of any table, or item_id of the benchmark.")],
-    original: Annotated[bool, typer.Option(help="As the voice said it, before noise, room and level.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.flac", help="Default: standard output.")] = None,
+    original: Annotated[bool, typer.Option(help="Write the clip as the voice said it, before noise, room and level.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.flac", help="File to write. Default: standard output.")] = None,
 ) -> None:
     """Write the sound of one utterance, clean or quarantined, as FLAC."""
     from flows.clip import clip as find
     from inserter.files import atomic
 
     if out is None and sys.stdout.isatty():
-        raise InserterError("FLAC is not for a terminal", f"Use `inserter clip {utterance} > clip.flac`, or --out clip.flac")
+        raise InserterError(
+            "standard output is a terminal, which cannot show FLAC",
+            f"Use `inserter clip {utterance} > clip.flac`, or --out clip.flac",
+        )
     data = find(utterance, original)
     if out is None:
         sys.stdout.buffer.write(data)
@@ -109,7 +113,7 @@ def clip(
 
 @app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
 def promote(
-    version: Annotated[int | None, typer.Option(help="Which version. Default: the one with alias challenger.")] = None,
+    version: Annotated[int | None, typer.Option(help="Version to decide on. Default: the one with alias challenger.")] = None,
 ) -> None:
     """Make a version champion if it is measurably better, and say why or why not."""
     from flows.record import decide
@@ -123,7 +127,7 @@ def promote(
 @app.command("compare", epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json"))
 def compare_models(
     a: Annotated[str, typer.Argument(metavar="A", help="A folder or file of results, a version (3, @champion), or a run id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one, in the same form as A.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Compare two models over the documents and prompts that both were measured on.
@@ -162,8 +166,8 @@ def assets() -> None:
 
 @app.command(epilog=_epilog("inserter plan", "inserter plan --overlay docs/paper.yaml --processes 64"))
 def plan(
-    overlay: Annotated[Path | None, typer.Option(help="Parameters laid over params.yaml.")] = None,
-    processes: Annotated[int, typer.Option(help="How many share the weights (FSDP2).", min=1)] = 1,
+    overlay: Annotated[Path | None, typer.Option(help="YAML file whose values override params.yaml.")] = None,
+    processes: Annotated[int, typer.Option(help="Number of processes that share the weights (FSDP2).", min=1)] = 1,
 ) -> None:
     """Estimate what pre-training takes, without loading a weight.
 
@@ -179,13 +183,13 @@ def plan(
 
 @app.command(epilog=_epilog("inserter ablate main", "inserter ablate main --arm asr --seed 2", "inserter ablate --list"))
 def ablate(
-    groups: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of arms. Default: all.")] = None,
-    arm: Annotated[str | None, typer.Option(help="Only this arm.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only this seed.")] = None,
-    arms: Annotated[Path | None, typer.Option(help="Arms of your own. Default: flows/ablate/arms.yaml.")] = None,
-    show: Annotated[bool, typer.Option("--list", help="Show the experiments and what each one sets.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Check every parameter, and show what would run.")] = False,
-    tables: Annotated[bool, typer.Option(help="Only make the tables of docs/RESULTS.md anew.")] = False,
+    groups: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of arms to run. Default: all.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Run only this arm.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Run only this seed.")] = None,
+    arms: Annotated[Path | None, typer.Option(help="File of arms. Default: flows/ablate/arms.yaml.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="List the experiments with their parameters; run none.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Check every parameter and list what would run; run nothing.")] = False,
+    tables: Annotated[bool, typer.Option(help="Only rebuild the tables of docs/RESULTS.md; run nothing.")] = False,
 ) -> None:
     """Run the experiments of arms.yaml that have no result yet.
 
@@ -208,9 +212,9 @@ def ablate(
 
 @app.command(epilog=_epilog("inserter experiment", "inserter experiment --overlay mine.yaml --name mine"))
 def experiment(
-    overlay: Annotated[Path, typer.Option(help="Parameters laid over params.yaml.")] = Path("docs/experiment.yaml"),
-    name: Annotated[str, typer.Option(help="What its result is called.")] = "two-hours",
-    seed: Annotated[int, typer.Option(help="Of pre-training and fine-tuning.")] = 1,
+    overlay: Annotated[Path, typer.Option(help="YAML file whose values override params.yaml.")] = Path("docs/experiment.yaml"),
+    name: Annotated[str, typer.Option(help="Name of the result.")] = "two-hours",
+    seed: Annotated[int, typer.Option(help="Seed of pre-training and fine-tuning.")] = 1,
 ) -> None:
     """Run the whole pipeline with other parameters, in a working copy of its own.
 

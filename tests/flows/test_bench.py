@@ -57,7 +57,7 @@ def test_what_could_be_measured_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
     assert capsys.readouterr().out == "sum: 2.00 (1.50 to 2.50) x the other\n"
     assert json.loads((tmp_path / "bench.json").read_text()) == [{**found, "name": "before"}, found]
     monkeypatch.setattr("sys.argv", ["bench", "scores"])
-    with pytest.raises(SystemExit, match=r"no entry scores\. The entries are: score, sum"):
+    with pytest.raises(SystemExit, match=r"no entry scores\. Choose one of: score, sum"):
         bench.main()
 
 

@@ -142,7 +142,7 @@ def test_status_says_why(inserter: Run, toy: Toy) -> None:
 
 def test_errors_are_one_line(inserter: Run, toy: Toy) -> None:
     wrong = inserter("run", "tow")
-    assert wrong.returncode == 1 and wrong.stderr.startswith("inserter: there is no stage tow. The stages are: ")
+    assert wrong.returncode == 1 and wrong.stderr.startswith("inserter: there is no stage tow. Choose one of: ")
     assert wrong.stderr.count("\n") == 1 and wrong.stdout == ""
     silent = toy.folder / "silent.wav"
     silent.write_bytes(b"not audio")
@@ -217,7 +217,7 @@ def test_ask_takes_the_registered_champion(tiny_model: Path, tmp_path: Path, mon
 
 def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert summary() == "nothing has run yet: `inserter run`"
+    assert summary() == "no stage has run yet: run `inserter run`"
     write_json(
         "reports/verify.json",
         {"in": 1200, "clean": 1150, "quarantined": {"wer": 40, "silence": 10, "level": 0}, "hours_clean": 1.25},
@@ -330,10 +330,10 @@ def test_a_benchmark_item_has_no_original(inserter: Run, tmp_path, monkeypatch) 
     index = audio.write_shard(Path("data/benchmark/shard-00000.tar"), [("i-1", audio.flac(np.zeros(1600, np.float32)))])
     place = dict(zip(("offset", "size"), index["i-1"], strict=True))
     write_table(Path("data/benchmark/items.parquet"), [{"item_id": "i-1", "shard": "shard-00000.tar", **place}], ITEMS)
-    assert "i-1 is of the benchmark" in inserter("clip", "i-1", "--original").stderr
+    assert "the benchmark keeps no original of i-1" in inserter("clip", "i-1", "--original").stderr
 
 
-@pytest.mark.parametrize(("name", "said"), [("d-001", "d-001 has no clip: no word of it"), ("d-9", "no clip is called d-9")])
+@pytest.mark.parametrize(("name", "said"), [("d-001", "d-001 has no clip: no word of it"), ("d-9", "no clip has the id d-9")])
 def test_a_clip_that_is_not_there_is_one_line(inserter: Run, tmp_path, monkeypatch, name, said) -> None:
     _spoken(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -48,13 +48,13 @@ def test_changes_name_the_parameter(toy: Toy) -> None:
 def test_targets(toy: Toy) -> None:
     stages = graph.read()
     assert [stage.name for stage in graph.upstream(stages, ["check"])] == ["one", "check@one"]
-    with pytest.raises(InserterError, match=r"no stage tow\. The stages are: .*two"):
+    with pytest.raises(InserterError, match=r"no stage tow\. Choose one of: .*two"):
         graph.upstream(stages, ["tow"])
 
 
 def test_outside_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InserterError, match=r"not a workspace .*Run from the folder of dvc.yaml"):
+    with pytest.raises(InserterError, match=r"not a DVC workspace .*Run from the folder of dvc.yaml"):
         graph.read()
 
 

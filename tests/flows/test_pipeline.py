@@ -112,7 +112,7 @@ def test_nothing_outlives_the_run(toy: Toy, prefect_api: str, number: signal.Sig
     run.send_signal(number)
     said = run.stderr.read()
     assert run.wait(60) == (130 if number != signal.SIGKILL else -signal.SIGKILL)
-    assert number == signal.SIGKILL or "stopped; what was finished is kept" in said
+    assert number == signal.SIGKILL or "stopped; finished work is kept" in said
     deadline = time.monotonic() + 60
     while toy.processes() and time.monotonic() < deadline:
         time.sleep(0.05)

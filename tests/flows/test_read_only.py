@@ -80,7 +80,7 @@ def test_a_read_only_checkout_is_looked_at_and_asked(workspace):
 
 
 ELSEWHERE = [
-    ("plan", "positions in all"),
+    ("plan", "positions in total"),
     ("clip d-000 --out ELSEWHERE/new/clip.flac", ""),
     ("score closed answers.jsonl --details ELSEWHERE/verdicts.jsonl", "100.00 %"),
 ]
