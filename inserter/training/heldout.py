@@ -188,7 +188,9 @@ def forgetting(
                 with evaluating(side, precision):
                     found[name], owner = side.packed_losses(to_sequences(side, chosen, {}))
             if kept["base"].shape != kept["model"].shape:
-                raise ValueError(f"vocabularies of {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens")
+                raise ValueError(
+                    f"the two LMs have different vocabularies: {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens"
+                )
             for number, i in enumerate(group):
                 mine = owner == number
                 result["kl"][i], result["tokens"][i] = _divergence(kept["base"][mine], kept["model"][mine])

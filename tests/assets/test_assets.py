@@ -175,7 +175,7 @@ def test_a_local_folder_wins_over_a_hub_name(tmp_path: Path, monkeypatch: pytest
 def test_a_truncated_model_is_told(tmp_path: Path) -> None:
     whole = (assets.asr_folder(TINY) / "model.bin").read_bytes()[: 1 << 20]
     (tmp_path / "model.bin").write_bytes(whole)
-    with pytest.raises(InserterError, match="not a whole CTranslate2 model"):
+    with pytest.raises(InserterError, match="not a complete CTranslate2 model"):
         whisper.read_variables(tmp_path / "model.bin")
 
 

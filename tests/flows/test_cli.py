@@ -179,7 +179,7 @@ def test_hear_prints_what_is_heard_a_line_a_file(
         (tmp_path / name).write_bytes(audio.flac(0.1 * np.sin(np.arange(samples) / 10).astype(np.float32)))
     model = ("--model", str(tiny_model))
     plain = inserter("hear", "low.flac", "no.wav", "long.flac", *model)
-    assert plain.returncode == 1 and "no.wav is not there" in plain.stderr
+    assert plain.returncode == 1 and "no.wav does not exist" in plain.stderr
     told = [line.split("\t") for line in plain.stdout.strip("\n").split("\n")]
     assert [row[0] for row in told] == ["low.flac", "long.flac"]
     rows = [json.loads(line) for line in inserter("hear", "low.flac", "long.flac", "--json", *model).stdout.splitlines()]
@@ -258,7 +258,7 @@ def test_the_summary_shows_recordings_of_people_apart(tmp_path: Path, monkeypatc
     text = " ".join(summary().split())
     assert "Recordings of people clips 9 (0.50 h); 2 refused" in text
     assert "what the model hears 12.0 % (95 % 5.0 to 20.0)" in text and "the recogniser 10.0 %" in text
-    assert "the model less the recogniser +2.0 points" in text and "instructions followed, en heard 25.0 %" in text
+    assert "model minus recogniser +2.0 points" in text and "instructions followed, en heard 25.0 %" in text
     write_json("reports/evaluate.json", {"recordings": None})
     assert "people" not in summary()
 

@@ -109,17 +109,17 @@ def _refused(path: Path) -> str:
         ("  experiment: inserter", "  experiment: 1_0", ["register.experiment", "10", "in quotes"]),
         ("  experiment: inserter", "  experiment: !!binary aGk=", ["register.experiment", "bytes", "in quotes"]),
         ("  experiment: inserter", "  experiment: *nobody", ["alias"]),
-        ("  experiment: inserter", "\texperiment: inserter", ["line", "Indent by blanks"]),
+        ("  experiment: inserter", "\texperiment: inserter", ["line", "Indent with spaces"]),
         ("  experiment: inserter", "  experiment: @mine", ["line", "in quotes"]),
         ("  experiment: inserter", "  experiment: a: b", ["line", "in quotes"]),
         ("  languages: [en]", "  languages: [en:us]", ["line", "in quotes", '"embedded:joe"']),
         ("  languages: [en]", "  languages: en", ["corpus.languages", "'en'"]),
-        ("  languages: [en]", "  languages: [en, de, en]", ["corpus.languages", "en is there twice"]),
+        ("  languages: [en]", "  languages: [en, de, en]", ["corpus.languages", "en is given twice"]),
         ("  languages: [en]", "  languages: [1]", ["corpus.languages.0", "got 1", "in quotes"]),
-        ("name: instructions", "name: sotu", ["corpus.sources", "sotu is there twice"]),
-        ("name: heart-slow", "name: joe", ["synthesize.voices", "joe is there twice"]),
-        ("forms: [heard, read,", "forms: [heard, heard,", ["evaluate.forms", "heard is there twice"]),
-        ("pretrain:\n", "---\npretrain:\n", ["another document", "Keep one document"]),
+        ("name: instructions", "name: sotu", ["corpus.sources", "sotu is given twice"]),
+        ("name: heart-slow", "name: joe", ["synthesize.voices", "joe is given twice"]),
+        ("forms: [heard, read,", "forms: [heard, heard,", ["evaluate.forms", "heard is given twice"]),
+        ("pretrain:\n", "---\npretrain:\n", ["another document", "may hold one document"]),
         ("  seed: 1", f"  seed: {'9' * 5000}", ["Write a smaller number"]),
     ],
 )
@@ -162,7 +162,7 @@ def test_arms_are_read_with_anchors_and_an_overlay_of_nothing_is_refused(tmp_pat
 
 
 def test_the_lines_of_a_key_that_is_given_twice_are_named() -> None:
-    with pytest.raises(InserterError, match=r"mine\.yaml, lines 3 and 6: the key steps is given twice\. Keep one of them"):
+    with pytest.raises(InserterError, match=r"mine\.yaml, lines 3 and 6: the key steps is given twice\. Keep one of the two lines"):
         parse_yaml("sft: {steps: 1}\npretrain:\n  steps: 2\n  # as before\n  seed: 1\n  'steps': 3\n", "mine.yaml")
 
 
@@ -292,6 +292,6 @@ def test_what_we_write_is_read_back_by_dvc_and_by_us(tmp_path_factory: pytest.Te
 def test_an_alias_is_told_of_since_dvc_loses_what_is_set_at_its_anchor(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("pretrain: &same {steps: 24}\nsft: *same\n")
-    assert "line 2" in (not_kept(path.read_text()) or "") and "Write its values out" in (not_kept(path.read_text()) or "")
+    assert "line 2" in (not_kept(path.read_text()) or "") and "Write the values out" in (not_kept(path.read_text()) or "")
     apply_overrides(path, ["pretrain.steps=400"])
     assert load_yaml(path)["pretrain"]["steps"] == 24, "what the warning is about"

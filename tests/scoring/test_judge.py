@@ -134,7 +134,7 @@ def test_a_judge_that_never_gives_a_verdict_is_left_in_the_end_and_its_replies_k
         assert [request.body["n"] for request in server.requests] == [4, 4, 4]
         again, _ = judge([record()], "adjustment", settings(server, reask=2))
     assert judged["pred_score"] == ["I cannot say."] * 4 and usage.judged == 0
-    assert judged["judge_error"] == "no verdict: the reply does not keep to the form"
+    assert judged["judge_error"] == "no verdict: the reply is not in the requested form"
     assert again == [judged] and len(server.requests) == 3
 
 
@@ -206,7 +206,7 @@ def test_replies_that_came_before_a_failure_are_kept() -> None:
 def test_a_damaged_cache_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "replies.sqlite").write_bytes(b"not a database" * 100)
-    with JudgeServer() as server, pytest.raises(InserterError, match=r"replies.sqlite is damaged .* Move it away"):
+    with JudgeServer() as server, pytest.raises(InserterError, match=r"replies.sqlite is damaged .* Move that file away"):
         judge([record()], "open", settings(server), tmp_path / "cache")
     assert not server.requests
 

@@ -116,7 +116,7 @@ def test_a_dead_server_is_soon_left_alone() -> None:
     with JudgeServer(usual=refuse(502)) as server:
         judged, usage = judge([record(n) for n in range(50)], "open", settings(server, tries=2, give_up_after=5))
     assert len(server.requests) == 10 and usage.failed == 50
-    assert judged[-1]["judge_error"] == "not asked: the judge had failed on 5 records in a row"
+    assert judged[-1]["judge_error"] == "not asked: the judge failed on 5 records in a row"
 
 
 def test_failures_here_and_there_do_not_end_the_asking() -> None:

@@ -74,12 +74,12 @@ def test_a_text_without_thoughts_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("act", "why"),
     [
-        (answer({"content": None, "reasoning_content": f"I would say {NO}"}), "only thoughts came"),
-        (answer({"content": f"Let me see. A draft: {NO}. But"}, "length"), "it was cut off before one"),
+        (answer({"content": None, "reasoning_content": f"I would say {NO}"}), "the reply has only thoughts"),
+        (answer({"content": f"Let me see. A draft: {NO}. But"}, "length"), "the reply was cut off before a verdict"),
         (answer({"content": "", "refusal": "I cannot help with that."}), "the judge refused"),
         (answer({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": NO}]}]}), "the reply is empty"),
         (answer({"content": ""}, "content_filter"), "the judge refused"),
-        (answer({"content": "Both are fine."}), "the reply does not keep to the form"),
+        (answer({"content": "Both are fine."}), "the reply is not in the requested form"),
     ],
     ids=["reasoning field", "draft cut off", "refusal", "thinking part", "filter", "prose"],
 )
@@ -106,7 +106,7 @@ def test_a_few_records_that_cannot_be_read_do_not_end_a_run_that_goes_well() -> 
     with JudgeServer(good, *[bad] * 5, good, *[bad] * 5, usual=good) as server:
         _, usage = judge([record(n) for n in range(20)], "open", settings(server, reask=0))
     assert usage.stopped is None and (usage.judged, usage.failed) == (10, 10)
-    assert usage.reasons == {"no verdict: it was cut off before one": 10}
+    assert usage.reasons == {"no verdict: the reply was cut off before a verdict": 10}
 
 
 def test_the_command_keeps_what_was_judged_and_says_what_was_paid() -> None:
@@ -193,7 +193,7 @@ def test_errors_of_other_servers_are_read_too(body: bytes) -> None:
 
     with JudgeServer(usual=act) as server:
         judged, usage = judge([record()], "open", settings(server))
-    assert judged[0]["pred_score"] == [OPEN] * 4 and usage.changes == ["without top_p (the server's own value holds)"]
+    assert judged[0]["pred_score"] == [OPEN] * 4 and usage.changes == ["without top_p (the server uses its own value)"]
 
 
 def test_a_prompt_that_is_too_long_fails_alone_and_changes_nothing_for_the_others() -> None:
@@ -274,7 +274,7 @@ def test_a_server_that_gives_one_completion_and_does_not_name_n_is_asked_one_by_
         server.usual = one_alone
         (judged,), usage = judge([record()], "open", settings(server))
     assert judged["pred_score"] == [OPEN] * 4
-    assert usage.changes == ["one completion a request"]
+    assert usage.changes == ["one completion per request"]
 
 
 def test_what_a_list_of_errors_says_is_told() -> None:

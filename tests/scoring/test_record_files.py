@@ -206,7 +206,7 @@ def test_damaged_files_are_told_in_one_line_and_half_good_ones_keep_their_record
     assert not Path("details.jsonl").exists()
     Path("half.jsonl").write_bytes(b'[1]\n{"key": 1\n\n' + json.dumps(answers()[0]).encode())
     assert closed.score_file("half.jsonl")["dropped"] == {"malformed record": 1, "not JSON": 1}
-    with pytest.raises(InserterError, match="not written in this form"):
+    with pytest.raises(InserterError, match="is not an output format"):
         closed.score_file("a.parquet", details="details.csv")
 
 
@@ -235,8 +235,8 @@ def test_one_bad_row_costs_the_others_nothing() -> None:
     result = closed.score_file("a.csv")
     assert (result["n_prompts"], result["dropped"]) == (3, {"malformed record": 2})
     assert [example["error"][-32:-1].split("'")[-1] for example in result["dropped_examples"]] == [
-        "2 cells below 5 names",
-        "its text is not UTF-8",
+        "2 cells for 5 columns",
+        "the text is not UTF-8",
     ]
 
 
@@ -281,5 +281,5 @@ def test_a_file_that_is_none_of_records_is_told_by_its_kind() -> None:
         with pytest.raises(InserterError, match=told):
             closed.score_file(name)
     for name in ("b.feather", "b.csv.gz", "b.xlsx"):
-        with pytest.raises(InserterError, match="not written in this form"):
+        with pytest.raises(InserterError, match="is not an output format"):
             write_records(name, answers())

@@ -153,7 +153,7 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tiny_model, tm
     data.write_bytes(data.read_bytes()[:-100])
     assert run("a")[0] == undisturbed
     said = capfd.readouterr()
-    assert "step-000012 is not whole and is passed over" in said.err and "going on from step 8" in said.out
+    assert "step-000012 is incomplete and skipped" in said.err and "resuming at step 8" in said.out
 
 
 def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, monkeypatch):
