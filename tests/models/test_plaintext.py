@@ -141,5 +141,5 @@ def test_a_tokenizer_of_another_kind_is_refused():
     class Letters:
         backend_tokenizer = None
 
-    with pytest.raises(ValueError, match=r"Letters is a tokenizer that is not made of a tokenizer\.json"):
+    with pytest.raises(ValueError, match=r"Letters is a tokenizer without a tokenizer\.json"):
         PlainText(Letters())

@@ -154,9 +154,9 @@ def test_what_is_cut_off_is_said_and_not_shortened_in_silence(name):
 def test_a_kind_that_does_not_tell_whether_it_is_whole_is_refused_by_its_name(form):
     data = encoded(WAVE, form, subtype="DPCM_16" if form == "XI" else "PCM_16")
     for part in (data, data[: len(data) // 2]):
-        with pytest.raises(NoSound, match=r"is .*\(.*\), and whether that is whole cannot be told") as caught:
+        with pytest.raises(NoSound, match=r"is .*\(.*\), a format in which a cut file cannot be detected") as caught:
             read(part)
-        assert caught.value.reason == "undecodable" and caught.value.remedy == "Convert it to wav or flac"
+        assert caught.value.reason == "undecodable" and caught.value.remedy == "Convert the file to wav or flac"
 
 
 def test_a_w64_with_marks_behind_its_sound_is_read_without_them():
@@ -180,7 +180,7 @@ def test_a_flac_that_is_damaged_says_where(total):
 def test_channels_of_opposite_phase_are_said_and_one_is_taken():
     wave = (0.2 * np.sin(np.arange(RATE) / 9)).astype(np.float32)
     sound = read(encoded(np.stack([-0.9 * wave, wave], axis=1), subtype="FLOAT"))
-    assert np.array_equal(sound.wave, wave) and "channel 2 alone is taken" in sound.notes[0]
+    assert np.array_equal(sound.wave, wave) and "only channel 2 was read" in sound.notes[0]
     left = read(encoded(np.stack([wave, 0 * wave, 0 * wave], axis=1), subtype="FLOAT"))
     assert left.notes == () and np.array_equal(left.wave, np.stack([wave, 0 * wave, 0 * wave], axis=1).mean(axis=1))
 
@@ -217,11 +217,11 @@ def test_whole_numbers_are_16_bit_pcm_and_said_to_be():
 
 
 def test_what_is_no_file_is_said_as_what_it_is(tmp_path):
-    told = {"absent.wav": "is not there", ".": "is a folder", "x" * 300: "cannot be opened", "null\0byte": "cannot be opened"}
+    told = {"absent.wav": "does not exist", ".": "is a folder", "x" * 300: "cannot be opened", "null\0byte": "cannot be opened"}
     for name, problem in told.items():
         with pytest.raises(NoSound, match=problem):
             read(tmp_path / name)
-    with pytest.raises(NoSound, match="is no file"):
+    with pytest.raises(NoSound, match="is not a file"):
         read("/dev/zero")
 
 
