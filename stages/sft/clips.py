@@ -26,7 +26,10 @@ def teachers(params: Params) -> list[Voice]:
     """
     named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
     if not named:
-        raise InserterError("sft's prompts are English, and synthesize.voices has no English voice to train on", "Add one")
+        raise InserterError(
+            "sft's prompts are English, and synthesize.voices has no English voice to train on",
+            "Add an English voice to synthesize.voices",
+        )
     return usable(named)[0]
 
 

@@ -65,7 +65,7 @@ def test_more_is_looked_at_when_copies_leave_too_little_to_hold_out(workspace: P
     write_jsonl("text/a.jsonl", [{"text": text} for text in texts for _ in range(10)])
     metrics = main(params(source(), words=2_000, max_words=70, heldout_documents=12))
     reconciles(metrics)
-    assert "too little to hold out: looking at more" in capfd.readouterr().err
+    assert "too little held-out text: reading more documents" in capfd.readouterr().err
     assert metrics["splits"]["heldout"]["documents"] == 12 and metrics["words"] >= 2_000
     held, taught = ({row["text"] for row in rows() if row["split"] == split} for split in ("heldout", "train"))
     assert held and not held & taught

@@ -100,7 +100,7 @@ def test_what_the_refusal_advises_helps(workspace: Path) -> None:
     assert main(params(source(), heldout_documents=2, **few))["splits"]["train"]["documents"] == 1
     (workspace / "text/b.txt").unlink()
     (workspace / "text/c.txt").unlink()
-    with pytest.raises(InserterError, match=r"none is left.*add text"):
+    with pytest.raises(InserterError, match=r"no document is left.*add text"):
         main(params(source(), heldout_documents=2, **few))
 
 

@@ -90,5 +90,5 @@ def test_without_data_docs_a_check_is_still_a_check(workspace: Path, params: Par
     docs.SITE.parent.mkdir(parents=True, exist_ok=True)
     docs.SITE.write_text("a file where the folder should be")
     assert check("verify", params)["passed"] is True
-    lines = [line for line in capsys.readouterr().err.splitlines() if "no Data Docs" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "the Data Docs were not written" in line]
     assert len(lines) == 1 and lines[0].startswith("check@verify: ")

@@ -117,7 +117,7 @@ def test_a_lost_shard_is_named(tmp_path, inputs):
     data, _ = inputs
     (tmp_path / "verify").symlink_to(data / "verify")
     (tmp_path / "interleave").symlink_to(data / "interleave")
-    with pytest.raises(InserterError, match=r"shard-00000.tar is not there. Run `dvc repro`"):
+    with pytest.raises(InserterError, match=r"shard-00000.tar is missing. Run `dvc repro`"):
         build(tmp_path, tmp_path / "reports")
     assert not (tmp_path / "reports" / "listen.html").exists()
 
