@@ -64,7 +64,7 @@ def start(folder: Path) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=log, stderr=log, start_new_session=True)
 
 
-def test_two_arms_killed_in_the_second_and_gone_on_with(project: Path) -> None:
+def test_two_arms_killed_in_the_second_resume(project: Path) -> None:
     log = project / "run.log"
     copy = project / "experiments/ablate-main-asr-s1"
     process = start(project)

@@ -189,7 +189,7 @@ def project(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pr
     return project
 
 
-def test_killed_after_the_first_arm_it_goes_on_with_the_second(project: Project) -> None:
+def test_killed_after_the_first_arm_the_run_resumes_with_the_second(project: Project) -> None:
     sleeping = project.folder.parent / "asleep"
     sleeping.touch()
     process = project.start("main", "--seed", "1")
@@ -240,7 +240,7 @@ def test_an_arm_is_a_dvc_experiment_and_a_run_of_mlflow(project: Project) -> Non
     assert [m.value for m in client.get_metric_history(run.info.run_id, "warmup/loss")] == [3.0, 2.0]
 
 
-def test_one_that_fails_is_told_and_does_not_stop_the_next(project: Project) -> None:
+def test_a_failed_arm_is_reported_and_does_not_stop_the_next(project: Project) -> None:
     code, said = project.run("luck")
     assert code == 1
     assert "ablate-luck-bad-s1 stopped the run: pretrain: 13 steps bring bad luck. Take 14" in said

@@ -61,7 +61,7 @@ def test_what_could_be_measured_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
         bench.main()
 
 
-def test_a_package_that_cannot_be_had_stops_no_other_entry(tmp_path: Path) -> None:
+def test_a_missing_package_stops_no_other_entry(tmp_path: Path) -> None:
     for name in ("Makefile", "bench.lock"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("requirements.lock", "assets.lock", "pyproject.toml"):

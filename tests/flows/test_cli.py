@@ -169,9 +169,7 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     assert "inserter: 1.0 s of sound and 'never never" in long.stderr and "room for 2,048 together. Give" in long.stderr
 
 
-def test_hear_prints_what_is_heard_a_line_a_file(
-    inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hear_prints_one_line_per_file(inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot be read costs the others nothing, and the exit code says that there was one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())

@@ -64,7 +64,7 @@ def rows_of(a: Path, b: Path) -> dict[tuple[str, str | None], dict]:
     return {(row["figure"], row["voice"]): row for row in compare(str(a), str(b))["rows"]}
 
 
-def test_a_small_difference_is_told_by_pairs_where_the_documents_alone_would_hide_it(tmp_path):
+def test_pairs_show_a_small_difference_that_documents_alone_would_hide(tmp_path):
     rows = rows_of(results(tmp_path / "a", 0.80, 20), results(tmp_path / "b", 0.77, 14))
     for voice in ("seen", "unseen"):
         gap = rows["gap closed, heard", voice]

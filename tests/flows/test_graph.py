@@ -58,7 +58,7 @@ def test_outside_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         graph.read()
 
 
-def test_what_the_registry_is_told_never_comes_from_the_run_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_register_never_comes_from_the_run_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restored, reports/register.json would speak of a version that the registry does not have."""
     monkeypatch.chdir(ROOT)
     from dvc.repo import Repo

@@ -74,7 +74,7 @@ def test_a_failed_gate_stops_the_run_and_shows_why(toy: Toy, prefect_api: str) -
     assert '"passed": "NO"' in artifacts(run)["gate-one"] and "add rows" in artifacts(run)["gate-one"]
 
 
-def test_a_stage_that_is_killed_is_not_told_as_its_progress(toy: Toy, prefect_api: str) -> None:
+def test_a_killed_stage_is_not_reported_by_its_progress_line(toy: Toy, prefect_api: str) -> None:
     toy.set(one="killed")
     with pytest.raises(steps.StageFailed, match=r"one stopped the run: it was killed \(signal 9\), most likely for want of memory"):
         inserter()

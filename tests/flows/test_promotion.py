@@ -174,7 +174,7 @@ def test_every_rule_that_failed_is_the_reason(params, tmp_path):
     assert tags(params, 1)["promotion.reason"] == reason
 
 
-def test_a_version_of_before_there_were_such_figures_is_refused_in_words():
+def test_an_older_version_without_these_figures_is_refused_with_the_reason():
     old = {name: value for name, value in PASSED.items() if not name.startswith(("follow", BESIDE))}
     decision = first(old, load(ROOT / "params.yaml").register_)
     assert decision.decision == "refused" and decision.reason.count("missing: ") == 2 and "dvc repro" in decision.reason

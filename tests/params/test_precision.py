@@ -30,7 +30,7 @@ def test_bf16_is_for_gpus_and_cpus_with_amx(tmp_path: Path, flags: str | None, g
     assert section.bf16_is_fast((str(device),), str(cpu)) is fast
 
 
-def test_auto_becomes_one_of_both_and_a_wish_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_becomes_bf16_or_fp32_and_a_given_precision_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["sft"]["precision"] = "bf16"
     for fast, expected in ((True, "bf16"), (False, "fp32")):
@@ -42,7 +42,7 @@ def test_auto_becomes_one_of_both_and_a_wish_is_kept(monkeypatch: pytest.MonkeyP
         Params.model_validate(raw)
 
 
-def test_a_model_that_is_served_decides_as_the_parameters_do_and_knows_three_words() -> None:
+def test_a_served_model_decides_as_the_parameters_do_and_knows_three_precisions() -> None:
     cpu = torch.device("cpu")
     assert in_bf16("auto", cpu) is section.bf16_is_fast(gpus=())
     assert in_bf16("auto", torch.device("cuda"))

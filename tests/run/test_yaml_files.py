@@ -123,7 +123,7 @@ def _refused(path: Path) -> str:
         ("  seed: 1", f"  seed: {'9' * 5000}", ["Write a smaller number"]),
     ],
 )
-def test_what_is_not_meant_is_refused_with_the_remedy(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
+def test_an_unintended_value_is_refused_with_the_remedy(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
     said = _refused(_changed(tmp_path, old, new))
     assert [part for part in parts if part not in said] == [], said
 
@@ -258,7 +258,7 @@ TEXTS = st.one_of(
     text=TEXTS,
     place=st.sampled_from(["key: {}", "key: {{inner: {}}}", "key: [{}]", "key: {{inner: [{}]}}", "key:\n- {{inner: {}}}"]),
 )
-def test_what_dvc_would_lose_is_told_before(tmp_path_factory: pytest.TempPathFactory, text: str, place: str) -> None:
+def test_what_dvc_would_lose_is_reported_before(tmp_path_factory: pytest.TempPathFactory, text: str, place: str) -> None:
     path = tmp_path_factory.mktemp("set") / "params.yaml"
     written = place.format(dump_yaml([text]).removeprefix("- ").strip()) if "\n" not in text else place.format('"a\\nb"')
     try:
@@ -289,7 +289,7 @@ def test_what_we_write_is_read_back_by_dvc_and_by_us(tmp_path_factory: pytest.Te
     assert load_yaml(path) == read_yaml(path) == value
 
 
-def test_an_alias_is_told_of_since_dvc_loses_what_is_set_at_its_anchor(tmp_path: Path) -> None:
+def test_an_alias_is_reported_since_dvc_loses_values_at_its_anchor(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("pretrain: &same {steps: 24}\nsft: *same\n")
     assert "line 2" in (not_kept(path.read_text()) or "") and "Write the values out" in (not_kept(path.read_text()) or "")

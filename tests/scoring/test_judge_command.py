@@ -128,7 +128,7 @@ def test_when_nothing_could_be_judged_the_command_fails() -> None:
         (("answers.jsonl", "--out", "o.jsonl", "--price-in", "1"), "the cost needs both prices"),
     ],
 )
-def test_a_wrong_file_is_told_before_anything_is_asked(arguments: tuple[str, ...], words: str) -> None:
+def test_a_wrong_file_is_reported_before_any_request(arguments: tuple[str, ...], words: str) -> None:
     write_jsonl("answers.jsonl", [record()])
     Path("empty.jsonl").write_text("\n\n")
     with JudgeServer() as server:

@@ -83,7 +83,7 @@ def test_a_text_without_thoughts_is_left_as_it_is() -> None:
     ],
     ids=["reasoning field", "draft cut off", "refusal", "thinking part", "filter", "prose"],
 )
-def test_a_judge_that_cannot_be_read_is_soon_asked_no_more(act: Any, why: str) -> None:
+def test_a_judge_with_unreadable_replies_soon_gets_no_more_requests(act: Any, why: str) -> None:
     with JudgeServer(usual=act) as server:
         judged, usage = judge([record(n) for n in range(200)], "open", settings(server, reask=0))
         assert len(server.requests) == 3 and usage.completions == 12 and usage.judged == 0 and usage.failed == 200
@@ -168,7 +168,7 @@ WORDINGS = [
 
 
 @pytest.mark.parametrize(("refused", "kept"), WORDINGS, ids=[f"{n} {next(iter(row[0]))}" for n, row in enumerate(WORDINGS)])
-def test_a_parameter_that_is_refused_by_name_is_asked_otherwise_and_remembered(refused: dict, kept: set[str]) -> None:
+def test_a_parameter_refused_by_name_is_replaced_and_remembered(refused: dict, kept: set[str]) -> None:
     with JudgeServer(usual=strict(refused)) as server:
         judged, usage = judge([record(n) for n in range(5)], "open", settings(server))
     assert all(row["pred_score"] == [OPEN] * 4 for row in judged) and usage.judged == 5
@@ -277,7 +277,7 @@ def test_a_server_that_gives_one_completion_and_does_not_name_n_is_asked_one_by_
     assert usage.changes == ["one completion per request"]
 
 
-def test_what_a_list_of_errors_says_is_told() -> None:
+def test_a_list_of_errors_is_reported() -> None:
     with JudgeServer() as server:
         server.usual = lambda request: request.send(400, b'[{"error": {"message": "the key has expired"}}]')
         (judged,), _ = judge([record()], "open", settings(server, tries=1))

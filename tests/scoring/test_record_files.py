@@ -195,7 +195,7 @@ def test_where_nothing_can_be_scored_the_command_fails_in_one_line() -> None:
     assert done.returncode == 1 and "not judged 3" in done.stderr and "inserter judge" in done.stderr
 
 
-def test_damaged_files_are_told_in_one_line_and_half_good_ones_keep_their_records() -> None:
+def test_damaged_files_are_one_line_and_half_good_ones_keep_their_records() -> None:
     packed = gzip.compress(b'{"key": 1}\n' * 20_000)
     Path("cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     write_records("a.parquet", answers())
@@ -264,7 +264,7 @@ def test_other_ways_to_write_the_same_records_are_read() -> None:
         assert shares(path) == EXPECTED, path
 
 
-def test_a_file_that_is_none_of_records_is_told_by_its_kind() -> None:
+def test_a_file_without_records_is_named_by_its_kind() -> None:
     frame = pd.DataFrame(answers())
     frame.to_feather("a.feather")
     frame.to_json("a.jsonl.bz2", orient="records", lines=True)

@@ -79,7 +79,7 @@ def test_the_same_clips_give_the_same_bytes_wherever_the_folder_lies(tmp_path, m
     assert not any(word in written[0]["quarantine.jsonl"] for word in (b"0x", str(tmp_path).encode()))
 
 
-def test_channels_that_cancel_out_are_said_in_the_items_notes(root, capsys):
+def test_channels_that_cancel_out_are_in_the_items_notes(root, capsys):
     wave = 0.1 * np.sin(np.arange(8_000) / 20)
     buffer = io.BytesIO()
     soundfile.write(buffer, np.stack([wave, -wave], axis=1), 16_000, format="WAV")
@@ -102,7 +102,7 @@ def test_a_column_of_samples_and_rows_without_audio_cost_those_rows(root):
     assert [bad["reason"] for bad in quarantine] == ["samples", *["missing wav"] * 3]
 
 
-def test_ask_says_what_a_path_is(tmp_path):
+def test_ask_says_what_is_wrong_with_a_path(tmp_path):
     put(tmp_path / "cut.flac", REFUSED["undecodable"])
     put(tmp_path / "nan.wav", REFUSED["not finite"])
     told = {"absent.wav": "does not exist", ".": "is a folder", "cut.flac": "damaged or cut off", "nan.wav": "at 0.250 s"}

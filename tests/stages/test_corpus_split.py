@@ -148,7 +148,7 @@ def test_a_passage_of_a_held_out_text_is_known(text: str, repeats: bool) -> None
     assert Passages([HELD, *OTHERS], NEAR).repeated_in(text) is repeats
 
 
-def test_what_many_held_out_texts_have_in_common_tells_of_none_of_them() -> None:
+def test_text_common_to_many_held_out_texts_matches_none_of_them() -> None:
     footer = " ".join(f"footer{number}" for number in range(60))
     known = Passages([f"{text} {footer}" for text in [HELD, *OTHERS]], NEAR)
     assert not known.repeated_in(f"{prose('another', 8)} {footer}")

@@ -233,7 +233,7 @@ def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
         real.build(SETTINGS.model_copy(update={"path": str(tmp_path / "absent")}), tmp_path / "out")
 
 
-def test_an_empty_folder_says_so_too(root):
+def test_an_empty_folder_says_how_to_get_the_data_too(root):
     root.mkdir()
     with pytest.raises(InserterError, match=r"has no closed_VARIANT_LANG.* Download the data set again"):
         build(root)

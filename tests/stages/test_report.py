@@ -132,7 +132,7 @@ def test_recordings_of_people_stand_in_the_page_and_the_markdown_where_they_were
     write_json(reports / "evaluate.json", found)
     build(data, reports)
     for text in (page(reports).text, (reports / "benchmark.md").read_text(encoding="utf-8")):
-        assert "12.0 % (95 % 5.0 to 20.0)" in text and "10.0 %" in text and "points less the recogniser" not in text
+        assert "12.0 % (95 % 5.0 to 20.0)" in text and "10.0 %" in text and "model minus recogniser" not in text
 
 
 def test_what_was_not_judged_has_no_number_and_says_how_to_judge(published):

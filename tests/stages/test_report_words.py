@@ -29,7 +29,7 @@ def test_every_check_has_words_with_its_own_arguments():
         ("no:such_type", {"n": 3, "gone": None}, "n: 3"),
     ],
 )
-def test_a_check_is_told_in_words_whatever_its_arguments(kind, kwargs, said):
+def test_a_check_has_words_whatever_its_arguments(kind, kwargs, said):
     assert words.rule(kind, kwargs) == said
 
 

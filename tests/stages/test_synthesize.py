@@ -18,7 +18,7 @@ from inserter.tts import Job
 from stages.synthesize.assign import assign
 
 
-def test_killed_and_run_again_it_goes_on_and_the_bytes_are_those_of_an_undisturbed_run(tmp_path):
+def test_killed_and_run_again_it_resumes_with_the_bytes_of_an_undisturbed_run(tmp_path):
     whole = workspace(tmp_path / "whole", spans(30), workers=2)
     assert re.search(r"40/40.* h spoken now, \d+ x real time, 25.0 % quarantined", run(whole))
 

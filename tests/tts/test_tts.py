@@ -63,7 +63,7 @@ def test_text_without_a_sound_is_refused(text):
 
 
 @pytest.mark.parametrize(("wave", "why"), [([0.1, float("nan")], "not finite"), ([], "zero samples"), ([0.0, 0.0], "only silence")])
-def test_an_engine_that_gives_rubbish_is_refused(wave, why):
+def test_an_engine_with_invalid_samples_is_refused(wave, why):
     class Broken(Synthesizer):
         def synthesize(self, text: str, rate: float) -> np.ndarray:
             return np.array(wave)
