@@ -126,7 +126,7 @@ def hear_all(subject: Subject, examples: Iterable[Example]) -> dict[Place, Tenso
     model, clips = subject.model, subject.clips
     ordered = sorted(set(places_of(model, examples)), key=lambda place: (_length(clips, place[0]), place))
     heard: dict[Place, Tensor] = {}
-    for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
+    for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: encode", unit="batch"):
         with subject.measuring():
             heard |= hear(model, ordered[start : start + CLIPS], clips)
     return heard

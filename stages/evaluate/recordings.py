@@ -217,7 +217,7 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
         return
     model.eval()
     by_id = {row["id"]: row for row in rows}
-    with tqdm(total=len(rows), desc="recordings heard", unit="clip") as bar:
+    with tqdm(total=len(rows), desc="recordings: model", unit="clip") as bar:
         for block in _blocks([row["recording"] for row in rows]):
             path = work / "recordings" / f"heard-{_key(block)}.json"
             if not path.exists():

@@ -68,7 +68,7 @@ CHECKS = {
     "change_case:english_capital": ("All capitals", "is English in capital letters only"),
     "change_case:english_lowercase": ("All lower case", "is English in small letters only"),
     "punctuation:no_comma": ("No comma", "has no comma"),
-    "startend:quotation": ("Quotation", "stands in double quotation marks"),
+    "startend:quotation": ("Quotation", "is within double quotation marks"),
 }
 
 NOTES = {
