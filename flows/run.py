@@ -53,7 +53,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     changed = plan & graph.changes().keys()
     if not (changed or force):
         if "register" in plan and record.pending():  # an earlier run was killed before promotion
-            say("promotion: comparing the registered version with the champion ...")
+            say("promotion: deciding on the registered version ...")
             quiet_prefect()
             record.decide()
         say("everything is up to date")

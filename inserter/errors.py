@@ -4,7 +4,7 @@ import errno
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-REMEDY = "Correct the permissions, or work in a writable copy. Set INSERTER_CACHE and TMPDIR to move the files outside the copy"
+REMEDY = "Correct the permissions, or work in a writable copy. Set INSERTER_CACHE and TMPDIR to move files outside it"
 
 
 class InserterError(Exception):

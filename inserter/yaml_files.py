@@ -51,7 +51,7 @@ def parse_yaml(text: str, source: Path | str) -> Any:
     try:
         return _safe().load(text)
     except DuplicateKeyError as error:
-        raise InserterError(f"{source}, {_given_twice(text, error)}", "Keep one of the two lines") from error
+        raise InserterError(f"{source}, {_given_twice(text, error)}", "Keep one of the values") from error
     except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f"{source}, line {mark.line + 1}" if mark else f"{source}"

@@ -136,7 +136,7 @@ def _to_ctranslate2(source: Path, target: Path) -> None:
         converter.convert(str(target), quantization="float16", force=True)
     except (ValueError, RuntimeError, KeyError) as error:
         raise InserterError(
-            f"{source} cannot be converted to CTranslate2 ({error})", "Set assets.asr to a Whisper checkpoint"
+            f"{source} cannot be converted to CTranslate2 ({error})", "Name a Whisper checkpoint in params.yaml"
         ) from error
 
 

@@ -59,7 +59,7 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
     )
     if getattr(model.language_model, "_is_stateful", False):
         remedy = "Set assets.lm to an LM with attention layers only"
-        raise InserterError(f"{assets.lm} has recurrent layers, whose state would leak between packed sequences", remedy)
+        raise InserterError(f"{assets.lm} has a recurrent state, which would leak between packed sequences", remedy)
     if heard:
         model.attach(processor)
     return _placed(model), processor

@@ -26,7 +26,7 @@ SPLITS = {"word": "train", "sentence": "train", "context": "heldout", LEXICON: L
 UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")
 AGAIN = "Delete data/segment and run `dvc repro segment`"
 RULES = "Correct the rules in inserter/text/spoken, then run `dvc repro segment`"
-SHARE = "Raise corpus.words or check.share_tolerance; `dropped` in reports/segment.json says what is missing"
+SHARE = "Raise corpus.words or check.share_tolerance; `dropped` in reports/segment.json counts the dropped spans"
 
 
 def segment(params: Params) -> list[Table]:

@@ -162,7 +162,7 @@ def test_arms_are_read_with_anchors_and_an_overlay_of_nothing_is_refused(tmp_pat
 
 
 def test_the_lines_of_a_key_that_is_given_twice_are_named() -> None:
-    with pytest.raises(InserterError, match=r"mine\.yaml, lines 3 and 6: the key steps is given twice\. Keep one of the two lines"):
+    with pytest.raises(InserterError, match=r"mine\.yaml, lines 3 and 6: the key steps is given twice\. Keep one of the values"):
         parse_yaml("sft: {steps: 1}\npretrain:\n  steps: 2\n  # as before\n  seed: 1\n  'steps': 3\n", "mine.yaml")
 
 

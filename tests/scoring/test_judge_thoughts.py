@@ -118,7 +118,7 @@ def test_the_command_keeps_what_was_judged_and_says_what_was_paid() -> None:
         asked = len(server.requests)
         assert asked == 12 and code == 1 and "judged 2 of 60 records" in out
         last = err.strip().splitlines()[-1]
-        assert "48 completions" in last and "tokens paid for" in last and "--max-tokens" in last and "1024" in last
+        assert "48 paid completions with " in last and "--max-tokens" in last and "1024" in last
         assert [bool(row.get("judge_error")) for row in read_jsonl("judged.jsonl")] == [False] * 2 + [True] * 58
         server.usual = every(OPEN)
         code, out, _ = run("open", "answers.jsonl", *options, "--max-tokens", "4000", server=server)

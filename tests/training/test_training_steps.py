@@ -92,7 +92,7 @@ def test_positions_of_a_pooling_adapter_go_by_the_clip(tiny_lm, tiny_encoder, mo
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("no template", "has no chat template"), ("titles", "loses or changes the text"), ("state", "recurrent layers")],
+    [("no template", "has no chat template"), ("titles", "loses or changes the text"), ("state", "recurrent state")],
 )
 def test_an_lm_that_cannot_be_trained_here_is_refused_at_once(tiny_lm, tiny_encoder, tmp_path, kind, said):
     folder = tmp_path / "lm"

@@ -20,7 +20,7 @@ LONGEST = 20_000  # characters: a longer text is no verdict, and Python's parser
 SCORERS: dict[Task, ModuleType] = {"open": open_ended, "adjustment": adjustment}
 NO_VERDICT = "no verdict"
 LONGER = "Raise --max-tokens (evaluate.judge_sampling.max_tokens), now {max_tokens}, or use a judge model that thinks less"
-OTHER = "Read the judge's replies in the output, or use another judge model"
+OTHER = "Check the judge's replies, or use another judge model"
 # why a reply holds no verdict: (in words, what to do)
 WHY = {
     CUT: ("the reply was cut off before a verdict", LONGER),

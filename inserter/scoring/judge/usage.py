@@ -62,7 +62,7 @@ class Usage:
 
     def paid(self) -> str:
         """Return what the calls took, in words."""
-        tokens = f" with {self.completion_tokens:,} tokens" if self.calls > self.calls_without_usage else ""
+        tokens = f" with {self.completion_tokens:,} completion tokens" if self.calls > self.calls_without_usage else ""
         return f"{self.completions} paid completions{tokens}"
 
     def cost(self, settings: JudgeSettings) -> float | None:

@@ -142,7 +142,7 @@
   function understood(item) {
     if (item.transcript === null) return null;
     const block = words("Transcript of our recogniser", item, ...(item.transcript.trim() ? compared(item) : ["(nothing)"]));
-    block.append(quiet("The forms cascade and ASR + LM read this transcript. Marks show differences from the prompt."));
+    block.append(quiet("The forms cascade and ASR + LM read this transcript; the form heard gets the audio. Marked: unlike the prompt."));
     return block;
   }
 
