@@ -215,7 +215,7 @@ def test_variants_of_one_item_are_not_independent_evidence():
 
 
 def test_no_version_says_what_to_do(params, tmp_path):
-    with pytest.raises(InserterError, match=r"no challenger in the registry\. Register one"):
+    with pytest.raises(InserterError, match=r"no challenger in the registry\. Register a model"):
         promote(params)
     add(params, tmp_path, good=1)
     with pytest.raises(InserterError, match=r"no version 7\. Choose a registered version: 1"):
