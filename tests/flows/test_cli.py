@@ -160,7 +160,7 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     tone = 0.1 * np.sin(np.arange(16_000) / 10).astype(np.float32)
     (tmp_path / "tone.flac").write_bytes(audio.flac(tone))
     missing = inserter("ask", "tone.flac")
-    assert missing.returncode == 1 and "no model at data/sft/model. Train one with `inserter run`" in missing.stderr
+    assert missing.returncode == 1 and "no model at data/sft/model. Train a model with `inserter run`" in missing.stderr
     said = inserter("ask", "tone.flac", "--text", "What was that?", "--model", str(tiny_model))
     assert said.returncode == 0
     assert said.stdout == answer(tmp_path / "tone.flac", "What was that?", str(tiny_model)) + "\n"
