@@ -76,7 +76,9 @@ def test_a_failed_gate_stops_the_run_and_shows_why(toy: Toy, prefect_api: str) -
 
 def test_a_killed_stage_is_not_reported_by_its_progress_line(toy: Toy, prefect_api: str) -> None:
     toy.set(one="killed")
-    with pytest.raises(steps.StageFailed, match=r"one stopped the run: the stage was killed \(signal 9\), most likely out of memory"):
+    with pytest.raises(
+        steps.StageFailed, match=r"one stopped the run: the stage was killed \(signal 9\), most likely out of memory"
+    ):
         inserter()
 
 
