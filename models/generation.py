@@ -89,7 +89,7 @@ def in_bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return device.type != "cpu" or torch.cpu._is_amx_tile_supported()
     if precision not in ("bf16", "fp32"):
-        raise ValueError(f"unknown precision {precision!r}; give auto, bf16 or fp32")
+        raise ValueError(f"precision {precision!r} is not known; give auto, bf16 or fp32")
     return precision == "bf16"
 
 

@@ -75,7 +75,7 @@ def position(value: Any, mode: Mode) -> int:
     """Return a position, counted from 1."""
     value = number(value, mode)
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"is not a position, counted from 1: {value}")
+        raise ValueError(f"is not a position from 1: {value}")
     return value
 
 
