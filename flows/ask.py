@@ -64,7 +64,7 @@ def aliases(register: Register) -> dict[str, int]:
 
 def _from_folder(folder: str) -> tuple[Any, Any]:
     if not (Path(folder) / "config.json").exists():
-        raise InserterError(f"no model at {folder}", "Train one with `inserter run`, or give --model DIR|models:/NAME@ALIAS")
+        raise InserterError(f"no model at {folder}", "Train a model with `inserter run`, or give --model DIR|models:/NAME@ALIAS")
     from models import InserterForConditionalGeneration, InserterProcessor
 
     return InserterForConditionalGeneration.from_pretrained(folder), InserterProcessor.from_pretrained(folder)
@@ -72,8 +72,8 @@ def _from_folder(folder: str) -> tuple[Any, Any]:
 
 def _remedy() -> str:
     if "%" in str(Path.cwd()):  # MLflow 3.17 decodes percent signs even in a plain path
-        return "MLflow loads no model below a folder whose name has a %: rename it, or give --model data/sft/model"
-    return "`inserter run` registers one, and --model data/sft/model is the one that was trained last"
+        return "Rename the folder that has a % in its name: MLflow loads no model below it. Or give --model data/sft/model"
+    return "Register a model with `inserter run`, or give --model data/sft/model, the last trained model"
 
 
 def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
@@ -92,6 +92,6 @@ def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
     except (MlflowException, OSError) as error:
         raise InserterError(
             f"{uri} cannot be loaded ({' '.join(str(error).split())[:160]})",
-            f"{register.model} has {known or 'no version'}; {_remedy()}",
+            f"{register.model} has {known or 'no version'}. {_remedy()}",
         ) from error
     return wrapped.model, wrapped.processor

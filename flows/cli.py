@@ -32,11 +32,11 @@ def _flag(name: str, about: str, *parameter: str) -> Callable[[Command], Command
 
 @app.command(epilog=_epilog("inserter run", "inserter run pretrain", "inserter run synthesize --force"))
 @click.argument("stages", nargs=-1)
-@_flag("--force", "Run the named stages (all, if none is named) even if unchanged.")
+@_flag("--force", "Run the named stages even if unchanged; all stages if none is named.")
 def run(stages: tuple[str, ...], force: bool) -> None:
     """Run what has changed, as a Prefect flow over DVC's graph, and print the summary.
 
-    STAGES are brought up to date with all they need. Default: all.
+    STAGES are the stages to run, with the stages that they need. Default: all.
     """
     from flows.run import run as run_pipeline
 
@@ -57,12 +57,12 @@ def status() -> None:
 
 @app.command(epilog=_epilog("inserter ask question.wav", 'inserter ask talk.wav --text "Summarise what you heard."'))
 @click.argument("audio", type=FILE, metavar="AUDIO.wav")
-@click.option("--text", help="What to say in writing after the audio.")
+@click.option("--text", help="Written text to append after the audio.")
 @MODEL
 def ask(audio: Path, text: str | None, model: str | None) -> None:
-    """Speak to the model, and print only its answer.
+    """Put a spoken question to the model, and print only the answer.
 
-    AUDIO.wav is wav, flac, ogg or mp3, at any rate.
+    AUDIO.wav is a sound file: wav, flac, ogg or mp3, any sample rate.
     """
     quiet()
     from flows.ask import answer
@@ -72,13 +72,13 @@ def ask(audio: Path, text: str | None, model: str | None) -> None:
 
 @app.command(epilog=_epilog("inserter hear question.wav", "inserter hear *.wav --asr", "inserter hear talk.wav --json"))
 @click.argument("audio", type=FILE, nargs=-1, required=True, metavar="FILE...")
-@_flag("--asr", "Beside it what the recogniser of params.yaml writes.")
-@_flag("--json", "A JSON object per line, with times and positions.", "as_json")
+@_flag("--asr", "Also print the transcript of the recogniser, assets.asr.")
+@_flag("--json", "Print one JSON object per line, with times and positions.", "as_json")
 @MODEL
 def hear(audio: tuple[Path, ...], asr: bool, as_json: bool, model: str | None) -> None:
     """Print what the model hears as text, one line per file.
 
-    A FILE is wav, flac, ogg or mp3, at any rate.
+    A FILE is a sound file: wav, flac, ogg or mp3, any sample rate.
     """
     quiet()
     import json
@@ -100,8 +100,8 @@ def hear(audio: tuple[Path, ...], asr: bool, as_json: bool, model: str | None) -
 
 @app.command(epilog=_epilog("inserter clip sotu-00012-003 > clip.flac", "inserter clip sotu-00012-003 --original --out voice.flac"))
 @click.argument("utterance", metavar="ID")
-@_flag("--original", "As the voice said it, before noise, room and level.")
-@click.option("--out", type=FILE, metavar="FILE.flac", help="Default: standard output.")
+@_flag("--original", "Write the clip as the voice said it, before noise, room and level.")
+@click.option("--out", type=FILE, metavar="FILE.flac", help="File to write. Default: standard output.")
 def clip(utterance: str, original: bool, out: Path | None) -> None:
     """Write the sound of one utterance, clean or quarantined, as FLAC.
 
@@ -111,7 +111,10 @@ def clip(utterance: str, original: bool, out: Path | None) -> None:
     from inserter.files import atomic
 
     if out is None and sys.stdout.isatty():
-        raise InserterError("FLAC is not for a terminal", f"Use `inserter clip {utterance} > clip.flac`, or --out clip.flac")
+        raise InserterError(
+            "standard output is a terminal, which cannot show FLAC",
+            f"Use `inserter clip {utterance} > clip.flac`, or --out clip.flac",
+        )
     data = find(utterance, original)
     if out is None:
         sys.stdout.buffer.write(data)
@@ -120,7 +123,7 @@ def clip(utterance: str, original: bool, out: Path | None) -> None:
 
 
 @app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
-@click.option("--version", type=int, help="Which version. Default: the one with alias challenger.")
+@click.option("--version", type=int, help="Version to decide on. Default: the one with alias challenger.")
 def promote(version: int | None) -> None:
     """Make a version champion if it is measurably better, and say why or why not."""
     from flows.record import decide
@@ -172,8 +175,8 @@ def assets() -> None:
 
 
 @app.command(epilog=_epilog("inserter plan", "inserter plan --overlay docs/paper.yaml --processes 64"))
-@click.option("--overlay", type=FILE, help="Parameters laid over params.yaml.")
-@click.option("--processes", type=click.IntRange(1), default=1, help="How many share the weights (FSDP2).")
+@click.option("--overlay", type=FILE, help="YAML file whose values override params.yaml.")
+@click.option("--processes", type=click.IntRange(1), default=1, help="Number of processes that share the weights (FSDP2).")
 def plan(overlay: Path | None, processes: int) -> None:
     """Estimate what pre-training takes, without loading a weight.
 
@@ -189,12 +192,12 @@ def plan(overlay: Path | None, processes: int) -> None:
 
 @app.command(epilog=_epilog("inserter ablate main", "inserter ablate main --arm asr --seed 2", "inserter ablate --list"))
 @click.argument("groups", nargs=-1, metavar="[GROUP]...")
-@click.option("--arm", help="Only this arm.")
-@click.option("--seed", type=int, help="Only this seed.")
-@click.option("--arms", type=FILE, help="Arms of your own. Default: flows/ablate/arms.yaml.")
-@_flag("--list", "Show the experiments and what each one sets.", "show")
-@_flag("--dry-run", "Check every parameter, and show what would run.")
-@_flag("--tables", "Only make the tables of docs/RESULTS.md anew.")
+@click.option("--arm", help="Run only this arm.")
+@click.option("--seed", type=int, help="Run only this seed.")
+@click.option("--arms", type=FILE, help="File of arms. Default: flows/ablate/arms.yaml.")
+@_flag("--list", "List the experiments with their parameters; run none.", "show")
+@_flag("--dry-run", "Check every parameter and list what would run; run nothing.")
+@_flag("--tables", "Only rebuild the tables of docs/RESULTS.md; run nothing.")
 def ablate(
     groups: tuple[str, ...], arm: str | None, seed: int | None, arms: Path | None, show: bool, dry_run: bool, tables: bool
 ) -> None:
@@ -219,9 +222,9 @@ def ablate(
 
 
 @app.command(epilog=_epilog("inserter experiment", "inserter experiment --overlay mine.yaml --name mine"))
-@click.option("--overlay", type=FILE, default="docs/experiment.yaml", help="Parameters laid over params.yaml.")
-@click.option("--name", default="two-hours", help="What its result is called.")
-@click.option("--seed", type=int, default=1, help="Of pre-training and fine-tuning.")
+@click.option("--overlay", type=FILE, default="docs/experiment.yaml", help="YAML file whose values override params.yaml.")
+@click.option("--name", default="two-hours", help="Name of the result.")
+@click.option("--seed", type=int, default=1, help="Seed of pre-training and fine-tuning.")
 def experiment(overlay: Path, name: str, seed: int) -> None:
     """Run the whole pipeline with other parameters, in a working copy of its own.
 

@@ -29,8 +29,8 @@ def clip(name: str, original: bool = False) -> bytes:
             return read_clip_bytes(folder, _before(row, name) if original else _spoken(row, name))
     tables = [str(table) for table, *_ in PLACES if table.is_file()]
     if not tables:
-        raise InserterError("nothing has been spoken yet", "Run `inserter run synthesize`")
-    raise InserterError(f"no clip is called {name}", f"The ids are in {', '.join(tables)}")
+        raise InserterError("no clip has been synthesized yet", "Run `inserter run synthesize`")
+    raise InserterError(f"no clip has the id {name}", f"Take an id from {', '.join(tables)}")
 
 
 def _row(table: Path, column: str, name: str) -> dict[str, Any] | None:
@@ -43,13 +43,15 @@ def _row(table: Path, column: str, name: str) -> dict[str, Any] | None:
 
 def _spoken(row: dict[str, Any], name: str) -> dict[str, Any]:
     if row["shard"] is None:
-        raise InserterError(f"{name} has no clip: {row.get('error') or 'it is only read'}")
+        raise InserterError(f"{name} has no clip: {row.get('error') or 'the item is only read'}")
     return row
 
 
 def _before(row: dict[str, Any], name: str) -> dict[str, Any]:
     if "original_size" not in _spoken(row, name):
-        raise InserterError(f"{name} is of the benchmark", "Originals are kept of the corpus's clips alone")
+        raise InserterError(f"the benchmark keeps no original of {name}", "Leave out --original")
     if not row["original_size"]:
-        raise InserterError(f"the original of {name} was not kept", "Set synthesize.keep_originals, then run synthesize again")
+        raise InserterError(
+            f"the original of {name} was not kept", "Set synthesize.keep_originals to true, then run `inserter run`"
+        )
     return {**row, "offset": row["original_offset"], "size": row["original_size"]}

@@ -104,10 +104,10 @@ def _downloaded(name: str) -> Path:
     register = load().register_
     version = re.fullmatch(r"(?:models:/(?P<model>[^@/]+))?(?:(?:^|/)(?P<number>\d+)|@(?P<alias>[\w.-]+))", name)
     if not version and not RUN_ID.fullmatch(name):
-        raise InserterError(f"{name} is no file, version or run", REMEDY)
+        raise InserterError(f"{name} is not a file, a version or a run", REMEDY)
     local = database(register.tracking_uri)
     if local and not local.exists():
-        raise InserterError(f"{name}: there is no registry {local}", REMEDY)
+        raise InserterError(f"{name}: the registry {local} does not exist", REMEDY)
     try:
         client = connect(register)
         run_id: str | None = name

@@ -58,16 +58,16 @@ def _repository() -> "Iterator[Repo]":
             own = {"tmp_dir": scratch, "_ignore": lambda repo: None} if DVC.is_dir() and not os.access(DVC, os.W_OK) else {}
             with type("Repository", (Repo,), own)(os.curdir) as repo:
                 if not Path("dvc.yaml").exists():
-                    raise NotDvcRepoError("dvc.yaml is not there")
+                    raise NotDvcRepoError("dvc.yaml is missing")
                 yield repo
     except NotDvcRepoError as error:
-        raise InserterError(f"{Path.cwd()} is not a workspace ({error})", "Run from the folder of dvc.yaml") from error
+        raise InserterError(f"{Path.cwd()} is not a DVC workspace ({error})", "Run from the folder of dvc.yaml") from error
     except LockError as error:
         raise Busy from error
     except SCMError as error:
-        raise InserterError(f"DVC works on a git repository: {error}", git_remedy()) from error
+        raise InserterError(f"DVC needs a git repository: {error}", git_remedy()) from error
     except DvcException as error:
-        raise InserterError(f"dvc.yaml cannot be read: {error}", "Mend it; `dvc status` says more") from error
+        raise InserterError(f"dvc.yaml cannot be read: {error}", "Correct dvc.yaml; `dvc status` shows more") from error
 
 
 def git_remedy() -> str:
@@ -78,7 +78,7 @@ class Busy(InserterError):
     """Another dvc holds the repository's lock: the only failure that is worth a retry."""
 
     def __init__(self) -> None:
-        super().__init__("another dvc is at work in this workspace", "Wait until it ends, or stop it, then run again")
+        super().__init__("another DVC process is using this workspace", "Wait until that process ends or stop it, then run again")
 
 
 def read() -> list[Stage]:
@@ -135,7 +135,7 @@ def named(stages: list[Stage], targets: list[str]) -> list[str]:
     for target in targets:
         match = [name for name in names if name == target or name.partition("@")[0] == target]
         if not match:
-            raise InserterError(f"there is no stage {target}", f"The stages are: {', '.join(names)}")
+            raise InserterError(f"there is no stage {target}", f"Choose one of: {', '.join(names)}")
         found += match
     return found
 

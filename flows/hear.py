@@ -31,7 +31,10 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
     params = load()
     net, processor = loaded(model, params.register_)
     if not hasattr(net.adapter, "spell"):
-        raise InserterError("this model's adapter is `pooling`, which spells nothing", "Choose a model with another, or ask it")
+        raise InserterError(
+            "the adapter of this model is `pooling`, which writes no transcript",
+            "Use a model with a soft_token or decoder adapter, or `inserter ask`",
+        )
     net.eval()
     recogniser = _recogniser(params.assets.asr) if asr else None
     for path in paths:

@@ -30,7 +30,7 @@ def _locked(task: Any, run: Any, state: Any) -> bool:
     """
     busy = isinstance(state.result(raise_on_failure=False), graph.Busy)
     if busy:
-        say("another dvc is at work in this workspace: trying again in a moment")
+        say("another DVC process is using this workspace: trying again soon")
     return busy
 
 
@@ -104,5 +104,5 @@ def inserter(stages: list[str] | None = None, force: bool = False) -> dict[str, 
         states[stage.name] = state
         update_progress_artifact(progress, 100.0 * number / len(plan))
     decision = promote() if "register" in states and record.pending() else None
-    create_markdown_artifact(f"```\n{summary()}\n```", key="summary", description="What this workspace holds now")
+    create_markdown_artifact(f"```\n{summary()}\n```", key="summary", description="Results in this workspace")
     return {"ran": done[True], "up_to_date": done[False], "promotion": decision}

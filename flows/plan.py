@@ -147,8 +147,8 @@ def _config(name: str) -> Any:
         return AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise InserterError(
-            f"the shape of {name} is not known here ({str(error).splitlines()[0]})",
-            f"Give a folder with its config.json, or add it to {KNOWN.name}",
+            f"the shape of {name} is unknown ({str(error).splitlines()[0]})",
+            f"Give a folder with the model's config.json, or add the model to flows/{KNOWN.name}",
         ) from error
 
 
@@ -170,13 +170,13 @@ def show(found: Plan) -> None:
     for name, count in found.parameters.items():
         table.add_row(f"{name}: parameters", f"{count / 1e6:,.1f} M")
     table.add_row("trained", f"{found.trained / 1e6:,.1f} M")
-    table.add_row("positions a step", f"{found.positions:,}")
-    table.add_row("of them at a time in each process", f"{found.micro_positions:,}")
-    table.add_row("positions in all", f"{found.positions * found.steps:,} in {found.steps:,} steps")
-    table.add_row("of them speech, about", f"{found.speech_share:.0%}")
-    table.add_row("FLOP a position", f"{found.flop_a_position:.2e}")
-    table.add_row("FLOP in all", f"{found.flop:.2e}")
+    table.add_row("positions per step", f"{found.positions:,}")
+    table.add_row("positions per micro-batch and process", f"{found.micro_positions:,}")
+    table.add_row("positions in total", f"{found.positions * found.steps:,} in {found.steps:,} steps")
+    table.add_row("share of speech, about", f"{found.speech_share:.0%}")
+    table.add_row("FLOP per position", f"{found.flop_a_position:.2e}")
+    table.add_row("FLOP in total", f"{found.flop:.2e}")
     for name, size in found.bytes.items():
-        table.add_row(f"memory of one of {found.processes}: {name}", f"{size / 2**30:,.1f} GiB")
-    table.add_row("memory of one, in all", f"{sum(found.bytes.values()) / 2**30:,.1f} GiB")
+        table.add_row(f"memory per process, of {found.processes}: {name}", f"{size / 2**30:,.1f} GiB")
+    table.add_row("memory per process, in total", f"{sum(found.bytes.values()) / 2**30:,.1f} GiB")
     Console(width=100).print(table)

@@ -29,7 +29,7 @@ BESIDE = "heard_minus_cascade.instructions"
 ABOVE = "heard_minus_chance.instructions"
 DIFFERENCES = tuple(f"{name}.{end}" for name in (ABOVE, BESIDE) for end in ("difference", "low", "high"))
 FIGURES = ("gap_closed", "follow.heard", "follow.chance", *DIFFERENCES)
-AGAIN = "have heard, cascade and four prompts or more in `evaluate`, then `dvc repro -f evaluate register`"
+AGAIN = "evaluate heard, cascade and at least four prompts, then run `dvc repro -f evaluate register`"
 
 PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
 Verdicts = dict[str, tuple[str, list[bool]]]  # item_id -> (key, strict verdict of each instruction)
@@ -69,7 +69,7 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
     champion = _by_alias(client, register.model, CHAMPION)
     against = int(champion.version) if champion else None
     if champion and against == int(candidate.version):
-        return _result(candidate, Decision(KEPT, "it is the champion already", {}), against, "")
+        return _result(candidate, Decision(KEPT, "this version is already the champion", {}), against, "")
     decision = _decide(client, candidate, champion, register)
     when = datetime.now(UTC).isoformat(timespec="seconds")
     result = _result(candidate, decision, against, when)
@@ -120,14 +120,14 @@ def _gates(tags: dict[str, str]) -> tuple[str, str]:
     gates = {name.removeprefix("gate."): value for name, value in tags.items() if name.startswith("gate.")}
     failed = sorted(name for name, value in gates.items() if value != "passed")
     if not gates:
-        return "no gate report was registered with it", ""
+        return "the version has no gate report", ""
     return f"gates not passed: {', '.join(failed)}" if failed else "", "all gates passed"
 
 
 def _enough_gap(tags: dict[str, str], register: Register) -> tuple[str, str]:
     gap = _figure(tags, "gap_closed")
     if gap is None:
-        return "reading its own context did not help it: no gap to measure", ""
+        return "reading the context did not lower the loss, so there is no gap to measure", ""
     text = f"gap closed {gap:.3f} against a minimum of {register.min_gap_closed}"
     return ("" if gap >= register.min_gap_closed else text), text
 
@@ -140,9 +140,9 @@ def _above_chance(tags: dict[str, str]) -> tuple[str, str]:
     """
     heard, chance = _figure(tags, "follow.heard"), _figure(tags, "follow.chance")
     if heard is None or chance is None:
-        return f"instructions heard and by chance are not on record: {AGAIN}", ""
+        return f"the shares of instructions followed when heard and by chance are missing: {AGAIN}", ""
     points, low = _points(tags, ABOVE, heard - chance), _figure(tags, f"{ABOVE}.low")
-    text = f"follows {100 * heard:.1f} % of what it hears, chance {100 * chance:.1f} %: {points}"
+    text = f"follows {100 * heard:.1f} % of the spoken instructions, chance {100 * chance:.1f} %: {points}"
     if heard <= chance:
         return f"{text}, not above chance", text
     return "", text if low is None else f"{text}, {'told apart' if low > 0 else 'not told apart'}"
@@ -156,9 +156,9 @@ def _beside_cascade(tags: dict[str, str], register: Register) -> tuple[str, str]
     """
     behind = _figure(tags, f"{BESIDE}.difference")
     if behind is None:
-        return f"instructions heard against its own cascade are not on record: {AGAIN}", ""
+        return f"the difference between hearing and the cascade is missing: {AGAIN}", ""
     high = _figure(tags, f"{BESIDE}.high")
-    text = f"heard less cascade {_points(tags, BESIDE, behind)}, at most {register.max_behind_cascade:g} behind"
+    text = f"heard minus cascade {_points(tags, BESIDE, behind)}, at most {register.max_behind_cascade:g} behind"
     return (text if 100 * (behind if high is None else high) < -register.max_behind_cascade else ""), text
 
 
@@ -212,7 +212,7 @@ def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
     except (MlflowException, OSError) as error:
         raise InserterError(
             f"the verdicts of version {version.version} of {version.name} cannot be read",
-            "Delete that version and register it again: `dvc repro -f -s register`",
+            "Delete that version, then register the model again with `dvc repro -f -s register`",
         ) from error
 
 
@@ -226,13 +226,15 @@ def _candidate(client: "MlflowClient", model: str, version: int | None) -> "Mode
     if version is None:
         found = _by_alias(client, model, CHALLENGER)
         if found is None:
-            raise InserterError(f"{model} has no challenger in the registry", "Register one: `dvc repro -f -s register`")
+            raise InserterError(f"{model} has no challenger in the registry", "Register a model with `dvc repro -f -s register`")
         return found
     try:
         return client.get_model_version(model, str(version))
     except MlflowException as error:
         known = sorted(int(v.version) for v in client.search_model_versions(f"name = '{model}'"))
-        raise InserterError(f"{model} has no version {version}", f"There are: {', '.join(map(str, known)) or 'none'}") from error
+        raise InserterError(
+            f"{model} has no version {version}", f"Choose a registered version: {', '.join(map(str, known)) or 'none'}"
+        ) from error
 
 
 def _by_alias(client: "MlflowClient", model: str, alias: str) -> "ModelVersion | None":

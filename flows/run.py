@@ -46,14 +46,14 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     """
     start = time.monotonic()
     if not os.access(".", os.W_OK):
-        raise InserterError(f"{Path.cwd()} cannot be written", "Run in a copy that can be (`cp -a`); `status` and `ask` work here")
+        raise InserterError(f"{Path.cwd()} cannot be written", "Run in a writable copy (`cp -a`); `status` and `ask` work here")
     load()  # this also refuses a wrong key that no stage depends on
     say_what_is_not_kept()
     plan = {stage.name for stage in graph.upstream(graph.read(), stages)}
     changed = plan & graph.changes().keys()
     if not (changed or force):
         if "register" in plan and record.pending():  # an earlier run was killed before promotion
-            say("promotion: looking at the registered version ...")
+            say("promotion: deciding on the registered version ...")
             quiet_prefect()
             record.decide()
         say("everything is up to date")
@@ -64,7 +64,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     try:
         result = run_flow(stages, force)
     except KeyboardInterrupt:
-        say("stopped; what was finished is kept: `inserter run` resumes from here")
+        say("stopped; finished work is kept: run `inserter run` to resume")
         return INTERRUPTED
     wall = duration(time.monotonic() - start)
     say(f"stages run: {len(result['ran'])}, up to date: {len(result['up_to_date'])}, in {wall}")

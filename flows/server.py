@@ -58,7 +58,7 @@ def wait(url: str, process: subprocess.Popen[Any], name: str) -> None:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    remedy = "Start it by hand to see why (PREFECT_HOME has to be writable), or set PREFECT_API_URL to one that runs"
+    remedy = "Run `prefect server start` to see why (PREFECT_HOME must be writable), or set PREFECT_API_URL to a running server"
     raise InserterError(f"{name} did not start", remedy)
 
 
@@ -72,7 +72,7 @@ def _answers(url: str) -> None:
     except urllib.error.HTTPError:
         pass
     except OSError as error:
-        remedy = "Start it (`prefect server start`), or unset PREFECT_API_URL"
+        remedy = "Start a server (`prefect server start`), or unset PREFECT_API_URL"
         raise InserterError(f"no Prefect server answers at {url}", remedy) from error
 
 

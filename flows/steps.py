@@ -121,6 +121,8 @@ def _reason(tail: list[str]) -> str:
     """Return the last line that the stage itself wrote, or dvc's own last line if there is none."""
     said = [line for line in tail if line.strip()]
     if any(re.search(r"exited with (-9|137)\b", line) for line in said):
-        return "it was killed (signal 9), most likely for want of memory. Free some, or lower its batch or workers, then run again"
+        return (
+            "the stage was killed (signal 9), most likely out of memory. Free memory, or lower its batch or workers, then run again"
+        )
     own = [line for line in said if not line.startswith(("ERROR: ", "WARNING: "))]
     return (own or said or [""])[-1]

@@ -55,7 +55,7 @@ def summary(color: bool = False, width: int = WIDTH) -> str:
     console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
     sections = (_company, _speech, _training, _benchmark, _likelihood, _people, _gates, _registry, _times)
     parts = [part for section in sections for part in section()]
-    console.print(Group(*parts, *_next()) if parts else Text("nothing has run yet: `inserter run`"))
+    console.print(Group(*parts, *_next()) if parts else Text("no stage has run yet: run `inserter run`"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
@@ -142,7 +142,7 @@ def _speech() -> Iterator[RenderableType]:
     if "hours" in spoken:
         facts.append(("spoken", f"{spoken['hours']:.2f} h in {_number(spoken.get('clips', '?'))} clips"))
     if spoken.get("failed"):
-        facts.append(("could not be spoken", _reasons(spoken["failed"])))
+        facts.append(("not spoken", _reasons(spoken["failed"])))
     if "hours_clean" in verified:
         facts.append(("clean", f"{verified['hours_clean']:.2f} h in {_number(verified.get('clean', '?'))} clips"))
     if isinstance(verified.get("quarantined"), dict):
@@ -156,7 +156,7 @@ def _training() -> Iterator[RenderableType]:
     found = {stage: report(REPORTS / f"{stage}.json") for stage in ("warmup", "pretrain", "sft", "evaluate")}
     before_after = {
         "pretrain: loss, first steps -> last": _losses(found["pretrain"]),
-        "pretrain: loss of text alone, before -> after": _before_after(
+        "pretrain: loss on plain text, before -> after": _before_after(
             _within(found["pretrain"], "text_nll", "before"), _within(found["pretrain"], "text_nll", "after")
         ),
         "sft: loss, first steps -> last": _losses(found["sft"]),
@@ -174,7 +174,7 @@ def _training() -> Iterator[RenderableType]:
     if shown:
         facts.append(("held-out loss after a context", ", ".join(shown)))
     if isinstance(found["evaluate"].get("gap_closed"), float):
-        facts.append(("gap closed (0 deaf, 1 hears as it reads)", f"{found['evaluate']['gap_closed']:.3f}"))
+        facts.append(("gap closed (0: deaf, 1: as good as reading)", f"{found['evaluate']['gap_closed']:.3f}"))
     if isinstance(_within(found["evaluate"], "cascade", "gap_closed"), float):
         facts.append(("gap closed by its own cascade", f"{found['evaluate']['cascade']['gap_closed']:.3f}"))
     if isinstance(found["evaluate"].get("kl_read_heard"), float):
@@ -274,7 +274,7 @@ def duration(seconds: float) -> str:
 
 def _next() -> Iterator[RenderableType]:
     facts = [
-        ("inserter status", "what is up to date, what changed and why"),
+        ("inserter status", "state of each stage, with what changed"),
         ("reports/", "every figure of every stage, as JSON"),
     ]
     pages = {
@@ -284,7 +284,7 @@ def _next() -> Iterator[RenderableType]:
     }
     facts += [(path, text) for path, text in pages.items() if Path(path).exists()]
     if record.registered() or Path("data/sft/model").exists():
-        facts.append(("inserter ask AUDIO.wav", "speak to the model"))
+        facts.append(("inserter ask AUDIO.wav", "put a spoken question to the model"))
     if record.registered():
         facts.append(("make ui", "runs, curves, audio samples and the registry in the browser"))
     yield from _facts("Where to look next", facts)

@@ -60,10 +60,10 @@ def serve(prefect_port: int, mlflow_port: int) -> None:
             server.wait(health, process, name)
         say(f"runs and schedules (Prefect): {prefect_url}")
         say(f"metrics, audio and models (MLflow): {mlflow_url}")
-        say("Ctrl-C stops what was started here")
+        say("Ctrl-C stops the servers")
         while not (ended := [name for name, (process, _) in started.items() if process.poll() is not None]):
             time.sleep(0.5)
-        raise InserterError(f"{ended[0]} has ended", "Is the port taken? Give another: --prefect-port, --mlflow-port")
+        raise InserterError(f"{ended[0]} has ended", "If the port is in use, give another with --prefect-port or --mlflow-port")
     except KeyboardInterrupt:
         say("stopped")
     finally:

@@ -32,4 +32,4 @@ if __name__ == "__main__":
     renamed = disable_cuda_torchaudio()
     import torchaudio
 
-    print(f"torchaudio {torchaudio.__version__}: {len(renamed)} CUDA-linked libraries set aside")
+    print(f"torchaudio {torchaudio.__version__}: {len(renamed)} CUDA-linked libraries disabled")

@@ -4,7 +4,7 @@ import errno
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-REMEDY = "Mend the permissions, or work in a copy that can be written; INSERTER_CACHE and TMPDIR move what lies outside it"
+REMEDY = "Correct the permissions, or work in a writable copy. Set INSERTER_CACHE and TMPDIR to move files outside it"
 
 
 class InserterError(Exception):
@@ -25,7 +25,7 @@ def refused(error: BaseException) -> InserterError | None:
         return InserterError(str(error), remedy)
     # pathlib and platformdirs raise a RuntimeError for a user without a home.
     if isinstance(error, RuntimeError) and "home directory" in str(error):
-        return InserterError("HOME is not set, and this user has no home", "Set HOME to a folder that can be written")
+        return InserterError("HOME is not set, and this user has no home folder", "Set HOME to a writable folder")
     number = error.errno if isinstance(error, OSError) else None
     full = number in FULL or "No space left on device" in str(error)
     if not full and number not in REFUSED:

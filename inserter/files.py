@@ -40,7 +40,7 @@ def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise InserterError(f"cannot write {path}: {error}", "Free some disk space or mend the permissions") from error
+        raise InserterError(f"cannot write {path}: {error}", "Free some disk space or correct the permissions") from error
     finally:
         with suppress(OSError):  # the error raised above already names the cause
             temporary.unlink(missing_ok=True)
@@ -98,9 +98,9 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InserterError(f"{path} is not there", "Run `dvc repro`, or `dvc pull` where there is a remote") from error
+        raise InserterError(f"{path} is missing", "Run `dvc repro`, or `dvc pull` if DVC has a remote") from error
     except json.JSONDecodeError as error:
-        raise InserterError(f"{path} is not valid JSON ({error})", "Delete it and run `dvc repro`") from error
+        raise InserterError(f"{path} is not valid JSON ({error})", "Delete that file and run `dvc repro`") from error
 
 
 def write_jsonl(path: Path | str, rows: Iterable[Any]) -> Path:
@@ -166,13 +166,13 @@ def read_batches(path: Path | str, table: "Table[Row]", size: int = 4096) -> Ite
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not all(file.exists() for file in files):
-        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` where there is a remote")
+        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` if DVC has a remote")
     for file in files:
         parquet = pq.ParquetFile(file)
         if parquet.schema_arrow.names != table.names:
             raise InserterError(
                 f"{file} has columns {parquet.schema_arrow.names}, expected {table.names}",
-                "It was made by another version: delete it and run `dvc repro`",
+                "Delete that file, which another version made, and run `dvc repro`",
             )
         for batch in parquet.iter_batches(batch_size=size):
             yield batch.to_pylist()
@@ -188,7 +188,7 @@ def count_rows(path: Path | str) -> int:
     try:
         return pq.read_metadata(path).num_rows
     except FileNotFoundError as error:
-        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` where there is a remote") from error
+        raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` if DVC has a remote") from error
 
 
 def sha256(path: Path | str) -> str:

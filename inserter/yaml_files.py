@@ -19,8 +19,8 @@ NO_FOLD = 10**6  # columns; ruamel loses one of two blanks if it folds the line 
 REMEDIES = {  # part of ruamel's message -> remedy
     "unexpected ':'": 'Put a value with a colon in quotes: "embedded:joe"',
     "mapping values are not allowed": 'Put a value with ": " in it in quotes',
-    "cannot start any token": "Indent by blanks, and put a value that begins with a sign in quotes",
-    "single document": "Keep one document: no second line `---`",
+    "cannot start any token": "Indent with spaces, and put a value that begins with a sign in quotes",
+    "single document": "Remove the second `---`: the file may hold one document",
     "integer string conversion": "Write a smaller number",
 }
 
@@ -34,12 +34,12 @@ def read_yaml(path: Path | str, missing: str = "Run from the folder of dvc.yaml"
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise InserterError(f"{path} is not there", missing) from error
+        raise InserterError(f"{path} is missing", missing) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InserterError(f"{path}, line {line}: byte {error.start} is not UTF-8", "Save the file as UTF-8") from error
     except OSError as error:
-        raise InserterError(f"{path} cannot be read ({error.strerror})", "Give a file that you may read") from error
+        raise InserterError(f"{path} cannot be read ({error.strerror})", "Give a readable file") from error
     return parse_yaml(text, path)
 
 
@@ -51,12 +51,12 @@ def parse_yaml(text: str, source: Path | str) -> Any:
     try:
         return _safe().load(text)
     except DuplicateKeyError as error:
-        raise InserterError(f"{source}, {_given_twice(text, error)}", "Keep one of them") from error
+        raise InserterError(f"{source}, {_given_twice(text, error)}", "Keep one of the values") from error
     except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f"{source}, line {mark.line + 1}" if mark else f"{source}"
         problem = getattr(error, "problem", None) or getattr(error, "context", None) or str(error).splitlines()[0]
-        remedy = next((remedy for said, remedy in REMEDIES.items() if said in str(error)), "Mend this line")
+        remedy = next((remedy for said, remedy in REMEDIES.items() if said in str(error)), "Correct this line")
         raise InserterError(f"{where}: this cannot be read as YAML ({problem})", remedy) from error
 
 
@@ -75,17 +75,17 @@ def not_kept(text: str) -> str | None:
     for event in _safe().parse(text):
         if isinstance(event, AliasEvent):
             line = event.start_mark.line + 1
-            return f"line {line}: the alias *{event.anchor} undoes what is set at its anchor. Write its values out"
+            return f"line {line}: the alias *{event.anchor} undoes values set at its anchor. Write the values out"
     for node, braces in _strings(_safe().compose(text)):
         line = f"line {node.start_mark.line + 1}"
         if "${" in node.value or node.value == "???":
-            return f"{line}: DVC takes {node.value!r} for a reference. Choose another name"
+            return f"{line}: DVC reads {node.value!r} as a reference. Choose another name"
         if not _can_be_read_again(node.value, braces):
-            remedy = "Give each key of its {...} a line of its own" if braces else "Choose another name"
-            return f"{line}: DVC writes {node.value!r} so that it cannot be read again. {remedy}"
+            remedy = "Write each key of its {...} on a line of its own" if braces else "Choose another name"
+            return f"{line}: DVC would write {node.value!r} in a form that is not readable. {remedy}"
     if _safe().load(_rewritten(text)) == _safe().load(text):
         return None
-    return "DVC changes values of it. Write no line that begins with %, and no two blanks in a row in a long value"
+    return "DVC would change values of the file. Start no line with %, and put no two spaces in a row in a long value"
 
 
 def _safe() -> YAML:

@@ -24,7 +24,9 @@ class SpeechEncoder(WhisperEncoder):
         """
         frames = input_features.shape[-1]
         if frames > 2 * self.max_source_positions:
-            raise ValueError(f"{frames} frames, the encoder's window has {2 * self.max_source_positions}: split the clip")
+            raise ValueError(
+                f"the clip has {frames} frames, but the encoder's window has {2 * self.max_source_positions}: split the clip"
+            )
         hidden = nn.functional.gelu(self.conv1(input_features))
         # Zero the padding, so that a clip has the same states as alone, where zeros follow.
         hidden = hidden * (torch.arange(frames, device=hidden.device) < lengths[:, None])[:, None]

@@ -57,7 +57,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.ear = Ear(config.audio_config, config.recogniser)
             self.adapter = DecoderAdapter(width, lm_width)
         else:
-            raise ValueError(f"adapter {config.adapter!r}: choose pooling, soft_token or decoder")
+            raise ValueError(f"unknown adapter {config.adapter!r}; choose pooling, soft_token or decoder")
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         if self.language_model.config._attn_implementation == "sdpa":
             self.language_model.set_attn_implementation(PACKED)
@@ -206,7 +206,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         places = (ids == self.config.audio_token_id).nonzero().flatten().tolist()
         if len(places) != len(speech):
-            raise ValueError(f"{len(places)} audio placeholders for {len(speech)} clips")
+            raise ValueError(f"the text has {len(places)} audio placeholders for {len(speech)} clips")
         index = torch.arange(len(ids), device=ids.device)
         pieces, sources, at = [], [], 0
         for place, clip in zip(places, speech, strict=True):
@@ -296,7 +296,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             sources.append(source)
             used += count
         if used != len(speech):
-            raise ValueError(f"{used} audio placeholders for {len(speech)} clips")
+            raise ValueError(f"the text has {used} audio placeholders for {len(speech)} clips")
         longest = max(len(row) for row in rows)
         embeds = rows[0].new_zeros(len(rows), longest, rows[0].shape[-1])
         mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)

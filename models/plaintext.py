@@ -40,7 +40,7 @@ class PlainText:
         """
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
-            raise ValueError(f"{type(tokenizer).__name__} is a tokenizer that is not made of a tokenizer.json")
+            raise ValueError(f"{type(tokenizer).__name__} is a tokenizer without a tokenizer.json")
         self.tokenizer, self.span = tokenizer, "".join(span)
         self._twin, self._names, unknown = _twin(backend)
         # The unknown token is legitimate in text: it stands for a letter that the vocabulary lacks.
@@ -89,7 +89,7 @@ class PlainText:
 
     def _checked(self, ids: list[int], text: str, control: list[int]) -> list[int]:
         if [number for number in ids if number in self._control] != control:
-            raise ValueError(f"the LM's tokenizer makes control tokens of ordinary text: {text[:80]!r}")
+            raise ValueError(f"the LM's tokenizer turns ordinary text into control tokens: {text[:80]!r}")
         return ids
 
     def _holed(self, turns: Sequence[Turn], template: dict[str, Any]) -> tuple[str, list[str]]:
@@ -126,7 +126,7 @@ def _filled(holed: str, texts: list[str]) -> str:
 
 def _role(role: str) -> str:
     if not role.isidentifier():
-        raise ValueError(f"the role of a turn is a word such as user, not {role[:80]!r}")
+        raise ValueError(f"the role of a turn must be one word, such as user, and is {role[:80]!r}")
     return role
 
 
@@ -147,7 +147,7 @@ def _twin(backend: Tokenizer) -> tuple[Tokenizer, dict[int, str], int | None]:
     _rename(state["model"], renamed)
     twin = Tokenizer.from_str(json.dumps(state | {"post_processor": None, "truncation": None, "padding": None}))
     if any(twin.token_to_id(name) != number for number, name in names.items()):
-        raise ValueError("the LM's tokenizer numbers its added tokens in a way that cannot be repeated (tokenizer.json)")
+        raise ValueError("the LM's tokenizer has added tokens whose ids cannot be reproduced (tokenizer.json)")
     return twin, names, unknown
 
 

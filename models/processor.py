@@ -42,7 +42,7 @@ class InserterProcessor(ProcessorMixin):
         self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, delimiters: str = "tokens"
     ) -> None:
         if delimiters not in SPANS:
-            raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
+            raise ValueError(f"unknown delimiters {delimiters!r}; choose {' or '.join(SPANS)}")
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
         self.delimiters = delimiters
         self.recogniser: Tokenizer | None = None  # set for the adapter `decoder`
@@ -211,7 +211,7 @@ class InserterProcessor(ProcessorMixin):
             raise ValueError("give the clips of a batch either as audio or as encoder states")
         wanted, clips = sum(row.count(self.audio_token_id) for row in rows), len(audio) or len(states or [])
         if wanted != clips:
-            raise ValueError(f"{wanted} audio placeholders for {clips} clips")
+            raise ValueError(f"the texts have {wanted} audio placeholders for {clips} clips")
         inputs: dict[str, Any] = {
             "input_ids": _padded([torch.tensor(row, dtype=torch.long) for row in rows], self.tokenizer.pad_token_id),
             "attention_mask": _padded([torch.ones(len(row), dtype=torch.long) for row in rows], 0),

@@ -14,7 +14,7 @@ class TooLong(ValueError):
     rows: what each such prompt needs, by its index in the batch.
     """
 
-    remedy = "Give less sound or text, lower max_new_tokens, or take an LM with a longer context"
+    remedy = "Give less sound or text, lower max_new_tokens, or use an LM with a longer context"
 
     def __init__(self, rows: dict[int, str]) -> None:
         super().__init__(next(iter(rows.values())))

@@ -43,12 +43,12 @@ def read_record(record: Mapping[Any, Any]) -> Question:
     """Return what a record asks. Raises BadRecord if the record cannot be answered."""
     audio, text = (None if _missing(record.get(name)) else record[name] for name in ("audio", "text"))
     if text is not None and not isinstance(text, str):
-        raise BadRecord(f"text must be a string, and is of type {type(text).__name__}")
+        raise BadRecord(f"text must be a string and has the type {type(text).__name__}")
     if text is not None and not _writable(text):
-        raise BadRecord("text has half a surrogate pair in it; give whole characters")
+        raise BadRecord("text has half a surrogate pair; give whole characters")
     if audio is None:
         if not text or not text.strip():
-            raise BadRecord("neither audio nor text is there; give `audio` (base64, bytes or samples) or `text`")
+            raise BadRecord("the record has neither audio nor text; give `audio` (base64, bytes or samples) or `text`")
         return Question(text, None)
     try:
         sound = read_audio(audio)
@@ -92,9 +92,7 @@ def _from_text(value: str) -> Sound:
     except NoSound as error:
         if error.reason != "undecodable" or len(value) > SHORT:
             raise
-        raise NoSound(
-            "undecodable", f"{value[:SHOWN]!r} is neither base64 of audio nor a file that may be read", _remedy()
-        ) from error
+        raise NoSound("undecodable", f"{value[:SHOWN]!r} is neither base64 of audio nor a readable file", _remedy()) from error
 
 
 def _named_file(value: str) -> Path | None:
@@ -133,8 +131,8 @@ def _unpacked(value: str) -> bytes:
 
 def _remedy() -> str:
     folder = os.environ.get(AUDIO_DIR)
-    where = f"in the folder that {AUDIO_DIR} names" if folder else f"once the server is started with {AUDIO_DIR}=FOLDER"
-    return f"Give base64 of the file; a path is read {where}"
+    where = f"only below the folder in {AUDIO_DIR}" if folder else f"only if the server was started with {AUDIO_DIR}=FOLDER"
+    return f"Give the file in base64; a path is read {where}"
 
 
 def _writable(text: str) -> bool:

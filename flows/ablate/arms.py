@@ -81,7 +81,7 @@ def read_arms(path: Path = ARMS) -> Arms:
         return Arms.model_validate(read(path))
     except ValidationError as error:
         first = error.errors()[0]
-        raise InserterError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", "Mend it") from error
+        raise InserterError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", "Correct this key") from error
 
 
 def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> list[Experiment]:
@@ -94,7 +94,7 @@ def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, sou
     """
     unknown = [name for name in groups if name not in arms.groups]
     if unknown:
-        raise InserterError(f"there is no group {unknown[0]}", f"The groups are: {', '.join(arms.groups)}")
+        raise InserterError(f"there is no group {unknown[0]}", f"Choose one of: {', '.join(arms.groups)}")
     chosen = [
         _experiment(arms, group, name, each, source)
         for group, found in arms.groups.items()
@@ -106,7 +106,7 @@ def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, sou
     if not chosen:
         near = [found for name, found in arms.groups.items() if not groups or name in groups]
         known = [f"{name} {list(each.seeds)}" for found in near for name, each in found.arms.items()]
-        raise InserterError("no experiment has that arm and seed", f"There are: {', '.join(known)}")
+        raise InserterError("no experiment has that arm and seed", f"Choose one of: {', '.join(known)}")
     return chosen
 
 

@@ -37,7 +37,7 @@ FILES = ("path", "voice", "speaker")  # keys whose value may be the bare name of
 JUDGE = WORK / "judge"  # judgements that were paid for
 
 
-def git(*arguments: str, remedy: str = "Experiments are of a commit: `git init`, then commit the project") -> str:
+def git(*arguments: str, remedy: str = "Run `git init` if needed, then commit the project: an experiment runs a commit") -> str:
     """Run git and return what it prints.
 
     Git's hooks are left out: DVC's own would check data out into every new copy.
@@ -115,7 +115,7 @@ def _claim(copy: Path) -> None:
     known = Path(git("rev-parse", "--git-common-dir")).resolve() / "worktrees"
     home = known / Path(pointer.read_text(encoding="utf-8").strip()).name if pointer.is_file() else known
     if not (home / "HEAD").is_file():
-        raise InserterError(f"{copy} is no working copy of this repository", "Move it away, or delete it with what is in it")
+        raise InserterError(f"{copy} is not a working copy of this repository", "Move or delete that folder")
     for file, text in ((pointer, f"gitdir: {home}\n"), (home / "gitdir", f"{pointer.resolve()}\n")):
         if file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")

@@ -65,7 +65,7 @@ def run_all(experiments: list[Experiment], revision: str) -> dict[str, str]:
     for number, experiment in enumerate(experiments, 1):
         place = f"[{number:2d}/{len(experiments)}]"
         if experiment.name not in waiting:
-            say(f"{place} {experiment.name}: recorded already")
+            say(f"{place} {experiment.name}: already recorded")
             continue
         step = run_experiment.with_options(name=experiment.name, task_run_name=experiment.name)
         state = step(place, experiment, *waiting[experiment.name], revision, return_state=True)

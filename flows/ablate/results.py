@@ -145,7 +145,7 @@ def _answers(folder: Path) -> dict[str, list[Row]]:
 def _language(asked: Collection[str]) -> str:
     """Return the language that arms are compared in: English if it was asked, else the first."""
     if not asked:
-        raise InserterError("reports/evaluate.json has no closed-ended score", "Look at evaluate.languages and evaluate.items")
+        raise InserterError("reports/evaluate.json has no closed-ended score", "Check evaluate.languages and evaluate.items")
     return "en" if "en" in asked else min(asked)
 
 

@@ -19,7 +19,7 @@ def show_groups(groups: list[str], arm: str | None, seed: int | None, source: Pa
     arms = read_arms(source)
     for found in select(arms, groups, arm, seed, source):
         own = arms.groups[found.group].arms[found.arm].set
-        print(f"{found.name}: {', '.join(f'{key}={value}' for key, value in own.items()) or 'the base'}")
+        print(f"{found.name}: {', '.join(f'{key}={value}' for key, value in own.items()) or 'no override'}")
 
 
 def show_new(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
@@ -60,18 +60,18 @@ def experiment(overlay: Path, name: str, seed: int) -> int:
     code = _run([chosen], flow, ARMS)
     if code == 0:
         model = copies.HOME / chosen.name / copies.git("rev-parse", "--show-prefix") / "data/sft/model"
-        say(f"the model: {model}")
-        say(f"speak to it: inserter ask question.wav --model {model}")
+        say(f"model: {model}")
+        say(f"ask the model: inserter ask question.wav --model {model}")
     return code
 
 
 def _run(chosen: list[Experiment], flow: Callable[[], dict[str, str]], source: Path) -> int:
     revision = copies.commit()
     if changed := copies.not_committed():
-        say(f"not committed, and so not in the experiments: {', '.join(changed)}")
+        say(f"the experiments leave out uncommitted changes: {', '.join(changed)}")
     with stage_lock(WORK / "ablate.lock"):
         if waiting := new(chosen, revision):
-            say(f"experiments to run: {len(waiting)} of {len(chosen)}, at {revision[:12]}; starting Prefect ...")
+            say(f"experiments to run: {len(waiting)} of {len(chosen)}, at commit {revision[:12]}; starting Prefect ...")
             interruptible()
             quiet_prefect()
             from flows.server import api
@@ -80,16 +80,16 @@ def _run(chosen: list[Experiment], flow: Callable[[], dict[str, str]], source: P
                 with api():
                     failed = flow()
             except KeyboardInterrupt:
-                say("stopped; what was recorded is kept: the same command resumes from here")
+                say("stopped; recorded results are kept: run the same command to resume")
                 return INTERRUPTED
             if read_results():
                 renew_tables(source)
             if failed:
                 raise InserterError(
                     f"{len(failed)} of {len(chosen)} experiments failed: {', '.join(failed)}",
-                    f"Mend what is said above; their working copies are in {copies.HOME}/. The same command resumes from here",
+                    f"Correct the errors above, then run the same command to resume. The working copies are in {copies.HOME}/",
                 )
         else:
-            say("every result is recorded already for this code and these parameters")
+            say("all results for this code and these parameters are already recorded")
             renew_tables(source)
     return 0

@@ -19,7 +19,8 @@ from inserter.files import atomic
 PAGE = Path("docs/RESULTS.md")
 TITLE = """# Results
 
-The tables are made from `results.json` and `prompts.jsonl` by `inserter ablate --tables`; what is outside their markers stays.
+`inserter ablate --tables` makes the tables from `results.json` and `prompts.jsonl`.
+The command keeps all text outside the tables' markers.
 """
 FEW = 3  # number of seeds from which a mean and a range are shown
 
@@ -31,7 +32,7 @@ def _number(digits: int, factor: float = 1.0) -> Callable[[float], str]:
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how it is shown)
     "gap closed": ("gap_closed", _number(3)),
     "unseen voice": ("unseen_gap", _number(3)),
-    "its cascade": ("cascade_gap", _number(3)),
+    "cascade": ("cascade_gap", _number(3)),
     "heard − cascade": ("heard_minus_cascade", _number(3)),
     "KL(read ‖ heard)": ("kl_read_heard", _number(3)),
     "KL(base ‖ model)": ("kl_base_model", _number(3)),
@@ -90,7 +91,7 @@ def _section(rows: list[Row], group: str, arms: Arms) -> str:
         commands += [f"- `{row['command']}` at {row['commit'][:12]}" for row in mine]
     table = tabulate(lines, ["arm", "seeds", *columns], tablefmt="github", disable_numparse=True)
     commits = {row["commit"] for row in rows}
-    mixed = "\n\n**Of different commits:** what is said of several seeds or arms together mixes them." if len(commits) > 1 else ""
+    mixed = "\n\n**Different commits:** figures over several seeds or arms mix these commits." if len(commits) > 1 else ""
     about = f"{arms.groups[group].about}.\n\n" if group in arms.groups else ""
     return f"{about}{table}{mixed}\n\nMade by\n" + "\n".join(commands)
 
@@ -112,7 +113,7 @@ def _pairs(prompts: list[Row], group: str, arms: Arms) -> str:
         if arm != first
     ]
     table = tabulate(lines, ["difference in points", *(f"{form}, all variants" for form in FORMS)], tablefmt="github")
-    return f"\n\nThe same prompts answered by both, the mean of an arm's seeds, with 95 % intervals over the prompts:\n\n{table}"
+    return f"\n\nMeans over an arm's seeds on the same prompts, with 95 % intervals over the prompts:\n\n{table}"
 
 
 def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str:

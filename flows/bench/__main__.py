@@ -40,7 +40,7 @@ def main() -> None:
     quiet()
     names = sys.argv[1:] or list(ENTRIES)
     if unknown := [name for name in names if name not in ENTRIES]:
-        sys.exit(f"bench: there is no entry {unknown[0]}. The entries are: {', '.join(ENTRIES)}")
+        sys.exit(f"bench: there is no entry {unknown[0]}. Choose one of: {', '.join(ENTRIES)}")
     problems = []
     for name in names:
         try:

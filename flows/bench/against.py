@@ -31,7 +31,7 @@ CLIPS = 96
 PROMPTS = 64
 PAIRS = 3
 SIDE = Path(__file__).with_name("side.py")
-REMEDY = "Run `git fetch --unshallow` where the history is cut short, or name another commit: BENCH_AGAINST=COMMIT"
+REMEDY = "Run `git fetch --unshallow` if the clone is shallow, or name another commit with BENCH_AGAINST=COMMIT"
 
 
 def verify() -> Entry:
@@ -135,9 +135,9 @@ class _Side:
         line = stdout.readline()
         if not line:
             said = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-            last = next((text for text in reversed(said) if text.strip()), "it said nothing")
-            remedy = "Mend it, or name another commit: BENCH_AGAINST=COMMIT"
-            raise InserterError(f"{self.label} cannot do this work ({last[:300]})", remedy)
+            last = next((text for text in reversed(said) if text.strip()), "no error output")
+            remedy = "Correct that error, or name another commit with BENCH_AGAINST=COMMIT"
+            raise InserterError(f"{self.label} cannot run this benchmark ({last[:300]})", remedy)
         self.made = json.loads(line)
 
 

@@ -52,7 +52,7 @@ def lm_eval_ifeval() -> Callable[[dict[str, Any], list[str]], dict[str, Any]]:
     if spec is None or spec.origin is None:
         raise InserterError(
             "lm-eval is not installed",
-            "Run `make test` or `make bench` where packages can be had, or pip install --no-deps -r bench.lock",
+            "Run `make bench` with access to a package index, or `pip install --no-deps -r bench.lock`",
         )
     import nltk
 

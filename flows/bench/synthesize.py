@@ -55,7 +55,7 @@ def synthesize_loop() -> Entry:
             for number, text in enumerate(texts):
                 hibari.save(text, str(Path(folder, f"{number}.wav")))
 
-        against = f"a loop over hibari's own API that writes one wav a clip ({_machine()})"
+        against = f"a loop over hibari's own API that writes one wav per clip ({_machine()})"
         return compare("synthesize_loop", lambda: _speak(texts, Path(folder), two, augmentation), loop, against, PAIRS)
 
 

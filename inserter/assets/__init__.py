@@ -56,7 +56,7 @@ def encoder_folder(name: str) -> Path:
     The folder has a WhisperForConditionalGeneration, a feature extractor and a tokenizer.
     """
     if not name.startswith(PREFIX):
-        return require(folder_of(name), (*_TRANSFORMERS, "preprocessor_config.json"), "a Whisper for transformers")
+        return require(folder_of(name), (*_TRANSFORMERS, "preprocessor_config.json"), "a Whisper model for transformers")
     from inserter.assets import whisper
 
     source = _ctranslate2(find(name.removeprefix(PREFIX), _WHISPER).name)
@@ -72,11 +72,11 @@ def asr_folder(name: str) -> Path:
         return _ctranslate2(find(name.removeprefix(PREFIX), _WHISPER).name)
     folder = folder_of(name)
     if (folder / "model.bin").is_file():
-        return require(folder, ("config.json", "tokenizer.json", "vocabulary.*"), "a Whisper for CTranslate2")
+        return require(folder, ("config.json", "tokenizer.json", "vocabulary.*"), "a Whisper model for CTranslate2")
     require(
         folder,
         (*_TRANSFORMERS, "tokenizer.json", "preprocessor_config.json"),
-        "a Whisper",
+        "a Whisper model",
     )
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.iterdir()) if f.is_file()]
     key = fingerprint(str(folder.resolve()), files, REVISION)
@@ -135,7 +135,9 @@ def _to_ctranslate2(source: Path, target: Path) -> None:
         converter = TransformersConverter(str(source), copy_files=["tokenizer.json", "preprocessor_config.json"])
         converter.convert(str(target), quantization="float16", force=True)
     except (ValueError, RuntimeError, KeyError) as error:
-        raise InserterError(f"{source} cannot be converted to CTranslate2 ({error})", "Give a Whisper checkpoint") from error
+        raise InserterError(
+            f"{source} cannot be converted to CTranslate2 ({error})", "Name a Whisper checkpoint in params.yaml"
+        ) from error
 
 
 def _uses(assets: "Assets") -> list[tuple[str, str, Callable[[], Path]]]:
@@ -196,4 +198,4 @@ def _missing(asset: Embedded) -> str:
                 locate(part)
     except InserterError as error:
         return str(error)
-    return "in its package, not converted yet: run `inserter assets`"
+    return "installed but not converted: run `inserter assets`"

@@ -165,7 +165,7 @@ def find(name: str, allowed: tuple[str, ...]) -> Embedded:
     """Return the asset `embedded:NAME`. Raises InserterError unless `allowed` has the name."""
     if name not in allowed:
         raise InserterError(
-            f"there is no embedded:{name} for this use",
+            f"embedded:{name} is not an asset of this kind",
             f"Use one of {', '.join(f'embedded:{a}' for a in allowed)}, a local folder or a hub name",
         )
     return CATALOGUE[name]

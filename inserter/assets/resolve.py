@@ -23,7 +23,7 @@ def folder_of(name: str) -> Path:
         return _download(name)
     raise InserterError(
         f"asset {name!r} is neither a folder, a hub name (org/name) nor {PREFIX}NAME",
-        "Mend the section `assets` of params.yaml",
+        "Correct the section `assets` of params.yaml",
     )
 
 
@@ -35,8 +35,8 @@ def _download(name: str) -> Path:
     except Exception as error:  # requests', httpx' or its own, by version of the client
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InserterError(
-            f"{name} is no folder here and the hub did not give it ({reason})",
-            "Fetch its files elsewhere, put the folder here and give its path in params.yaml, or use an embedded: asset",
+            f"{name} is not a local folder, and the hub download failed ({reason})",
+            "Download the files elsewhere and give their folder in params.yaml, or use an embedded: asset",
         ) from error
 
 
@@ -47,5 +47,5 @@ def require(folder: Path, patterns: Sequence[str], what: str) -> Path:
     """
     for pattern in patterns:
         if not any(folder.glob(pattern)):
-            raise InserterError(f"{folder} has no {pattern}, so it is not {what}", "Give a complete folder in params.yaml")
+            raise InserterError(f"{folder} has no {pattern}, so it is not {what}", "Give a complete model folder in params.yaml")
     return folder

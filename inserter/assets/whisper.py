@@ -55,7 +55,7 @@ def read_variables(path: Path) -> dict[str, np.ndarray]:
             variables[name] = array.reshape(shape) if int(np.prod(shape)) == count else array
             reader.at += size
     except (ValueError, IndexError, struct.error, UnicodeDecodeError) as error:
-        raise InserterError(f"{path} is not a whole CTranslate2 model ({error})", "Get the file again") from error
+        raise InserterError(f"{path} is not a complete CTranslate2 model ({error})", "Download the file again") from error
     return variables
 
 

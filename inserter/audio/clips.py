@@ -39,8 +39,8 @@ __all__ = [
 ]
 NOTE = "shard.json"
 LIST = "shards.parquet"
-AGAIN = "Delete it and run `dvc repro`"
-ABSENT = "Run `dvc repro`, or `dvc pull` where there is a remote"
+AGAIN = "Delete that shard and run `dvc repro`"
+ABSENT = "Run `dvc repro`, or `dvc pull` if DVC has a remote"
 
 
 def read(source: str | Path | bytes) -> np.ndarray:
@@ -130,7 +130,7 @@ def stream_shard(path: Path | str) -> Iterator[tuple[str, bytes]]:
                 members += 1
                 yield member.name.removesuffix(".flac"), data
     except FileNotFoundError as error:
-        raise InserterError(f"shard {path} is not there", ABSENT) from error
+        raise InserterError(f"shard {path} is missing", ABSENT) from error
     except (tarfile.TarError, ValueError, OSError) as error:
         raise InserterError(f"shard {path} is damaged ({error})", AGAIN) from error
     if wanted is not None and members != wanted:
@@ -156,7 +156,7 @@ def check_shards(folder: Path | str) -> int:
         for row in batch:
             path = folder / row["shard"]
             if not path.exists():
-                raise InserterError(f"shard {path} is not there", ABSENT)
+                raise InserterError(f"shard {path} is missing", ABSENT)
             if path.stat().st_size != row["size"]:
                 raise InserterError(f"shard {path} is truncated: {path.stat().st_size:,} of {row['size']:,} bytes", AGAIN)
             if sha256(path) != row["sha256"]:
@@ -179,7 +179,9 @@ def read_original(folder: Path | str, row: Mapping[str, Any]) -> np.ndarray:
     Raises InserterError when this original was not kept.
     """
     if not row["original_size"]:
-        raise InserterError(f"the original of {row['utt_id']} was not kept", "Set synthesize.keep_originals and run `dvc repro`")
+        raise InserterError(
+            f"the original of {row['utt_id']} was not kept", "Set synthesize.keep_originals to true and run `dvc repro`"
+        )
     return read(read_clip_bytes(folder, {**row, "offset": row["original_offset"], "size": row["original_size"]}))
 
 
@@ -194,7 +196,7 @@ def read_clip_bytes(folder: Path | str, row: Mapping[str, Any]) -> bytes:
             file.seek(row["offset"])
             data = file.read(row["size"])
     except FileNotFoundError as error:
-        raise InserterError(f"shard {path} is not there", ABSENT) from error
+        raise InserterError(f"shard {path} is missing", ABSENT) from error
     if len(data) != row["size"]:
         raise InserterError(f"shard {path} is truncated", AGAIN)
     return data

@@ -33,7 +33,7 @@ def noise(samples: int, kind: NoiseKind, rng: np.random.Generator) -> np.ndarray
         return _street(samples, rng)
     if kind == "music":
         return _music(samples, rng)
-    raise ValueError(f"unknown noise {kind!r}; there are {', '.join(NOISES)}")
+    raise ValueError(f"unknown noise {kind!r}; choose one of {', '.join(NOISES)}")
 
 
 def _coloured(samples: int, rng: np.random.Generator, amplitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -35,6 +35,6 @@ def publish_files(files: Iterable[tuple[str, bytes]], target: Path) -> None:
             (staged / name).write_bytes(data)
         publish(staged, target)
     except OSError as error:
-        raise InserterError(f"cannot write {target}: {error}", "Free some disk space or mend the permissions") from error
+        raise InserterError(f"cannot write {target}: {error}", "Free some disk space or correct the permissions") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)

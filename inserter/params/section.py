@@ -15,14 +15,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[0] > bounds[1]:
-        raise ValueError("the lower bound comes first")
+        raise ValueError("the first bound must not exceed the second")
     return bounds
 
 
 def within(low: float, high: float) -> Callable[[tuple[float, float]], tuple[float, float]]:
     def check(bounds: tuple[float, float]) -> tuple[float, float]:
         if not low <= bounds[0] <= bounds[1] <= high:
-            raise ValueError(f"both have to be {low} to {high}")
+            raise ValueError(f"both bounds must be from {low} to {high}, the lower one first")
         return bounds
 
     return check
@@ -57,7 +57,7 @@ def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
     names = [getattr(item, "name", item) for item in items]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ValueError(f"{twice[0]} is there twice: {', '.join(names)}")
+        raise ValueError(f"{twice[0]} is given twice: {', '.join(names)}")
     return items
 
 

@@ -148,7 +148,7 @@ class Mixture(Section):
     @model_validator(mode="after")
     def sums_to_one(self) -> "Mixture":
         if abs(self.interleaved + self.speech_tasks + self.text - 1) > 1e-6:
-            raise ValueError("interleaved + speech_tasks + text must be 1")
+            raise ValueError("the sum interleaved + speech_tasks + text must be 1")
         return self
 
 

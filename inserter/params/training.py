@@ -54,7 +54,7 @@ class Trainable(Section):
     @model_validator(mode="after")
     def _something_learns(self) -> "Trainable":
         if not (self.adapter or self.encoder or self.lm != "frozen"):
-            raise ValueError("nothing would learn; for no training set steps to 0")
+            raise ValueError("no part is trainable; to train nothing, set steps to 0")
         return self
 
 

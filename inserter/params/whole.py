@@ -91,7 +91,7 @@ def read(path: Path | str) -> dict[str, Any]:
     """
     raw = read_yaml(path)
     if not isinstance(raw, dict):
-        raise InserterError(f"{path} {'is empty' if raw is None else 'has no keys'}", "Write `key: value`, a line each")
+        raise InserterError(f"{path} {'is empty' if raw is None else 'has no keys'}", "Write one `key: value` per line")
     return raw
 
 
@@ -110,8 +110,8 @@ def _plain(value: Any, source: str, *at: Any) -> Any:
         return value
     where = f"{source}: {'.'.join(map(str, at))}"
     if isinstance(value, float):
-        raise InserterError(f"{where}: {value} is no finite number", "Write one that is")
-    raise InserterError(f"{where}: YAML reads {value} as a {type(value).__name__}", "Put it in quotes if it is text")
+        raise InserterError(f"{where}: {value} is not a finite number", "Write a finite number")
+    raise InserterError(f"{where}: YAML reads {value} as a {type(value).__name__}", "Put the value in quotes if it is text")
 
 
 def _explain(error: Any) -> str:
@@ -133,10 +133,12 @@ def _explain(error: Any) -> str:
 def _hint(expected: str, found: Any) -> str:
     """Return how to write the intended value in YAML, or "" if there is no hint."""
     if expected == "string_type" and found is not None:
-        return ": put it in quotes"
+        return ": put the value in quotes"
     if expected == "bool_type":
         return ": write true or false"
-    return ": write it without quotes, in digits" if expected in ("int_type", "float_type") and isinstance(found, str) else ""
+    return (
+        ": write the number in digits, without quotes" if expected in ("int_type", "float_type") and isinstance(found, str) else ""
+    )
 
 
 def _allowed(location: tuple[Any, ...]) -> list[str]:

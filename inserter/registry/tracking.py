@@ -31,7 +31,7 @@ def connect(register: Register, write: bool = False) -> "MlflowClient":
     if local:
         join_workspace(local)
         if (write or not local.exists()) and not writable(local):
-            raise InserterError(f"the registry {local} cannot be written", "Use a copy of this folder that can be (`cp -a`)")
+            raise InserterError(f"the registry {local} cannot be written", "Work in a writable copy of this folder (`cp -a`)")
         address = absolute(local)
     for name in ("mlflow", "alembic"):  # after the import, which sets its own level
         logging.getLogger(name).setLevel(logging.WARNING)

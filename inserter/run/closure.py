@@ -13,15 +13,15 @@ DATA = (".yaml", ".json", ".css", ".js", ".j2", ".txt")  # files that code reads
 
 # Code that a stage imports but that decides no byte of its results: file or folder -> reason.
 DECIDES_NOTHING = {
-    "inserter/assets": "models are converted once, and known by their SHA-256 and the number of the conversion",
+    "inserter/assets": "models are converted once, and identified by SHA-256 and conversion revision",
     "inserter/cli": "the command line",
     "inserter/errors.py": "error messages",
-    "inserter/files.py": "reads and writes what it is given",
+    "inserter/files.py": "reads and writes the content that callers give",
     "inserter/params": "the values that a stage reads are its `params`",
-    "inserter/paths.py": "where things are",
-    "inserter/run": "how a stage runs: processes, locks, half-done work",
+    "inserter/paths.py": "paths of files",
+    "inserter/run": "how a stage runs: processes, locks, unfinished work",
     "inserter/tables.py": "a new column is new code in the stage that writes it",
-    "inserter/yaml_files.py": "reads and writes what it is given",
+    "inserter/yaml_files.py": "reads and writes the content that callers give",
 }
 
 

@@ -49,7 +49,7 @@ def stage_lock(path: Path) -> Iterator[None]:
             file.seek(0)
             raise InserterError(
                 f"another process (pid {file.read().strip() or 'unknown'}) is running this stage",
-                "Wait until it ends, or stop it, then run again",
+                "Wait until that process ends or stop it, then run again",
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

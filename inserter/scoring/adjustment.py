@@ -34,9 +34,9 @@ def _verdict(record: Any, mode: Mode) -> Row:
     found = votes.replies(records.as_object(record), mode)
     given = _reference(found) if mode == "reference" else _robust(found)
     if not any(given.values()):
-        raise Unscorable("no usable reply", f"no object with one of the fields in {len(found)} replies")
+        raise Unscorable("no usable reply", f"none of {len(found)} replies is an object with one of the fields")
     if missing := [name for name in FIELDS if not given[name]]:
-        raise Unscorable("no vote", f"on {', '.join(missing)}")
+        raise Unscorable("no vote", f"no reply votes on {', '.join(missing)}")
     after, before, content = (votes.mode_of(given[name]) == votes.YES for name in FIELDS)
     return {"counted": True, "iar": int(after and content), "ecr": int(before)}
 
@@ -73,7 +73,7 @@ def _loaded(reply: Any) -> Any:
     except json.JSONDecodeError:
         return None
     except (ValueError, RecursionError) as error:
-        raise Unscorable("unusable vote", f"a reply that cannot be read: {error}") from error
+        raise Unscorable("unusable vote", f"a reply is not readable JSON: {error}") from error
 
 
 def _robust(replies: list[Any]) -> Votes:

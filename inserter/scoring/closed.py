@@ -49,17 +49,17 @@ def _fields(record: Any, mode: Mode) -> tuple[list[Any], list[Any], str]:
     record = records.as_object(record)
     ids, kwargs = instructions(record)
     if not isinstance(ids, list) or not ids:
-        raise Unscorable("malformed record", f"instruction_id_list is not a list with something in it: {short(ids)}")
+        raise Unscorable("malformed record", f"instruction_id_list is not a list with at least one name: {short(ids)}")
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
-        raise Unscorable("malformed record", f"kwargs is not a list of {len(ids)}: {short(kwargs)}")
+        raise Unscorable("malformed record", f"kwargs is not a list of {len(ids)} objects: {short(kwargs)}")
     if "response" not in record:
-        raise Unscorable("no response", "the field is missing")
+        raise Unscorable("no response", "the field response is missing")
     response = record["response"]
     # pandas writes null as NaN, which differs from itself.
     if mode == "robust" and (response is None or response != response):
         response = ""
     if not isinstance(response, str):
-        raise Unscorable("no response", f"not text: {short(response)}")
+        raise Unscorable("no response", f"response is not text: {short(response)}")
     return ids, kwargs, response
 
 

@@ -48,7 +48,7 @@ def _reference(replies: list[Any]) -> list[Any]:
     lists = [value for reply in replies if isinstance(value := votes.literal(reply), list)]
     longest = max(map(len, lists), default=0)
     if not longest:
-        raise Unscorable("no usable reply", f"no list with an answer in it in {len(replies)} replies")
+        raise Unscorable("no usable reply", f"none of {len(replies)} replies is a list with an answer")
     return [votes.mode_of(position) for position in zip(*(found for found in lists if len(found) == longest), strict=True)]
 
 
@@ -59,15 +59,15 @@ def _robust(replies: list[Any], expected: int | None) -> list[str]:
     """
     lists = [read for reply in replies if (read := votes.answers(reply, expected))]
     if not lists:
-        raise Unscorable("no usable reply", f"no list of answers in {len(replies)} replies")
+        raise Unscorable("no usable reply", f"none of {len(replies)} replies is a list of answers")
     length = expected or votes.common_length(lists)
     fitting = [read for read in lists if len(read) == length]
     if not fitting:
         lengths = sorted({len(read) for read in lists})
-        raise Unscorable("wrong number of answers", f"{length} questions, replies of {', '.join(map(str, lengths))} answers")
+        raise Unscorable("wrong number of answers", f"{length} questions, but replies with {', '.join(map(str, lengths))} answers")
     given = [[vote for vote in position if vote] for position in zip(*fitting, strict=True)]
     if silent := [number for number, position in enumerate(given, 1) if not position]:
-        raise Unscorable("no vote", f"neither yes nor no on question {', '.join(map(str, silent))}")
+        raise Unscorable("no vote", f"no reply says yes or no to question {', '.join(map(str, silent))}")
     return [votes.mode_of(position) for position in given]
 
 

@@ -24,7 +24,7 @@ Raw = tuple[int, bytes | Any]  # number from 1, and the bytes of a line or the r
 BLANK = re.compile(r"\s*")
 BOM = b"\xef\xbb\xbf"
 WIDE = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-NOT_UTF8 = "its text is not UTF-8"
+NOT_UTF8 = "the text is not UTF-8"
 SHEETS, PACKED = (".csv", ".tsv"), (".gz", ".zst")
 ARROW = (".parquet", ".zst")
 NOT_WRITTEN = (*SHEETS, ".xlsx", ".arrow", ".feather", ".avro", ".orc", ".bz2", ".xz", ".zip")
@@ -63,11 +63,11 @@ def raw_records(path: Path | str) -> Iterator[Raw]:
         records = _records(path)
         first = next(records, None)
         if first is None:
-            raise InserterError(f"{path} has no records", "Give one JSON object a line")
+            raise InserterError(f"{path} has no records", "Give one JSON object per line")
         yield first
         yield from records
     except _damaged() as error:
-        raise InserterError(f"{path} is damaged or cut short ({error})", "Copy it again") from error
+        raise InserterError(f"{path} is damaged or cut short ({error})", "Copy the file again") from error
     except OSError as error:
         raise InserterError(f"{path} cannot be read ({error.strerror or error})", f"Give a file of records: {FORMS}") from error
 
@@ -151,7 +151,9 @@ def _whole(path: Path, lines: list[Raw]) -> list[Raw]:
         found = _values(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         if lines[0][1] != b"{" and not any(_is_object(line) for _, line in lines):
-            raise InserterError(f"{path}: its JSON array cannot be read ({error})", "Mend it, or give JSON Lines") from error
+            raise InserterError(
+                f"{path}: its JSON array cannot be read ({error})", "Correct the array, or give JSON Lines"
+            ) from error
         return lines
     if len(found) == 1 and isinstance(found[0], list):
         found = found[0]
@@ -204,12 +206,12 @@ def _csv(path: Path, head: bytes) -> Iterator[Raw]:
 def _row(names: list[str], cells: list[str]) -> dict[str, str] | str:
     """Return the record, or what is wrong with it."""
     if len(cells) != len(names):
-        return f"{len(cells)} cells below {len(names)} names"
+        return f"{len(cells)} cells for {len(names)} columns"
     if not all(_is_text(cell) for cell in cells):
         return NOT_UTF8
     record = dict(zip(names, cells, strict=True))
     twice = [name for name, cell in zip(names, cells, strict=True) if record[name] != cell]
-    return f"two values of {twice[0]}" if twice else record
+    return f"two values for the column {twice[0]}" if twice else record
 
 
 def _is_text(cell: str) -> bool:
@@ -221,7 +223,9 @@ def check_name(path: Path | str) -> None:
     if Path(path).suffix.lower() in ARROW:
         _arrow(path)
     if Path(path).suffix.lower() in NOT_WRITTEN or _suffix(Path(path)) in NOT_WRITTEN:
-        raise InserterError(f"{path}: records are not written in this form", "Let its name end in .jsonl, .jsonl.gz or .parquet")
+        raise InserterError(
+            f"{path}: this ending is not an output format", "Give a name that ends in .jsonl, .jsonl.gz or .parquet"
+        )
 
 
 def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:

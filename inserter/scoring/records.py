@@ -109,7 +109,7 @@ def writable(text: str) -> str:
 
 def as_object(record: Any) -> dict[str, Any]:
     if not isinstance(record, dict):
-        raise Unscorable("malformed record", f"not an object: {short(record)}")
+        raise Unscorable("malformed record", f"the record is not an object: {short(record)}")
     return record
 
 
@@ -175,7 +175,7 @@ def score_file(
     if details is not None:
         check_name(details)
         if Path(details).resolve() == path.resolve():
-            raise InserterError(f"{details} is the file that is scored", "Give the details another name")
+            raise InserterError(f"--details {details} is also the input file", "Give --details another name")
     if not workers:
         workers = cores() if path.is_file() and path.stat().st_size > SMALL_FILE else 1
     raws = raw_records(path)

@@ -167,7 +167,7 @@ def _within(cell: dict[str, Any] | None, name: str, sign: str) -> str:
 PEOPLE = {
     "heard": "word errors of what the model hears",
     "asr": "word errors of the recogniser",
-    "difference": "the model less the recogniser",
+    "difference": "model minus recogniser",
 }
 
 

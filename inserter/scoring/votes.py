@@ -76,7 +76,7 @@ def mode_of(votes: Sequence[Any]) -> Any:
     try:
         return statistics.mode(votes)
     except TypeError as error:
-        raise Unscorable("unusable vote", f"not a value that can be counted: {short(list(votes))}") from error
+        raise Unscorable("unusable vote", f"a vote is a list or an object: {short(list(votes))}") from error
 
 
 def plain(vote: Any) -> Any:

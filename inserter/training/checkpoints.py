@@ -88,13 +88,15 @@ class Checkpoints:
             if there != size:
                 return _passed_over(point, f"{name} has {there} of {size} bytes")
         if record["key"] != self.key:
-            raise InserterError(f"{point} is of a run with other data or parameters", "Delete it, then run again")
+            raise InserterError(
+                f"checkpoint {point} is from a run with other data or parameters", "Delete that checkpoint, then run again"
+            )
         return record
 
 
 def _passed_over(point: Path, why: str) -> dict[str, Any] | None:
     if rank() == 0:
-        say(f"checkpoint {point} is not whole and is passed over: {why}")
+        say(f"checkpoint {point} is incomplete and skipped: {why}")
     return None
 
 

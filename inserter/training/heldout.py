@@ -126,7 +126,7 @@ def hear_all(subject: Subject, examples: Iterable[Example]) -> dict[Place, Tenso
     model, clips = subject.model, subject.clips
     ordered = sorted(set(places_of(model, examples)), key=lambda place: (_length(clips, place[0]), place))
     heard: dict[Place, Tensor] = {}
-    for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: hear", unit="batch"):
+    for start in tqdm(range(0, len(ordered), CLIPS), desc="held out: encode", unit="batch"):
         with subject.measuring():
             heard |= hear(model, ordered[start : start + CLIPS], clips)
     return heard
@@ -188,7 +188,9 @@ def forgetting(
                 with evaluating(side, precision):
                     found[name], owner = side.packed_losses(to_sequences(side, chosen, {}))
             if kept["base"].shape != kept["model"].shape:
-                raise ValueError(f"vocabularies of {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens")
+                raise ValueError(
+                    f"the two LMs have different vocabularies: {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens"
+                )
             for number, i in enumerate(group):
                 mine = owner == number
                 result["kl"][i], result["tokens"][i] = _divergence(kept["base"][mine], kept["model"][mine])

@@ -158,7 +158,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
     record = checkpoints.load(share, optimizer) or {"step": 0, **Outcome().record()}
     first, outcome = record["step"], Outcome(**{name: record[name] for name in Outcome().record()})
     if first:
-        accelerator.print(f"{phase.name}: going on from step {first}")
+        accelerator.print(f"{phase.name}: resuming at step {first}")
     else:
         _watch(phase, outcome, 0)
     spent, done = 0.0, 0
@@ -176,7 +176,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
             outcome.skipped += 1
             if outcome.skipped > LIMIT_NOT_FINITE:
                 raise InserterError(
-                    f"{phase.name}: the loss was not finite in {outcome.skipped} steps, the last of them {step}",
+                    f"{phase.name}: the loss was not finite in {outcome.skipped} steps, last in step {step}",
                     "Lower the learning rates or train in fp32",
                 )
         _watch(phase, outcome, step + 1)

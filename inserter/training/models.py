@@ -39,12 +39,14 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
     heard = {"recogniser": _recogniser(assets.encoder, encoder, languages)} if adapter.kind == "decoder" else {}
     processor = InserterProcessor.from_parts(lm, encoder, delimiters, recogniser=bool(heard))
     if not processor.tokenizer.chat_template:
-        remedy = "Choose its instruct version, or put a chat_template.jinja beside it"
+        remedy = "Use the LM's instruct version, or add a chat_template.jinja to its folder"
         raise InserterError(f"{assets.lm} has no chat template", remedy)
     try:
         processor.chat(["Say yes.", None])
     except ValueError as error:
-        raise InserterError(f"{assets.lm}: {error}", "Choose another LM, or give this one other files of these names") from error
+        raise InserterError(
+            f"{assets.lm}: {error}", "Set assets.lm to another LM, or correct the file that the message names"
+        ) from error
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
         lm,
@@ -56,8 +58,8 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "to
         document_start_id=processor.document_start_id,
     )
     if getattr(model.language_model, "_is_stateful", False):
-        remedy = "Choose an LM whose layers are all attention"
-        raise InserterError(f"{assets.lm} keeps a state that packed sequences would hand on to each other", remedy)
+        remedy = "Set assets.lm to an LM with attention layers only"
+        raise InserterError(f"{assets.lm} has a recurrent state, which would leak between packed sequences", remedy)
     if heard:
         model.attach(processor)
     return _placed(model), processor
@@ -72,8 +74,8 @@ def _recogniser(name: str, folder: str, languages: Sequence[str]) -> dict[str, A
         AutoTokenizer.from_pretrained(folder)
         return recogniser_settings(folder, languages)
     except (OSError, ValueError, AttributeError) as error:
-        remedy = "Choose a whole Whisper that knows corpus.languages, or set warmup.adapter.kind to soft_token"
-        raise InserterError(f"{name} cannot write what it hears ({' '.join(str(error).split())[:160]})", remedy) from error
+        remedy = "Set assets.encoder to a complete Whisper that knows corpus.languages, or warmup.adapter.kind to soft_token"
+        raise InserterError(f"{name} cannot transcribe speech ({' '.join(str(error).split())[:160]})", remedy) from error
 
 
 def adapter_settings(adapter: Adapter) -> dict[str, Any]:

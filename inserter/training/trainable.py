@@ -18,7 +18,10 @@ def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
     trained with the adapter `decoder`.
     """
     if trainable.encoder and model.config.adapter == "decoder":
-        raise InserterError("what a recogniser writes has no gradient", "Set trainable.encoder to false, or choose another adapter")
+        raise InserterError(
+            "the encoder cannot learn: a recogniser's text has no gradient",
+            "Set trainable.encoder to false, or set warmup.adapter.kind to another adapter",
+        )
     model.requires_grad_(False)
     chosen: Parts = []
     if trainable.adapter:

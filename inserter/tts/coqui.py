@@ -77,7 +77,7 @@ def _model(voice: str) -> Any:
             model = TTS(model_name=voice, progress_bar=False)
     except Exception as error:  # whatever a foreign checkpoint makes Coqui raise
         problem = f"Coqui cannot load {voice} ({type(error).__name__}: {error})"
-        remedy = "Give a folder with model.pth and the config.json it was trained with"
+        remedy = "Give a folder with model.pth and the config.json of its training"
         raise InserterError(problem, remedy) from error
     if model.synthesizer.tts_config.model == "xtts":
         from TTS.tts.models import xtts
@@ -115,14 +115,14 @@ def _missing_model(voice: str) -> str | None:
     for name in filter(None, [voice, _vocoder(voice)]):
         if not (home / name.replace("/", "--")).is_dir():
             fetch = f"tts --model_name {voice} --text hello --out_path hello.wav"
-            return f"the Coqui model {name} is not in {home}. Fetch it with `{fetch}` where there is a network"
+            return f"the Coqui model {name} is not in {home}. Download the model with `{fetch}` on a machine with network access"
     return _bad_folder(home / voice.replace("/", "--"))
 
 
 def _missing_recording(speaker: str | None) -> str | None:
     if not speaker or not _RECORDING.search(speaker) or recordings(speaker):
         return None
-    return f"there is no recording {speaker}. Set `speaker` to the wav file(s) of the voice to be cloned"
+    return f"the recording {speaker} does not exist. Set `speaker` to the wav file(s) of the voice to be cloned"
 
 
 def recordings(speaker: str | None) -> list[Path]:
@@ -138,15 +138,15 @@ def recordings(speaker: str | None) -> list[Path]:
 def _bad_folder(folder: Path) -> str | None:
     config = folder / "config.json"
     if not config.is_file():
-        return f"{config} is not there. Put the model's config.json beside its model.pth"
+        return f"{config} is missing. Put the model's config.json beside its model.pth"
     try:
         kind = json.loads(config.read_text(encoding="utf-8")).get("model")
     except ValueError as error:
-        return f"{config} is not valid JSON ({error}). Mend it"
+        return f"{config} is not valid JSON ({error}). Correct the file"
     if kind == "bark":
-        return "Coqui's bark unpickles its checkpoint, which can run anything. Choose another model"
+        return "Coqui's bark unpickles its checkpoint, which can run any code. Choose another model"
     if not _checkpoint(folder).exists():
-        return f"{folder}/model.pth is not there. Put the model's checkpoint there"
+        return f"{folder}/model.pth is missing. Put the model's checkpoint there"
     return None
 
 

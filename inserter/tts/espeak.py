@@ -30,7 +30,7 @@ def missing(voice: Voice) -> str | None:
     if not shutil.which("espeak-ng"):
         return "espeak-ng is not installed. Install it with the system's package manager (apt-get install espeak-ng)"
     run = subprocess.run(["espeak-ng", "-q", "-v", voice.voice, "a"], capture_output=True, timeout=TIMEOUT)
-    return f"espeak-ng has no voice {voice.voice!r}. See `espeak-ng --voices`" if run.returncode else None
+    return f"espeak-ng has no voice {voice.voice!r}. Choose one that `espeak-ng --voices` lists" if run.returncode else None
 
 
 def files(_voice: Voice) -> list[Path]:

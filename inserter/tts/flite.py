@@ -36,7 +36,7 @@ def missing(voice: Voice) -> str | None:
     listed = subprocess.run(["flite", "-lv"], capture_output=True, text=True, timeout=TIMEOUT).stdout
     names = listed.partition(":")[2].split()
     if voice.voice not in names:
-        return f"flite has no voice {voice.voice!r}. It has {', '.join(names)}, or give a .flitevox file"
+        return f"flite has no voice {voice.voice!r}. Choose one of {', '.join(names)}, or give a .flitevox file"
     return None
 
 

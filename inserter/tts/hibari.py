@@ -43,7 +43,7 @@ def missing(voice: Voice) -> str | None:
     from hibari import voices
 
     if voice.voice not in voices.VOICES:
-        return f"hibari has no voice {voice.voice!r}. It has {', '.join(voices.VOICES)}"
+        return f"hibari has no voice {voice.voice!r}. Choose one of {', '.join(voices.VOICES)}"
     try:
         voices.voice_path(voice.voice, download_missing=False)
     except FileNotFoundError as error:

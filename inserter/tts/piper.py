@@ -18,7 +18,7 @@ from inserter.params import Voice
 from inserter.tts import ipa
 from inserter.tts.base import CannotSpeak, Synthesizer
 
-EXTRA = "Piper's phonemes are needed. Install them with `pip install 'inserter[piper]'`; piper-tts is GPL-3.0"
+EXTRA = "this voice needs Piper's phonemes. Install piper-tts with `pip install 'inserter[piper]'`; piper-tts is GPL-3.0"
 START, END, PAD = "^", "$", "_"
 EMBEDDED = "embedded:"
 
@@ -73,7 +73,9 @@ def _config(model: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
         _ = config["phoneme_id_map"], config["audio"]["sample_rate"], config["inference"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InserterError(f"{path} is not the configuration of a Piper voice ({error})", "Save the voice's own there") from error
+        raise InserterError(
+            f"{path} is not the configuration of a Piper voice ({error})", "Save the voice's own .onnx.json under that name"
+        ) from error
     return config
 
 
@@ -132,7 +134,7 @@ def missing(voice: Voice) -> str | None:
         return str(error)
     for path in (model, config):
         if not path.is_file():
-            return f"Piper's voice file {path} is not there. Give the path of an .onnx voice with its .onnx.json, or {EMBEDDED}joe"
+            return f"Piper's voice file {path} is missing. Give the path of an .onnx voice with its .onnx.json, or {EMBEDDED}joe"
     try:
         english = _is_english(_config(model))
     except InserterError as error:

@@ -44,7 +44,7 @@ class ProcessVoice(Synthesizer):
             except subprocess.TimeoutExpired as error:
                 raise CannotSpeak(f"{command[0]} took more than {TIMEOUT:.0f} s") from error
             except InserterError as error:  # no file, or one without samples
-                raise CannotSpeak(f"{command[0]} gave no sound") from error
+                raise CannotSpeak(f"{command[0]} gave no audio") from error
 
 
 def version(voice: Voice) -> str:

@@ -93,4 +93,4 @@ def warp_formants(wave: np.ndarray, factor: float) -> np.ndarray:
 
 def _check(factor: float) -> None:
     if not 0.25 <= factor <= 4.0:
-        raise ValueError(f"a factor of {factor} is outside 0.25 to 4")
+        raise ValueError(f"the factor {factor} is outside the range 0.25 to 4")

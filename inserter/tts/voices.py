@@ -93,7 +93,7 @@ def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
     left_out: dict[str, str] = {}
     for voice in voices:
         if voice.name in left_out or any(voice.name == other.name for other in found):
-            raise InserterError(f"two voices are named {voice.name}", "Give each its own name")
+            raise InserterError(f"two voices are named {voice.name}", "Give each voice its own name")
         reason = available(voice)
         if reason is None:
             found.append(voice)
@@ -103,7 +103,7 @@ def usable(voices: Iterable[Voice]) -> tuple[list[Voice], dict[str, str]]:
             raise InserterError(f"voice {voice.name}: {reason}, or set `optional: true`")
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InserterError(f"no voice can be used ({reasons or 'none is named'})", "Name the hibari voice heart")
+        raise InserterError(f"no voice can be used ({reasons or 'none is named'})", "Add the hibari voice heart to the voices")
     return found, left_out
 
 

@@ -61,9 +61,9 @@ def _load(row: Verified, clips: Path) -> list[Clip]:
         row["reason"] = f"audio: {error}"
         return []
     if len(wave) != row["n_samples"]:
-        row["reason"] = f"audio: {len(wave)} samples, the table says {row['n_samples']}"
+        row["reason"] = f"audio: {len(wave)} samples instead of {row['n_samples']} as in the table"
     elif not np.isfinite(wave).all():
-        row["reason"] = "audio: samples that are not finite"
+        row["reason"] = "audio: samples are not finite"
     else:
         return [Clip(row, wave, words(row["spoken"], row["language"]))]
     return []

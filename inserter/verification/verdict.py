@@ -90,25 +90,25 @@ def _of_the_sound(row: Verified, limits: Verify) -> str | None:
     if known(row["clipping"]) > limits.max_clipping:
         return f"clipping {row['clipping']:.4f} > {limits.max_clipping}"
     if abs(known(row["dc"])) > limits.max_dc:
-        return f"dc {row['dc']:.3f}, more than {limits.max_dc} from 0"
+        return f"dc {row['dc']:.3f} is more than {limits.max_dc} from 0"
     if known(row["silence"]) > limits.max_silence:
         return f"silence {row['silence']:.2f} s > {limits.max_silence}"
     if known(row["snr_db"]) < least_snr(row, limits):
         return f"noise: levels range over {row['snr_db']:.1f} dB < {least_snr(row, limits):.1f}"
     if known(row["tail_db"]) > limits.max_tail_db:
-        return f"truncated in mid-sound: tail {row['tail_db']:.1f} dB > {limits.max_tail_db}"
+        return f"truncated within a sound: tail {row['tail_db']:.1f} dB > {limits.max_tail_db}"
     return None
 
 
 def _of_the_words(row: Verified, limits: Verify) -> str | None:
     if not limits.min_pace <= known(row["pace"]) <= limits.max_pace:
-        return f"pace {row['pace']:.1f} characters a second, not {limits.min_pace} to {limits.max_pace}"
+        return f"pace {row['pace']:.1f} characters per second is outside {limits.min_pace} to {limits.max_pace}"
     if known(row["wer"]) > limits.max_wer:
         return f"wer {row['wer']:.2f} > {limits.max_wer}"
     if known(row["extra"]) > limits.max_extra_words:
         return f"babble: {row['extra']} extra words > {limits.max_extra_words}"
     if known(row["ending"]) < limits.min_ending:
-        return f"truncated: the last words heard are {row['ending']:.2f} like those to be said < {limits.min_ending}"
+        return f"truncated: similarity of the last words {row['ending']:.2f} < {limits.min_ending}"
     contradiction = contradicted(row)
     if contradiction:
         return f"reading: {contradiction} in {row['second_wrote'] or row['wrote']!r}"

@@ -35,7 +35,7 @@ CANCELLED = 0.1
 KINDS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "CAF", "AU", "NIST", "FLAC", "OGG", "MP3")
 BLOCK = 1 << 14  # samples decoded at a time, of all channels together
 SAMPLES = "Give floats from -1 to 1, or whole numbers of 16-bit PCM, at 16 kHz"
-ANOTHER, PARTS = "Give a file with sound in it", "Cut it into parts"
+ANOTHER, PARTS = "Give a file with sound in it", "Cut the sound into parts"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +96,14 @@ def from_numbers(values: Any) -> Sound:
     except ValueError:  # lists of different lengths
         wave = np.asarray(None)
     if wave.ndim != 1 or wave.dtype.kind not in "if" or wave.dtype == np.int8:
-        raise NoSound("undecodable", f"is no list of numbers in one dimension (shape {wave.shape})", SAMPLES)
+        raise NoSound("undecodable", f"is not a one-dimensional list of numbers (shape {wave.shape})", SAMPLES)
     if not wave.size:
         raise NoSound("zero samples", "has no samples", ANOTHER)
     _check_length(wave.size, SAMPLE_RATE)
     if wave.dtype.kind == "i" and np.abs(wave.astype(np.int64)).max() > 1:
         if wave.min() < -32_768 or wave.max() > 32_767:
-            raise NoSound("out of range", "has whole numbers beyond 16 bits", SAMPLES)
-        return Sound(wave.astype(np.float32) / 32_768, ("whole numbers are taken as 16-bit PCM",))
+            raise NoSound("out of range", "has whole numbers outside the range of 16 bits", SAMPLES)
+        return Sound(wave.astype(np.float32) / 32_768, ("whole numbers were read as 16-bit PCM",))
     block = wave.astype(np.float32)
     _check_samples(block[:, None], 0, SAMPLE_RATE)
     return Sound(block)
@@ -114,18 +114,18 @@ def _file_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
             if not (stat.S_ISREG(about.st_mode) or stat.S_ISFIFO(about.st_mode)):
-                raise NoSound("undecodable", "is no file")
+                raise NoSound("undecodable", "is not a file")
             if about.st_size > MAX_BYTES:
-                raise NoSound("too long", f"has {about.st_size:,} bytes, and at most {MAX_BYTES:,} are read", PARTS)
+                raise NoSound("too long", f"has {about.st_size:,} bytes, more than the limit of {MAX_BYTES:,}", PARTS)
             return file.read()
     except NoSound:
         raise
     except FileNotFoundError as error:
-        raise NoSound("missing wav", "is not there", "Give the path of a file") from error
+        raise NoSound("missing wav", "does not exist", "Give the path of a file") from error
     except IsADirectoryError as error:
         raise NoSound("undecodable", "is a folder", "Give the path of a file") from error
     except PermissionError as error:
-        raise NoSound("undecodable", "may not be read: permission denied", "Give yourself the right to read it") from error
+        raise NoSound("undecodable", "is not readable: permission denied", "Make the file readable") from error
     except OSError as error:
         raise NoSound("undecodable", f"cannot be opened ({error.strerror})") from error
     except ValueError as error:  # a null byte in the path
@@ -139,7 +139,7 @@ def _decode(stream: io.BytesIO) -> tuple[np.ndarray, int, str]:
     if len(energies) == 1 or mixed >= CANCELLED * energies.mean() / len(energies):
         return wave, rate, ""
     loudest = int(energies.argmax())
-    note = f"its channels are of opposite phase and cancel out in their mean: channel {loudest + 1} alone is taken"
+    note = f"the channels cancel each other out in the mean; only channel {loudest + 1} was read"
     return _mono(stream, loudest)[0], rate, note
 
 
@@ -151,12 +151,14 @@ def _mono(stream: io.BytesIO, channel: int | None = None) -> tuple[np.ndarray, i
             # As soundfile.read does: without this seek, samples of MP3 differ by 1e-7.
             file.seek(0)
         if file.format not in KINDS:
-            problem = f"is {file.format_info}, and whether that is whole cannot be told"
-            raise NoSound("undecodable", problem, "Convert it to wav or flac")
+            problem = f"is {file.format_info}, a format in which a cut file cannot be detected"
+            raise NoSound("undecodable", problem, "Convert the file to wav or flac")
         rate = file.samplerate
         if not RATES[0] <= rate <= RATES[1]:
             raise NoSound(
-                "undecodable", f"says {rate:,} samples a second; {RATES[0]:,} to {RATES[1]:,} are read", "Mend its header"
+                "undecodable",
+                f"has a sample rate of {rate:,} Hz, outside {RATES[0]:,} to {RATES[1]:,} Hz",
+                "Correct the file's header",
             )
         mono, energies, done = [np.zeros(0, np.float32)], np.zeros(file.channels), 0
         for block in _blocks(file):
@@ -202,7 +204,7 @@ def _check_samples(block: np.ndarray, before: int, rate: int) -> None:
     if peak > FULL_SCALE:
         frame = int(np.abs(block).max(axis=1).argmax())
         where = f"{peak:,.0f} at {(before + frame) / rate:.3f} s"
-        raise NoSound("out of range", f"has samples of {where}, where 1 is full scale", "Scale it to -1 to 1")
+        raise NoSound("out of range", f"has samples up to {where}, where 1 is full scale", "Scale the samples to -1 to 1")
 
 
 def _check_length(samples: int, rate: int) -> None:

@@ -20,4 +20,4 @@ class NoSound(ValueError):
 
 def cut_off(there: int, said: int, what: str = "bytes of samples") -> NoSound:
     """Return the error for a file that has only `there` of the `said` units (`what`)."""
-    return NoSound("truncated", f"is cut off: {there:,} of {said:,} {what} are there", "Fetch or record it again")
+    return NoSound("truncated", f"is cut off: it has {there:,} of {said:,} {what}", "Download or record the file again")

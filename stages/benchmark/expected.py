@@ -45,5 +45,5 @@ def compare(rows: list[Item]) -> dict[str, dict[str, dict[str, int]]]:
         if any(unit["published"] != unit["here"] for unit in units.values())
     ]
     if different:
-        say(f"benchmark: not the prompts that the published results seem to be of: {', '.join(different)}")
+        say(f"benchmark: prompt counts differ from the published benchmark: {', '.join(different)}")
     return found

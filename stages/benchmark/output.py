@@ -22,7 +22,7 @@ def finish(
     reasons = Counter(row["reason"] for row in quarantined)
     if not rows:
         why = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
-        raise InserterError(f"the benchmark has no usable item ({why or 'it is empty'})", "Check benchmark.path")
+        raise InserterError(f"the benchmark has no usable item ({why or 'it is empty'})", "Check benchmark.path in params.yaml")
     write_jsonl(work / "out/prompts.jsonl", prompts)
     write_jsonl(work / "out/quarantine.jsonl", quarantined)
     write_table(work / "out/items.parquet", rows, ITEMS)

@@ -90,10 +90,10 @@ def _files(root: Path) -> tuple[list[tuple[Path, Kind]], list[Path]]:
         there = f", but {endings(others)}" if others else ""
         raise InserterError(
             f"{root} has no closed_VARIANT_LANG, open_ended_LANG or adjustment_LANG (.jsonl or .parquet){there}",
-            f"Download it again with {REMEDY}",
+            f"Download the data set again with {REMEDY}",
         )
     if others:
-        say(f"benchmark: not read: {endings(others)}; read are {', '.join(SUFFIXES)}")
+        say(f"benchmark: skipped {endings(others)}; readable endings are {', '.join(SUFFIXES)}")
     order = {name: n for n, name in enumerate((None, *VARIANTS))}
     known.sort(key=lambda one: (TASKS.index(one[1].task), order[one[1].variant], str(one[0])))
     return known, [path for path, kind in kinds.items() if kind is None]
@@ -103,7 +103,7 @@ def _not_read(root: Path, files: list[Path]) -> dict[str, int]:
     """Return the number of records, by path, of files that are not named like the benchmark's."""
     counts = {str(path.relative_to(root)): count(path) for path in files}
     for name, number in counts.items():
-        say(f"benchmark: {number} records of {name} are not read: its name is not one of the benchmark")
+        say(f"benchmark: skipped {number} records of {name}: the file has no name of the benchmark")
     return counts
 
 
@@ -142,7 +142,7 @@ def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place:
     place["item_id"] = one.item_id
     wav = _wav(wavs, one, folder, raw.embedded is None and not has_samples(raw.value))
     if wav is None and raw.embedded is None:
-        raise Refused("samples", "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file")
+        raise Refused("samples", "audio is a list of numbers: give a wav file, or the bytes of a file in Parquet")
     return one, Sound(one.item_id, wav, raw.embedded)
 
 

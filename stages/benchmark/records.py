@@ -152,7 +152,7 @@ def record(value: dict[str, Any], kind: Kind) -> Record:
     if kind.task != "closed":
         questions = split_questions(value.get("decomposed_questions")) if kind.task == "open" else []
         if kind.task == "open" and not questions:
-            raise Refused("no questions", "decomposed_questions has none")
+            raise Refused("no questions", "decomposed_questions is empty")
         return Record(kind.task, "standard", lang, key, prompt, audio_path(value), questions=questions, notes=notes)
     variant = _variant(value, kind)
     ids, kwargs = _instructions(value)
@@ -177,7 +177,7 @@ def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]
     if not isinstance(ids, list) or not ids:
         raise Refused("missing field", "instruction_id_list")
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
-        raise Refused("wrong kwargs", f"not a list of {len(ids)}")
+        raise Refused("wrong kwargs", f"kwargs is not a list of {len(ids)} objects")
     return ids, [_arguments(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 

@@ -79,7 +79,7 @@ def _json(file: Path) -> Iterator[Raw]:
             except (ValueError, RecursionError) as error:
                 yield Raw(number, Refused("not JSON", str(error)))
                 continue
-            yield Raw(number, found if isinstance(found, dict) else Refused("not JSON", "the line is not an object"))
+            yield Raw(number, found if isinstance(found, dict) else Refused("not JSON", "the line is not a JSON object"))
     except InserterError as error:  # the file itself is damaged or has no record
         yield Raw(1, Refused("unreadable file", str(error)))
 

@@ -13,7 +13,7 @@ from stages.check.suites import SUITES
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.check", description="Report what is wrong with a stage's tables.")
-    parser.add_argument("name", choices=sorted(SUITES), help="the stage whose output is looked at")
+    parser.add_argument("name", choices=sorted(SUITES), help="the stage whose output is checked")
     name = parser.parse_args().name
     run_stage(f"check@{name}", lambda params: check(name, params), report=GATES / f"{name}.json")
 

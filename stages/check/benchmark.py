@@ -36,11 +36,11 @@ COLUMNS = [
     "in_shard",
 ]
 AGAIN = "Delete data/benchmark and run `dvc repro benchmark`"
-INCOMPLETE = "See why in reports/benchmark.json and mend the data set, or raise check.max_missing_items"
+INCOMPLETE = "Complete the data set (reports/benchmark.json has the reasons), or raise check.max_missing_items"
 TYPES = "Raise benchmark.items_per_type or complete the data set, or raise check.max_missing_types"
-UNHEARD = "See data/benchmark/quarantine.jsonl and benchmark.voices for why so few items can be heard"
-LENGTH = "Listen to them with `inserter clip`; mend the data set, or change check.clip_seconds"
-MUTE = "See data/benchmark/quarantine.jsonl: these items have no audio, though others of their language have"
+UNHEARD = "Check benchmark.voices; data/benchmark/quarantine.jsonl says why too few items have audio"
+LENGTH = "Listen to these clips with `inserter clip`; correct the data set, or change check.clip_seconds"
+MUTE = "Read data/benchmark/quarantine.jsonl: these items lack audio, but other items of the language have it"
 
 
 def benchmark(params: Params) -> list[Table]:

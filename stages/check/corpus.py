@@ -31,8 +31,8 @@ COLUMNS = [
     "benchmark_text",
     "repeats_heldout",
 ]
-FEW = "Add sources or lower corpus.words: all text that passes is taken (reports/corpus.json says what does not, and why)"
-BEHIND = "Delete data/corpus and run `dvc repro corpus`: this source has more text than was taken"
+FEW = "Add sources or lower corpus.words: all usable text is in use (reports/corpus.json has the reasons for the rest)"
+BEHIND = "Delete data/corpus and run `dvc repro corpus`: this source has text that was left out"
 AGAIN = "Delete data/corpus and run `dvc repro corpus`"
 
 
@@ -49,7 +49,7 @@ def corpus(params: Params) -> list[Table]:
             documents,
             "doc_id",
             (
-                rows("Check that corpus.sources name text that can be read", low=1),
+                rows("Check that corpus.sources names readable text", low=1),
                 present("doc_id", AGAIN),
                 unique("doc_id", AGAIN),
                 present("characters", AGAIN),
@@ -60,7 +60,7 @@ def corpus(params: Params) -> list[Table]:
                 present("language", AGAIN),
                 one_of("language", list(wanted.languages), AGAIN),
                 present("weight", AGAIN),
-                present("license", "Give each of corpus.sources its license"),
+                present("license", "Give each source in corpus.sources a license"),
             ),
         ),
         Table("sizes", sampled, "doc_id", (within("n_words", AGAIN, wanted.min_words, wanted.max_words),)),
@@ -82,7 +82,7 @@ def corpus(params: Params) -> list[Table]:
             "doc_id",
             (
                 rows("Raise corpus.words or add sources: every document is held out", low=1),
-                one_of("repeats_heldout", [False], "Held-out text would be learnt: " + AGAIN),
+                one_of("repeats_heldout", [False], "Training text repeats held-out text: " + AGAIN),
             ),
         ),
         Table("words", _words(sampled, wanted), "corpus", (within("share", FEW, low=wanted.gate.min_words),)),

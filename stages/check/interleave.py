@@ -25,7 +25,7 @@ KINDS = [kind for kinds in MIXTURE.values() for kind in kinds]
 COLUMNS = ["seq_id", "kind", "n_words", "split", "learnt_parts", "speech_fits_kind", "clips_not_clean", "repeats_heldout"]
 HELDOUT_COLUMNS = ["doc_id", "split", "clip_clean", "other_differs", "context_words", "continuation_words"]
 AGAIN = "Delete data/interleave and run `dvc repro interleave`"
-MISMATCH = "A clip that verify refused is used: " + AGAIN
+MISMATCH = "A sequence uses a quarantined clip: " + AGAIN
 
 
 def interleave(params: Params) -> list[Table]:
@@ -41,12 +41,12 @@ def interleave(params: Params) -> list[Table]:
             sequences,
             "seq_id",
             (
-                rows("Raise corpus.words: there is too little to learn from", low=params.check.min_rows.sequences),
+                rows("Raise corpus.words: there are too few training sequences", low=params.check.min_rows.sequences),
                 present("seq_id", AGAIN),
                 unique("seq_id", AGAIN),
                 one_of("kind", KINDS, AGAIN),
-                one_of("split", ["train"], "Held-out text would be learnt: " + AGAIN),
-                one_of("repeats_heldout", [False], "A held-out context would be learnt: " + AGAIN),
+                one_of("split", ["train"], "A sequence has held-out text: " + AGAIN),
+                one_of("repeats_heldout", [False], "A sequence repeats a held-out context: " + AGAIN),
                 within("learnt_parts", AGAIN, low=1),
                 one_of("speech_fits_kind", [True], AGAIN),
                 within("clips_not_clean", MISMATCH, high=0),
@@ -59,7 +59,7 @@ def interleave(params: Params) -> list[Table]:
             "doc_id",
             (
                 rows("Raise corpus.heldout_documents, or lower segment.context_words", low=params.check.min_rows.heldout),
-                one_of("split", ["heldout"], "The held-out loss would be measured on learnt text: " + AGAIN),
+                one_of("split", ["heldout"], "A held-out context is from the training split: " + AGAIN),
                 one_of("clip_clean", [True], MISMATCH),
                 one_of("other_differs", [True], AGAIN),
                 within("context_words", AGAIN, low=1),

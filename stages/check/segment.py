@@ -25,8 +25,8 @@ SPLITS = {"word": "train", "sentence": "train", "context": "heldout", LEXICON: L
 # A spoken form has none of these in any language.
 UNREAD = re.compile(r"[^\W_]*\d[^\W_]*|[$£€¥%&@#+=<>]")
 AGAIN = "Delete data/segment and run `dvc repro segment`"
-RULES = "Mend the rules of inserter/text/spoken, then run `dvc repro segment`"
-SHARE = "Raise corpus.words (too few documents), see `dropped` in reports/segment.json, or raise check.share_tolerance"
+RULES = "Correct the rules in inserter/text/spoken, then run `dvc repro segment`"
+SHARE = "Raise corpus.words or check.share_tolerance; `dropped` in reports/segment.json counts the dropped spans"
 
 
 def segment(params: Params) -> list[Table]:
@@ -47,12 +47,12 @@ def segment(params: Params) -> list[Table]:
                 one_of("level", list(SPLITS), AGAIN),
                 present("language", "The corpus has documents without a language: run `dvc repro corpus`"),
                 one_of("language", params.corpus.languages, AGAIN),
-                one_of("split", [True], "Held-out text would be learnt: " + AGAIN),
-                one_of("faithful", [True], "The corpus is another one by now: " + AGAIN),
-                one_of("whole", [True], "A word is cut: " + AGAIN),
-                one_of("apart", [True], "A span begins before the end of the one before it: " + AGAIN),
+                one_of("split", [True], "A training span is from held-out text: " + AGAIN),
+                one_of("faithful", [True], "The corpus has changed since: " + AGAIN),
+                one_of("whole", [True], "A span cuts a word: " + AGAIN),
+                one_of("apart", [True], "Two spans overlap: " + AGAIN),
                 one_of("speakable", [True], AGAIN),
-                one_of("fits", [True], "It is longer than a clip: " + AGAIN),
+                one_of("fits", [True], "A span is longer than a clip may be: " + AGAIN),
                 within("unread", RULES, high=0),
             ),
         ),

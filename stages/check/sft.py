@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLIPS = DATA / "sft" / "clips"
 COLUMNS = ["pair_id", "prompt", "response", "instructions", "unknown_types", "clip"]
 AGAIN = "Delete data/sft and run `dvc repro sft`"
-OVERLAP = "They stand in the benchmark: `dvc repro sft` leaves them out; else reword inserter/prompts/train.yaml"
+OVERLAP = "Run `dvc repro sft`, which leaves benchmark prompts out; if that fails, reword inserter/prompts/train.yaml"
 
 
 def sft(params: Params) -> list[Table]:
@@ -32,7 +32,7 @@ def sft(params: Params) -> list[Table]:
             pairs.assign(benchmark_text=_overlapping(pairs["prompt"], asked["prompt"], params.check.overlap_ngram)),
             "pair_id",
             (
-                rows("Raise sft.prompts, or use a stronger LM", low=params.check.min_rows.pairs),
+                rows("Raise sft.prompts, or set assets.lm to a stronger LM", low=params.check.min_rows.pairs),
                 present("pair_id", AGAIN),
                 unique("pair_id", AGAIN),
                 present("prompt", AGAIN),
@@ -50,7 +50,7 @@ def sft(params: Params) -> list[Table]:
             (
                 mean_within(
                     "quarantined",
-                    "See the reasons in data/sft/clips/quarantine.parquet; mend the voice, or raise check.max_quarantined_prompts",
+                    "Correct the voice (data/sft/clips/quarantine.parquet has the reasons), or raise check.max_quarantined_prompts",
                     high=params.check.max_quarantined_prompts,
                 ),
             ),
@@ -60,7 +60,7 @@ def sft(params: Params) -> list[Table]:
             asked,
             "key",
             (
-                rows("There is nothing to keep the pairs away from: run `dvc repro benchmark`", low=1),
+                rows("Run `dvc repro benchmark`: the benchmark has no prompts", low=1),
                 present("prompt", "Delete data/benchmark and run `dvc repro benchmark`"),
             ),
         ),

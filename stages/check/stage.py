@@ -42,7 +42,7 @@ def _publish(context: Any, name: str, results: list[tuple[Table, Any]]) -> None:
     try:
         docs.publish(context, name, results)
     except Exception as error:  # from Great Expectations' renderers, or because the disk is full
-        say(f"check@{name}: no Data Docs ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
+        say(f"check@{name}: the Data Docs were not written ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
 
 
 def validate(context: Any, table: Table) -> Any:

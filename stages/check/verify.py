@@ -50,7 +50,7 @@ def verify(params: Params) -> list[Table]:
             clean,
             "utt_id",
             (
-                rows("See data/verify/quarantine.parquet for why no clip is clean", low=1),
+                rows("Read data/verify/quarantine.parquet, which says why no clip is clean", low=1),
                 present("utt_id", AGAIN),
                 unique("utt_id", AGAIN),
                 one_of("sample_rate", [SAMPLE_RATE], SPEAK_AGAIN),
@@ -81,7 +81,7 @@ def verify(params: Params) -> list[Table]:
             (
                 mean_within(
                     "quarantined",
-                    "See the reasons in reports/verify.json; mend the voice, or raise verify.max_quarantine_share",
+                    "Correct the voice (reports/verify.json has the reasons), or raise verify.max_quarantine_share",
                     high=limits.max_quarantine_share,
                 ),
             ),
@@ -93,7 +93,7 @@ def verify(params: Params) -> list[Table]:
             (
                 within(
                     "quarantine_share",
-                    "See reports/verify.json; mend the voice or take it out, or raise verify.max_quarantine_share_by_voice",
+                    "Correct or remove the voice (see reports/verify.json), or raise verify.max_quarantine_share_by_voice",
                     high=limits.max_quarantine_share_by_voice,
                 ),
             ),
@@ -104,7 +104,7 @@ def verify(params: Params) -> list[Table]:
             "utt_id",
             (
                 one_of("segmented", [1], "A clip belongs to no span: " + SPEAK_AGAIN),
-                one_of("synthesized", [1], "A span was not spoken, or twice: " + SPEAK_AGAIN),
+                one_of("synthesized", [1], "A span was not spoken, or spoken twice: " + SPEAK_AGAIN),
                 one_of("verified", [1], "A spoken clip is lost, or counted twice: " + AGAIN),
             ),
         ),

@@ -56,8 +56,8 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
             break
         made.db.close()
         factor *= max(1.5, 1.1 * wanted / got) if got else 4
-        why = f"{got:,} of {wanted:,} words" if got < wanted else "too little to hold out"
-        say(f"corpus: {why}: looking at more")
+        why = f"{got:,} of {wanted:,} words" if got < wanted else "too little held-out text"
+        say(f"corpus: {why}: reading more documents")
     return made
 
 

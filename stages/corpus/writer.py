@@ -34,7 +34,9 @@ def _convert(source: Path, target: Path) -> None:
     try:
         TransformersConverter(str(source), copy_files=own).convert(str(target), quantization="int8", force=True)
     except (ValueError, RuntimeError, KeyError) as error:
-        raise InserterError(f"{source} cannot be converted to CTranslate2 ({error})", "Give a causal LM that it knows") from error
+        raise InserterError(
+            f"{source} cannot be converted to CTranslate2 ({error})", "Give a causal LM that CTranslate2 supports"
+        ) from error
 
 
 class Writer:

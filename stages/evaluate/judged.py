@@ -14,7 +14,7 @@ from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval
 
 Row = dict[str, Any]
-NOT_JUDGED = "no judge is named: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
+NOT_JUDGED = "no judge is set: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
 SCORERS = {"open": open_ended, "adjustment": adjustment}
 
 
@@ -53,7 +53,7 @@ def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
         judged, usage = judge(asked, task, settings)
         say(f"evaluate: {task}: {usage.judged} of {usage.records} answers judged, {usage.calls} calls, {usage.cached} cached")
         if usage.changes:
-            say(f"evaluate: {task}: the server refused what was asked, so it was asked: {'; '.join(usage.changes)}")
+            say(f"evaluate: {task}: the server refused a parameter, so the requests changed: {'; '.join(usage.changes)}")
         if usage.stopped:
             problem = f"{task}: {usage.failed} of {usage.records} answers are not judged ({usage.stopped}; {usage.paid()})"
             raise InserterError(problem, f"{usage.remedy}, then run again: all answers and replies are kept")

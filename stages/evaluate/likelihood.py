@@ -341,7 +341,7 @@ def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> Any:
     sizes = len(before.tokenizer), len(processor.tokenizer)
     if sizes[0] != sizes[1]:
         problem = f"the LM before training has {sizes[0]} tokens and the model has {sizes[1]}"
-        raise InserterError(problem, "Run `dvc repro`: the model was made with another assets.lm or warmup.adapter")
+        raise InserterError(problem, "Run `dvc repro`: the model has another assets.lm or warmup.adapter")
     texts = [example(processor, [text_part(row["context"] + row["continuation"])]) for row in rows]
     return forgetting(base, subject.model, texts, subject.precision)
 

@@ -75,7 +75,7 @@ def find(path: str, language: str) -> Found:
     """
     root = Path(path).expanduser()
     if not root.exists():
-        raise InserterError(f"evaluate.recordings: {root} is not there", FORMS)
+        raise InserterError(f"evaluate.recordings: {root} does not exist", FORMS)
     return _Search(root, language).run()
 
 
@@ -126,7 +126,7 @@ class _Search:
             elif re.sub(r"\.(?:gz|zst)$", "", file.name.lower()).endswith(TABLES):  # not .tar.gz
                 self._table(file)
             elif self.alone:
-                raise InserterError(f"evaluate.recordings: {file} is of no form that is read", FORMS)
+                raise InserterError(f"evaluate.recordings: {file} has an unknown file format", FORMS)
         if not self.alone:
             self._beside()
         if not self.found.recordings and not self.found.refused:
@@ -217,12 +217,12 @@ class _Search:
         audio = _audio_name(value)
         sound = embedded or (self._file(audio, file.parent) if audio else None)
         if sound is None:
-            raise Refused("missing audio", audio or "the record names none")
+            raise Refused("missing audio", audio or "the record names no audio")
         if isinstance(sound, Path):
             name = self._relative(sound)
             self.named_by_records.add(sound.resolve())
         if value.get("offset") not in (None, "", 0, "0", 0.0):
-            raise Refused("part of a file", "the record has an offset: cut the audio")
+            raise Refused("part of a file", "the record has an offset: cut the audio file")
         text = _clean(next((value[key] for key in TEXT if isinstance(value.get(key), str) and value[key].strip()), ""))
         if not text:
             raise Refused("no transcript", name)

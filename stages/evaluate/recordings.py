@@ -217,7 +217,7 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
         return
     model.eval()
     by_id = {row["id"]: row for row in rows}
-    with tqdm(total=len(rows), desc="recordings heard", unit="clip") as bar:
+    with tqdm(total=len(rows), desc="recordings: model", unit="clip") as bar:
         for block in _blocks([row["recording"] for row in rows]):
             path = work / "recordings" / f"heard-{_key(block)}.json"
             if not path.exists():
@@ -305,7 +305,7 @@ def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, Any]:
 
 
 def _told(result: dict[str, Any]) -> str:
-    shares = {form: f"{100 * cell['share']:.1f} %" if cell else "not known" for form, cell in result["word_errors"].items()}
+    shares = {form: f"{100 * cell['share']:.1f} %" if cell else "not measured" for form, cell in result["word_errors"].items()}
     refused = sum(result["refused"].values())
     return (
         f"evaluate: {result['clips']} recordings of people ({result['hours']:.2f} h, {refused} refused): word errors of what the "

@@ -19,7 +19,7 @@ def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...])
     """
     there = sorted({item["lang"] for item in items})
     if absent := sorted(set(languages) - set(there)):
-        raise InserterError(f"evaluate.languages: the benchmark has no {', '.join(absent)}", f"It has {', '.join(there)}")
+        raise InserterError(f"evaluate.languages: the benchmark has no {', '.join(absent)}", f"Choose from {', '.join(there)}")
     groups: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for item in items:
         if item["lang"] in languages:

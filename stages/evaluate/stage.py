@@ -38,7 +38,10 @@ def main(params: Params) -> dict[str, Any]:
     everything = read_table(DATA / "benchmark" / "items.parquet", ITEMS)
     items = selection.select(everything, p.items, p.languages)
     if not any(item["task"] == "closed" for item in items):
-        raise InserterError("the benchmark has no closed-ended item in evaluate.languages", "Look at reports/benchmark.json")
+        raise InserterError(
+            "the benchmark has no closed-ended item in evaluate.languages",
+            "Set evaluate.languages to languages of reports/benchmark.json",
+        )
     changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
     work = WorkFolder(

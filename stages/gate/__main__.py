@@ -11,7 +11,9 @@ from stages.gate.stage import gate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.gate", description="Stop if reports/gates/NAME.json says so.")
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.gate", description="Stop the pipeline if reports/gates/NAME.json has a failed expectation."
+    )
     parser.add_argument("name", help="the stage whose output was checked")
     name = parser.parse_args().name
     run_stage(f"gate@{name}", lambda _: gate(name), report=DATA / "gates" / f"{name}.json")

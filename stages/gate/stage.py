@@ -27,7 +27,7 @@ def describe(found: dict[str, Any]) -> str:
     """
     where = found["table"] + (f".{found['column']}" if found["column"] else "")
     limit = "" if found["limit"] is None else f" (limit: {_short(found['limit'])})"
-    observed = "" if found["observed"] is None else f", seen: {_short(found['observed'])}"
+    observed = "" if found["observed"] is None else f", observed: {_short(found['observed'])}"
     first = ", ".join(found["first_ids"])
     ids = f"; {found['unexpected_count']} unexpected, first: {first}" if first else ""
     return f"{found['expectation']} failed on {where}{limit}{observed}{ids}"

@@ -72,6 +72,6 @@ class _Groups(Generic[Mine]):
     def must_be_empty(self) -> None:
         if self.next is not None:
             raise InserterError(
-                f"{self.path} has rows of {self.next[0]}, which data/corpus has not, or not in this order",
-                "The tables are of different runs: run `dvc repro`",
+                f"{self.path} has rows of {self.next[0]}, which data/corpus lacks or has in another order",
+                "Run `dvc repro`: the tables are from different runs",
             )

@@ -29,7 +29,7 @@ def main(params: Params) -> dict[str, Any]:
     folder = WORK / "interleave" / "out"
     write_batches(folder / "sequences.parquet", mixer.sequences(tqdm(entries(), desc="interleave", unit="document")), SEQUENCES)
     if not mixer.kinds:
-        raise InserterError("no training sequence could be made", "Look at reports/verify.json: all clips may be quarantined")
+        raise InserterError("no training sequence could be made", "Read reports/verify.json: all clips may be quarantined")
     heldout = mixer.heldout
     if len(heldout) < 2:
         raise InserterError(f"{len(heldout)} held-out contexts, at least 2 are needed", "Raise corpus.heldout_documents")

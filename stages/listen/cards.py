@@ -21,7 +21,7 @@ MEASURES: dict[Measure, tuple[str, str]] = {
     "wer": ("word error rate", "{:.2f}"),
     "second_wer": ("word error rate, second opinion", "{:.2f}"),
     "extra": ("extra words", "{:d}"),
-    "ending": ("likeness of the last words", "{:.2f}"),
+    "ending": ("similarity of the last words", "{:.2f}"),
     "duration_z": ("duration, z-score", "{:+.1f}"),
     "pace": ("pace", "{:.1f} characters/s"),
     "silence": ("longest silence", "{:.2f} s"),
@@ -73,13 +73,13 @@ def card(row: Verified, folder: Path, sounds: dict[str, bytes]) -> Row:
 
 def _add_sound(found: Row, row: Verified, folder: Path, sounds: dict[str, bytes]) -> None:
     if row["shard"] is None:
-        found["unplayable"] = row["error"] or "it was never spoken"
+        found["unplayable"] = row["error"] or "the clip was not synthesized"
         return
     data = read_clip_bytes(folder, row)
     try:
         found["wave"] = wave(read(data))
     except InserterError:
-        found["unplayable"] = f"{len(data):,} bytes that are no sound"
+        found["unplayable"] = f"its {len(data):,} bytes are not sound"
         return
     found["audio"] = _keep(row["utt_id"], data, sounds)
     if row["original_size"] and row["original_offset"] != row["offset"]:

@@ -11,10 +11,10 @@ from stages.listen.choose import EXAMPLES
 
 Row = dict[str, Any]
 KINDS = {
-    "interleaved": "A document with some of its spans spoken; the text between them is learnt.",
-    "transcribe": "What was heard is written down.",
+    "interleaved": "A document with some spans spoken; the model learns the text between the spans.",
+    "transcribe": "The model hears a span and writes it down.",
     "continue": "The model hears a span and continues it in writing.",
-    "text": "Plain text, as the backbone learnt before.",
+    "text": "Plain text, as in the LM's own pre-training.",
 }
 
 

@@ -34,7 +34,7 @@ def main(params: Params) -> dict[str, Any]:
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
     if not sequences:
-        raise InserterError("no sequence to train on", "Look at reports/interleave.json")
+        raise InserterError("no sequence to train on", "Read reports/interleave.json, which counts the sequences")
     with main_first():
         work = WorkFolder(
             "pretrain",

@@ -68,7 +68,7 @@ def read_inputs() -> Inputs:
     """
     for path in (MODEL / "config.json", RESPONSES_FILE, REPORTS / "evaluate.json"):
         if not path.exists():
-            raise InserterError(f"{path} is not there", "Run `dvc repro`, or `dvc pull` where there is a remote")
+            raise InserterError(f"{path} is missing", "Run `dvc repro`, or `dvc pull` if DVC has a remote")
     reports, gates = _json_files(REPORTS), _json_files(GATES)
     reports.pop(OWN, None)
     if "gap_closed" not in reports["evaluate"]:

@@ -34,7 +34,7 @@ def main(params: Params) -> dict[str, Any]:
     if version is None:
         version = _record_or_explain(client, experiment, params, inputs)
     else:
-        say(f"register: these inputs are version {version} of {register.model} already")
+        say(f"register: these inputs are already version {version} of {register.model}")
     client.set_registered_model_alias(register.model, CHALLENGER, str(version))
     close_runs(client, experiment, inputs.fingerprint, client.get_model_version(register.model, str(version)).run_id or "")
     say(f"register: {register.model} version {version} is @{CHALLENGER}")
@@ -55,8 +55,8 @@ def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, 
     except (MlflowException, OSError) as error:
         where = client.get_experiment(experiment).artifact_location
         raise InserterError(
-            f"MLflow could not keep the version ({' '.join(str(error).split())[:200]})",
-            f"Make room in {where} or mend what is named; then `dvc repro`. No version was registered",
+            f"MLflow could not store the version ({' '.join(str(error).split())[:200]})",
+            f"Free space in {where} or correct the named problem, then run `dvc repro`. No version was registered",
         ) from error
 
 

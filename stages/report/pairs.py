@@ -15,7 +15,7 @@ HEARD_WITH = {
     "background": "With background noise",
     "accent": "In another accent",
     "paralinguistics": "At another pace, pitch or loudness",
-    "disfluency": "With slips of the tongue",
+    "disfluency": "With disfluencies",
 }
 AGAINST = {
     "read": "reading the same words",
@@ -62,7 +62,7 @@ def _place(pair: Pair) -> tuple[Any, ...]:
 
 def _heading(pair: Pair) -> str:
     if _of_variants(pair):
-        return "What each way of speaking costs the model that hears, against clean speech"
+        return "Cost of each manner of speaking for the hearing model, against clean speech"
     return f"Hearing against {AGAINST.get(pair['b']['form'], pair['b']['form'])}"
 
 

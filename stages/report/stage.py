@@ -47,9 +47,9 @@ def _responses(path: Path) -> list[Row]:
     try:
         rows = list(read_jsonl(path))
     except FileNotFoundError as error:
-        raise InserterError(f"{path} is not there", "Run `dvc repro evaluate`") from error
+        raise InserterError(f"{path} is missing", "Run `dvc repro evaluate`") from error
     except ValueError as error:
-        raise InserterError(f"{path} is not JSON lines ({error})", "Delete it and run `dvc repro evaluate`") from error
+        raise InserterError(f"{path} is not JSON lines ({error})", "Delete that file and run `dvc repro evaluate`") from error
     needed = {
         "item_id",
         "key",
@@ -65,7 +65,7 @@ def _responses(path: Path) -> list[Row]:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or (missing := needed - row.keys()):
             lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(row, dict) else "is not an object"
-            raise InserterError(f"{path}, record {number} {lacks}", "Delete it and run `dvc repro evaluate`")
+            raise InserterError(f"{path}, record {number} {lacks}", "Delete that file and run `dvc repro evaluate`")
     return rows
 
 

@@ -20,7 +20,7 @@ def markdown(scores: dict[str, Any]) -> str:
 
     scores: the content of reports/evaluate.json. Shares are in per cent, with 95 % intervals and n.
     """
-    parts = ["# What the model follows when it listens", *_forms(scores["speechinstructbench"])]
+    parts = ["# Spoken instructions that the model follows", *_forms(scores["speechinstructbench"])]
     for (task, lang), header, lines in scoretable.grid(scores["speechinstructbench"]):
         parts.append(f"## {TASKS.get(task, task)}, {LANGUAGES.get(lang, lang)}")
         parts.append(f"{FOLLOWED.get(task, 'Followed, %')}; in brackets the 95 % interval (bootstrap over items).")
@@ -37,7 +37,7 @@ def markdown(scores: dict[str, Any]) -> str:
     groups = grouped(scores.get("comparisons") or [])
     if groups:
         parts.append("## Paired comparisons")
-        parts.append("Closed-ended, on the same items, in points; p by sign flips, not corrected for the number of lines.")
+        parts.append("Closed-ended items, paired, in points. p is from a sign-flip test and not corrected for the number of lines.")
     for (lang, heading), pairs in groups.items():
         parts.append(f"**{heading}** ({LANGUAGES.get(lang, lang)})")
         parts.append("\n".join(f"- {pair['name']}: {pair['says']} ({figures(pair)})" for pair in pairs))

@@ -18,14 +18,14 @@ VARIANTS = {
     "background": "Background noise",
     "accent": "Another accent",
     "paralinguistics": "Manner of speaking",
-    "disfluency": "Slips of the tongue",
+    "disfluency": "Disfluencies",
 }
 # Instruction type: its name, and its rule with places for the values of the arguments.
 # inserter/scoring/ifeval implements the rules.
 CHECKS = {
     "keywords:existence": ("Keywords", "uses {keywords}"),
     "keywords:frequency": ("Keyword frequency", "uses {keyword} {relation} {frequency} times"),
-    "keywords:forbidden_words": ("Forbidden words", "does without {forbidden_words}"),
+    "keywords:forbidden_words": ("Forbidden words", "avoids {forbidden_words}"),
     "keywords:letter_frequency": ("Letter frequency", "has the letter {letter} {let_relation} {let_frequency} times"),
     "language:response_language": ("Response language", "is written in the language with the code {language}"),
     "length_constraints:number_sentences": ("Number of sentences", "has {relation} {num_sentences} sentences"),
@@ -68,7 +68,7 @@ CHECKS = {
     "change_case:english_capital": ("All capitals", "is English in capital letters only"),
     "change_case:english_lowercase": ("All lower case", "is English in small letters only"),
     "punctuation:no_comma": ("No comma", "has no comma"),
-    "startend:quotation": ("Quotation", "stands in double quotation marks"),
+    "startend:quotation": ("Quotation", "is within double quotation marks"),
 }
 
 NOTES = {

@@ -26,7 +26,10 @@ def teachers(params: Params) -> list[Voice]:
     """
     named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
     if not named:
-        raise InserterError("sft's prompts are English, and synthesize.voices has no English voice to train on", "Add one")
+        raise InserterError(
+            "sft's prompts are English, and synthesize.voices has no English voice to train on",
+            "Add an English voice to synthesize.voices",
+        )
     return usable(named)[0]
 
 
@@ -49,7 +52,7 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
         workers=params.synthesize.workers,
         executor=params.executor,
         fingerprint=work.key,
-        label="speak prompts",
+        label="synthesize prompts",
     )
     return [row for row in rows if not row["error"]], Counter(row["error"] for row in rows if row["error"])
 
@@ -64,7 +67,7 @@ def verified(
     """
     folder = work / "out" / "clips"
     blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
-    measured = measure_blocks(blocks, len(clips), folder, work / "heard", listeners_of(params), params, "hear prompts")
+    measured = measure_blocks(blocks, len(clips), folder, work / "heard", listeners_of(params), params, "verify prompts")
     norms = Norms()
     norms.learn(corpus)
     rows = [verdict.row for verdicts in judged(measured, norms, params.verify) for verdict in verdicts]

@@ -94,8 +94,8 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -
     pairs = [pair for pair in pairs if pair["utt_id"] in heard]
     if len(pairs) < 2:
         raise InserterError(
-            f"{len(pairs)} of {params.sft.prompts} prompts have an answer that passes its checks and a clip that passes its own",
-            "Raise sft.prompts or use a stronger LM",
+            f"only {len(pairs)} of {params.sft.prompts} prompts have an answer and a clip that pass their checks",
+            "Raise sft.prompts, or set assets.lm to a stronger LM",
         )
     write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
     report = {

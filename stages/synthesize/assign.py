@@ -25,8 +25,10 @@ def assign(span: Span, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
     seen = [voice for voice in voices if voice.language == span["language"] and not voice.heldout]
     if not seen:
         spoken = ", ".join(sorted({voice.language for voice in voices if not voice.heldout})) or "none"
-        problem = f"no voice speaks {span['language']!r}, the language of {span['utt_id']} (those that are not held out: {spoken})"
-        raise InserterError(problem, "Name one in synthesize.voices, or leave the language out of corpus.languages")
+        problem = (
+            f"no voice speaks {span['language']!r}, the language of {span['utt_id']} (languages of the training voices: {spoken})"
+        )
+        raise InserterError(problem, "Add a voice to synthesize.voices, or remove the language from corpus.languages")
     jobs = [_job(span, span["utt_id"], spec, seen)]
     unseen = [voice for voice in voices if voice.language == span["language"] and voice.heldout]
     if span["level"] == "context" and unseen:

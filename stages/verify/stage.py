@@ -36,7 +36,7 @@ def main(params: Params) -> dict[str, Any]:
     batches = read_batches(table, UTTERANCES, BLOCK)
     blocks = measure_blocks(batches, count_rows(table), clips, work / "blocks", listeners, params, "verify")
     norms = Norms()
-    for path in tqdm(blocks, desc="verify: what is usual", unit="block", leave=False):
+    for path in tqdm(blocks, desc="verify: usual durations", unit="block", leave=False):
         norms.learn(read_table(path, VERIFIED))
     report = Report()
     write_batches(work / "out/clean.parquet", _clean(blocks, norms, limits), VERIFIED)

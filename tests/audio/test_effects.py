@@ -140,5 +140,5 @@ def test_a_whisper_has_no_pitch_but_the_same_formant_level_and_rhythm():
     assert np.array_equal(whisper, apply(wave, Effect(whisper=True), rng(1)))
 
 
-def test_training_draws_only_the_noises_that_the_benchmark_does_not_keep_for_itself():
+def test_training_draws_no_noise_that_the_benchmark_reserves():
     assert set(NOISES) - set(HEARD_IN_TRAINING) == {"street", "music"}

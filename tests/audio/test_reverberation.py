@@ -22,7 +22,7 @@ def decay(response: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("rt60", [0.1, 0.2, 0.4, 0.8])
-def test_rooms_ring_as_long_as_they_are_asked_to(rt60):
+def test_rooms_ring_for_the_given_time(rt60):
     found = [decay(impulse_response(rt60, rng(seed))) for seed in range(20)]
     assert np.mean(found) == pytest.approx(rt60, rel=0.1)
     assert all(one == pytest.approx(rt60, rel=0.3) for one in found)
@@ -47,7 +47,7 @@ def test_a_clip_keeps_its_length_its_level_and_its_onset():
     assert ringing > 100 * np.mean(wet[12000:] ** 2) > 0, "it rings, and dies away"
 
 
-def test_the_room_is_the_generators():
+def test_the_room_depends_on_the_generator_alone():
     wave = 0.1 * rng(5).standard_normal(8000).astype(np.float32)
     effect = Effect("babble", 20.0, rt60=0.2)
     assert np.array_equal(apply(wave, effect, rng(1)), apply(wave, effect, rng(1)))

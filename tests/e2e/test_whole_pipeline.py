@@ -102,7 +102,7 @@ def kill_when(workspace: Path, pattern: str) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in workspace.glob(pattern)}
 
 
-def test_killed_while_it_speaks_it_goes_on_where_it_was(workspace):
+def test_killed_while_it_speaks_the_run_resumes(workspace):
     spoken = kill_when(workspace, ".work/synthesize/*/rows/shard-*.json")
     assert not (workspace / "data/synthesize").exists() and not (workspace / "reports/synthesize.json").exists()
     finished = locked(workspace)
@@ -163,7 +163,7 @@ def test_a_version_is_registered_with_its_lineage(workspace):
     assert version.tags["gate.verify"] == "passed" and "dvc.lock" in version.tags
 
 
-def test_run_again_it_says_that_there_is_nothing_to_do(workspace):
+def test_run_again_the_command_says_that_nothing_is_to_do(workspace):
     before = locked(workspace)
     assert "up to date" in finish(workspace)
     assert locked(workspace) == before

@@ -57,11 +57,11 @@ def test_what_could_be_measured_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
     assert capsys.readouterr().out == "sum: 2.00 (1.50 to 2.50) x the other\n"
     assert json.loads((tmp_path / "bench.json").read_text()) == [{**found, "name": "before"}, found]
     monkeypatch.setattr("sys.argv", ["bench", "scores"])
-    with pytest.raises(SystemExit, match=r"no entry scores\. The entries are: score, sum"):
+    with pytest.raises(SystemExit, match=r"no entry scores\. Choose one of: score, sum"):
         bench.main()
 
 
-def test_a_package_that_cannot_be_had_stops_no_other_entry(tmp_path: Path) -> None:
+def test_a_missing_package_stops_no_other_entry(tmp_path: Path) -> None:
     for name in ("Makefile", "bench.lock"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("requirements.lock", "assets.lock", "pyproject.toml"):

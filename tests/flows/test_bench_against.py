@@ -98,7 +98,7 @@ def test_a_side_that_lacks_what_is_measured_says_so(project: Path, monkeypatch: 
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, "verify")
     why = r"ModuleNotFoundError: .* 'inserter\.verification\.asr'"
-    problem = rf"bench: verify: this checkout cannot do this work \({why}\)\. Mend it, .*"
+    problem = rf"bench: verify: this checkout cannot run this benchmark \({why}\)\. Correct that error, .*"
     assert re.fullmatch(problem, str(end.value.code))
     assert nothing_left(project)
 

@@ -142,7 +142,7 @@ def test_status_says_why(inserter: Run, toy: Toy) -> None:
 
 def test_errors_are_one_line(inserter: Run, toy: Toy) -> None:
     wrong = inserter("run", "tow")
-    assert wrong.returncode == 1 and wrong.stderr.startswith("inserter: there is no stage tow. The stages are: ")
+    assert wrong.returncode == 1 and wrong.stderr.startswith("inserter: there is no stage tow. Choose one of: ")
     assert wrong.stderr.count("\n") == 1 and wrong.stdout == ""
     silent = toy.folder / "silent.wav"
     silent.write_bytes(b"not audio")
@@ -160,7 +160,7 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     tone = 0.1 * np.sin(np.arange(16_000) / 10).astype(np.float32)
     (tmp_path / "tone.flac").write_bytes(audio.flac(tone))
     missing = inserter("ask", "tone.flac")
-    assert missing.returncode == 1 and "no model at data/sft/model. Train one with `inserter run`" in missing.stderr
+    assert missing.returncode == 1 and "no model at data/sft/model. Train a model with `inserter run`" in missing.stderr
     said = inserter("ask", "tone.flac", "--text", "What was that?", "--model", str(tiny_model))
     assert said.returncode == 0
     assert said.stdout == answer(tmp_path / "tone.flac", "What was that?", str(tiny_model)) + "\n"
@@ -169,9 +169,7 @@ def test_ask_prints_the_answer_alone(inserter: Run, tiny_model: Path, tmp_path: 
     assert "inserter: 1.0 s of sound and 'never never" in long.stderr and "room for 2,048 together. Give" in long.stderr
 
 
-def test_hear_prints_what_is_heard_a_line_a_file(
-    inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hear_prints_one_line_per_file(inserter: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot be read costs the others nothing, and the exit code says that there was one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
@@ -179,7 +177,7 @@ def test_hear_prints_what_is_heard_a_line_a_file(
         (tmp_path / name).write_bytes(audio.flac(0.1 * np.sin(np.arange(samples) / 10).astype(np.float32)))
     model = ("--model", str(tiny_model))
     plain = inserter("hear", "low.flac", "no.wav", "long.flac", *model)
-    assert plain.returncode == 1 and "no.wav is not there" in plain.stderr
+    assert plain.returncode == 1 and "no.wav does not exist" in plain.stderr
     told = [line.split("\t") for line in plain.stdout.strip("\n").split("\n")]
     assert [row[0] for row in told] == ["low.flac", "long.flac"]
     rows = [json.loads(line) for line in inserter("hear", "low.flac", "long.flac", "--json", *model).stdout.splitlines()]
@@ -217,7 +215,7 @@ def test_ask_takes_the_registered_champion(tiny_model: Path, tmp_path: Path, mon
 
 def test_summary_shows_what_was_measured_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert summary() == "nothing has run yet: `inserter run`"
+    assert summary() == "no stage has run yet: run `inserter run`"
     write_json(
         "reports/verify.json",
         {"in": 1200, "clean": 1150, "quarantined": {"wer": 40, "silence": 10, "level": 0}, "hours_clean": 1.25},
@@ -258,7 +256,7 @@ def test_the_summary_shows_recordings_of_people_apart(tmp_path: Path, monkeypatc
     text = " ".join(summary().split())
     assert "Recordings of people clips 9 (0.50 h); 2 refused" in text
     assert "what the model hears 12.0 % (95 % 5.0 to 20.0)" in text and "the recogniser 10.0 %" in text
-    assert "the model less the recogniser +2.0 points" in text and "instructions followed, en heard 25.0 %" in text
+    assert "model minus recogniser +2.0 points" in text and "instructions followed, en heard 25.0 %" in text
     write_json("reports/evaluate.json", {"recordings": None})
     assert "people" not in summary()
 
@@ -330,10 +328,10 @@ def test_a_benchmark_item_has_no_original(inserter: Run, tmp_path, monkeypatch) 
     index = audio.write_shard(Path("data/benchmark/shard-00000.tar"), [("i-1", audio.flac(np.zeros(1600, np.float32)))])
     place = dict(zip(("offset", "size"), index["i-1"], strict=True))
     write_table(Path("data/benchmark/items.parquet"), [{"item_id": "i-1", "shard": "shard-00000.tar", **place}], ITEMS)
-    assert "i-1 is of the benchmark" in inserter("clip", "i-1", "--original").stderr
+    assert "the benchmark keeps no original of i-1" in inserter("clip", "i-1", "--original").stderr
 
 
-@pytest.mark.parametrize(("name", "said"), [("d-001", "d-001 has no clip: no word of it"), ("d-9", "no clip is called d-9")])
+@pytest.mark.parametrize(("name", "said"), [("d-001", "d-001 has no clip: no word of it"), ("d-9", "no clip has the id d-9")])
 def test_a_clip_that_is_not_there_is_one_line(inserter: Run, tmp_path, monkeypatch, name, said) -> None:
     _spoken(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -61,6 +61,6 @@ def test_a_working_copy_belongs_to_the_checkout_that_it_is_in(project, tmp_path,
 def test_a_working_copy_of_another_repository_is_not_touched(project):
     shutil.rmtree(".git/worktrees/one")
     for act in (make, lambda: copies.remove("one")):
-        with pytest.raises(InserterError, match=r"experiments/one is no working copy of this repository\. Move it away, or delete"):
+        with pytest.raises(InserterError, match=r"experiments/one is not a working copy of this repository\. Move or delete"):
             act()
     assert (copies.HOME / "one/.work/half").read_text() == "done"

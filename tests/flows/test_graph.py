@@ -48,17 +48,17 @@ def test_changes_name_the_parameter(toy: Toy) -> None:
 def test_targets(toy: Toy) -> None:
     stages = graph.read()
     assert [stage.name for stage in graph.upstream(stages, ["check"])] == ["one", "check@one"]
-    with pytest.raises(InserterError, match=r"no stage tow\. The stages are: .*two"):
+    with pytest.raises(InserterError, match=r"no stage tow\. Choose one of: .*two"):
         graph.upstream(stages, ["tow"])
 
 
 def test_outside_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InserterError, match=r"not a workspace .*Run from the folder of dvc.yaml"):
+    with pytest.raises(InserterError, match=r"not a DVC workspace .*Run from the folder of dvc.yaml"):
         graph.read()
 
 
-def test_what_the_registry_is_told_never_comes_from_the_run_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_register_never_comes_from_the_run_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restored, reports/register.json would speak of a version that the registry does not have."""
     monkeypatch.chdir(ROOT)
     from dvc.repo import Repo

@@ -80,7 +80,7 @@ def test_each_token_has_the_time_at_which_it_is_said(heard, clips):
     assert begins(row, "ame")[0] == pytest.approx(at[3], abs=0.5), row["heard"]
 
 
-def test_the_times_of_a_long_clip_go_on_over_its_windows(heard, clips):
+def test_the_times_of_a_long_clip_continue_over_its_windows(heard, clips):
     row, at = heard([clips[1], 8.0, clips[1], 18.0, clips[0], PAUSE, clips[1]])
     starts = [word["start"] for word in row["words"]]
     assert row["seconds"] > 30 and starts == sorted(starts) and starts[-1] <= row["seconds"]

@@ -74,9 +74,11 @@ def test_a_failed_gate_stops_the_run_and_shows_why(toy: Toy, prefect_api: str) -
     assert '"passed": "NO"' in artifacts(run)["gate-one"] and "add rows" in artifacts(run)["gate-one"]
 
 
-def test_a_stage_that_is_killed_is_not_told_as_its_progress(toy: Toy, prefect_api: str) -> None:
+def test_a_killed_stage_is_not_reported_by_its_progress_line(toy: Toy, prefect_api: str) -> None:
     toy.set(one="killed")
-    with pytest.raises(steps.StageFailed, match=r"one stopped the run: it was killed \(signal 9\), most likely for want of memory"):
+    with pytest.raises(
+        steps.StageFailed, match=r"one stopped the run: the stage was killed \(signal 9\), most likely out of memory"
+    ):
         inserter()
 
 
@@ -112,7 +114,7 @@ def test_nothing_outlives_the_run(toy: Toy, prefect_api: str, number: signal.Sig
     run.send_signal(number)
     said = run.stderr.read()
     assert run.wait(60) == (130 if number != signal.SIGKILL else -signal.SIGKILL)
-    assert number == signal.SIGKILL or "stopped; what was finished is kept" in said
+    assert number == signal.SIGKILL or "stopped; finished work is kept" in said
     deadline = time.monotonic() + 60
     while toy.processes() and time.monotonic() < deadline:
         time.sleep(0.05)

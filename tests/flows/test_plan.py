@@ -62,5 +62,5 @@ def test_an_overlay_is_checked_as_the_parameters_are(tmp_path):
 def test_a_model_without_a_known_shape_is_one_line(tiny_lm, tiny_encoder, monkeypatch):
     params = of_tiny(tiny_lm, tiny_encoder)
     params = params.model_copy(update={"assets": params.assets.model_copy(update={"lm": "/no/such/folder"})})
-    with pytest.raises(InserterError, match=r"no/such/folder is not known here .*config\.json"):
+    with pytest.raises(InserterError, match=r"no/such/folder is unknown .*config\.json"):
         plan(params)

@@ -125,7 +125,7 @@ def test_the_figures_of_the_first_decision_are_on_record(params, tmp_path):
     result = promote(params)
     assert result["decision"] == "promoted" and result["follow.heard"] == 0.3 and result[f"{BESIDE}.high"] == -0.01
     points = "-10.0 points (95 % -20.0 to -1.0)"
-    chance = "follows 30.0 % of what it hears, chance 20.0 %: +10.0 points (95 % +2.0 to +18.0), told apart"
+    chance = "follows 30.0 % of the spoken instructions, chance 20.0 %: +10.0 points (95 % +2.0 to +18.0), told apart"
     for said in ("all gates passed", "gap closed 0.600", chance, points):
         assert said in tags(params, 1)["promotion.reason"]
     assert (result[f"{ABOVE}.low"], tags(params, 1)[f"promotion.{ABOVE}.high"]) == (0.02, "0.18")
@@ -152,9 +152,9 @@ def test_a_first_version_above_chance_may_not_be_told_apart_from_it_and_the_reas
             {"follow.heard": "0.1", f"{ABOVE}.difference": "-0.1", f"{ABOVE}.low": "-0.2", f"{ABOVE}.high": "0.0"},
             "-10.0 points (95 % -20.0 to +0.0), not above chance",
         ),
-        ({f"{BESIDE}.high": "-0.06"}, "heard less cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
-        ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard less cascade -10.0 points, at most 5 behind"),
-        ({"gap_closed": "None"}, "did not help it"),
+        ({f"{BESIDE}.high": "-0.06"}, "heard minus cascade -10.0 points (95 % -20.0 to -6.0), at most 5 behind"),
+        ({f"{BESIDE}.low": "None", f"{BESIDE}.high": "None"}, "heard minus cascade -10.0 points, at most 5 behind"),
+        ({"gap_closed": "None"}, "did not lower the loss"),
         ({"gap_closed": "nan"}, "gap closed nan"),
     ],
 )
@@ -174,11 +174,11 @@ def test_every_rule_that_failed_is_the_reason(params, tmp_path):
     assert tags(params, 1)["promotion.reason"] == reason
 
 
-def test_a_version_of_before_there_were_such_figures_is_refused_in_words():
+def test_an_older_version_without_these_figures_is_refused_with_the_reason():
     old = {name: value for name, value in PASSED.items() if not name.startswith(("follow", BESIDE))}
     decision = first(old, load(ROOT / "params.yaml").register_)
-    assert decision.decision == "refused" and decision.reason.count("not on record") == 2 and "dvc repro" in decision.reason
-    assert first({}, load(ROOT / "params.yaml").register_).reason.startswith("no champion yet, and no gate report")
+    assert decision.decision == "refused" and decision.reason.count("missing: ") == 2 and "dvc repro" in decision.reason
+    assert first({}, load(ROOT / "params.yaml").register_).reason.startswith("no champion yet, and the version has no gate report")
 
 
 def test_a_deaf_first_version_is_refused(params, tmp_path):
@@ -215,10 +215,10 @@ def test_variants_of_one_item_are_not_independent_evidence():
 
 
 def test_no_version_says_what_to_do(params, tmp_path):
-    with pytest.raises(InserterError, match=r"no challenger in the registry\. Register one"):
+    with pytest.raises(InserterError, match=r"no challenger in the registry\. Register a model"):
         promote(params)
     add(params, tmp_path, good=1)
-    with pytest.raises(InserterError, match=r"no version 7\. There are: 1"):
+    with pytest.raises(InserterError, match=r"no version 7\. Choose a registered version: 1"):
         promote(params, 7)
 
 

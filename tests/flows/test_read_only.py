@@ -80,7 +80,7 @@ def test_a_read_only_checkout_is_looked_at_and_asked(workspace):
 
 
 ELSEWHERE = [
-    ("plan", "positions in all"),
+    ("plan", "positions in total"),
     ("clip d-000 --out ELSEWHERE/new/clip.flac", ""),
     ("score closed answers.jsonl --details ELSEWHERE/verdicts.jsonl", "100.00 %"),
 ]
@@ -99,7 +99,7 @@ def test_what_is_written_elsewhere_needs_no_place_in_the_checkout(workspace, tmp
 def test_a_judge_needs_a_place_for_the_replies_that_were_paid_for(workspace, tmp_path):
     judge = {"INSERTER_JUDGE_BASE_URL": "http://127.0.0.1:9/v1", "INSERTER_JUDGE_MODEL": "m", "INSERTER_JUDGE_API_KEY": "k"}
     done = inserter(workspace, "judge", "open", "open.jsonl", "--out", str(tmp_path / "judged.jsonl"), mount=READ_ONLY, **judge)
-    told = "replies.sqlite: Read-only file system. It keeps the replies that were paid for: run from a folder that can be written"
+    told = "replies.sqlite: Read-only file system. Run from a writable folder: this file keeps the judge's paid replies"
     assert told in one_line(done) and not list(tmp_path.iterdir())
 
 

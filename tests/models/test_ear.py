@@ -77,7 +77,7 @@ LOOPS = [
 
 
 @pytest.mark.parametrize("said, kept", LOOPS)
-def test_a_loop_at_the_end_is_said_once(said, kept):
+def test_a_loop_at_the_end_is_written_once(said, kept):
     assert without_loop(said) == kept
 
 
@@ -120,7 +120,7 @@ def test_before_it_is_trained_it_answers_as_the_cascade_does(parts, speech):
     assert heard == read and all(heard)
 
 
-def test_what_opens_a_text_is_heard_without_a_leading_blank_and_what_goes_on_with_one(parts, speech):
+def test_a_text_starts_without_a_leading_blank_and_continues_with_one(parts, speech):
     """So the LM sees what it would read: at the beginning of a document and of a turn, and in mid-sentence."""
     model, processor = parts
     given = processor.features(speech[:1])

@@ -100,7 +100,7 @@ def test_one_language_costs_no_step_and_several_cost_one(whisper, states):
     assert counts == [[4, 1], [1, 3]], "the prompt at once, or its first token and then the rest"
 
 
-def test_settings_of_one_language_are_those_of_before(whisper, tmp_path):
+def test_settings_of_one_language_are_unchanged(whisper, tmp_path):
     """A saved model without `languages` hears as it did; the new ones survive the file."""
     _, folder = whisper
     one, several = recogniser_settings(folder, ["zh"]), recogniser_settings(folder, ["en", "zh"])

@@ -81,7 +81,7 @@ def test_text_without_a_control_token_has_the_ids_that_the_tokenizer_gives_it(na
 
 
 def test_what_the_libraries_offer_is_not_enough():
-    """Why there is a twin: if this fails, they have mended it, and the twin may go."""
+    """If this test fails, the libraries have corrected the problem, and the twin may go."""
     for name, text in (("qwen", "<think>"), ("gemma", "</s>"), ("llama3", "<|eot_id|>"), ("bert", "＜tool＞")):
         tokenizer, plain = made(name)
         split = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
@@ -141,5 +141,5 @@ def test_a_tokenizer_of_another_kind_is_refused():
     class Letters:
         backend_tokenizer = None
 
-    with pytest.raises(ValueError, match=r"Letters is a tokenizer that is not made of a tokenizer\.json"):
+    with pytest.raises(ValueError, match=r"Letters is a tokenizer without a tokenizer\.json"):
         PlainText(Letters())

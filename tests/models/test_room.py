@@ -49,7 +49,7 @@ def test_the_last_position_is_used_and_one_more_is_refused(parts, at_most):
     told = f"3.0 s of sound and 'Say it.': the prompt has {needed - NEW} positions of speech and text, and 6 tokens "
     with pytest.raises(TooLong, match=f"^{told}may be answered; the model has room for {needed - 1} together$") as caught:
         generate_answers(*parts, [prompt], NEW)
-    assert "together. Give less sound or text, lower max_new_tokens, or take" in str(one_line(caught.value))
+    assert "together. Give less sound or text, lower max_new_tokens, or use" in str(one_line(caught.value))
 
 
 def test_what_is_too_long_is_refused_alone(parts, at_most):

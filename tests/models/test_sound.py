@@ -100,7 +100,7 @@ BEHIND = {
 
 
 @pytest.mark.parametrize("name", BEHIND)
-def test_what_is_no_frame_of_an_mp3_is_passed_over(name):
+def test_bytes_outside_mp3_frames_are_skipped(name):
     assert np.array_equal(read(BEHIND[name]).wave, read(BARE).wave)
 
 
@@ -144,19 +144,19 @@ CUT = {
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_what_is_cut_off_is_said_and_not_shortened_in_silence(name):
-    with pytest.raises(NoSound, match=r"is cut off: [\d,]+ of [\d,]+ bytes") as caught:
+def test_a_cut_file_is_refused_and_never_silently_shortened(name):
+    with pytest.raises(NoSound, match=r"is cut off: it has [\d,]+ of [\d,]+ bytes") as caught:
         read(CUT[name])
     assert caught.value.reason == "truncated"
 
 
 @pytest.mark.parametrize("form", ["AVR", "SVX", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SDS", "IRCAM", "VOC", "XI"])
-def test_a_kind_that_does_not_tell_whether_it_is_whole_is_refused_by_its_name(form):
+def test_a_format_that_cannot_show_a_cut_is_refused_by_name(form):
     data = encoded(WAVE, form, subtype="DPCM_16" if form == "XI" else "PCM_16")
     for part in (data, data[: len(data) // 2]):
-        with pytest.raises(NoSound, match=r"is .*\(.*\), and whether that is whole cannot be told") as caught:
+        with pytest.raises(NoSound, match=r"is .*\(.*\), a format in which a cut file cannot be detected") as caught:
             read(part)
-        assert caught.value.reason == "undecodable" and caught.value.remedy == "Convert it to wav or flac"
+        assert caught.value.reason == "undecodable" and caught.value.remedy == "Convert the file to wav or flac"
 
 
 def test_a_w64_with_marks_behind_its_sound_is_read_without_them():
@@ -166,7 +166,7 @@ def test_a_w64_with_marks_behind_its_sound_is_read_without_them():
 
 def test_a_whole_number_of_frames_that_is_less_than_the_tag_says_is_cut_off():
     end = BARE.find(BARE[:4], len(BARE) // 2)
-    with pytest.raises(NoSound, match=rf"is cut off: \d+ of {FRAMES} frames"):
+    with pytest.raises(NoSound, match=rf"is cut off: it has \d+ of {FRAMES} frames"):
         read(MP3[: len(MP3) - len(BARE) + end])
 
 
@@ -177,15 +177,15 @@ def test_a_flac_that_is_damaged_says_where(total):
         read(data[: len(data) // 2])
 
 
-def test_channels_of_opposite_phase_are_said_and_one_is_taken():
+def test_channels_of_opposite_phase_are_noted_and_one_is_read():
     wave = (0.2 * np.sin(np.arange(RATE) / 9)).astype(np.float32)
     sound = read(encoded(np.stack([-0.9 * wave, wave], axis=1), subtype="FLOAT"))
-    assert np.array_equal(sound.wave, wave) and "channel 2 alone is taken" in sound.notes[0]
+    assert np.array_equal(sound.wave, wave) and "only channel 2 was read" in sound.notes[0]
     left = read(encoded(np.stack([wave, 0 * wave, 0 * wave], axis=1), subtype="FLOAT"))
     assert left.notes == () and np.array_equal(left.wave, np.stack([wave, 0 * wave, 0 * wave], axis=1).mean(axis=1))
 
 
-@pytest.mark.parametrize(("value", "told"), [(np.nan, "not a number"), (-np.inf, "infinite"), (1e30, "samples of 1,0")])
+@pytest.mark.parametrize(("value", "told"), [(np.nan, "not a number"), (-np.inf, "infinite"), (1e30, "samples up to 1,0")])
 def test_samples_that_no_sound_has_are_refused_with_their_place(value, told):
     wave = np.zeros((RATE * 2, 2), np.float32)
     wave[24_000, 1] = value
@@ -195,7 +195,7 @@ def test_samples_that_no_sound_has_are_refused_with_their_place(value, told):
         from_numbers(wave[:, 1].tolist())
 
 
-def test_whole_numbers_are_16_bit_pcm_and_said_to_be():
+def test_whole_numbers_are_16_bit_pcm_and_noted():
     pcm = np.rint(10_000 * np.sin(np.arange(800) / 5)).astype(int)
     for values in (pcm.tolist(), pcm.astype(np.int16)):
         sound = from_numbers(values)
@@ -216,17 +216,17 @@ def test_whole_numbers_are_16_bit_pcm_and_said_to_be():
             from_numbers(wrong)
 
 
-def test_what_is_no_file_is_said_as_what_it_is(tmp_path):
-    told = {"absent.wav": "is not there", ".": "is a folder", "x" * 300: "cannot be opened", "null\0byte": "cannot be opened"}
+def test_a_path_that_is_not_a_file_is_reported(tmp_path):
+    told = {"absent.wav": "does not exist", ".": "is a folder", "x" * 300: "cannot be opened", "null\0byte": "cannot be opened"}
     for name, problem in told.items():
         with pytest.raises(NoSound, match=problem):
             read(tmp_path / name)
-    with pytest.raises(NoSound, match="is no file"):
+    with pytest.raises(NoSound, match="is not a file"):
         read("/dev/zero")
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>no such page</html>", bytes(3_000), np.random.default_rng(1).bytes(50_000)])
-def test_the_same_bytes_get_the_same_words(data):
+def test_the_same_bytes_get_the_same_message(data):
     told = set()
     for _ in range(2):
         with pytest.raises(NoSound) as caught:
@@ -239,7 +239,7 @@ def test_headers_that_ask_for_too_much_are_refused():
     long = encoded(np.zeros((MAX_SECONDS + 1) * 1_000, np.float32), "FLAC", 1_000)
     for data, problem in (
         (long, "more than 60 minutes"),
-        (put(WAV, 24, "<I", 3), "says 3 samples"),
+        (put(WAV, 24, "<I", 3), "rate of 3 Hz"),
         (put(WAV, 24, "<I", 0), "decoded"),
     ):
         with pytest.raises(NoSound, match=problem):

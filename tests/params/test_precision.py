@@ -46,7 +46,7 @@ def test_a_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert section.measured_once() == 4.8
 
 
-def test_auto_becomes_one_of_both_and_a_wish_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_becomes_bf16_or_fp32_and_a_given_precision_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["sft"]["precision"] = "bf16"
     for fast, expected in ((True, "bf16"), (False, "fp32")):
@@ -58,7 +58,7 @@ def test_auto_becomes_one_of_both_and_a_wish_is_kept(monkeypatch: pytest.MonkeyP
         Params.model_validate(raw)
 
 
-def test_a_model_that_is_served_decides_as_the_parameters_do_and_knows_three_words() -> None:
+def test_a_served_model_decides_as_the_parameters_do_and_knows_three_precisions() -> None:
     cpu = torch.device("cpu")
     assert in_bf16("auto", cpu) is bf16_is_fast(gpus=())
     assert in_bf16("auto", torch.device("cuda"))

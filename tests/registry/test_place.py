@@ -66,7 +66,7 @@ def locations(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["blank between", "Große Prüfung 漢字", "c# and 7%", "deeper/still/here"])
-def test_a_moved_checkout_reads_and_goes_on(register, checkout, monkeypatch, name):
+def test_a_moved_checkout_reads_and_continues(register, checkout, monkeypatch, name):
     folder, run = checkout
     place = folder.parent / name
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def test_a_checkout_that_is_reached_by_a_link_keeps_nothing_of_the_link(register
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_registry_with_the_places_of_before_is_mended_once(register, checkout, scheme):
+def test_a_registry_with_old_paths_is_corrected_once(register, checkout, scheme):
     """As versions before this one left it: absolute, of a folder that is no more. What lies elsewhere stays as it is."""
     _, run = checkout
     with sqlite3.connect("mlflow.db") as connection:
@@ -124,7 +124,7 @@ def test_an_absolute_address_finds_its_files_from_any_folder(register, checkout,
     assert (read(fixed, run), read(fixed, later)) == ("made here", "kept at home") and not list(other.iterdir())
 
 
-def test_processes_that_mend_at_once_leave_a_whole_registry(register, checkout):
+def test_concurrent_corrections_leave_a_whole_registry(register, checkout):
     folder, run = checkout
     with sqlite3.connect("mlflow.db") as connection:
         for table, column in DERIVED:

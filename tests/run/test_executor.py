@@ -77,13 +77,13 @@ def test_a_ray_worker_killed_in_mid_run_costs_the_task_it_was_at_and_nothing_els
 
 @RAY
 def test_a_task_that_kills_every_worker_ends_the_run_with_a_remedy(two_nodes):
-    with pytest.raises(InserterError, match=r"one task has cost 3 Ray workers .*run again"):
+    with pytest.raises(InserterError, match=r"one task killed 3 Ray workers .*run again"):
         list(ordered_map(tasks.die, range(3), 2, executor="ray"))
 
 
 def test_without_ray_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
-    with pytest.raises(InserterError, match=r"needs Ray. Install it with `pip install 'inserter\[ray\]'`"):
+    with pytest.raises(InserterError, match=r"needs Ray. Install Ray with `pip install 'inserter\[ray\]'`"):
         list(ordered_map(tasks.square, [1], executor="ray"))
 
 

@@ -109,21 +109,21 @@ def _refused(path: Path) -> str:
         ("  experiment: inserter", "  experiment: 1_0", ["register.experiment", "10", "in quotes"]),
         ("  experiment: inserter", "  experiment: !!binary aGk=", ["register.experiment", "bytes", "in quotes"]),
         ("  experiment: inserter", "  experiment: *nobody", ["alias"]),
-        ("  experiment: inserter", "\texperiment: inserter", ["line", "Indent by blanks"]),
+        ("  experiment: inserter", "\texperiment: inserter", ["line", "Indent with spaces"]),
         ("  experiment: inserter", "  experiment: @mine", ["line", "in quotes"]),
         ("  experiment: inserter", "  experiment: a: b", ["line", "in quotes"]),
         ("  languages: [en]", "  languages: [en:us]", ["line", "in quotes", '"embedded:joe"']),
         ("  languages: [en]", "  languages: en", ["corpus.languages", "'en'"]),
-        ("  languages: [en]", "  languages: [en, de, en]", ["corpus.languages", "en is there twice"]),
+        ("  languages: [en]", "  languages: [en, de, en]", ["corpus.languages", "en is given twice"]),
         ("  languages: [en]", "  languages: [1]", ["corpus.languages.0", "got 1", "in quotes"]),
-        ("name: instructions", "name: sotu", ["corpus.sources", "sotu is there twice"]),
-        ("name: heart-slow", "name: joe", ["synthesize.voices", "joe is there twice"]),
-        ("forms: [heard, read,", "forms: [heard, heard,", ["evaluate.forms", "heard is there twice"]),
-        ("pretrain:\n", "---\npretrain:\n", ["another document", "Keep one document"]),
+        ("name: instructions", "name: sotu", ["corpus.sources", "sotu is given twice"]),
+        ("name: heart-slow", "name: joe", ["synthesize.voices", "joe is given twice"]),
+        ("forms: [heard, read,", "forms: [heard, heard,", ["evaluate.forms", "heard is given twice"]),
+        ("pretrain:\n", "---\npretrain:\n", ["another document", "may hold one document"]),
         ("  seed: 1", f"  seed: {'9' * 5000}", ["Write a smaller number"]),
     ],
 )
-def test_what_is_not_meant_is_refused_with_the_remedy(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
+def test_an_unintended_value_is_refused_with_the_remedy(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
     said = _refused(_changed(tmp_path, old, new))
     assert [part for part in parts if part not in said] == [], said
 
@@ -162,7 +162,7 @@ def test_arms_are_read_with_anchors_and_an_overlay_of_nothing_is_refused(tmp_pat
 
 
 def test_the_lines_of_a_key_that_is_given_twice_are_named() -> None:
-    with pytest.raises(InserterError, match=r"mine\.yaml, lines 3 and 6: the key steps is given twice\. Keep one of them"):
+    with pytest.raises(InserterError, match=r"mine\.yaml, lines 3 and 6: the key steps is given twice\. Keep one of the values"):
         parse_yaml("sft: {steps: 1}\npretrain:\n  steps: 2\n  # as before\n  seed: 1\n  'steps': 3\n", "mine.yaml")
 
 
@@ -258,7 +258,7 @@ TEXTS = st.one_of(
     text=TEXTS,
     place=st.sampled_from(["key: {}", "key: {{inner: {}}}", "key: [{}]", "key: {{inner: [{}]}}", "key:\n- {{inner: {}}}"]),
 )
-def test_what_dvc_would_lose_is_told_before(tmp_path_factory: pytest.TempPathFactory, text: str, place: str) -> None:
+def test_what_dvc_would_lose_is_reported_before(tmp_path_factory: pytest.TempPathFactory, text: str, place: str) -> None:
     path = tmp_path_factory.mktemp("set") / "params.yaml"
     written = place.format(dump_yaml([text]).removeprefix("- ").strip()) if "\n" not in text else place.format('"a\\nb"')
     try:
@@ -289,9 +289,9 @@ def test_what_we_write_is_read_back_by_dvc_and_by_us(tmp_path_factory: pytest.Te
     assert load_yaml(path) == read_yaml(path) == value
 
 
-def test_an_alias_is_told_of_since_dvc_loses_what_is_set_at_its_anchor(tmp_path: Path) -> None:
+def test_an_alias_is_reported_since_dvc_loses_values_at_its_anchor(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("pretrain: &same {steps: 24}\nsft: *same\n")
-    assert "line 2" in (not_kept(path.read_text()) or "") and "Write its values out" in (not_kept(path.read_text()) or "")
+    assert "line 2" in (not_kept(path.read_text()) or "") and "Write the values out" in (not_kept(path.read_text()) or "")
     apply_overrides(path, ["pretrain.steps=400"])
     assert load_yaml(path)["pretrain"]["steps"] == 24, "what the warning is about"

@@ -1,4 +1,4 @@
-"""The judge: what it is asked and told, which replies are kept, and that nothing is asked twice."""
+"""The judge's requests, the replies that are kept, and that no request is repeated."""
 
 import json
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_numbers_and_quotes_inside_a_question_do_not_split_it() -> None:
 
 
 @pytest.mark.parametrize("text", [OPEN, "['YES', 'no']", f"```python\n{OPEN}\n```", f"```{OPEN}```", f"  {OPEN}\n"])
-def test_a_list_with_one_answer_a_question_is_usable(text: str) -> None:
+def test_a_list_with_one_answer_per_question_is_usable(text: str) -> None:
     assert usable(text, "open", 2)
 
 
@@ -128,13 +128,13 @@ def test_a_reply_that_is_no_verdict_is_asked_again_and_fences_are_not() -> None:
     assert usage.calls == 3 and usage.completions == 7
 
 
-def test_a_judge_that_never_gives_a_verdict_is_left_in_the_end_and_its_replies_kept() -> None:
+def test_a_judge_without_verdicts_is_given_up_and_its_replies_are_kept() -> None:
     with JudgeServer(usual=every("I cannot say.")) as server:
         (judged,), usage = judge([record()], "adjustment", settings(server, reask=2))
         assert [request.body["n"] for request in server.requests] == [4, 4, 4]
         again, _ = judge([record()], "adjustment", settings(server, reask=2))
     assert judged["pred_score"] == ["I cannot say."] * 4 and usage.judged == 0
-    assert judged["judge_error"] == "no verdict: the reply does not keep to the form"
+    assert judged["judge_error"] == "no verdict: the reply is not in the requested form"
     assert again == [judged] and len(server.requests) == 3
 
 
@@ -203,10 +203,10 @@ def test_replies_that_came_before_a_failure_are_kept() -> None:
     assert judged["pred_score"] == [OPEN] * 4 and server.requests[-1].body["n"] == 2
 
 
-def test_a_damaged_cache_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "replies.sqlite").write_bytes(b"not a database" * 100)
-    with JudgeServer() as server, pytest.raises(InserterError, match=r"replies.sqlite is damaged .* Move it away"):
+    with JudgeServer() as server, pytest.raises(InserterError, match=r"replies.sqlite is damaged .* Move that file away"):
         judge([record()], "open", settings(server), tmp_path / "cache")
     assert not server.requests
 

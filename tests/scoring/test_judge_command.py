@@ -122,12 +122,12 @@ def test_when_nothing_could_be_judged_the_command_fails() -> None:
     [
         (("none.jsonl", "--out", "o.jsonl"), "none.jsonl cannot be read"),
         (("empty.jsonl", "--out", "o.jsonl"), "empty.jsonl has no records"),
-        (("answers.jsonl", "--out", "answers.jsonl"), "is the file that is judged"),
+        (("answers.jsonl", "--out", "answers.jsonl"), "is also the input file"),
         (("answers.jsonl", "--out", "answers.jsonl/o.jsonl"), "cannot write"),
-        (("answers.jsonl", "--out", "o.jsonl", "--price-in", "1"), "one price alone"),
+        (("answers.jsonl", "--out", "o.jsonl", "--price-in", "1"), "the cost needs both prices"),
     ],
 )
-def test_a_wrong_file_is_told_before_anything_is_asked(arguments: tuple[str, ...], words: str) -> None:
+def test_a_wrong_file_is_reported_before_any_request(arguments: tuple[str, ...], words: str) -> None:
     write_jsonl("answers.jsonl", [record()])
     Path("empty.jsonl").write_text("\n\n")
     with JudgeServer() as server:

@@ -1,4 +1,4 @@
-"""A judge's server that misbehaves: tried again where that helps, told where it does not, and never run over."""
+"""A failing judge server gets retries where these help; other failures are reported; no request limit is exceeded."""
 
 import time
 from base64 import b64encode
@@ -87,14 +87,14 @@ def test_no_request_comes_before_retry_after(form: str) -> None:
     assert len(seen) == 2 and min(seen) >= until[0] - 0.05
 
 
-def test_a_wait_of_an_hour_is_not_waited_for() -> None:
+def test_a_server_that_asks_for_an_hour_is_given_up() -> None:
     with JudgeServer(usual=refuse(429, Retry_After="3600")) as server:
         (judged,), usage = judge([record()], "open", settings(server))
     assert judged["pred_score"] == [] and "asks to wait 3600 s" in judged["judge_error"]
     assert len(server.requests) == 1 and usage.failed == 1
 
 
-def test_a_record_that_the_server_gives_up_on_is_told_and_the_others_are_judged() -> None:
+def test_a_record_that_fails_at_the_server_is_reported_and_the_others_are_judged() -> None:
     def fails_on_2(request: Request) -> None:
         (refuse(500, {"message": "CUDA error"}) if "Rain 2." in request.text else every(OPEN))(request)
 
@@ -116,14 +116,14 @@ def test_a_record_that_the_server_refuses_is_not_asked_twice() -> None:
     assert judged[1]["pred_score"] and len(server.requests) == 2
 
 
-def test_a_dead_server_is_soon_left_alone() -> None:
+def test_a_dead_server_soon_gets_no_more_requests() -> None:
     with JudgeServer(usual=refuse(502)) as server:
         judged, usage = judge([record(n) for n in range(50)], "open", settings(server, tries=2, give_up_after=5))
     assert len(server.requests) == 10 and usage.failed == 50
-    assert judged[-1]["judge_error"] == "not asked: the judge had failed on 5 records in a row"
+    assert judged[-1]["judge_error"] == "not asked: the judge failed on 5 records in a row"
 
 
-def test_failures_here_and_there_do_not_end_the_asking() -> None:
+def test_scattered_failures_do_not_end_the_run() -> None:
     with JudgeServer(*[refuse(400), every(OPEN)] * 5) as server:
         _, usage = judge([record(n) for n in range(10)], "open", settings(server, give_up_after=2))
     assert (usage.judged, usage.failed, len(server.requests)) == (5, 5, 10)

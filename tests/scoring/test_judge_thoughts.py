@@ -74,16 +74,16 @@ def test_a_text_without_thoughts_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("act", "why"),
     [
-        (answer({"content": None, "reasoning_content": f"I would say {NO}"}), "only thoughts came"),
-        (answer({"content": f"Let me see. A draft: {NO}. But"}, "length"), "it was cut off before one"),
+        (answer({"content": None, "reasoning_content": f"I would say {NO}"}), "the reply has only thoughts"),
+        (answer({"content": f"Let me see. A draft: {NO}. But"}, "length"), "the reply was cut off before a verdict"),
         (answer({"content": "", "refusal": "I cannot help with that."}), "the judge refused"),
         (answer({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": NO}]}]}), "the reply is empty"),
         (answer({"content": ""}, "content_filter"), "the judge refused"),
-        (answer({"content": "Both are fine."}), "the reply does not keep to the form"),
+        (answer({"content": "Both are fine."}), "the reply is not in the requested form"),
     ],
     ids=["reasoning field", "draft cut off", "refusal", "thinking part", "filter", "prose"],
 )
-def test_a_judge_that_cannot_be_read_is_soon_asked_no_more(act: Any, why: str) -> None:
+def test_a_judge_with_unreadable_replies_soon_gets_no_more_requests(act: Any, why: str) -> None:
     with JudgeServer(usual=act) as server:
         judged, usage = judge([record(n) for n in range(200)], "open", settings(server, reask=0))
         assert len(server.requests) == 3 and usage.completions == 12 and usage.judged == 0 and usage.failed == 200
@@ -106,7 +106,7 @@ def test_a_few_records_that_cannot_be_read_do_not_end_a_run_that_goes_well() -> 
     with JudgeServer(good, *[bad] * 5, good, *[bad] * 5, usual=good) as server:
         _, usage = judge([record(n) for n in range(20)], "open", settings(server, reask=0))
     assert usage.stopped is None and (usage.judged, usage.failed) == (10, 10)
-    assert usage.reasons == {"no verdict: it was cut off before one": 10}
+    assert usage.reasons == {"no verdict: the reply was cut off before a verdict": 10}
 
 
 def test_the_command_keeps_what_was_judged_and_says_what_was_paid() -> None:
@@ -118,7 +118,7 @@ def test_the_command_keeps_what_was_judged_and_says_what_was_paid() -> None:
         asked = len(server.requests)
         assert asked == 12 and code == 1 and "judged 2 of 60 records" in out
         last = err.strip().splitlines()[-1]
-        assert "48 completions" in last and "tokens paid for" in last and "--max-tokens" in last and "1024" in last
+        assert "48 paid completions with " in last and "--max-tokens" in last and "1024" in last
         assert [bool(row.get("judge_error")) for row in read_jsonl("judged.jsonl")] == [False] * 2 + [True] * 58
         server.usual = every(OPEN)
         code, out, _ = run("open", "answers.jsonl", *options, "--max-tokens", "4000", server=server)
@@ -168,7 +168,7 @@ WORDINGS = [
 
 
 @pytest.mark.parametrize(("refused", "kept"), WORDINGS, ids=[f"{n} {next(iter(row[0]))}" for n, row in enumerate(WORDINGS)])
-def test_a_parameter_that_is_refused_by_name_is_asked_otherwise_and_remembered(refused: dict, kept: set[str]) -> None:
+def test_a_parameter_refused_by_name_is_replaced_and_remembered(refused: dict, kept: set[str]) -> None:
     with JudgeServer(usual=strict(refused)) as server:
         judged, usage = judge([record(n) for n in range(5)], "open", settings(server))
     assert all(row["pred_score"] == [OPEN] * 4 for row in judged) and usage.judged == 5
@@ -193,7 +193,7 @@ def test_errors_of_other_servers_are_read_too(body: bytes) -> None:
 
     with JudgeServer(usual=act) as server:
         judged, usage = judge([record()], "open", settings(server))
-    assert judged[0]["pred_score"] == [OPEN] * 4 and usage.changes == ["without top_p (the server's own value holds)"]
+    assert judged[0]["pred_score"] == [OPEN] * 4 and usage.changes == ["without top_p (the server uses its own value)"]
 
 
 def test_a_prompt_that_is_too_long_fails_alone_and_changes_nothing_for_the_others() -> None:
@@ -274,10 +274,10 @@ def test_a_server_that_gives_one_completion_and_does_not_name_n_is_asked_one_by_
         server.usual = one_alone
         (judged,), usage = judge([record()], "open", settings(server))
     assert judged["pred_score"] == [OPEN] * 4
-    assert usage.changes == ["one completion a request"]
+    assert usage.changes == ["one completion per request"]
 
 
-def test_what_a_list_of_errors_says_is_told() -> None:
+def test_a_list_of_errors_is_reported() -> None:
     with JudgeServer() as server:
         server.usual = lambda request: request.send(400, b'[{"error": {"message": "the key has expired"}}]')
         (judged,), _ = judge([record()], "open", settings(server, tries=1))

@@ -195,7 +195,7 @@ def test_where_nothing_can_be_scored_the_command_fails_in_one_line() -> None:
     assert done.returncode == 1 and "not judged 3" in done.stderr and "inserter judge" in done.stderr
 
 
-def test_damaged_files_are_told_in_one_line_and_half_good_ones_keep_their_records() -> None:
+def test_damaged_files_are_one_line_and_half_good_ones_keep_their_records() -> None:
     packed = gzip.compress(b'{"key": 1}\n' * 20_000)
     Path("cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     write_records("a.parquet", answers())
@@ -206,7 +206,7 @@ def test_damaged_files_are_told_in_one_line_and_half_good_ones_keep_their_record
     assert not Path("details.jsonl").exists()
     Path("half.jsonl").write_bytes(b'[1]\n{"key": 1\n\n' + json.dumps(answers()[0]).encode())
     assert closed.score_file("half.jsonl")["dropped"] == {"malformed record": 1, "not JSON": 1}
-    with pytest.raises(InserterError, match="not written in this form"):
+    with pytest.raises(InserterError, match="is not an output format"):
         closed.score_file("a.parquet", details="details.csv")
 
 
@@ -235,8 +235,8 @@ def test_one_bad_row_costs_the_others_nothing() -> None:
     result = closed.score_file("a.csv")
     assert (result["n_prompts"], result["dropped"]) == (3, {"malformed record": 2})
     assert [example["error"][-32:-1].split("'")[-1] for example in result["dropped_examples"]] == [
-        "2 cells below 5 names",
-        "its text is not UTF-8",
+        "2 cells for 5 columns",
+        "the text is not UTF-8",
     ]
 
 
@@ -264,7 +264,7 @@ def test_other_ways_to_write_the_same_records_are_read() -> None:
         assert shares(path) == EXPECTED, path
 
 
-def test_a_file_that_is_none_of_records_is_told_by_its_kind() -> None:
+def test_a_file_without_records_is_named_by_its_kind() -> None:
     frame = pd.DataFrame(answers())
     frame.to_feather("a.feather")
     frame.to_json("a.jsonl.bz2", orient="records", lines=True)
@@ -281,5 +281,5 @@ def test_a_file_that_is_none_of_records_is_told_by_its_kind() -> None:
         with pytest.raises(InserterError, match=told):
             closed.score_file(name)
     for name in ("b.feather", "b.csv.gz", "b.xlsx"):
-        with pytest.raises(InserterError, match="not written in this form"):
+        with pytest.raises(InserterError, match="is not an output format"):
             write_records(name, answers())

@@ -79,15 +79,15 @@ def test_the_same_clips_give_the_same_bytes_wherever_the_folder_lies(tmp_path, m
     assert not any(word in written[0]["quarantine.jsonl"] for word in (b"0x", str(tmp_path).encode()))
 
 
-def test_channels_that_cancel_out_are_said_in_the_items_notes(root, capsys):
+def test_channels_that_cancel_out_are_in_the_items_notes(root, capsys):
     wave = 0.1 * np.sin(np.arange(8_000) / 20)
     buffer = io.BytesIO()
     soundfile.write(buffer, np.stack([wave, -wave], axis=1), 16_000, format="WAV")
     parquet(root / "adjustment_en.parquet", [embedded(adjusted(1), buffer.getvalue()), embedded(adjusted(2), wav())])
     rows, _, _ = build(root)
     notes = [json.loads(row["notes"]) for row in rows]
-    assert "alone is taken" in notes[0]["sound"][0] and "sound" not in notes[1]
-    assert "adjustment-en-1: its channels are of opposite phase" in capsys.readouterr().err
+    assert "only channel " in notes[0]["sound"][0] and "sound" not in notes[1]
+    assert "adjustment-en-1: the channels cancel each other out" in capsys.readouterr().err
 
 
 def test_a_column_of_samples_and_rows_without_audio_cost_those_rows(root):
@@ -102,10 +102,10 @@ def test_a_column_of_samples_and_rows_without_audio_cost_those_rows(root):
     assert [bad["reason"] for bad in quarantine] == ["samples", *["missing wav"] * 3]
 
 
-def test_ask_says_what_a_path_is(tmp_path):
+def test_ask_says_what_is_wrong_with_a_path(tmp_path):
     put(tmp_path / "cut.flac", REFUSED["undecodable"])
     put(tmp_path / "nan.wav", REFUSED["not finite"])
-    told = {"absent.wav": "is not there", ".": "is a folder", "cut.flac": "damaged or cut off", "nan.wav": "at 0.250 s"}
+    told = {"absent.wav": "does not exist", ".": "is a folder", "cut.flac": "damaged or cut off", "nan.wav": "at 0.250 s"}
     for name, problem in told.items():
         with pytest.raises(InserterError, match=problem):
             answer(tmp_path / name)

@@ -191,5 +191,5 @@ def test_instructions_are_a_source_like_any_other_without_those_of_the_benchmark
     reconciles(metrics)
     assert metrics["words"] > 50_000 and metrics["decontaminated"] >= 1
     assert not any(asked[0]["prompt"] in row["text"] for row in rows())
-    with pytest.raises(InserterError, match=r"no embedded text 'x'.*path: sotu or path: prompts"):
+    with pytest.raises(InserterError, match=r"no embedded text 'x'.*Set path to sotu or prompts"):
         list(read(Source(name="p", kind="embedded", path="x")))

@@ -44,14 +44,14 @@ EDITED = {
 
 
 @pytest.mark.parametrize("name", [name for name, _ in FILTERS] + ["repeated_paragraph"])
-def test_each_filter_drops_what_it_is_for_and_counts_it(name: str) -> None:
+def test_each_filter_drops_its_target_and_counts_it(name: str) -> None:
     dropped: Counter[str] = Counter()
     assert paragraphs(f"{LONG}\n\n{DROPPED[name]}", Counter(), dropped) == [LONG]
     assert dropped == {name: 1}
 
 
 @pytest.mark.parametrize("name", [name for name, _ in RAW_EDITS + EDITS])
-def test_each_edit_mends_what_it_is_for_and_counts_it(name: str) -> None:
+def test_each_edit_corrects_its_target_and_counts_it(name: str) -> None:
     edited: Counter[str] = Counter()
     before, after = EDITED[name]
     assert paragraphs(before, edited, Counter()) == [after]
@@ -65,7 +65,7 @@ def test_lines_of_web_text_are_paragraphs_where_they_end_as_sentences_do() -> No
     assert paragraphs(wrapped, Counter(), Counter()) == [wrapped.replace("\n", " ")]
 
 
-def test_language_is_told_the_same_way_every_time() -> None:
+def test_language_is_detected_the_same_way_every_time() -> None:
     assert {language(prose("x")) for _ in range(3)} == {"en"}
     assert language("Niemand wusste, warum die Glocken im Dorf nicht mehr läuteten.") == "de"
     assert language("12345 67890") == ""
@@ -74,7 +74,7 @@ def test_language_is_told_the_same_way_every_time() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=6), max_size=8), st.integers(5, 20), st.integers(20, 60))
 def test_cut_keeps_every_word_or_counts_it(shape: list[list[int]], least: int, most: int) -> None:
-    """Paragraphs of sentences of so many words: texts within the range, in order, each sentence whole."""
+    """Paragraphs, given by the number of words of each sentence, become texts within the range, in order, with whole sentences."""
     numbered = iter(range(10_000))
     whole = [[" ".join(f"W{next(numbered)}" for _ in range(size)) + "." for size in paragraph] for paragraph in shape]
     dropped: Counter[str] = Counter()

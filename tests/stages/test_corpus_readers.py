@@ -123,7 +123,7 @@ def test_files_of_other_endings_are_said_and_a_folder_of_them_is_refused(
         (text / name).parent.mkdir(exist_ok=True)
         (text / name).write_text("It rained.")
     main(params(source()))
-    told = "not read: 5 files (.CSV 1, .csv 1, .gz 1, .md 1, none 1); read are .txt, .jsonl, .parquet"
+    told = "skipped 5 files (.CSV 1, .csv 1, .gz 1, .md 1, none 1); readable endings are .txt, .jsonl, .parquet"
     assert [line for line in capsys.readouterr().err.splitlines() if told in line]
     with pytest.raises(InserterError, match=r"no text at .*deep among 1 file \(\.CSV 1\)\. Give .txt, .jsonl, .parquet"):
         list(read(local(text / "deep")))

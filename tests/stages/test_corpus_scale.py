@@ -51,7 +51,7 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(workspace: Path, monke
     reconciles(resumed)
 
 
-def test_more_is_looked_at_when_copies_fill_the_first_sample(workspace: Path) -> None:
+def test_more_is_read_when_copies_fill_the_first_sample(workspace: Path) -> None:
     texts = [prose(f"c{n}", 6) for n in range(60)]
     write_jsonl("text/a.jsonl", [{"text": text} for text in texts for _ in range(5)])
     metrics = main(params(source(), words=4_000))
@@ -60,12 +60,12 @@ def test_more_is_looked_at_when_copies_fill_the_first_sample(workspace: Path) ->
     assert len({row["text"] for row in rows()}) == len(rows())
 
 
-def test_more_is_looked_at_when_copies_leave_too_little_to_hold_out(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_more_is_read_when_copies_leave_too_little_to_hold_out(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     texts = [prose(f"c{n}", 6) for n in range(60)]
     write_jsonl("text/a.jsonl", [{"text": text} for text in texts for _ in range(10)])
     metrics = main(params(source(), words=2_000, max_words=70, heldout_documents=12))
     reconciles(metrics)
-    assert "too little to hold out: looking at more" in capfd.readouterr().err
+    assert "too little held-out text: reading more documents" in capfd.readouterr().err
     assert metrics["splits"]["heldout"]["documents"] == 12 and metrics["words"] >= 2_000
     held, taught = ({row["text"] for row in rows() if row["split"] == split} for split in ("heldout", "train"))
     assert held and not held & taught

@@ -100,7 +100,7 @@ def test_what_the_refusal_advises_helps(workspace: Path) -> None:
     assert main(params(source(), heldout_documents=2, **few))["splits"]["train"]["documents"] == 1
     (workspace / "text/b.txt").unlink()
     (workspace / "text/c.txt").unlink()
-    with pytest.raises(InserterError, match=r"none is left.*add text"):
+    with pytest.raises(InserterError, match=r"no document is left.*add text"):
         main(params(source(), heldout_documents=2, **few))
 
 
@@ -148,7 +148,7 @@ def test_a_passage_of_a_held_out_text_is_known(text: str, repeats: bool) -> None
     assert Passages([HELD, *OTHERS], NEAR).repeated_in(text) is repeats
 
 
-def test_what_many_held_out_texts_have_in_common_tells_of_none_of_them() -> None:
+def test_text_common_to_many_held_out_texts_matches_none_of_them() -> None:
     footer = " ".join(f"footer{number}" for number in range(60))
     known = Passages([f"{text} {footer}" for text in [HELD, *OTHERS]], NEAR)
     assert not known.repeated_in(f"{prose('another', 8)} {footer}")

@@ -59,7 +59,7 @@ def test_a_document_counts_where_its_own_context_and_the_other_one_are_in_both(m
     assert found["documents"] == 4 and found["voices"]["seen"]["documents"] == found["voices"]["unseen"]["documents"] == 2
 
 
-def test_without_an_unseen_voice_nothing_is_said_of_it(model):
+def test_without_an_unseen_voice_no_figure_of_it_is_reported(model):
     rows = documents(unseen="")
     found = continuation(Subject(*model, clips(rows), "fp32"), rows)
     assert found["voices"]["unseen"] is None

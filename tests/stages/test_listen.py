@@ -42,7 +42,7 @@ def test_a_sound_is_the_clip_byte_for_byte_and_its_original_is_beside_it(inputs)
     assert (reports / "listen" / "d-001.flac").read_bytes() == read_clip_bytes(data / "synthesize", noisy)
     original = {**noisy, "offset": noisy["original_offset"], "size": noisy["original_size"]}
     assert (reports / "listen" / "d-001-original.flac").read_bytes() == read_clip_bytes(data / "synthesize", original)
-    assert "Before: noise babble, snr 12.5 dB" in (reports / "listen.html").read_text()
+    assert "Before these effects: noise babble, snr 12.5 dB" in (reports / "listen.html").read_text()
     assert not (reports / "listen" / "d-000-original.flac").exists(), "nothing was done to it"
 
 
@@ -117,7 +117,7 @@ def test_a_lost_shard_is_named(tmp_path, inputs):
     data, _ = inputs
     (tmp_path / "verify").symlink_to(data / "verify")
     (tmp_path / "interleave").symlink_to(data / "interleave")
-    with pytest.raises(InserterError, match=r"shard-00000.tar is not there. Run `dvc repro`"):
+    with pytest.raises(InserterError, match=r"shard-00000.tar is missing. Run `dvc repro`"):
         build(tmp_path, tmp_path / "reports")
     assert not (tmp_path / "reports" / "listen.html").exists()
 

@@ -79,7 +79,7 @@ def test_a_whole_sequence_plays_its_spans_in_order(page):
 
 
 def test_a_clip_and_its_original_play_one_at_a_time(page):
-    card = page.locator(".card", has=page.locator("audio").nth(1)).filter(has_text="Before: noise babble").first
+    card = page.locator(".card", has=page.locator("audio").nth(1)).filter(has_text="Before these effects: noise babble").first
     players = card.locator("audio")
     assert players.count() == 2 and players.first.get_attribute("preload") == "none"
     page.locator(".play").first.click()

@@ -75,7 +75,7 @@ def test_the_counts_are_compared_with_the_published_ones(root, capsys):
     }
     assert expected["adjustment"]["prompts"] == {"published": 502, "here": 2}
     assert expected["open/cn/standard"]["prompts"] == {"published": 434, "here": 1}
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "published results" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "published benchmark" in line]
     assert "closed/cn/background 0 of 434" in line
     assert "adjustment 2 of 502" in line
 
@@ -219,11 +219,13 @@ def test_files_of_other_names_are_counted_and_not_read(root):
 def test_files_of_other_endings_are_said_and_a_folder_of_them_is_refused(root, capsys):
     for name in ("closed_standard_en.json", "deep/open_ended_en.JSONL", "README.md", "a.wav", ".gitattributes"):
         put(root / name, b"{}")
-    with pytest.raises(InserterError, match=r"but 3 files \(.JSONL 1, .json 1, .md 1\)\. Download it again"):
+    with pytest.raises(InserterError, match=r"but 3 files \(.JSONL 1, .json 1, .md 1\)\. Download the data set again"):
         build(root)
     whole(root)
     build(root)
-    assert "benchmark: not read: 3 files (.JSONL 1, .json 1, .md 1); read are .jsonl, .jsonl.gz" in capsys.readouterr().err
+    assert (
+        "benchmark: skipped 3 files (.JSONL 1, .json 1, .md 1); readable endings are .jsonl, .jsonl.gz" in capsys.readouterr().err
+    )
 
 
 def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
@@ -231,9 +233,9 @@ def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
         real.build(SETTINGS.model_copy(update={"path": str(tmp_path / "absent")}), tmp_path / "out")
 
 
-def test_an_empty_folder_says_so_too(root):
+def test_an_empty_folder_says_how_to_get_the_data_too(root):
     root.mkdir()
-    with pytest.raises(InserterError, match=r"has no closed_VARIANT_LANG.* Download it again"):
+    with pytest.raises(InserterError, match=r"has no closed_VARIANT_LANG.* Download the data set again"):
         build(root)
 
 

@@ -70,7 +70,7 @@ def test_samples_in_place_of_a_file_are_named_and_a_file_beside_them_is_read(roo
     rows, (found,), _ = build(root)
     assert {row["item_id"]: row["duration"] for row in rows} == {"open-en-1": 0.5, "adjustment-en-2": 2.0}
     assert (found["item_id"], found["reason"]) == ("adjustment-en-1", "samples")
-    assert found["detail"] == "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file"
+    assert found["detail"] == "audio is a list of numbers: give a wav file, or the bytes of a file in Parquet"
 
 
 def test_a_truncated_parquet_file_is_quarantined(root):

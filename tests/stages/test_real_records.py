@@ -1,4 +1,4 @@
-"""What is told by a file's name, and the forms that questions come in."""
+"""What a file's name says, and the forms of questions."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from stages.benchmark.records import Kind, kind_of
         ("notes.jsonl", None),
     ],
 )
-def test_what_a_file_holds_is_told_by_its_place(path, kind):
+def test_a_file_is_identified_by_its_place(path, kind):
     assert kind_of(Path(path)) == kind
 
 

@@ -288,7 +288,7 @@ def test_a_missing_input_names_itself_and_the_remedy(here, tmp_path, monkeypatch
         shutil.copytree(folder, tmp_path / folder)
     (tmp_path / missing).unlink()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InserterError, match=f"{missing} is not there. Run `dvc repro`"):
+    with pytest.raises(InserterError, match=f"{missing} is missing. Run `dvc repro`"):
         read_inputs()
 
 
@@ -304,7 +304,7 @@ def test_when_artifacts_cannot_be_written_there_is_no_version_and_one_line(here,
     (tmp_path / "a-file").write_text("where a folder should be")
     client().create_experiment("blocked", artifact_location=(tmp_path / "a-file/artifacts").as_uri())
     register = params.register_.model_copy(update={"experiment": "blocked", "model": "blocked"})
-    with pytest.raises(InserterError, match=r"Make room in .*a-file"):
+    with pytest.raises(InserterError, match=r"Free space in .*a-file"):
         main(params.model_copy(update={"register_": register}))
     assert not client().search_model_versions("name = 'blocked'")
     runs = client().search_runs([client().get_experiment_by_name("blocked").experiment_id])

@@ -118,7 +118,7 @@ def test_the_table_has_shares_intervals_and_n(published):
 def test_the_gap_stands_beside_that_of_the_cascade(published):
     _, reports, _ = published
     text = " ".join(page(reports).text.split())
-    assert "0.41 of the gap" in text and "closes 0.58 ; heard less cascade -0.170 (95 % -0.230 to -0.110)" in text
+    assert "0.41 of the gap" in text and "closes 0.58 ; heard minus cascade is -0.170 (95 % -0.230 to -0.110)" in text
 
 
 def test_recordings_of_people_stand_in_the_page_and_the_markdown_where_they_were_measured(tmp_path):
@@ -132,7 +132,7 @@ def test_recordings_of_people_stand_in_the_page_and_the_markdown_where_they_were
     write_json(reports / "evaluate.json", found)
     build(data, reports)
     for text in (page(reports).text, (reports / "benchmark.md").read_text(encoding="utf-8")):
-        assert "12.0 % (95 % 5.0 to 20.0)" in text and "10.0 %" in text and "points less the recogniser" not in text
+        assert "12.0 % (95 % 5.0 to 20.0)" in text and "10.0 %" in text and "model minus recogniser" not in text
 
 
 def test_what_was_not_judged_has_no_number_and_says_how_to_judge(published):
@@ -220,7 +220,7 @@ def test_a_run_that_fails_leaves_the_last_report_whole(tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "says"),
     [
-        ("responses.jsonl", None, "is not there. Run `dvc repro evaluate`"),
+        ("responses.jsonl", None, "is missing. Run `dvc repro evaluate`"),
         ("responses.jsonl", "{half", "is not JSON lines"),
         ("responses.jsonl", '{"item_id": "a"}', "record 1 lacks form, instruction_id_list, key"),
         ("responses.jsonl", "[]", "record 1 is not an object"),

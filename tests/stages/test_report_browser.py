@@ -124,7 +124,7 @@ def test_filters_choose_together_and_the_address_keeps_them(open_page, url):
     assert page.locator(".item .prompt").get_attribute("lang") == "zh"
     page.fill("[name=q]", "nothing has these words")
     expect(page.locator(".item")).to_have_count(0)
-    assert page.locator("#count").inner_text() == "No item is like this. Clear a filter."
+    assert page.locator("#count").inner_text() == "No item matches. Clear a filter."
 
 
 def test_keys_alone_open_an_item_and_turn_the_pages(open_page, url):

@@ -29,7 +29,7 @@ def test_every_check_has_words_with_its_own_arguments():
         ("no:such_type", {"n": 3, "gone": None}, "n: 3"),
     ],
 )
-def test_a_check_is_told_in_words_whatever_its_arguments(kind, kwargs, said):
+def test_a_check_has_words_whatever_its_arguments(kind, kwargs, said):
     assert words.rule(kind, kwargs) == said
 
 
@@ -61,7 +61,7 @@ def test_a_loss_is_called_settled_only_where_interval_and_test_agree():
 def test_what_speaking_costs_comes_before_what_hearing_costs():
     hearing = pair(-0.3, [-0.4, -0.2], 0.001, ("standard", "heard"), ("standard", "read"))
     headings = [heading for _, heading in pairs.grouped([hearing, pair(-0.1, None, 1.0)])]
-    assert headings[0].startswith("What each way of speaking costs") and headings[1] == "Hearing against reading the same words"
+    assert headings[0].startswith("Cost of each manner of speaking") and headings[1] == "Hearing against reading the same words"
     assert pairs.scale([hearing]) == 0.4 and pairs.scale([]) == 0.1
 
 

@@ -1,4 +1,4 @@
-"""Answers edited until they follow their instructions: every type that code can mend, alone and with a partner."""
+"""Answers edited until they follow their instructions: every type that code can correct, alone and with a second type."""
 
 import pytest
 

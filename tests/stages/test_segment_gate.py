@@ -97,7 +97,7 @@ def test_a_span_that_is_not_what_it_says_is_named(workspace: Path, params: Param
     assert len(found) == 7
 
 
-def test_spans_over_one_another_and_twice_are_named(workspace: Path, params: Params) -> None:
+def test_overlapping_and_repeated_spans_are_named(workspace: Path, params: Params) -> None:
     rows = read_table(SPANNED, SPANS)
     again = next(n for n, row in enumerate(rows) if row["level"] == "sentence")
     edit(lambda found: found.insert(again, dict(found[again])))

@@ -103,7 +103,7 @@ def test_same_bytes_with_any_number_of_workers(workspace: dict[str, str]) -> Non
     assert len(results) == 1
 
 
-def test_goes_on_where_it_was_killed(workspace: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumes_where_it_was_killed(workspace: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = main(params())
     before = SPOKEN.read_bytes()
     blocks = sorted(Path(".work/segment").rglob("blocks/*.json"))

@@ -73,7 +73,7 @@ def test_prompts_whose_greedy_answer_fails_are_asked_again(monkeypatch):
     assert len({name for name, _, _ in calls}) == 3, "each draw is kept apart"
 
 
-def test_an_answer_that_fails_is_edited_and_what_no_edit_mends_is_counted(monkeypatch):
+def test_an_answer_that_fails_is_edited_and_what_no_edit_corrects_is_counted(monkeypatch):
     lower, french = ("change_case:english_lowercase",), ("language:response_language",)
     asked = [
         Prompt("good", "In lower case.", lower, ({},), "t"),

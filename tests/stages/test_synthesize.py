@@ -18,7 +18,7 @@ from inserter.tts import Job
 from stages.synthesize.assign import assign
 
 
-def test_killed_and_run_again_it_goes_on_and_the_bytes_are_those_of_an_undisturbed_run(tmp_path):
+def test_killed_and_run_again_it_resumes_with_the_bytes_of_an_undisturbed_run(tmp_path):
     whole = workspace(tmp_path / "whole", spans(30), workers=2)
     assert re.search(r"40/40.* h spoken now, \d+ x real time, 25.0 % quarantined", run(whole))
 
@@ -119,5 +119,7 @@ def test_held_out_voices_speak_the_contexts_a_second_time_and_nothing_else(spec)
 def test_a_span_is_spoken_by_a_voice_of_its_language(spec):
     (chinese,) = assign({**spans(1)[0], "language": "zh"}, spec, spec.voices)
     assert chinese.voice == "z"
-    with pytest.raises(InserterError, match=r"no voice speaks 'fr', the language of d0-0 .*en, zh.*Name one in synthesize.voices"):
+    with pytest.raises(
+        InserterError, match=r"no voice speaks 'fr', the language of d0-0 .*en, zh.*Add a voice to synthesize.voices"
+    ):
         assign({**spans(1)[0], "language": "fr"}, spec, spec.voices)

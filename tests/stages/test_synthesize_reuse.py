@@ -79,7 +79,7 @@ def test_a_second_corpus_speaks_only_the_spans_that_it_does_not_share(tmp_path, 
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
-def test_half_done_work_is_used_and_damaged_speech_is_spoken_again(tmp_path, speak):
+def test_unfinished_work_is_used_and_damaged_speech_is_spoken_again(tmp_path, speak):
     speak(tmp_path / "a", corpus(18))
     (work,) = (tmp_path / "a/.work/synthesize").iterdir()
     rows = read_table(work / "rows/shard-00001.parquet", UTTERANCES)

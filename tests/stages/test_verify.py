@@ -306,7 +306,7 @@ def quiet(seconds: float) -> np.ndarray:
     return 1e-4 * np.random.default_rng(0).standard_normal(int(seconds * SAMPLE_RATE)).astype(np.float32)
 
 
-def test_what_the_samples_tell():
+def test_the_samples_give_the_measurements():
     wave = np.concatenate([tone(1), quiet(0.5), tone(1), quiet(0.25)])
     found = measure(wave)
     assert found.silence == pytest.approx(0.5, abs=0.02)

@@ -40,7 +40,7 @@ def test_only_text_is_learnt(model):
     assert learnt == "The quick brown fox<|endoftext|>" and item.clips == ("a",)
 
 
-def test_the_plan_uses_everything_once_an_epoch_and_keeps_the_budget(model):
+def test_the_plan_uses_everything_once_per_epoch_and_keeps_the_budget(model):
     _, processor = model
     examples = [example(processor, [{**PART, "text": "word " * n}]) for n in range(1, 40)]
     steps = plan(examples, 60, 200, seed=3)
@@ -138,7 +138,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypat
     assert [row["step"] for row in resumed.watched] == [0, 3, 6, 9] and resumed.watched == undisturbed.watched
 
 
-def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tiny_model, tmp_path, monkeypatch, capfd):
+def test_a_truncated_checkpoint_is_skipped_for_the_one_before(tiny_model, tmp_path, monkeypatch, capfd):
     processor = InserterProcessor.from_pretrained(tiny_model)
     monkeypatch.chdir(tmp_path)
 
@@ -153,7 +153,7 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tiny_model, tm
     data.write_bytes(data.read_bytes()[:-100])
     assert run("a")[0] == undisturbed
     said = capfd.readouterr()
-    assert "step-000012 is not whole and is passed over" in said.err and "going on from step 8" in said.out
+    assert "step-000012 is incomplete and skipped" in said.err and "resuming at step 8" in said.out
 
 
 def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, monkeypatch):
@@ -237,7 +237,7 @@ def test_stages_killed_at_random_steps_end_with_the_same_bytes(tiny_lm, tiny_enc
     assert (killed / "data/warmup/adapter.safetensors").read_bytes() == (calm / "data/warmup/adapter.safetensors").read_bytes()
 
 
-def test_no_step_leaves_the_model_as_it_starts_and_says_no_loss(tiny_lm, tiny_encoder, tmp_path):
+def test_without_steps_the_model_is_unchanged_and_no_loss_is_reported(tiny_lm, tiny_encoder, tmp_path):
     """The paper's adapter is not warmed up, and 0 steps are no pre-training; the states go where INSERTER_STATES says."""
     folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder, {"kind": "pooling"})
     params = yaml.safe_load((folder / "params.yaml").read_text())
@@ -265,7 +265,7 @@ def test_an_adapter_of_other_parameters_is_refused_in_one_line(tiny_lm, tiny_enc
     assert "data/warmup/adapter.safetensors is not the adapter of these parameters" in said[-1] and "dvc repro" in said[-1]
 
 
-def test_work_of_older_code_is_not_gone_on_with(tmp_path, monkeypatch):
+def test_work_of_older_code_is_never_resumed(tmp_path, monkeypatch):
     """The folder of half-done work belongs to the code as well: a changed file gives another one, and the old one goes."""
     monkeypatch.chdir(tmp_path)
     package = tmp_path / "somewhere"

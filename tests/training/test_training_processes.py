@@ -120,7 +120,7 @@ def test_two_processes_take_part_in_every_pass(saving):
         assert a["loss"] == pytest.approx(b["loss"], abs=TOLERANCE), a["step"]
 
 
-def test_a_worker_that_dies_is_started_again_and_goes_on(alone, tiny_lm, tiny_encoder, tmp_path):
+def test_a_worker_that_dies_is_restarted_and_resumes(alone, tiny_lm, tiny_encoder, tmp_path):
     curve, _ = alone
     folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder)
     process = start(folder, TWO)
@@ -131,6 +131,6 @@ def test_a_worker_that_dies_is_started_again_and_goes_on(alone, tiny_lm, tiny_en
     assert len(workers) == 2
     workers[1].kill()
     after = finish(process, folder)
-    assert "going on from step" in (folder / "log").read_text()
+    assert "resuming at step" in (folder / "log").read_text()
     assert [row["step"] for row in after] == [row["step"] for row in curve]
     assert [row["loss"] for row in after] == pytest.approx([row["loss"] for row in curve], abs=TOLERANCE)

@@ -72,7 +72,7 @@ def test_a_row_of_text_teaches_nothing_where_only_what_hears_learns(tiny_model, 
 def test_a_phase_in_which_nothing_learns_is_refused():
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["pretrain"]["trainable"] = {"adapter": False, "encoder": False, "lm": "frozen"}
-    with pytest.raises(InserterError, match=r"pretrain\.trainable: .*nothing would learn"):
+    with pytest.raises(InserterError, match=r"pretrain\.trainable: .*no part is trainable"):
         checked(raw, "params.yaml")
 
 
@@ -92,7 +92,7 @@ def test_positions_of_a_pooling_adapter_go_by_the_clip(tiny_lm, tiny_encoder, mo
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("no template", "has no chat template"), ("titles", "loses or changes the text"), ("state", "keeps a state")],
+    [("no template", "has no chat template"), ("titles", "loses or changes the text"), ("state", "recurrent state")],
 )
 def test_an_lm_that_cannot_be_trained_here_is_refused_at_once(tiny_lm, tiny_encoder, tmp_path, kind, said):
     folder = tmp_path / "lm"

@@ -143,4 +143,4 @@ def test_xtts_clones_recordings_and_their_contents_make_the_voice(tmp_path):
     soundfile.write(who / "b.wav", 0.1 * np.random.default_rng(3).standard_normal(44100), 44100)
     after = identity(a), identity(b), identity(both)
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, False]
-    assert "no recording" in (available(a.model_copy(update={"speaker": "nowhere/*.wav"})) or "")
+    assert "the recording nowhere/*.wav does not exist" in (available(a.model_copy(update={"speaker": "nowhere/*.wav"})) or "")

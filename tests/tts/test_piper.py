@@ -67,7 +67,7 @@ def test_a_local_voice_sounds_as_its_file_wherever_it_lies(tmp_path):
 
 
 def test_what_is_missing_or_wrong_is_named(tmp_path, monkeypatch):
-    assert "nowhere.onnx is not there" in (available(JOE.model_copy(update={"voice": "nowhere.onnx"})) or "")
+    assert "nowhere.onnx is missing" in (available(JOE.model_copy(update={"voice": "nowhere.onnx"})) or "")
     assert "embedded:joe" in (available(JOE.model_copy(update={"voice": "embedded:jane"})) or "")
     several = voice_of_ones_own(tmp_path, num_speakers=2, speaker_id_map={"ann": 0, "bob": 1})
     with pytest.raises(InserterError, match=r"no speaker 'eve'.*ann, bob"):

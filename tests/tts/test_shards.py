@@ -87,7 +87,7 @@ def test_a_truncated_shard_is_named(copied):
     folder, rows = copied
     path = folder / "shard-00001.tar"
     os.truncate(path, rows[6]["offset"] - 512)  # between two members: a tar that ends early is no error to tar itself
-    with pytest.raises(InserterError, match=r"shard-00001.tar is truncated: 3 of 6 clips. Delete it and run `dvc repro`"):
+    with pytest.raises(InserterError, match=r"shard-00001.tar is truncated: 3 of 6 clips. Delete that shard and run `dvc repro`"):
         list(stream_shard(path))
     with pytest.raises(InserterError, match=r"shard-00001.tar is truncated"):
         check_shards(folder)
@@ -108,9 +108,9 @@ def test_a_damaged_shard_is_named(copied):
     with pytest.raises(InserterError, match=r"shard-00000.tar is damaged: its SHA-256 is not .* run `dvc repro`"):
         check_shards(folder)
     (folder / "shard-00000.tar").unlink()
-    with pytest.raises(InserterError, match=r"shard-00000.tar is not there"):
+    with pytest.raises(InserterError, match=r"shard-00000.tar is missing"):
         check_shards(folder)
-    with pytest.raises(InserterError, match=r"shard-00000.tar is not there"):
+    with pytest.raises(InserterError, match=r"shard-00000.tar is missing"):
         list(stream_shard(folder / "shard-00000.tar"))
 
 

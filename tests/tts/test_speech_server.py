@@ -80,7 +80,7 @@ def test_any_format_is_taken_whatever_was_asked_for_and_whatever_it_is_called(se
     ],
     ids=["500", "503", "429", "json", "empty", "rubbish", "cut short"],
 )
-def test_what_may_pass_is_asked_for_again(serve, act: Act):
+def test_a_passing_failure_is_tried_again_by_the_engine(serve, act: Act):
     server, far = serve(act, act)
     assert len(far.speak(TEXT)) > RATE / 2
     assert len(server.bodies) == 3
@@ -133,14 +133,14 @@ def test_one_text_that_always_fails_is_given_up_and_a_server_that_always_fails_e
     ],
     ids=["key", "model", "credit", "quota", "redirect", "page"],
 )
-def test_what_no_text_would_do_better_with_ends_the_run_at_once_with_the_remedy(serve, act, message):
+def test_a_failure_of_every_text_ends_the_run_at_once_with_the_remedy(serve, act, message):
     server, far = serve(act)
     with pytest.raises(InserterError, match=message):
         far.speak(TEXT)
     assert len(server.bodies) == 1
 
 
-def test_nobody_there_is_said_at_once():
+def test_a_missing_server_is_reported_at_once():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

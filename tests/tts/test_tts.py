@@ -63,7 +63,7 @@ def test_text_without_a_sound_is_refused(text):
 
 
 @pytest.mark.parametrize(("wave", "why"), [([0.1, float("nan")], "not finite"), ([], "zero samples"), ([0.0, 0.0], "only silence")])
-def test_an_engine_that_gives_rubbish_is_refused(wave, why):
+def test_an_engine_with_invalid_samples_is_refused(wave, why):
     class Broken(Synthesizer):
         def synthesize(self, text: str, rate: float) -> np.ndarray:
             return np.array(wave)
@@ -187,5 +187,5 @@ def test_what_cannot_be_spoken_is_a_row_with_an_error_and_the_others_can_be_read
 
 
 def test_a_job_with_an_unknown_voice_is_refused(tmp_path):
-    with pytest.raises(InserterError, match=r"no voice is named ghost. There are heart"):
+    with pytest.raises(InserterError, match=r"no voice is named ghost. Choose one of: heart"):
         speak_all([Job("u", "d", "train", "a", "a", "ghost")], [HEART], tmp_path / "out", tmp_path / "rows", workers=1)

@@ -123,7 +123,7 @@ class Actors:
         except self.ray.exceptions.RayError as error:
             self.failures += 1
             if self.failures >= LIVES:
-                raise InserterError(f"{LIVES} Ray workers died before they had begun ({_name(error)})", "See their logs") from error
+                raise InserterError(f"{LIVES} Ray workers died at start ({_name(error)})", "Read the Ray workers' logs") from error
             self._start()
         return []
 
@@ -137,8 +137,8 @@ class Actors:
             task.lost += 1
             if task.lost >= LIVES:
                 raise InserterError(
-                    f"one task has cost {LIVES} Ray workers ({_name(error)})",
-                    "Most likely it wants memory: see their logs, then run again: it resumes",
+                    f"one task killed {LIVES} Ray workers ({_name(error)})",
+                    "Check the workers' logs, most likely for lack of memory, then run again to resume",
                 ) from error
             if actor in self.load:
                 del self.load[actor]
@@ -171,7 +171,7 @@ def _name(error: Exception) -> str:
 
 def _ray() -> Any:
     if find_spec("ray") is None:
-        raise InserterError("`executor: ray` needs Ray", "Install it with `pip install 'inserter[ray]'`, or set `executor: local`")
+        raise InserterError("`executor: ray` needs Ray", "Install Ray with `pip install 'inserter[ray]'`, or set `executor: local`")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
@@ -190,7 +190,7 @@ def _connect(ray: Any) -> None:
         else:
             ray.init(address="local", num_cpus=cores(), include_dashboard=False, _node_ip_address="127.0.0.1", **quietly)
     except (OSError, RuntimeError, ValueError) as error:
-        remedy = "Start one with `ray start --head` and set RAY_ADDRESS to its address"
+        remedy = "Start a cluster with `ray start --head` and set RAY_ADDRESS to its address"
         raise InserterError(f"no Ray cluster answers at {address or 'this machine'} ({error})", remedy) from error
 
 
@@ -208,5 +208,7 @@ def _room(resources: dict[str, float], gpus: float) -> int:
     """
     room = int(min(resources.get("CPU", 0.0), resources.get("GPU", 0.0) / gpus if gpus else float("inf")))
     if room < 1:
-        raise InserterError(f"the Ray cluster has no room for a worker (one CPU, {gpus:g} GPUs)", "See `ray status`")
+        raise InserterError(
+            f"the Ray cluster has no room for a worker (one CPU, {gpus:g} GPUs)", "Free resources: `ray status` lists them"
+        )
     return room

@@ -65,8 +65,8 @@ class Processes:
                 yield pending.popleft().result()
         except BrokenProcessPool as error:
             raise InserterError(
-                "a worker process died, most likely for want of memory",
-                "Lower `workers` in params.yaml, then run again: it resumes",
+                "a worker process died, most likely out of memory",
+                "Lower `workers` in params.yaml, then run again to resume",
             ) from error
 
 

@@ -59,7 +59,7 @@ class ReplyCache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            remedy = "It keeps the replies that were paid for: run from a folder that can be written"
+            remedy = "Run from a writable folder: this file keeps the judge's paid replies"
             raise InserterError(f"cannot write {self.path}: {error.strerror}", remedy) from error
         with self._told():
             self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
@@ -97,9 +97,11 @@ class ReplyCache:
             yield
         # A full disk, no permission, or a lock that another process keeps.
         except sqlite3.OperationalError as error:
-            raise InserterError(f"cannot use {self.path}: {error}", "Free disk space or mend permissions") from error
+            raise InserterError(f"cannot use {self.path}: {error}", "Free disk space or correct the permissions") from error
         except sqlite3.DatabaseError as error:
-            raise InserterError(f"{self.path} is damaged ({error})", "Move it away: replies are asked again") from error
+            raise InserterError(
+                f"{self.path} is damaged ({error})", "Move that file away; the judge is then asked again"
+            ) from error
 
     def __enter__(self) -> "ReplyCache":
         return self

@@ -36,12 +36,12 @@ def judge_file(path: Path | str, out: Path | str, task: Task, settings: JudgeSet
 def _check(path: Path, out: Path) -> None:
     check_name(out)
     if out.resolve() == path.resolve():
-        raise InserterError(f"{out} is the file that is judged", "Give --out another name")
+        raise InserterError(f"--out {out} is also the input file", "Give --out another name")
     if out.is_dir():
-        raise InserterError(f"{out} is a folder", "Give --out the name of a file")
+        raise InserterError(f"--out {out} is a folder", "Give --out the name of a file")
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InserterError(f"cannot write {out}: {folder} takes no file", "Give --out a place that can be written")
+        raise InserterError(f"cannot write {out}: {folder} is not a writable folder", "Give --out a file in a writable folder")
 
 
 def _value(raw: Any) -> Any:

@@ -82,8 +82,8 @@ class Form:
         other_name = self.length == LENGTHS[1] and self.length not in self.left_out
         renamed = [f"{LENGTHS[1]} instead of {LENGTHS[0]}"] if other_name else []
         names = sorted(LENGTHS[0] if name == LENGTHS[1] else name for name in self.left_out - {"n"})
-        sampling = [f"without {name} (the server's own value holds)" for name in names]
-        return [*renamed, *sampling, *["one completion a request"] * self.one, *["streamed"] * self.stream]
+        sampling = [f"without {name} (the server uses its own value)" for name in names]
+        return [*renamed, *sampling, *["one completion per request"] * self.one, *["streamed"] * self.stream]
 
 
 def _named(error: Any, text: str, names: list[str]) -> str | None:

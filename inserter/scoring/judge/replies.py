@@ -19,15 +19,15 @@ FENCE = re.compile(r"^```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```$", re.DOTALL)
 LONGEST = 20_000  # characters: a longer text is no verdict, and Python's parser takes memory for it
 SCORERS: dict[Task, ModuleType] = {"open": open_ended, "adjustment": adjustment}
 NO_VERDICT = "no verdict"
-LONGER = "Raise --max-tokens (evaluate.judge_sampling.max_tokens), now {max_tokens}, or take a model that thinks less"
-OTHER = "Look at what the judge says, or take another model"
+LONGER = "Raise --max-tokens (evaluate.judge_sampling.max_tokens), now {max_tokens}, or use a judge model that thinks less"
+OTHER = "Check the judge's replies, or use another judge model"
 # why a reply holds no verdict: (in words, what to do)
 WHY = {
-    CUT: ("it was cut off before one", LONGER),
-    THOUGHTS: ("only thoughts came", LONGER),
+    CUT: ("the reply was cut off before a verdict", LONGER),
+    THOUGHTS: ("the reply has only thoughts", LONGER),
     REFUSED: ("the judge refused", OTHER),
     "empty": ("the reply is empty", LONGER),
-    "other": ("the reply does not keep to the form", OTHER),
+    "other": ("the reply is not in the requested form", OTHER),
 }
 
 

@@ -23,7 +23,7 @@ from inserter.scoring.questions import questions_of
 Record = dict[str, Any]
 TASKS = ("closed", "open", "adjustment")
 NOT_ASKED = "not asked"
-AGAIN = "Look at the judge's endpoint, then run again: all replies are kept"
+AGAIN = "Check the judge's endpoint, then run again: all replies are kept"
 # Asking stops if no reply to this many records in a row, with this many completions, can be read.
 # Once a reply could be read, `give_up_after` replaces the number of records.
 UNREAD_RECORDS, UNREAD_REPLIES = 3, 12
@@ -170,7 +170,7 @@ class _Run:
     def _failed(self, error: GaveUp) -> None:
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= self.settings.give_up_after and not self.usage.stopped:
-            self._stop(f"the judge had failed on {self.failed_in_a_row} records in a row", f"{error}. {AGAIN}")
+            self._stop(f"the judge failed on {self.failed_in_a_row} records in a row", f"{error}. {AGAIN}")
 
     def _look(self, job: Job, replies: list[Reply]) -> None:
         """Stop asking if the replies cannot be read, so that nobody pays for a thousand records."""
@@ -182,8 +182,8 @@ class _Run:
         enough = self.settings.give_up_after if self.read_any else UNREAD_RECORDS
         if records >= enough and len(unread) >= UNREAD_REPLIES and not self.usage.stopped:
             words, remedy = WHY[why_not(unread)]
-            problem = f"no verdict can be read in what the judge said of {records} records in a row: {words}"
-            self._stop(problem, remedy.format(max_tokens=self.settings.max_tokens) + ". What was judged is kept")
+            problem = f"the judge's replies to {records} records in a row hold no verdict: {words}"
+            self._stop(problem, remedy.format(max_tokens=self.settings.max_tokens) + ". Finished judgements are kept")
 
     def _stop(self, problem: str, remedy: str) -> None:
         self.usage.stopped, self.usage.remedy = problem, remedy

@@ -86,9 +86,11 @@ class JudgeSettings:
         _split(self.base_url)
         check_key(self.key, API_KEY)
         if min(self.n, self.concurrency, self.tries) < 1:
-            raise InserterError("n, concurrency and tries of a judge have to be 1 or more", "Mend the setting")
+            raise InserterError("n, concurrency and tries of a judge must be 1 or more", "Raise the setting that is below 1")
         if (self.price_in is None) != (self.price_out is None):
-            raise InserterError("one price alone gives no cost", "Give both --price-in and --price-out, or neither")
+            raise InserterError(
+                "the cost needs both prices, and one is missing", "Give both --price-in and --price-out, or neither"
+            )
 
     @classmethod
     def from_environment(cls, model: str | None = None, base_url: str | None = None, **changes: Any) -> "JudgeSettings | None":
@@ -137,7 +139,7 @@ def missing(model: str | None = None, base_url: str | None = None) -> str:
     wanted = [
         "" if base_url or from_environment(BASE_URL, FALLBACK_BASE_URL) else f"{BASE_URL} (for example {EXAMPLE})",
         "" if model or from_environment(MODEL) else f"{MODEL} (or --model)",
-        "" if from_environment(API_KEY) else f"{API_KEY} where the server asks for a key",
+        "" if from_environment(API_KEY) else f"{API_KEY} if the server needs a key",
     ]
     return "Set " + ", ".join(filter(None, wanted))
 

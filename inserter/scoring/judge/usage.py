@@ -62,8 +62,8 @@ class Usage:
 
     def paid(self) -> str:
         """Return what the calls took, in words."""
-        tokens = f" and {self.completion_tokens:,} completion tokens" if self.calls > self.calls_without_usage else ""
-        return f"{self.completions} completions{tokens} paid for"
+        tokens = f" with {self.completion_tokens:,} completion tokens" if self.calls > self.calls_without_usage else ""
+        return f"{self.completions} paid completions{tokens}"
 
     def cost(self, settings: JudgeSettings) -> float | None:
         """Return the cost, in the unit of the prices.

@@ -252,7 +252,7 @@ def _parts(jobs: Iterable[Job], recipe: Recipe, under_way: deque[_Shard]) -> Ite
             return
         unknown = {job.voice for job in batch} - recipe.voices.keys()
         if unknown:
-            raise InserterError(f"no voice is named {min(unknown)}", f"There are {', '.join(sorted(recipe.voices))}")
+            raise InserterError(f"no voice is named {min(unknown)}", f"Choose one of: {', '.join(sorted(recipe.voices))}")
         shard = _Shard(index, batch, recipe)
         under_way.append(shard)
         yield from shard.parts

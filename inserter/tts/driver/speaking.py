@@ -79,7 +79,7 @@ def _load(place: Place) -> Speech:
             file.seek(place.offset)
             data = file.read(place.size)
     except OSError as error:
-        raise InserterError(f"{place.path} cannot be read ({error})", "Run again without changing `.work`") from error
+        raise InserterError(f"{place.path} cannot be read ({error})", "Run again, and leave `.work` unchanged meanwhile") from error
     return Speech(decode(data), data)
 
 
@@ -102,7 +102,9 @@ def _speak_texts(voice: Voice, texts: list[str]) -> Iterator[Speech | str]:
         except (InserterError, MemoryError):
             raise  # the machine is at fault, not the text, so every other clip would fail too
         except OSError as error:
-            raise InserterError(f"{voice.engine} cannot run ({error})", "Free some disk space or mend the permissions") from error
+            raise InserterError(
+                f"{voice.engine} cannot run ({error})", "Free some disk space or correct the permissions"
+            ) from error
         except Exception as error:
             # An engine may fail on a text in any way. Such a failure costs one clip, not the run.
             done += 1

@@ -82,7 +82,7 @@
     list.replaceChildren(...shown.slice(page * PAGE, (page + 1) * PAGE).map(card));
     const [some, all] = [shown, items].map((each) => each.length.toLocaleString("en"));
     document.getElementById("count").textContent = shown.length
-      ? `${some} of ${all} items` : "No item is like this. Clear a filter.";
+      ? `${some} of ${all} items` : "No item matches. Clear a filter.";
     document.getElementById("page").textContent = `Page ${page + 1} of ${pages}`;
     document.getElementById("previous").disabled = page === 0;
     document.getElementById("next").disabled = page >= pages - 1;
@@ -141,8 +141,8 @@
 
   function understood(item) {
     if (item.transcript === null) return null;
-    const block = words("What our ASR understood", item, ...(item.transcript.trim() ? compared(item) : ["(nothing)"]));
-    block.append(quiet("Both forms with a recogniser read this; the model that hears gets the audio itself. Marked: unlike the prompt."));
+    const block = words("Transcript of our recogniser", item, ...(item.transcript.trim() ? compared(item) : ["(nothing)"]));
+    block.append(quiet("The forms cascade and ASR + LM read this transcript; the form heard gets the audio. Marked: unlike the prompt."));
     return block;
   }
 
@@ -156,13 +156,13 @@
     const others = item.twins.filter((other) => other !== item);
     const link = (other) => el("button", { type: "button", class: "link", onclick: () => show(other) },
       names.variants[other.variant] ?? other.variant);
-    return others.length ? el("div", { class: "twins" }, el("h4", {}, "The same item as"), others.map(link)) : null;
+    return others.length ? el("div", { class: "twins" }, el("h4", {}, "Same item in other variants"), others.map(link)) : null;
   }
 
   function asked(item) {
     if (item.task === "closed") return item.checks.map(([, name, rule]) => [name, rule]);
     if (item.task === "open") return item.questions.map((question, place) => [`Question ${place + 1}`, question]);
-    return [["Correction", "follows the instruction as corrected"], ["Before", "leaves what was said before it"]];
+    return [["Correction", "follows the instruction as corrected"], ["Before", "drops the instruction before the correction"]];
   }
 
   const MARKS = { pass: ["✓", "pass"], loose: ["~", "loose only"], fail: ["✗", "fail"], none: ["?", "no verdict"] };
