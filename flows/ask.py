@@ -29,7 +29,7 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
     net, processor = loaded(model, params.register_)
     settings = params.evaluate
     question = Prompt(text=text, audio=sound.wave)
-    return generate_answers(net, processor, [question], settings.max_new_tokens, precision=settings.precision)[0]
+    return generate_answers(net, processor, [question], max_new_tokens=settings.max_new_tokens, precision=settings.precision)[0]
 
 
 def loaded(model: str | None, register: Register) -> tuple[Any, Any]:

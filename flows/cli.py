@@ -67,6 +67,7 @@ def hear(
     audio: Annotated[list[Path], typer.Argument(metavar="FILE...", help=AUDIO_FILE)],
     asr: Annotated[bool, typer.Option("--asr", help="Beside it what the recogniser of params.yaml writes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line, with times and positions.")] = False,
+    *,
     model: ModelOption = None,
 ) -> None:
     """Print what the model hears as text, one line per file."""
@@ -182,6 +183,7 @@ def ablate(
     groups: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of arms. Default: all.")] = None,
     arm: Annotated[str | None, typer.Option(help="Only this arm.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only this seed.")] = None,
+    *,
     arms: Annotated[Path | None, typer.Option(help="Arms of your own. Default: flows/ablate/arms.yaml.")] = None,
     show: Annotated[bool, typer.Option("--list", help="Show the experiments and what each one sets.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Check every parameter, and show what would run.")] = False,
@@ -195,15 +197,15 @@ def ablate(
     from flows.ablate import run
     from flows.ablate.arms import ARMS
 
-    chosen = (groups or [], arm, seed, arms or ARMS)
+    chosen, source = (groups or [], arm, seed), arms or ARMS
     if tables:
-        run.renew_tables(arms or ARMS)
+        run.renew_tables(source)
     elif show:
-        run.show_groups(*chosen)
+        run.show_groups(*chosen, source=source)
     elif dry_run:
-        run.show_new(*chosen)
+        run.show_new(*chosen, source=source)
     else:
-        raise typer.Exit(run.ablate(*chosen))
+        raise typer.Exit(run.ablate(*chosen, source=source))
 
 
 @app.command(epilog=_epilog("inserter experiment", "inserter experiment --overlay mine.yaml --name mine"))

@@ -41,7 +41,7 @@ def _locked(task: Any, run: Any, state: Any) -> bool:
     retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=_locked,
 )
-def run_stage(name: str, place: str, force: bool, gate: str | None) -> bool:
+def run_stage(name: str, place: str, force: bool, *, gate: str | None) -> bool:
     """Run one stage by `dvc repro --single-item`, and return whether it ran.
 
     False: DVC says that the stage is up to date.

@@ -69,24 +69,24 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
     champion = _by_alias(client, register.model, CHAMPION)
     against = int(champion.version) if champion else None
     if champion and against == int(candidate.version):
-        return _result(candidate, Decision(KEPT, "it is the champion already", {}), against, "")
-    decision = _decide(client, candidate, champion, register)
+        return _result(candidate, Decision(KEPT, "it is the champion already", {}), against, when="")
+    decision = _decide(client, candidate, champion, register=register)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    result = _result(candidate, decision, against, when)
+    result = _result(candidate, decision, against, when=when)
     _write_down(client, candidate, result)
     if decision.decision == PROMOTED:  # last, so that a run killed before decides again
         client.set_registered_model_alias(register.model, CHAMPION, str(candidate.version))
     return result
 
 
-def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", register: Register) -> Decision:
+def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", *, register: Register) -> Decision:
     if champion is None:
         return first(candidate.tags, register)
     if failed := _gates(candidate.tags)[0]:
         return Decision(REFUSED, failed, {})
     if candidate.tags["items"] != champion.tags["items"]:
         return _other_items(int(champion.version))
-    found = compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, int(champion.version))
+    found = compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, champion=int(champion.version))
     return replace(found, figures=found.figures | _people(candidate.tags))
 
 
@@ -169,7 +169,7 @@ def _points(tags: dict[str, str], name: str, difference: float) -> str:
     return f"{100 * difference:+.1f} points{between}"
 
 
-def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> Decision:
+def compare(new: Verdicts, old: Verdicts, confidence: float, *, champion: int) -> Decision:
     """Decide by a one-sided paired sign-flip test on strict instruction verdicts.
 
     The variants of an item are not independent of each other, so the unit is the key. Its value is
@@ -241,7 +241,7 @@ def _by_alias(client: "MlflowClient", model: str, alias: str) -> "ModelVersion |
     return client.get_model_version(model, str(number)) if number is not None else None
 
 
-def _result(candidate: "ModelVersion", decision: Decision, against: int | None, when: str) -> dict[str, Any]:
+def _result(candidate: "ModelVersion", decision: Decision, against: int | None, *, when: str) -> dict[str, Any]:
     version = int(candidate.version)
     holds = decision.decision == PROMOTED or against == version
     return {

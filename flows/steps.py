@@ -64,7 +64,7 @@ def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line
 
 
 def dvc(
-    name: str, arguments: list[str], log: Callable[[str], None], folder: Path | None = None, extra: dict[str, str] | None = None
+    name: str, arguments: list[str], log: Callable[[str], None], *, folder: Path | None = None, extra: dict[str, str] | None = None
 ) -> None:
     """Run `dvc ARGUMENTS` in `folder` (None: here), with the environment variables of `extra`.
 

@@ -75,6 +75,7 @@ def decode(
     model: PreTrainedModel,
     input_ids: Tensor,
     logits_processor: LogitsProcessorList,
+    *,
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     **kwargs: Any,
@@ -93,7 +94,7 @@ def decode(
     lm = cast(Any, model)
     if not (keeps_all(lm.config) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
         return lm._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
-    rows, logits, kwargs = _prefill(lm, input_ids, generation_config, stopping_criteria.max_length or 0, kwargs)
+    rows, logits, kwargs = _prefill(lm, input_ids, generation_config, longest=stopping_criteria.max_length or 0, kwargs=kwargs)
     ids = input_ids[rows]
     texts: list[Tensor] = list(input_ids)
     with lm._optimize_model_for_decode():
@@ -129,7 +130,7 @@ def keeps_all(config: Any) -> bool:
 
 
 def _prefill(
-    lm: Any, input_ids: Tensor, generation_config: GenerationConfig, longest: int, kwargs: dict[str, Any]
+    lm: Any, input_ids: Tensor, generation_config: GenerationConfig, *, longest: int, kwargs: dict[str, Any]
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Read the prompts, shortest first.
 

@@ -39,7 +39,7 @@ class InserterProcessor(ProcessorMixin):
     """
 
     def __init__(
-        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, delimiters: str = "tokens"
+        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, *, delimiters: str = "tokens"
     ) -> None:
         if delimiters not in SPANS:
             raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
@@ -48,7 +48,7 @@ class InserterProcessor(ProcessorMixin):
         self.recogniser: Tokenizer | None = None  # set for the adapter `decoder`
 
     @classmethod
-    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens", recogniser: bool = False) -> "InserterProcessor":
+    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens", *, recogniser: bool = False) -> "InserterProcessor":
         """Return a processor from an LM's tokenizer and a Whisper model's feature extractor.
 
         The three speech tokens are added to the LM's tokenizer.
@@ -236,6 +236,7 @@ class InserterProcessor(ProcessorMixin):
         conversation: list[dict[str, Any]],
         tokenize: bool = False,
         return_dict: bool = True,
+        *,
         return_tensors: str | None = None,
         **kwargs: Any,
     ) -> str | list[int] | BatchEncoding:

@@ -84,7 +84,7 @@ def read_arms(path: Path = ARMS) -> Arms:
         raise InserterError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", "Mend it") from error
 
 
-def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> list[Experiment]:
+def select(arms: Arms, groups: list[str], arm: str | None, *, seed: int | None, source: Path = ARMS) -> list[Experiment]:
     """Return the experiments of `groups` (empty: all), of one arm and one seed if they are given.
 
     The order is that of the file, but seed by seed. A group that is stopped early thus has its arms
@@ -96,7 +96,7 @@ def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, sou
     if unknown:
         raise InserterError(f"there is no group {unknown[0]}", f"The groups are: {', '.join(arms.groups)}")
     chosen = [
-        _experiment(arms, group, name, each, source)
+        _experiment(arms, group, name, seed=each, source=source)
         for group, found in arms.groups.items()
         if not groups or group in groups
         for each in sorted({each for member in found.arms.values() for each in member.seeds})
@@ -120,7 +120,7 @@ def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
     return Experiment(TWO_HOURS, name, seed, overrides, str(overlay), command, keep=True)
 
 
-def _experiment(arms: Arms, group: str, arm: str, seed: int, source: Path) -> Experiment:
+def _experiment(arms: Arms, group: str, arm: str, *, seed: int, source: Path) -> Experiment:
     dotted = {**arms.base, **arms.groups[group].arms[arm].set, **dict.fromkeys(arms.seeded, seed)}
     own = "" if source == ARMS else f" --arms {shlex.quote(str(source))}"
     command = f"inserter ablate {group} --arm {arm} --seed {seed}{own}"

@@ -53,7 +53,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
 YOUNGER = {"cascade_gap", "heard_minus_cascade", "kl_read_heard", "kl_base_model"}
 
 
-def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAGE) -> None:
+def write_page(rows: list[Row], prompts: list[Row], arms: Arms, *, page: Path = PAGE) -> None:
     """Renew the tables of `page`, or begin it.
 
     The same rows give the same bytes. A group without a row has no table. A table of a group that

@@ -52,7 +52,7 @@ def _record(prompt: Prompt, passages: list[str]) -> dict[str, Any]:
     paragraphs = _paragraphs(words, passages, random)
     for instruction, kwargs in zip(prompt.instruction_id_list, prompt.kwargs, strict=True):
         if random.random() < 0.65:
-            paragraphs = _follow(instruction, kwargs, paragraphs, random)
+            paragraphs = _follow(instruction, kwargs, paragraphs, random=random)
     if random.random() < 0.25:
         paragraphs.insert(0, random.choice(OPENERS))
     if random.random() < 0.2:
@@ -72,7 +72,7 @@ def _paragraphs(words: int, passages: list[str], random: Random) -> list[str]:
     return found
 
 
-def _follow(instruction: str, kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
+def _follow(instruction: str, kwargs: dict[str, Any], paragraphs: list[str], *, random: Random) -> list[str]:
     follow = FOLLOW.get(instruction)
     return follow(kwargs, paragraphs, random) if follow else paragraphs
 

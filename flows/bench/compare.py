@@ -14,7 +14,7 @@ from tqdm import tqdm
 Entry = dict[str, Any]
 
 
-def compare(name: str, a: Callable[[], Any], b: Callable[[], Any], against: str, pairs: int = 5) -> Entry:
+def compare(name: str, a: Callable[[], Any], b: Callable[[], Any], *, against: str, pairs: int = 5) -> Entry:
     """Return how many times faster `a` is than `b`: seconds of b / seconds of a.
 
     Both run once unmeasured first. Then `pairs` pairs of runs alternate in order. The result is

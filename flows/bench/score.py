@@ -36,7 +36,7 @@ def score() -> Entry:
                     process_results(record, [record["response"]])
 
         against = f"lm-eval's IFEval checks, one by one in one process, on the same {RECORDS:,} records"
-        return compare("score", lambda: score_file(path), theirs, against)
+        return compare("score", lambda: score_file(path), theirs, against=against)
 
 
 def lm_eval_ifeval() -> Callable[[dict[str, Any], list[str]], dict[str, Any]]:

@@ -33,4 +33,6 @@ def verify_packed() -> Entry:
     def packed() -> None:
         ear.transcribe([join([clips[i] for i in window]) for window in pack([len(clip) for clip in clips])])
 
-    return compare("verify_packed", packed, lambda: ear.transcribe(clips), f"the same {CLIPS} clips, one a window of 30 s", pairs=3)
+    return compare(
+        "verify_packed", packed, lambda: ear.transcribe(clips), against=f"the same {CLIPS} clips, one a window of 30 s", pairs=3
+    )

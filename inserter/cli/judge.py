@@ -51,6 +51,7 @@ def _command(task: Literal["open", "adjustment"], said: str) -> None:
         file: File,
         out: Out,
         model: Model = None,
+        *,
         base_url: BaseUrl = None,
         n: N = 4,
         concurrency: Concurrency = 8,
@@ -74,7 +75,7 @@ def _command(task: Literal["open", "adjustment"], said: str) -> None:
             "price_in": price_in,
             "price_out": price_out,
         }
-        _judge(task, file, out, model, base_url, changes, as_json)
+        _judge(task, file, out, model=model, base_url=base_url, changes=changes, as_json=as_json)
 
 
 _command("open", "Judge open-ended answers: YES or NO to each decomposed question.")
@@ -85,6 +86,7 @@ def _judge(
     task: Literal["open", "adjustment"],
     file: Path,
     out: Path,
+    *,
     model: str | None,
     base_url: str | None,
     changes: dict[str, Any],
@@ -100,12 +102,12 @@ def _judge(
     # A script's background jobs start with SIGINT ignored; restore the signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        usage = judge_file(file, out, task, settings)
+        usage = judge_file(file, out, task, settings=settings)
     except KeyboardInterrupt:
         print("inserter: interrupted. Every reply that came is kept: run it again and it resumes", file=sys.stderr)
         raise typer.Exit(130) from None
     summary = usage.summary(settings)
-    print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out))
+    print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out=out))
     if usage.stopped:
         raise InserterError(f"stopped early: {usage.stopped} ({usage.paid()})", usage.remedy or "")
     if not usage.judged:
@@ -121,7 +123,7 @@ def remedy(reason: str, settings: "JudgeSettings") -> str:
     return next(found, "Mend that, then run again").format(max_tokens=settings.max_tokens)
 
 
-def render(usage: "Usage", settings: "JudgeSettings", task: str, out: Path) -> str:
+def render(usage: "Usage", settings: "JudgeSettings", task: str, *, out: Path) -> str:
     """Return the summary as text: results, cost, failures with reasons, and the next command."""
     cost = usage.cost(settings)
     price = "" if cost is None else f"; cost {cost:.4f}"

@@ -27,7 +27,7 @@ def _epilog(task: str) -> str:
     return f"Examples: `{command}` · `{command} --details verdicts.jsonl --json`"
 
 
-def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+def _score(scorer: ModuleType, file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
     if mode not in ("robust", "reference"):
         raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
     result = scorer.score_file(file, mode, details)
@@ -40,25 +40,25 @@ def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_j
 
 
 @score_app.command(epilog=_epilog("closed"))
-def closed(file: Answers, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+def closed(file: Answers, mode: ModeName = "robust", details: Details = None, *, as_json: AsJson = False) -> None:
     """Score closed-ended answers: strict, loose and mean, by prompt and by instruction."""
     quiet()
     from inserter.scoring import closed as scorer
 
-    _score(scorer, file, mode, details, as_json)
+    _score(scorer, file, mode, details=details, as_json=as_json)
 
 
 @score_app.command("open", epilog=_epilog("open"))
-def open_ended(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+def open_ended(file: Judged, mode: ModeName = "robust", details: Details = None, *, as_json: AsJson = False) -> None:
     """Score judged open-ended answers: by prompt and by decomposed question."""
     quiet()
     from inserter.scoring import open_ended as scorer
 
-    _score(scorer, file, mode, details, as_json)
+    _score(scorer, file, mode, details=details, as_json=as_json)
 
 
 @score_app.command(epilog=_epilog("adjustment"))
-def adjustment(file: Judged, mode: ModeName = "robust", details: Details = None, as_json: AsJson = False) -> None:
+def adjustment(file: Judged, mode: ModeName = "robust", details: Details = None, *, as_json: AsJson = False) -> None:
     """Score judged answers to corrected instructions.
 
     IAR: higher is better. ECR: lower is better.
@@ -66,4 +66,4 @@ def adjustment(file: Judged, mode: ModeName = "robust", details: Details = None,
     quiet()
     from inserter.scoring import adjustment as scorer
 
-    _score(scorer, file, mode, details, as_json)
+    _score(scorer, file, mode, details=details, as_json=as_json)

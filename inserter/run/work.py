@@ -23,7 +23,7 @@ class WorkFolder:
     KEY is a hash of everything that decides the result: parameters and input files.
     """
 
-    def __init__(self, stage: str, params: Any, inputs: Iterable[Path | str] = (), keep_older: bool = False) -> None:
+    def __init__(self, stage: str, params: Any, inputs: Iterable[Path | str] = (), *, keep_older: bool = False) -> None:
         """Open the folder and remove the stage's earlier attempts.
 
         params: JSON-able.

@@ -29,7 +29,7 @@ def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
 
 
 def _verdict(record: Any, mode: Mode) -> Row:
-    strict, loose = verdicts(*_fields(record, mode), mode)
+    strict, loose = verdicts(*_fields(record, mode), mode=mode)
     return {"strict": strict, "loose": loose}
 
 
@@ -105,9 +105,9 @@ def aggregate(rows: Iterable[Row]) -> Row:
     return records.total(rows, Tally())
 
 
-def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
+def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, *, workers: int = 0) -> Row:
     """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
-    return records.score_file(path, SCORER, Tally(), mode, details, workers)
+    return records.score_file(path, SCORER, Tally(), mode=mode, details=details, workers=workers)
 
 
 def render(result: Row) -> str:

@@ -111,9 +111,9 @@ def aggregate(rows: Iterable[Row]) -> Row:
     return records.total(rows, Tally())
 
 
-def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
+def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, *, workers: int = 0) -> Row:
     """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
-    return records.score_file(path, SCORER, Tally(), mode, details, workers)
+    return records.score_file(path, SCORER, Tally(), mode=mode, details=details, workers=workers)
 
 
 def render(result: Row) -> str:

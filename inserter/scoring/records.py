@@ -156,6 +156,7 @@ def score_file(
     path: Path | str,
     scorer: Scorer,
     tally: Tally,
+    *,
     mode: Mode = "robust",
     details: Path | str | None = None,
     workers: int = 0,
@@ -181,7 +182,7 @@ def score_file(
     raws = raw_records(path)
     first = next(raws)
     scored_before = scorer.own_row(_value_or_none(first[1])) is not None
-    rows = _tallied(_rows(chain([first], raws), scorer, mode, workers), tally)
+    rows = _tallied(_rows(chain([first], raws), scorer, mode, workers=workers), tally)
     if details is None:
         deque(rows, maxlen=0)
     else:
@@ -202,7 +203,7 @@ def _tallied(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         yield row
 
 
-def _rows(raws: Iterator[Raw], scorer: Scorer, mode: Mode, workers: int) -> Iterator[Row]:
+def _rows(raws: Iterator[Raw], scorer: Scorer, mode: Mode, *, workers: int) -> Iterator[Row]:
     tasks = ((chunk, scorer, mode) for chunk in _chunks(raws))
     return chain.from_iterable(ordered_map(_score_chunk, tasks, workers))
 

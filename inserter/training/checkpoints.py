@@ -31,7 +31,7 @@ class Checkpoints:
     def __init__(self, folder: Path, key: str, keep: int) -> None:
         self.folder, self.key, self.keep = folder, key, keep
 
-    def save(self, step: int, module: nn.Module, optimizer: Optimizer, record: dict[str, Any]) -> None:
+    def save(self, step: int, module: nn.Module, optimizer: Optimizer, *, record: dict[str, Any]) -> None:
         """Write the checkpoint after `step` finished steps and delete the oldest ones.
 
         record: what else a resume needs (JSON-able).

@@ -81,6 +81,7 @@ def context_example(
     processor: InserterProcessor,
     row: HeldOutContext,
     context: str,
+    *,
     others: Mapping[str, HeldOutContext],
     clip: ClipColumn = SEEN_CLIP,
     transcripts: Transcripts | None = None,
@@ -164,7 +165,7 @@ def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard
 
 
 def forgetting(
-    base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], precision: str
+    base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], *, precision: str
 ) -> dict[str, list[float]]:
     """Return "kl", "base", "model" and "tokens", each with one value per text.
 
@@ -284,7 +285,7 @@ def measure(subject: Subject, rows: list[HeldOutContext], transcripts: Transcrip
     cascade = CASCADE if transcripts is not None else ()
 
     def after(row: HeldOutContext, context: str, clip: ClipColumn) -> Example:
-        return context_example(subject.processor, row, context, others, clip, transcripts)
+        return context_example(subject.processor, row, context, others=others, clip=clip, transcripts=transcripts)
 
     spoken = [after(row, "heard_own", clip) for row in rows for clip in (SEEN_CLIP, UNSEEN_CLIP) if row[clip]]
     heard = hear_all(subject, spoken)

@@ -167,7 +167,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
         model.train()
         torch.manual_seed(derive(phase.seed, phase.name, step, rank()))
         start = time.monotonic()
-        row = _step(accelerator, share, optimizer, phase, step)
+        row = _step(accelerator, share, optimizer, phase=phase, step=step)
         if row:
             outcome.curve.append(row)
             spent, done = spent + time.monotonic() - start, done + int(row["positions"])
@@ -181,7 +181,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
                 )
         _watch(phase, outcome, step + 1)
         if (step + 1) % phase.checkpoint_steps == 0 and step + 1 < phase.steps:
-            checkpoints.save(step + 1, share, optimizer, outcome.record())
+            checkpoints.save(step + 1, share, optimizer, record=outcome.record())
     outcome.speed = done / spent if done else None
     optimizer.zero_grad()
     accelerator.free_memory()
@@ -197,7 +197,7 @@ def _watch(phase: Phase, outcome: Outcome, step: int) -> None:
         outcome.watched.append({"step": step, **phase.watch()})
 
 
-def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Phase, step: int) -> dict[str, float] | None:
+def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, *, phase: Phase, step: int) -> dict[str, float] | None:
     """Run one step and return its row of the curve.
 
     If the loss or the gradient is not finite, learn nothing and return None.

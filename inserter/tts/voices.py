@@ -117,7 +117,7 @@ def load_voice(voice: Voice) -> Synthesizer:
     if reason:
         raise InserterError(f"voice {voice.name}: {reason}")
     plain = _engine(Voice(name="", **voice.model_dump(include={"engine", "voice", "speaker", "language", "model", "url"})))
-    return Shaped(plain, voice.rate, voice.pitch, voice.warp) if _shaped(voice) else plain
+    return Shaped(plain, voice.rate, voice.pitch, warp=voice.warp) if _shaped(voice) else plain
 
 
 def _shaped(voice: Voice) -> bool:

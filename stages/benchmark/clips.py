@@ -122,10 +122,10 @@ def _sources(sounds: Iterable[Sound]) -> Iterator[tuple[Sound, Path | bytes | Re
         if chunk is None:
             yield from ((sound, sound.wav or Refused("missing wav", sound.name)) for sound in group)
         else:
-            yield from _embedded(*chunk, list(group))
+            yield from _embedded(*chunk, sounds=list(group))
 
 
-def _embedded(file: Path, column: str, group: int, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
+def _embedded(file: Path, column: str, group: int, *, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
     wanted = {sound.embedded.row: sound for sound in sounds if sound.embedded}
     last = max(wanted)
     try:

@@ -37,7 +37,7 @@ FIXED = r"my answer is \w+"  # a sentence that the answer must contain
 Edit = tuple[int, str]  # (index of a word, text added before that word)
 
 
-def disfluent(prompt: str, kwargs: Iterable[dict[str, Any]], count: int, random: Random) -> tuple[str, list[str]]:
+def disfluent(prompt: str, kwargs: Iterable[dict[str, Any]], count: int, *, random: Random) -> tuple[str, list[str]]:
     """Return `prompt` with `count` disfluencies, and their kinds in order of position.
 
     A very short prompt gets fewer. kwargs: the arguments of the checkers of the prompt.

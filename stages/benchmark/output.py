@@ -12,7 +12,7 @@ from inserter.tables import ITEMS, Item
 
 
 def finish(
-    work: WorkFolder, target: Path, prompts: list[dict[str, Any]], rows: list[Item], quarantined: list[dict[str, Any]]
+    work: WorkFolder, target: Path, prompts: list[dict[str, Any]], *, rows: list[Item], quarantined: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 

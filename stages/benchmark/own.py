@@ -42,7 +42,7 @@ def _prompts(count: BenchmarkItems, seed: int, lang: Lang) -> list[Prompt]:
     return [*closed, *generate_open(seed, count.open_items, lang), *generate_adjustment(seed, count.adjustment_items, lang)]
 
 
-def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
+def speak(asked: list[Prompt], settings: Benchmark, target: Path, *, workers: int = 0) -> dict[str, Any]:
     """Speak `asked` in every variant that can be made on this machine and return the metrics.
 
     An item that cannot be spoken goes to the quarantine. target: the folder that is published.
@@ -59,8 +59,8 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         jobs,
         voices,
         work / "out",
-        work / "rows",
-        settings.seed,
+        rows=work / "rows",
+        seed=settings.seed,
         workers=workers,
         shard_clips=SHARD_CLIPS,
         fingerprint=work.key,
@@ -75,7 +75,7 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         for item in planned.items
         if item.item_id in failed
     ]
-    metrics = finish(work, target, [prompt.record() for prompt in asked], rows, quarantined)
+    metrics = finish(work, target, [prompt.record() for prompt in asked], rows=rows, quarantined=quarantined)
     accents = Counter(row["voice"] for row in rows if row["variant"] == "accent")
     return {
         **metrics,

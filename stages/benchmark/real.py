@@ -68,7 +68,7 @@ def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]
     rows = _rows(found, encode_all(found.sounds, work, workers))
     # Training text is also kept apart from our own set, so that either set can be used later.
     own = [prompt.record() for prompt in prompts(settings)]
-    metrics = finish(work, target, [*own, *found.prompts.values()], rows, found.quarantined)
+    metrics = finish(work, target, [*own, *found.prompts.values()], rows=rows, quarantined=found.quarantined)
     absent = _absent(rows)
     return {**metrics, "source": "SpeechInstructBench", "absent": absent, "not_read": not_read, "expected": compare(rows)}
 
@@ -115,7 +115,7 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
         for raw in raw_records(file):
             place = {"item_id": None, "key": None, "file": str(file.relative_to(root)), "line": raw.number}
             try:
-                one, sound = _usable(raw, kind, found, wavs, file.parent, place)
+                one, sound = _usable(raw, kind, found, wavs=wavs, folder=file.parent, place=place)
                 name = (one.task, one.variant, one.lang, one.key)
                 if name in seen:
                     raise Refused("duplicate key", one.key)
@@ -129,7 +129,7 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
     return found
 
 
-def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place: dict[str, Any]) -> tuple[Record, Sound]:
+def _usable(raw: Raw, kind: Kind, found: Found, *, wavs: Wavs, folder: Path, place: dict[str, Any]) -> tuple[Record, Sound]:
     """Return the record and where its clip is. Raises Refused.
 
     `place` and the prompts of `found` receive whatever could be read, even of a refused record.
@@ -140,13 +140,13 @@ def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place:
     _keep_prompt(found, raw.value, kind)
     one = record(raw.value, kind)
     place["item_id"] = one.item_id
-    wav = _wav(wavs, one, folder, raw.embedded is None and not has_samples(raw.value))
+    wav = _wav(wavs, one, folder, needed=raw.embedded is None and not has_samples(raw.value))
     if wav is None and raw.embedded is None:
         raise Refused("samples", "audio is a list of numbers: give it as a wav, or in Parquet as the bytes of a file")
     return one, Sound(one.item_id, wav, raw.embedded)
 
 
-def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:
+def _wav(wavs: Wavs, one: Record, folder: Path, *, needed: bool) -> Path | None:
     """Return the audio file of the record, or None if the file is missing and not `needed`.
 
     A Parquet row usually holds its audio, and its path is then only the original file name.

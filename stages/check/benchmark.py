@@ -45,7 +45,7 @@ MUTE = "See data/benchmark/quarantine.jsonl: these items have no audio, though o
 
 def benchmark(params: Params) -> list[Table]:
     shards = Shards(DATA / "benchmark")
-    items = frame(DATA / "benchmark" / "items.parquet", ITEMS, lambda row: _item(row, shards), COLUMNS)
+    items = frame(DATA / "benchmark" / "items.parquet", ITEMS, lambda row: _item(row, shards), columns=COLUMNS)
     report = read_json(REPORTS / "benchmark.json")
     closed = items[items["task"] == "closed"]
     missing = params.check.max_missing_items
@@ -70,7 +70,7 @@ def benchmark(params: Params) -> list[Table]:
         *(_types(closed, lang, params.check.max_missing_types) for lang in sorted(closed["lang"].dropna().unique())),
         Table("variants", _variants(items), "variant", (within("missing_share", INCOMPLETE, high=missing),)),
         Table("absent variants", _absent(closed, report), "variant", (present("reason", AGAIN),)),
-        Table("counts", _counts(items, report), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+        Table("counts", _counts(items, report), "report", (present("lost", AGAIN), within("lost", AGAIN, low=0, high=0))),
         Table("twins", _twins(items), "item_id", (one_of("standard_twin", [True], INCOMPLETE, mostly=1 - missing),)),
     ]
 
@@ -104,6 +104,7 @@ def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> lis
     Spoken items must be audible. Items may be only read if their language has no audio at all, or
     if the report lists it under text_only.
     """
+    shortest, longest = params.check.clip_seconds
     spoken, silent = items[items["spoken"] == True], items[items["spoken"] == False]  # noqa: E712 (columns)
     written = sorted((set(LANGUAGES) - set(spoken["lang"])) | set(report.get("text_only") or ()))
     return [
@@ -113,7 +114,7 @@ def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> lis
             "item_id",
             (
                 rows(UNHEARD, low=params.check.min_rows.spoken),
-                within("duration", LENGTH, *params.check.clip_seconds),
+                within("duration", LENGTH, low=shortest, high=longest),
                 one_of("in_shard", [True], AGAIN),
             ),
         ),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Picked = dict[str, Any]  # a row of a data frame
 
 
-def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], columns: list[str]) -> "pd.DataFrame":
+def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], *, columns: list[str]) -> "pd.DataFrame":
     """Return a data frame of `pick(row)` for every row, with the given columns.
 
     The table is read in batches, so only what is picked of a long text stays in memory. In a broken

@@ -83,7 +83,7 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any
         # The name sorts after those of the other files, which have numbers.
         write_table(work / "documents/documents-lexicon.parquet", lists, DOCUMENTS)
     write_jsonl(work / "documents/quarantine.jsonl", quarantined(made.parts))
-    metrics = _metrics(params.corpus, made, counts, Contamination(prompts, params.corpus.decontaminate_ngram))
+    metrics = _metrics(params.corpus, made, counts, contamination=Contamination(prompts, params.corpus.decontaminate_ngram))
     return {**metrics, "lexicon": {"documents": len(lists), "words": sum(row["n_words"] for row in lists)}}
 
 
@@ -115,7 +115,7 @@ def _nothing_to_train_on(made: Sample, params: Corpus) -> InserterError:
     )
 
 
-def _metrics(params: Corpus, made: Sample, written: dict[str, Any], contamination: Contamination) -> dict[str, Any]:
+def _metrics(params: Corpus, made: Sample, written: dict[str, Any], *, contamination: Contamination) -> dict[str, Any]:
     counts = made.counts
     sources = {
         source.name: {**written["sources"][source.name], "license": source.license, "weight": source.weight, "exhausted": exhausted}

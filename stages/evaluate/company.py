@@ -25,10 +25,10 @@ def heldout_clips(params: Params, model: Any, processor: Any) -> tuple[list[Held
     """Return the held-out rows, the rows of that split's clips, and the states of these clips."""
     heldout = read_table(HELDOUT_FILE, HELDOUT)
     clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
-    return heldout, clips, encode_clips(model, processor, clips, DATA / "synthesize", params.evaluate.precision)
+    return heldout, clips, encode_clips(model, processor, clips, shards=DATA / "synthesize", precision=params.evaluate.precision)
 
 
-def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[dict[str, Any], list[Loss]]:
+def hearing(params: Params, model: Any, processor: Any, *, work: WorkFolder) -> tuple[dict[str, Any], list[Loss]]:
     """Return what the report says of held-out contexts, and the rows of LOSSES.
 
     The report has `figures` and the loss of the text alone.
@@ -39,7 +39,9 @@ def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tup
         written = {name: own_words(processor, states[name]) for name in used if name}
     else:
         items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
-        written = transcripts(items, asr_folder(params.assets.asr), work, DATA / "synthesize", "transcripts of contexts")
+        written = transcripts(
+            items, asr_folder(params.assets.asr), work, shards=DATA / "synthesize", name="transcripts of contexts"
+        )
     subject = Subject(model, processor, states, params.evaluate.precision)
     found = measure(subject, heldout, written)
     return {**figures(found), "text_nll": text_loss(subject, heldout)}, list(loss_rows(found))

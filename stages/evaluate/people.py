@@ -175,7 +175,9 @@ class _Search:
         if not self.alone and not column and not any(isinstance(value, str) or _names_audio(value) for _, value in records):
             return
         for number, value in records:
-            self._add(f"{self._relative(file)}:{number}", value, file, Embedded(file, column, number - 1) if column else None)
+            self._add(
+                f"{self._relative(file)}:{number}", value, file, embedded=Embedded(file, column, number - 1) if column else None
+            )
 
     def _guessed(self, cells: list[str], file: Path) -> dict[str, str]:
         """Return a row without a header as a record, or {}.
@@ -198,9 +200,9 @@ class _Search:
                     continue
                 self._add(self._relative(path), {"audio": path.name, "text": said}, path)
 
-    def _add(self, name: str, value: Any, file: Path, embedded: Embedded | None = None) -> None:
+    def _add(self, name: str, value: Any, file: Path, *, embedded: Embedded | None = None) -> None:
         try:
-            one = self._recording(name, value, file, embedded)
+            one = self._recording(name, value, file, embedded=embedded)
             key = one.sound.resolve() if isinstance(one.sound, Path) else one.sound
             if key in self.taken:
                 raise Refused("duplicate", f"{name} names audio that another record has")
@@ -210,7 +212,7 @@ class _Search:
         self.taken.add(key)
         self.found.recordings.append(one)
 
-    def _recording(self, name: str, value: Any, file: Path, embedded: Embedded | None) -> Recording:
+    def _recording(self, name: str, value: Any, file: Path, *, embedded: Embedded | None) -> Recording:
         if not isinstance(value, dict):
             raise Refused("unreadable record", value if isinstance(value, str) else "the record is not an object")
         value = {key.lower(): found for key, found in value.items() if isinstance(key, str)}

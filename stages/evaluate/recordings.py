@@ -63,7 +63,7 @@ def find(settings: Evaluate) -> Found | None:
     return people.find(settings.recordings, {"cn": "zh"}.get(language, language))
 
 
-def measure(params: Params, model: Any, processor: Any, found: Found | None, work: WorkFolder) -> dict[str, Any] | None:
+def measure(params: Params, model: Any, processor: Any, *, found: Found | None, work: WorkFolder) -> dict[str, Any] | None:
     """Return the key `recordings` of reports/evaluate.json, or None without recordings.
 
     Each clip's row is left in `work/out`, to be published. The counts satisfy clips + refused =
@@ -79,8 +79,8 @@ def measure(params: Params, model: Any, processor: Any, found: Found | None, wor
         return None
     rows, refused = _written(found.recordings, params, work)
     refused = [*found.refused, *refused]
-    _hear(params, model, processor, rows, work)
-    answers = _answers(params, model, processor, [row for row in rows if row["instruction_id_list"]], work)
+    _hear(params, model, processor, rows=rows, work=work)
+    answers = _answers(params, model, processor, rows=[row for row in rows if row["instruction_id_list"]], work=work)
     languages = sorted({row["language"] for row in rows})
     result = {
         "path": params.evaluate.recordings,
@@ -211,7 +211,7 @@ def _one(recording: Recording, asr: Path) -> Row:
     return {"asr": said, "seconds": len(wave) / SAMPLE_RATE}
 
 
-def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> None:
+def _hear(params: Params, model: Any, processor: Any, *, rows: list[Row], work: WorkFolder) -> None:
     """Fill in `heard` and `heard_errors`, if the adapter spells."""
     if not hasattr(model.adapter, "spell"):
         return
@@ -221,13 +221,13 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
         for block in _blocks([row["recording"] for row in rows]):
             path = work / "recordings" / f"heard-{_key(block)}.json"
             if not path.exists():
-                write_json(path, [_spelled(params, model, processor, recording) for recording in block])
+                write_json(path, [_spelled(params, model, processor, recording=recording) for recording in block])
             for recording, text in zip(block, read_json(path), strict=True):
                 by_id[recording.id].update(heard=text, heard_errors=_errors(recording, text))
             bar.update(len(block))
 
 
-def _states(params: Params, model: Any, processor: Any, recording: Recording) -> torch.Tensor:
+def _states(params: Params, model: Any, processor: Any, *, recording: Recording) -> torch.Tensor:
     """Return the adapter's input for a clip (n, width): its windows, one after the other."""
     given = processor.features([wave_of(recording)])
     part = [given[name].to(model.device) for name in ("input_features", "feature_lengths")]
@@ -236,14 +236,14 @@ def _states(params: Params, model: Any, processor: Any, recording: Recording) ->
     return torch.cat([window[:n].float() for window, n in zip(states, lengths.tolist(), strict=True)])
 
 
-def _spelled(params: Params, model: Any, processor: Any, recording: Recording) -> str:
-    states = _states(params, model, processor, recording)
+def _spelled(params: Params, model: Any, processor: Any, *, recording: Recording) -> str:
+    states = _states(params, model, processor, recording=recording)
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
         (tokens,) = model.adapter.spell(states[None], torch.tensor([len(states)], device=states.device), model.table)
     return str(processor.tokenizer.decode(tokens)).strip()
 
 
-def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> list[Row]:
+def _answers(params: Params, model: Any, processor: Any, *, rows: list[Row], work: WorkFolder) -> list[Row]:
     """Return one row per clip and form with the verdicts on the answer.
 
     In the form `read` the model reads the transcript.
@@ -252,14 +252,23 @@ def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: 
     if not rows:
         return []
     forms = {
-        "heard": [_question(params, model, processor, row) for row in rows],
+        "heard": [_question(params, model, processor, row=row) for row in rows],
         "read": [Question(row["id"], len(row["transcript"]), text=row["transcript"]) for row in rows],
     }
     scored = []
     for form, questions in forms.items():
         name = f"answers recordings {form}"
         net = for_answers(model, p.precision)
-        answers = answer_all(net, processor, questions, work, name, p.max_new_tokens, p.batch_size, p.precision)
+        answers = answer_all(
+            net,
+            processor,
+            questions,
+            work=work,
+            name=name,
+            max_new_tokens=p.max_new_tokens,
+            batch_size=p.batch_size,
+            precision=p.precision,
+        )
         for row in rows:
             answer = {name: row[name] for name in ("instruction_id_list", "kwargs")} | {
                 "id": row["id"],
@@ -276,8 +285,8 @@ def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: 
     return scored
 
 
-def _question(params: Params, model: Any, processor: Any, row: Row) -> Question:
-    return Question(row["id"], row["seconds"] * 16, states=lambda: _states(params, model, processor, row["recording"]))
+def _question(params: Params, model: Any, processor: Any, *, row: Row) -> Question:
+    return Question(row["id"], row["seconds"] * 16, states=lambda: _states(params, model, processor, recording=row["recording"]))
 
 
 def _table(rows: list[Row]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def transcripts(
     items: Iterable[Mapping[str, Any]],
     asr: Path,
     work: WorkFolder,
+    *,
     shards: Path = DATA / "benchmark",
     name: str = "transcripts",
     workers: int = 0,

@@ -86,12 +86,15 @@ class Mixer:
             return []  # the document has no clean clip, and no plain text is wanted
         group = min(groups, key=lambda g: self.words[g] / self.shares[g])
         if group == "interleaved":
-            return [sequence(document, f"{document['doc_id']}-i", "interleaved", interleaved(document, spans))]
+            return [sequence(document, f"{document['doc_id']}-i", "interleaved", parts=interleaved(document, spans))]
         if group == "speech_tasks":
             p = self.p
-            tasks = (speech_task(document, span, p.seed, p.transcribe_share, p.continuation_words) for span in spans)
+            tasks = (
+                speech_task(document, span, p.seed, transcribe_share=p.transcribe_share, words=p.continuation_words)
+                for span in spans
+            )
             return [task for task in tasks if task]
-        return [sequence(document, f"{document['doc_id']}-x", "text", [text_part(document["text"])])]
+        return [sequence(document, f"{document['doc_id']}-x", "text", parts=[text_part(document["text"])])]
 
     def _count(self, rows: list[Sequence]) -> list[Sequence]:
         for row in rows:

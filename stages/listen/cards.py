@@ -63,7 +63,7 @@ def card(row: Verified, folder: Path, sounds: dict[str, bytes]) -> Row:
         "heard": None,
         "second": None,
     }
-    _add_sound(found, row, folder, sounds)
+    _add_sound(found, row, folder, sounds=sounds)
     if row["heard"] is not None:
         found["said"], found["heard"] = compared(row["spoken"], row["heard"])
     if row["second_heard"] is not None:
@@ -71,7 +71,7 @@ def card(row: Verified, folder: Path, sounds: dict[str, bytes]) -> Row:
     return found
 
 
-def _add_sound(found: Row, row: Verified, folder: Path, sounds: dict[str, bytes]) -> None:
+def _add_sound(found: Row, row: Verified, folder: Path, *, sounds: dict[str, bytes]) -> None:
     if row["shard"] is None:
         found["unplayable"] = row["error"] or "it was never spoken"
         return

@@ -25,7 +25,7 @@ PARAMETERS_A_BATCH = 90
 PLOTS = REPORTS / "plots"
 
 
-def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: Inputs) -> None:
+def log_pipeline(client: "MlflowClient", run_id: str, params: Params, *, inputs: Inputs) -> None:
     """Log every parameter, the scores, the gates and the verdicts to the parent run.
 
     The lock file and the parameter file are logged too: they say how the version was made.
@@ -49,7 +49,7 @@ def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: In
         client.log_table(run_id, gate_table(inputs.gates), "gates.json")
 
 
-def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Params, inputs: Inputs) -> None:
+def log_stages(client: "MlflowClient", parent: str, experiment: str, *, params: Params, inputs: Inputs) -> None:
     """Log a nested run per stage that has a report."""
     sections = params.model_dump(mode="json", by_alias=True)
     for name in (name for name in inputs.reports if name in sections):
@@ -63,11 +63,13 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Par
             tags["dvc.stage_hash"] = stage_hash(inputs.lock[name])
         run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
         log_params(client, run_id, sections.get(name, {}))
-        log_metrics(client, run_id, dict(flatten(named_comparisons(report))), end)
+        log_metrics(client, run_id, dict(flatten(named_comparisons(report))), timestamp=end)
         client.log_artifact(run_id, str(REPORTS / f"{name}.json"))
-        log_system(client, run_id, system, start)
+        log_system(client, run_id, system, start=start)
         for path in curves(PLOTS, name):
-            log_curve(client, run_id, path, end, prefix=path.stem.removeprefix(f"{name}-") if path.stem != name else "curve")
+            log_curve(
+                client, run_id, path, timestamp=end, prefix=path.stem.removeprefix(f"{name}-") if path.stem != name else "curve"
+            )
         client.set_terminated(run_id, "FINISHED", end)
 
 
@@ -79,7 +81,7 @@ def log_params(client: "MlflowClient", run_id: str, params: dict[str, Any]) -> N
         client.log_batch(run_id, params=rows[start : start + PARAMETERS_A_BATCH])
 
 
-def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], timestamp: int | None = None) -> None:
+def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], *, timestamp: int | None = None) -> None:
     """Log the finite numbers among `values`; other values stay in the report alone.
 
     timestamp: ms since the epoch; None: now.
@@ -88,7 +90,7 @@ def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], tim
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
-def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], start: int, prefix: str = "system") -> None:
+def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], *, start: int, prefix: str = "system") -> None:
     """Log the samples (one per 2 s) by MLflow's names of system metrics, and the totals.
 
     start: ms since the epoch.
@@ -109,7 +111,7 @@ def curves(plots: Path, stage: str) -> list[Path]:
     return [path for path in sorted(plots.glob(f"{stage}*.csv")) if path.stem == stage or path.stem.startswith(f"{stage}-")]
 
 
-def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, prefix: str = "curve") -> None:
+def log_curve(client: "MlflowClient", run_id: str, path: Path, *, timestamp: int, prefix: str = "curve") -> None:
     """Log a curve as metrics PREFIX/COLUMN by step, as a file and as a picture.
 
     path: a CSV file with the column "step", then metrics. A table of other things, or without rows,

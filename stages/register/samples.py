@@ -28,7 +28,7 @@ def choose(items: list[Item], count: int, seed: int) -> list[Item]:
     return sorted((row for row in drawn if row["item_id"] in chosen), key=lambda row: row["item_id"])
 
 
-def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int, root: Path = Path()) -> None:
+def log_samples(client: "MlflowClient", run_id: str, count: int, *, seed: int, root: Path = Path()) -> None:
     """Log audio/ITEM.flac, and a table audio.json of the items with their text and the answer.
 
     root: the folder of dvc.yaml.

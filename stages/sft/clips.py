@@ -44,8 +44,8 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
         jobs,
         voices,
         work / "out" / "clips",
-        work / "clip-rows",
-        params.sft.seed,
+        rows=work / "clip-rows",
+        seed=params.sft.seed,
         workers=params.synthesize.workers,
         executor=params.executor,
         fingerprint=work.key,
@@ -55,7 +55,7 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
 
 
 def verified(
-    params: Params, clips: list[Utterance], corpus: list[Verified], work: WorkFolder
+    params: Params, clips: list[Utterance], corpus: list[Verified], *, work: WorkFolder
 ) -> tuple[list[Utterance], Counter[str]]:
     """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards.
 
@@ -64,7 +64,9 @@ def verified(
     """
     folder = work / "out" / "clips"
     blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
-    measured = measure_blocks(blocks, len(clips), folder, work / "heard", listeners_of(params), params, "hear prompts")
+    measured = measure_blocks(
+        blocks, len(clips), folder, folder=work / "heard", listeners=listeners_of(params), params=params, label="hear prompts"
+    )
     norms = Norms()
     norms.learn(corpus)
     rows = [verdict.row for verdicts in judged(measured, norms, params.verify) for verdict in verdicts]

@@ -59,7 +59,7 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 
 
 def answered(
-    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, asked: list[Prompt], work: WorkFolder
 ) -> tuple[list[Pair], int, Counter[str]]:
     """Return (pairs, edited, failed).
 
@@ -78,7 +78,16 @@ def answered(
         questions = [Question(prompt.key, len(prompt.prompt), text=prompt.prompt) for prompt in left]
         name, temperature = (f"self-answers {draw + 1}", TEMPERATURE) if draw else ("self-answers", 0.0)
         answers = answer_all(
-            model, processor, questions, work, name, p.max_new_tokens, BATCH, p.precision, temperature=temperature, seed=p.seed
+            model,
+            processor,
+            questions,
+            work=work,
+            name=name,
+            max_new_tokens=p.max_new_tokens,
+            batch_size=BATCH,
+            precision=p.precision,
+            temperature=temperature,
+            seed=p.seed,
         )
         for prompt in left:
             response = whole_sentences(processor, answers[prompt.key], p.max_new_tokens)

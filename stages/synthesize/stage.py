@@ -33,7 +33,7 @@ def main(params: Params) -> dict[str, Any]:
     total = count_rows(spans) + _twins(spans, voices)
     work = WorkFolder("synthesize", _deciding(spec, voices), [spans, *deciding("stages.synthesize")], keep_older=True)
     report, progress = Report(), Progress()
-    shards = _speak(work, spans, spec, voices, total, params.executor, progress)
+    shards = _speak(work, spans, spec, voices=voices, total=total, executor=params.executor, progress=progress)
     write_batches(work / "out/utterances.parquet", map(report.add, shards), UTTERANCES)
     work.publish("out", output("synthesize"))
     work.drop_older()
@@ -44,15 +44,15 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def _speak(
-    work: WorkFolder, spans: Path, spec: Synthesize, voices: list[Voice], total: int, executor: Executor, progress: Progress
+    work: WorkFolder, spans: Path, spec: Synthesize, *, voices: list[Voice], total: int, executor: Executor, progress: Progress
 ) -> Iterator[list[Utterance]]:
     earlier = Earlier(work.older, work / INDEX) if work.older else None
     return speak_shards(
         _jobs(spans, spec, voices),
         voices,
         work / "out",
-        work / "rows",
-        spec.seed,
+        rows=work / "rows",
+        seed=spec.seed,
         workers=spec.workers,
         executor=executor,
         shard_clips=spec.shard_clips,

@@ -65,7 +65,7 @@ def test_all_contexts_learn_the_same_tokens(model):
         for d, o in (("a", "b"), ("b", "a"))
     ]
     others = {row["doc_id"]: row for row in rows}
-    made = [context_example(processor, rows[0], c, others) for c in ("heard_own", "heard_other", "read_own", "read_other")]
+    made = [context_example(processor, rows[0], c, others=others) for c in ("heard_own", "heard_other", "read_own", "read_other")]
     learnt = {tuple(label for label in item.labels if label != -100) for item in made}
     assert len(learnt) == 1
     assert [item.clips for item in made] == [("a",), ("b",), (), ()]
@@ -76,7 +76,7 @@ def test_the_transcript_is_measured_as_it_is_taught(model):
     net, processor = model
     row = {"doc_id": "a", "utt_id": "a", "context": "the lazy dog", "continuation": " jumps", "other_doc_id": "a"}
     span = {"utt_id": "a", "start": 0, "end": 12, "written": row["context"]}
-    task = speech_task({"doc_id": "a", "text": "the lazy dog"}, span, 1, 1.0, 9)
+    task = speech_task({"doc_id": "a", "text": "the lazy dog"}, span, 1, transcribe_share=1.0, words=9)
     taught = example(processor, task["parts"], end=True)
     states = states_of(["a"])
     (expected,) = losses(Subject(net, processor, states, "fp32"), [taught], "taught")
@@ -92,7 +92,7 @@ def make_phase(model, processor, steps, lm="full"):
     examples = some_examples(processor)
     optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
     trainable = Trainable(adapter=True, encoder=False, lm=lm)
-    task = Packed(model, examples, plan(examples, steps, 60, 1), states_of([f"u{i}" for i in range(8)]), 100)
+    task = Packed(model, examples, plan(examples, steps, 60, seed=1), states_of([f"u{i}" for i in range(8)]), 100)
     return Phase("p", 1, steps, parts_of(model, trainable, optimizer), task, 0.01, 1.0, 0.1, "fp32", 4, 2)
 
 

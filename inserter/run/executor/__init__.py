@@ -19,6 +19,7 @@ def ordered_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     workers: int = 0,
+    *,
     initializer: Callable[..., None] | None = None,
     initargs: tuple[Any, ...] = (),
     executor: Executor = "local",

@@ -30,7 +30,7 @@ def loose_forms(response: str) -> list[str]:
     return list(dict.fromkeys(form for cut in cuts for form in (cut, cut.replace("*", ""))))
 
 
-def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = None, mode: Mode = "robust") -> bool:
+def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = None, *, mode: Mode = "robust") -> bool:
     """Return whether `response`, as it is, follows one instruction; a blank response never does.
 
     Raise Unscorable for an unknown instruction, and for arguments that are missing or cannot be
@@ -42,7 +42,7 @@ def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = No
 
 
 def verdicts(
-    instruction_ids: Sequence[str], kwargs: Sequence[Any], response: str, mode: Mode = "robust"
+    instruction_ids: Sequence[str], kwargs: Sequence[Any], response: str, *, mode: Mode = "robust"
 ) -> tuple[list[bool], list[bool]]:
     """Return strict and loose verdicts, one per instruction. What passes strictly passes loosely.
 

@@ -51,7 +51,7 @@ def vote(reply: Reply, task: Task, count: int) -> str:
     return reply.text if reply.note != CUT or usable(reply.text, task, count) else ""
 
 
-def counted(votes: list[str], task: Task, count: int, as_they_come: bool = False) -> bool:
+def counted(votes: list[str], task: Task, count: int, *, as_they_come: bool = False) -> bool:
     """Return whether the scorer finds a verdict in these replies.
 
     as_they_come: a verdict that only the scorer's reference mode finds counts too.
@@ -74,7 +74,7 @@ def _kind(reply: Reply) -> str:
     return "other" if text.strip() else THOUGHTS if reply.text.strip() else "empty"
 
 
-def missing(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> int:
+def missing(replies: list[Reply], task: Task, count: int, *, n: int, reask: int) -> int:
     """Return how many completions are still to be asked.
 
     Completions that have not come are asked, and those of no use are asked again. At most
@@ -84,7 +84,7 @@ def missing(replies: list[Reply], task: Task, count: int, n: int, reask: int) ->
     return max(0, min(n - good, n * (1 + reask) - len(replies)))
 
 
-def chosen(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> list[Reply]:
+def chosen(replies: list[Reply], task: Task, count: int, *, n: int, reask: int) -> list[Reply]:
     """Return the n replies that are kept, in the order in which they came.
 
     Usable replies are the first choice, then any others. With reask 0 the first n are kept, as a

@@ -51,7 +51,7 @@ class Outcome:
 
 
 def judge(
-    records: Iterable[Record], task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER
+    records: Iterable[Record], task: Task, settings: JudgeSettings, *, cache_folder: Path | str = FOLDER
 ) -> tuple[list[Record], Usage]:
     """Return the records in their order, each with `pred_score`, and the usage.
 
@@ -66,10 +66,10 @@ def judge(
     """
     records = list(records)
     jobs: dict[str, Job] = {}
-    keys = [_key(record, task, settings, jobs) for record in records]
+    keys = [_key(record, task, settings, jobs=jobs) for record in records]
     usage = Usage(records=len(records), shared=sum(isinstance(key, str) for key in keys) - len(jobs))
     with ReplyCache(cache_folder) as cache:
-        outcomes = asyncio.run(_Run(task, settings, cache, usage).all(jobs.values())) if jobs else {}
+        outcomes = asyncio.run(_Run(task, settings, cache, usage=usage).all(jobs.values())) if jobs else {}
     judged = []
     for record, key in zip(records, keys, strict=True):
         outcome = outcomes[key] if isinstance(key, str) else Outcome([], str(key))
@@ -81,7 +81,7 @@ def judge(
     return judged, usage
 
 
-def _key(record: Any, task: Task, settings: JudgeSettings, jobs: dict[str, Job]) -> str | Unjudgeable:
+def _key(record: Any, task: Task, settings: JudgeSettings, *, jobs: dict[str, Job]) -> str | Unjudgeable:
     """Return the key of the record's job, and add the job to `jobs`.
 
     Return Unjudgeable if the record cannot be put to the judge.
@@ -107,7 +107,7 @@ def _written(record: Any, outcome: Outcome) -> Record:
 class _Run:
     """The jobs of one call of `judge`, `concurrency` at a time."""
 
-    def __init__(self, task: Task, settings: JudgeSettings, cache: ReplyCache, usage: Usage) -> None:
+    def __init__(self, task: Task, settings: JudgeSettings, cache: ReplyCache, *, usage: Usage) -> None:
         self.task, self.settings, self.cache, self.usage = task, settings, cache, usage
         self.outcomes: dict[str, Outcome] = {}
         self.failed_in_a_row = 0
@@ -137,17 +137,17 @@ class _Run:
 
     async def _one(self, job: Job) -> Outcome:
         replies = self.cache.replies(job.key)
-        rule = (self.task, job.count, self.settings.n, self.settings.reask)
-        self.usage.cached += len(chosen(replies, *rule))
+        limits = {"n": self.settings.n, "reask": self.settings.reask}
+        self.usage.cached += len(chosen(replies, self.task, job.count, **limits))
         self._look(job, replies)
         try:
-            while number := missing(replies, *rule):
+            while number := missing(replies, self.task, job.count, **limits):
                 replies += await self._ask(job, number)
                 self._look(job, replies)
         except GaveUp as error:
             if len(replies) < self.settings.n:
                 return Outcome([], str(error))
-        votes = [vote(reply, self.task, job.count) for reply in chosen(replies, *rule)]
+        votes = [vote(reply, self.task, job.count) for reply in chosen(replies, self.task, job.count, **limits)]
         if counted(votes, self.task, job.count, as_they_come=self.settings.reask == 0):
             return Outcome(votes)
         return Outcome(votes, f"{NO_VERDICT}: {WHY[why_not(replies)][0]}")
