@@ -15,7 +15,7 @@ from prefect import flow
 
 from inserter.errors import InserterError
 from inserter.files import read_jsonl
-from inserter.params import Params, Register, load
+from inserter.params import Register, load
 from inserter.registry.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
 from inserter.scoring.intervals import sign_flip_p
 
@@ -50,12 +50,12 @@ class Decision:
 @flow(name="promote", log_prints=True)
 def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, Any]:
     """Run `promote` as a Prefect flow, for a schedule or a button."""
-    result = promote(load(params_file), version)
+    result = promote(load(params_file).register_, version)
     print(f"{result['model']} version {result['version']}: {result['decision']}: {result['reason']}")
     return result
 
 
-def promote(params: Params, version: int | None = None) -> dict[str, Any]:
+def promote(register: Register, version: int | None = None) -> dict[str, Any]:
     """Decide on `version` (default: the challenger), move the alias if earned, and record why.
 
     Return {"decision", "reason", "model", "version", "alias", "against", "time", ...figures}.
@@ -63,7 +63,6 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
 
     Raises InserterError if there is no such version.
     """
-    register = params.register_
     client = connect(register, write=True)
     candidate = _candidate(client, register.model, version)
     champion = _by_alias(client, register.model, CHAMPION)

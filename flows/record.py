@@ -36,6 +36,6 @@ def decide(version: int | None = None) -> dict[str, Any]:
     """Promote `version` (None: the challenger) if it has earned it, and record the decision."""
     from flows.promotion import promote
 
-    decision = promote(load(), version)
+    decision = promote(load().register_, version)
     write_json(PROMOTIONS, {**decisions(), str(decision["version"]): decision})
     return decision

@@ -41,7 +41,9 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         lm_width, width = config.text_config.hidden_size, config.audio_config.d_model
         self.encoder = SpeechEncoder(config.audio_config)
         if config.adapter == "pooling":
-            self.adapter: nn.Module = PoolingAdapter(width, lm_width, config.adapter_stride)
+            self.adapter: PoolingAdapter | SoftTokenAdapter | DecoderAdapter = PoolingAdapter(
+                width, lm_width, config.adapter_stride
+            )
         elif config.adapter == "soft_token":
             self.adapter = SoftTokenAdapter(
                 width,

