@@ -21,7 +21,7 @@ SPOKEN_TOKENS = 3.3  # per second: 2.5 words of 1.3 tokens
 ACTIVATION_BYTES = 34
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What pre-training takes."""
 
@@ -82,15 +82,15 @@ def plan(params: Params, processes: int = 1) -> Plan:
     # input of each layer is kept, in fp32.
     kept = ACTIVATION_BYTES + 4 * layers if p.gradient_checkpointing else ACTIVATION_BYTES * layers
     return Plan(
-        parameters,
-        trained,
-        p.batch_positions,
-        micro,
-        p.steps,
-        processes,
-        share,
-        lm + share * speech,
-        {
+        parameters=parameters,
+        trained=trained,
+        positions=p.batch_positions,
+        micro_positions=micro,
+        steps=p.steps,
+        processes=processes,
+        speech_share=share,
+        flop_a_position=lm + share * speech,
+        bytes={
             "weights (fp32)": 4 * whole / processes,
             "gradients and AdamW (fp32)": 12 * trained / processes,
             "activations": kept * micro * width,

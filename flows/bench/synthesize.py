@@ -109,7 +109,16 @@ def _speak(texts: list[str], folder: Path, pool: Processes, *, augmentation: Aug
     names = [f"u{number}" for number in range(len(texts))]
     effects = [draw(augmentation, np_rng(1, "effect", name)) for name in names]
     jobs = [Job(n, "d", "train", t, t, "heart", e) for n, t, e in zip(names, texts, effects, strict=True)]
-    recipe = Recipe({"heart": HEART}, out / "out", out / "rows", 1, 256, "bench", True, None)
+    recipe = Recipe(
+        voices={"heart": HEART},
+        out=out / "out",
+        rows=out / "rows",
+        seed=1,
+        shard_clips=256,
+        fingerprint="bench",
+        keep_originals=True,
+        earlier=None,
+    )
     for _ in make_shards(jobs, recipe, pool.map, progress=Progress()):
         pass
 

@@ -5,6 +5,7 @@ Both sides have the same sequences and model.
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, cast
@@ -48,7 +49,7 @@ def train_packed() -> Entry:
     # Each example occurs once, as on the other side.
     split = [list(range(n, len(examples), steps)) for n in range(steps)]
     phase = packed_phase("bench", settings, model, examples=examples, clips=states)
-    phase.task = Packed(model, examples, split, states, p.micro_positions)
+    phase = replace(phase, task=Packed(model, examples, split, states, p.micro_positions))
 
     def packed() -> None:
         train(model, phase, WorkFolder("bench", {}))

@@ -292,15 +292,15 @@ def packed_phase(
     if s.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return Phase(
-        name,
-        s.seed,
-        s.steps,
-        parts,
-        task,
-        o.weight_decay,
-        o.clip,
-        o.warmup_share,
-        s.precision,
-        s.checkpoint_steps,
-        s.keep_checkpoints,
+        name=name,
+        seed=s.seed,
+        steps=s.steps,
+        parts=parts,
+        task=task,
+        weight_decay=o.weight_decay,
+        clip=o.clip,
+        warmup_share=o.warmup_share,
+        precision=s.precision,
+        checkpoint_steps=s.checkpoint_steps,
+        keep_checkpoints=s.keep_checkpoints,
     )

@@ -52,7 +52,7 @@ class Task(Protocol):
         """
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Phase:
     """One run of the loop."""
 

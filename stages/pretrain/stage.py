@@ -63,8 +63,7 @@ def main(params: Params) -> dict[str, Any]:
     subject = Subject(model, processor, clips, p.precision)
     before = text_loss(subject, heldout)
     phase = packed_phase("pretrain", p, model, examples=examples, clips=clips, read=read, distill=p.distill)
-    phase.watch_steps = p.gap_steps
-    phase.watch = lambda: gap_row(continuation(subject, heldout))
+    phase = replace(phase, watch_steps=p.gap_steps, watch=lambda: gap_row(continuation(subject, heldout)))
     outcome = train(model, phase, work)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
     if rank() > 0:

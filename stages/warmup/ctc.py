@@ -118,17 +118,17 @@ def phase(
 ) -> Phase:
     task = Spelling(w, adapter, model, states, spelled, plan(rows, w.steps, w.batch_seconds, seed=w.seed))
     return Phase(
-        "warmup",
-        w.seed,
-        w.steps,
-        [(adapter, w.lr)],
-        task,
-        w.weight_decay,
-        w.clip,
-        w.warmup_share,
-        w.precision,
-        w.checkpoint_steps,
-        w.keep_checkpoints,
+        name="warmup",
+        seed=w.seed,
+        steps=w.steps,
+        parts=[(adapter, w.lr)],
+        task=task,
+        weight_decay=w.weight_decay,
+        clip=w.clip,
+        warmup_share=w.warmup_share,
+        precision=w.precision,
+        checkpoint_steps=w.checkpoint_steps,
+        keep_checkpoints=w.keep_checkpoints,
     )
 
 

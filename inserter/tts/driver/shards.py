@@ -58,7 +58,7 @@ class Progress:
         return {"originals_made": self.made, "originals_reused": self.reused, "x_real_time": speed}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What shards are made of, and where they go."""
 
@@ -189,8 +189,16 @@ def speak_shards(
     `Recipe` explains the options. total: number of jobs, for the progress bar. Raises InserterError
     when a voice cannot be loaded or a file cannot be written.
     """
-    named = {voice.name: voice for voice in voices}
-    recipe = Recipe(named, Path(out), Path(rows), seed, shard_clips, fingerprint, keep_originals, earlier)
+    recipe = Recipe(
+        voices={voice.name: voice for voice in voices},
+        out=Path(out),
+        rows=Path(rows),
+        seed=seed,
+        shard_clips=shard_clips,
+        fingerprint=fingerprint,
+        keep_originals=keep_originals,
+        earlier=earlier,
+    )
     spread = partial(ordered_map, workers=workers, executor=executor)
     progress = progress or Progress()
     with tqdm(total=total, desc=label, unit="clip", smoothing=0.05) as bar:
