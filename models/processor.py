@@ -38,8 +38,9 @@ class InserterProcessor(ProcessorMixin):
         paper's tokens.
     """
 
-    def __init__(
-        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, *, delimiters: str = "tokens"
+    # from_pretrained would pass no keyword-only argument.
+    def __init__(  # noqa: PLR0917
+        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, delimiters: str = "tokens"
     ) -> None:
         if delimiters not in SPANS:
             raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
