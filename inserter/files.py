@@ -245,6 +245,6 @@ def endings(paths: Iterable[Path]) -> str:
     Example: `3 files (.csv 2, none 1)`.
     """
     counts = Counter(path.suffix or "none" for path in paths)
-    told = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     number = counts.total()
-    return f"{number} file{'s' * (number != 1)} ({', '.join(f'{ending} {count}' for ending, count in told)})"
+    return f"{number} file{'s' * (number != 1)} ({', '.join(f'{ending} {count}' for ending, count in ordered)})"

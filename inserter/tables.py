@@ -50,6 +50,16 @@ KL = "kl_read_heard"
 """The `context` of a Loss that is a divergence."""
 
 
+TASKS = ("closed", "open", "adjustment")
+"""The benchmark's tasks, in order."""
+
+VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
+"""The benchmark's variants, in order."""
+
+ISO_639 = {"cn": "zh"}
+"""The benchmark's code of a language to ISO 639-1, where they differ."""
+
+
 class Document(TypedDict):
     """data/corpus/documents-*.parquet: the documents of the corpus."""
 
@@ -278,7 +288,7 @@ class Item(TypedDict):
     key: str
     """The item, the same for all its variants."""
     task: str
-    """"closed", "open" or "adjustment"."""
+    """One of TASKS."""
     lang: str
     variant: str
     prompt: str

@@ -29,6 +29,8 @@ def room(config: Any) -> int:
 def check_room(config: Any, lengths: list[int], new: int) -> None:
     """Raise TooLong if prompts of `lengths` positions and answers of `new` tokens have no room."""
     most = room(config)
-    told = "the prompt has {:,} positions of speech and text, and {:,} tokens may be answered; the model has room for {:,} together"
-    if rows := {row: told.format(length, new, most) for row, length in enumerate(lengths) if length + new > most}:
+    problem = (
+        "the prompt has {:,} positions of speech and text, and {:,} tokens may be answered; the model has room for {:,} together"
+    )
+    if rows := {row: problem.format(length, new, most) for row, length in enumerate(lengths) if length + new > most}:
         raise TooLong(rows)

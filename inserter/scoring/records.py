@@ -17,9 +17,9 @@ from inserter.errors import InserterError
 from inserter.run.executor import cores, ordered_map
 from inserter.scoring.ifeval.arguments import Mode, Unscorable
 from inserter.scoring.recordfiles import Raw, check_name, raw_records, value, write_records
+from inserter.tables import TASKS
 
 Row = dict[str, Any]
-TASKS = ("closed", "open", "adjustment")
 MODES = ("robust", "reference")
 SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed as they stand
 CHUNK = 250  # records per task
@@ -74,8 +74,8 @@ class Scorer:
         if not self.nothing.keys() <= row.keys() or row.keys() - self.nothing.keys() - {"id", "reason", "error"}:
             return None
         dropped = all(row[name] == value for name, value in self.nothing.items())
-        told = isinstance(row.get("reason"), str) and isinstance(row.get("error"), str)
-        return row if (dropped and told) or self.stands(row) else None
+        explained = isinstance(row.get("reason"), str) and isinstance(row.get("error"), str)
+        return row if (dropped and explained) or self.stands(row) else None
 
     def raw_row(self, number: int, raw: Any, mode: Mode) -> Row:
         try:

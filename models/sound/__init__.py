@@ -212,5 +212,5 @@ def _check_length(samples: int, rate: int) -> None:
 
 def _why(error: Exception) -> str:
     """Return the error in one line, without the file object's address, which differs per run."""
-    told = str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(". ")
-    return " ".join(told.split()) or type(error).__name__
+    message = str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(". ")
+    return " ".join(message.split()) or type(error).__name__

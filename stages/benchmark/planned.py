@@ -8,11 +8,10 @@ from typing import Any
 from inserter.audio.effects import Effect
 from inserter.params import Voice
 from inserter.prompts import Prompt
-from inserter.tables import Item
+from inserter.tables import ISO_639, Item
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
-ISO_639 = {"cn": "zh"}  # the benchmark's code for Chinese -> ISO 639-1
 NO_CLIP: Mapping[str, Any] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 

@@ -16,12 +16,12 @@ from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring.recordfiles import Refused
-from inserter.tables import Item
+from inserter.tables import TASKS, VARIANTS, Item
 from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
 from stages.benchmark.own import prompts
-from stages.benchmark.records import TASKS, VARIANTS, Kind, Record, has_samples, key_of, kind_of, prompt_of, record
+from stages.benchmark.records import Kind, Record, has_samples, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
 
 REMEDY = (
@@ -196,10 +196,10 @@ def _rows(found: Found, clips: dict[str, Clip]) -> list[Item]:
         if "reason" in clip:
             found.refuse(place, clip["reason"], clip["detail"])
             continue
-        told = clip.get("notes", [])
-        for note in told:
+        sound = clip.get("notes", [])
+        for note in sound:
             say(f"benchmark: {one.item_id}: {note}")
-        notes = one.notes | ({"sound": told} if told else {})
+        notes = one.notes | ({"sound": sound} if sound else {})
         twin = clean.get((one.lang, one.key), one.prompt) if one.task == "closed" else one.prompt
         rows.append(
             {

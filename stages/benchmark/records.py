@@ -10,9 +10,8 @@ from inserter.scoring.ifeval import CHECKS, Unscorable
 from inserter.scoring.questions import split_questions
 from inserter.scoring.recordfiles import Refused
 from inserter.scoring.structures import instructions
+from inserter.tables import TASKS, VARIANTS
 
-TASKS = ("closed", "open", "adjustment")
-VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
 LANGUAGES = {
     "en": "en",
     "english": "en",

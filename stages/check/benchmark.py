@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 from inserter.files import read_json
 from inserter.params import Check, Params
 from inserter.paths import DATA, REPORTS
-from inserter.tables import ITEMS, Item
+from inserter.tables import ITEMS, TASKS, VARIANTS, Item
 from stages.check.frames import Picked, Shards, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TASKS = ["closed", "open", "adjustment"]
 LANGUAGES = ["en", "cn"]
-VARIANTS = ["standard", "background", "accent", "paralinguistics", "disfluency"]
 COLUMNS = [
     "item_id",
     "key",

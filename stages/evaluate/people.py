@@ -22,6 +22,7 @@ from inserter.errors import InserterError
 from inserter.scoring import recordfiles
 from inserter.scoring.recordfiles import Refused
 from inserter.scoring.structures import instructions
+from inserter.tables import ISO_639
 from stages.evaluate import people_files
 from stages.evaluate.people_files import AUDIO, TEXT, Embedded
 
@@ -272,7 +273,7 @@ def _audio_name(value: dict[str, Any]) -> str | None:
 def _language(value: dict[str, Any]) -> str | None:
     said = next((value[key] for key in LANGUAGE if isinstance(value.get(key), str)), "")
     code = re.split("[-_]", said.strip().lower())[0]
-    return {"cn": "zh"}.get(code, code) if re.fullmatch("[a-z]{2,3}", code) else None
+    return ISO_639.get(code, code) if re.fullmatch("[a-z]{2,3}", code) else None
 
 
 def _clean(text: str) -> str:

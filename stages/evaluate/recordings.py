@@ -25,6 +25,7 @@ from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
 from inserter.scoring.recordfiles import Refused
 from inserter.scoring.scores import closed_table
+from inserter.tables import ISO_639
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers
 from inserter.verification.asr import Transcriber
@@ -62,7 +63,7 @@ def find(settings: Evaluate) -> Found | None:
     if settings.recordings is None:
         return None
     language = settings.languages[0] if settings.languages else "en"
-    return people.find(settings.recordings, {"cn": "zh"}.get(language, language))
+    return people.find(settings.recordings, ISO_639.get(language, language))
 
 
 def measure(
@@ -96,7 +97,7 @@ def measure(
     }
     write_jsonl(tables[0], ({k: v for k, v in row.items() if k != "recording"} for row in rows))
     write_jsonl(tables[1], refused)
-    say(_told(result))
+    say(_summary(result))
     return result
 
 
@@ -324,7 +325,7 @@ def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, Any]:
     return {"errors": int(errors.sum()), "share": float(errors.sum() / asked.sum()), "interval": interval}
 
 
-def _told(result: dict[str, Any]) -> str:
+def _summary(result: dict[str, Any]) -> str:
     shares = {form: f"{100 * cell['share']:.1f} %" if cell else "not known" for form, cell in result["word_errors"].items()}
     refused = sum(result["refused"].values())
     return (

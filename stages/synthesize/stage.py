@@ -70,8 +70,8 @@ def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, Any]:
 
     A voice counts by what it is made of, not only by its name.
     """
-    told = [voice.model_dump() | {"identity": identity(voice)} for voice in voices]
-    return spec.model_dump(exclude={"workers"}) | {"voices": told}
+    described = [voice.model_dump() | {"identity": identity(voice)} for voice in voices]
+    return spec.model_dump(exclude={"workers"}) | {"voices": described}
 
 
 def _jobs(spans: Path, spec: Synthesize, voices: list[Voice]) -> Iterator[Job]:

@@ -13,7 +13,6 @@ Task = Literal["open", "adjustment"]
 Message = dict[str, str]
 # The control tokens of a judge are not known, but most look like this.
 CONTROL = re.compile(r"<([|｜][^\s<>|｜]+[|｜])>")
-FIELDS = ("follow_after_adjust", "follow_before_adjust", "after_adjust_content_correct")
 
 DATA = """\
 Each text stands between markers of the form [[NAME {mark}]] and [[/NAME {mark}]]. The text between the markers is \

@@ -12,7 +12,7 @@ from typing import Any
 
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.judge.completions import CUT, REFUSED, THOUGHTS, Reply
-from inserter.scoring.judge.prompts import FIELDS, Task
+from inserter.scoring.judge.prompts import Task
 from inserter.scoring.thoughts import said
 
 FENCE = re.compile(r"^```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```$", re.DOTALL)
@@ -40,7 +40,7 @@ def usable(text: str, task: Task, count: int) -> bool:
     value = _parsed(said(text) or "")
     if task == "open":
         return isinstance(value, list) and len(value) == count and all(map(_verdict, value))
-    return isinstance(value, dict) and all(_verdict(value.get(name)) for name in FIELDS)
+    return isinstance(value, dict) and all(_verdict(value.get(name)) for name in adjustment.FIELDS)
 
 
 def vote(reply: Reply, task: Task, count: int) -> str:

@@ -19,9 +19,9 @@ from inserter.scoring.judge.replies import NO_VERDICT, WHY, chosen, counted, mis
 from inserter.scoring.judge.settings import JudgeSettings
 from inserter.scoring.judge.usage import Usage
 from inserter.scoring.questions import questions_of
+from inserter.tables import TASKS
 
 Record = dict[str, Any]
-TASKS = ("closed", "open", "adjustment")
 NOT_ASKED = "not asked"
 AGAIN = "Look at the judge's endpoint, then run again: all replies are kept"
 # Asking stops if no reply to this many records in a row, with this many completions, can be read.
