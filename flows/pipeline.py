@@ -23,7 +23,7 @@ from inserter.run.runner import say
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
 
 
-def _locked(task: Any, run: Any, state: Any) -> bool:
+def _locked(task: object, run: object, state: Any) -> bool:
     """Return whether a retry is worth it: only for DVC's lock.
 
     A stage that failed would fail again, hours later.
@@ -73,7 +73,7 @@ def _publish_gate(name: str) -> None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def promote() -> dict[str, Any]:
+def promote() -> dict[str, object]:
     """Make the registered version champion if it has earned it."""
     return record.decide()
 

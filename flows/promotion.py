@@ -5,7 +5,7 @@ The first champion has to keep every rule. A later one has to be better on paire
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -48,14 +48,14 @@ class Decision:
 
 
 @flow(name="promote", log_prints=True)
-def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, Any]:
+def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, object]:
     """Run `promote` as a Prefect flow, for a schedule or a button."""
     result = promote(load(params_file).register_, version)
     print(f"{result['model']} version {result['version']}: {result['decision']}: {result['reason']}")
     return result
 
 
-def promote(register: Register, version: int | None = None) -> dict[str, Any]:
+def promote(register: Register, version: int | None = None) -> dict[str, object]:
     """Decide on `version` (default: the challenger), move the alias if earned, and record why.
 
     Return {"decision", "reason", "model", "version", "alias", "against", "time", ...figures}.
@@ -240,7 +240,7 @@ def _by_alias(client: "MlflowClient", model: str, alias: str) -> "ModelVersion |
     return client.get_model_version(model, str(number)) if number is not None else None
 
 
-def _result(candidate: "ModelVersion", decision: Decision, against: int | None, *, when: str) -> dict[str, Any]:
+def _result(candidate: "ModelVersion", decision: Decision, against: int | None, *, when: str) -> dict[str, object]:
     version = int(candidate.version)
     holds = decision.decision == PROMOTED or against == version
     return {
@@ -255,7 +255,7 @@ def _result(candidate: "ModelVersion", decision: Decision, against: int | None, 
     }
 
 
-def _write_down(client: "MlflowClient", candidate: "ModelVersion", result: dict[str, Any]) -> None:
+def _write_down(client: "MlflowClient", candidate: "ModelVersion", result: Mapping[str, object]) -> None:
     """Write tags promotion.* on the version, and a line in its run."""
     from mlflow.exceptions import MlflowException
 

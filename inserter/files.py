@@ -25,7 +25,7 @@ from inserter.errors import InserterError
 from inserter.tables import Row, Table
 
 
-def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
+def atomic(path: Path | str, write: Callable[[Path], object]) -> Path:
     """Call `write` on a temporary sibling of `path`, sync the sibling and rename it to `path`.
 
     A crash leaves the old file. Raises InserterError if the file cannot be written.
@@ -86,7 +86,7 @@ def share(source: Path, copy: Path) -> None:
             new.replace(twin)
 
 
-def write_json(path: Path | str, value: Any) -> Path:
+def write_json(path: Path | str, value: object) -> Path:
     """Write JSON with sorted keys and full floats: the same value gives the same bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return atomic(path, lambda p: p.write_text(text, encoding="utf-8"))
@@ -102,7 +102,7 @@ def read_json(path: Path | str) -> Any:
         raise InserterError(f"{path} is not valid JSON ({error})", "Delete it and run `dvc repro`") from error
 
 
-def write_jsonl(path: Path | str, rows: Iterable[Any]) -> Path:
+def write_jsonl(path: Path | str, rows: Iterable[object]) -> Path:
     """Write each row as one line of JSON with sorted keys."""
 
     def write(temporary: Path) -> None:
@@ -121,13 +121,13 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
                 yield json.loads(line)
 
 
-def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], table: Table[Any]) -> Path:
+def write_table(path: Path | str, rows: Iterable[Mapping[str, object]], table: Table[Any]) -> Path:
     """Write rows of `table` as one Parquet file; the same rows give the same bytes."""
     whole = pa.Table.from_pylist(list(rows), schema=table.schema)
     return atomic(path, lambda p: pq.write_table(whole, p, compression="zstd"))
 
 
-def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, Any]]], table: Table[Any]) -> Path:
+def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, object]]], table: Table[Any]) -> Path:
     """Write rows that come in batches as one Parquet file.
 
     Each batch with rows becomes a row group, so memory stays flat.
@@ -187,7 +187,7 @@ def sha256(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(*parts: Any, files: Iterable[Path | str] = ()) -> str:
+def fingerprint(*parts: object, files: Iterable[Path | str] = ()) -> str:
     """Return 16 hex digits over JSON-able `parts` and the contents of `files`.
 
     The digits are the key of unfinished work, the same under every version of Python. The comments,

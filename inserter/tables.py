@@ -1,13 +1,13 @@
 """The tables that stages exchange. Each column is described once, here."""
 
 from types import UnionType
-from typing import Any, Generic, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Generic, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
 
 import pyarrow as pa
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
-PRIMITIVES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+PRIMITIVES: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 class Table(Generic[Row]):
@@ -24,11 +24,11 @@ class Table(Generic[Row]):
         return list(self.schema.names)
 
 
-def _fields(row: Any) -> list[tuple[str, pa.DataType]]:
+def _fields(row: object) -> list[tuple[str, pa.DataType]]:
     return [(name, _arrow(kind)) for name, kind in get_type_hints(row).items()]
 
 
-def _arrow(kind: Any) -> pa.DataType:
+def _arrow(kind: object) -> pa.DataType:
     """Return the Arrow type of a field. Every column may hold None in the file."""
     if isinstance(kind, UnionType):
         (kind,) = (one for one in get_args(kind) if one is not type(None))

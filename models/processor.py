@@ -40,7 +40,11 @@ class InserterProcessor(ProcessorMixin):
 
     # from_pretrained would pass no keyword-only argument.
     def __init__(  # noqa: PLR0917
-        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, delimiters: str = "tokens"
+        self,
+        feature_extractor: object = None,
+        tokenizer: object = None,
+        chat_template: str | None = None,
+        delimiters: str = "tokens",
     ) -> None:
         if delimiters not in SPANS:
             raise ValueError(f"delimiters {delimiters!r}: choose {' or '.join(SPANS)}")
@@ -195,7 +199,7 @@ class InserterProcessor(ProcessorMixin):
         text: str | list[int] | list[str] | list[list[int]],
         audio: list[np.ndarray] | np.ndarray | None = None,
         states: list[Tensor] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> BatchFeature:
         """Return padded `input_ids` and `attention_mask`, and the speech.
 
@@ -239,7 +243,7 @@ class InserterProcessor(ProcessorMixin):
         return_dict: bool = True,
         *,
         return_tensors: str | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> str | list[int] | BatchEncoding:
         """Apply the LM's chat template to one conversation, as elsewhere in transformers.
 

@@ -1,6 +1,7 @@
 """Read groups of arms from arms.yaml, and make one experiment per arm and seed."""
 
 import shlex
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ class Experiment:
     group: str
     arm: str
     seed: int
-    overrides: dict[str, Any] = field(hash=False)
+    overrides: dict[str, object] = field(hash=False)
     """What is laid over params.yaml, nested like params.yaml."""
 
     source: str
@@ -127,7 +128,7 @@ def _experiment(arms: Arms, group: str, arm: str, *, seed: int, source: Path) ->
     return Experiment(group, arm, seed, nested(dotted), f"{source.name}, {group}, {arm}", command)
 
 
-def nested(dotted: dict[str, Any]) -> dict[str, Any]:
+def nested(dotted: Mapping[str, object]) -> dict[str, object]:
     """Return {"a.b": 1} as {"a": {"b": 1}}. If two keys meet, the later one wins."""
     result: dict[str, Any] = {}
     for path, value in dotted.items():

@@ -5,8 +5,8 @@ An experiment that fails does not stop the others.
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -25,7 +25,7 @@ PROGRESS = re.compile(r"(?:Running stage|Stage) '(.+?)'(?::| is (cached))")  # a
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def run_experiment(place: str, experiment: Experiment, params: dict[str, Any], *, key: str, revision: str) -> Path:
+def run_experiment(place: str, experiment: Experiment, params: Mapping[str, object], *, key: str, revision: str) -> Path:
     """Run every stage up to `evaluate` in the experiment's working copy, and record the result.
 
     The result goes to a DVC experiment, an MLflow run and the recorded results.

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
@@ -28,7 +27,7 @@ def _number(digits: int, factor: float = 1.0) -> Callable[[float], str]:
     return lambda value: f"{value * factor:,.{digits}f}"
 
 
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how it is shown)
+COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {  # heading: (field, how it is shown)
     "gap closed": ("gap_closed", _number(3)),
     "unseen voice": ("unseen_gap", _number(3)),
     "its cascade": ("cascade_gap", _number(3)),
@@ -123,7 +122,7 @@ def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str
     return f"{100 * value:+.1f}" + (f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]" if interval else "")
 
 
-def _cell(rows: list[Row], field: str, shown: Callable[[Any], str]) -> str:
+def _cell(rows: list[Row], field: str, shown: Callable[[float], str]) -> str:
     """Return the value or values of an arm; `–` if nothing was measured.
 
     One seed gives the value with its interval, two seeds both values. From three seeds on the cell

@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.ablate.copies import git
 from flows.bench.compare import Entry, compare
@@ -82,7 +82,7 @@ def _spoken(table: Path) -> "list[Utterance]":
     return rows
 
 
-def _by_turns(work: str, inputs: dict[str, Any], what: str) -> Entry:
+def _by_turns(work: str, inputs: Mapping[str, object], what: str) -> Entry:
     """Return the entry, with how many results of a round are equal: {..., "equal", "of"}."""
     commit = os.environ.get("BENCH_AGAINST") or EARLIER
     with tempfile.TemporaryDirectory(prefix="inserter-bench-") as folder:

@@ -8,9 +8,9 @@ defines how each language says counts.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from inserter.prompts.languages import Language
+from inserter.prompts.prompt import Arguments
 from inserter.prompts.worlds import Phrases, Topic
 
 # Each can be heard as a letter ("a" and "i" are words), and each occurs in ordinary text.
@@ -43,7 +43,7 @@ class Draw:
         return chosen
 
 
-Drawn = tuple[dict[str, Any], dict[str, str]]  # the checker's arguments, the words of the wording
+Drawn = tuple[Arguments, dict[str, str]]  # the checker's arguments, the words of the wording
 Constraint = Callable[[Draw], Drawn]
 
 

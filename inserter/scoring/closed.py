@@ -18,7 +18,7 @@ from inserter.scoring.structures import instructions
 __all__ = ["CHUNK", "aggregate", "render", "score_file", "score_record"]
 
 
-def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
+def score_record(record: object, mode: Mode = "robust", line: int = 0) -> Row:
     """Return {"id", "strict": [bool...], "loose": [bool...]}, with one verdict per instruction.
 
     A record that cannot be scored gives {"id", "strict": None, "loose": None, "reason", "error"}.
@@ -28,7 +28,7 @@ def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
     return SCORER.row(record, mode, line)
 
 
-def _verdict(record: Any, mode: Mode) -> Row:
+def _verdict(record: object, mode: Mode) -> Row:
     strict, loose = verdicts(*_fields(record, mode), mode=mode)
     return {"strict": strict, "loose": loose}
 
@@ -41,7 +41,7 @@ def _stands(row: Row) -> bool:
 SCORER = Scorer("closed", _verdict, {"strict": None, "loose": None}, _stands)
 
 
-def _fields(record: Any, mode: Mode) -> tuple[list[Any], list[Any], str]:
+def _fields(record: object, mode: Mode) -> tuple[list[Any], list[Any], str]:
     """Return (instruction_id_list, kwargs, response), or raise Unscorable.
 
     In robust mode a null response is blank.

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -75,7 +75,7 @@ def raw_records(path: Path | str) -> Iterator[Raw]:
         raise InserterError(f"{path} cannot be read ({error.strerror or error})", f"Give a file of records: {FORMS}") from error
 
 
-def value(raw: bytes | Any) -> Any:
+def value(raw: object) -> Any:
     """Return the record. Raise ValueError if a line is not JSON."""
     if not isinstance(raw, bytes):
         return raw
@@ -147,7 +147,7 @@ def _whole(path: Path, lines: list[Raw]) -> list[Raw]:
     return list(enumerate(found, 1))
 
 
-def _values(text: str) -> list[Any]:
+def _values(text: str) -> list[object]:
     """Return the JSON values that stand one after the other in `text`."""
     found, at, decoder = [], 0, json.JSONDecoder()
     while at < len(text):
@@ -238,7 +238,7 @@ def _bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
-def _plain(found: Any) -> Any:
+def _plain(found: object) -> object:
     """Return what JSON can hold: dates, times and decimals as text, and None for bytes."""
     if isinstance(found, dict):
         return {name: _plain(part) for name, part in found.items()}
@@ -255,7 +255,7 @@ def check_name(path: Path | str) -> None:
         raise InserterError(f"{path}: records are not written in this form", "Let its name end in .jsonl, .jsonl.gz or .parquet")
 
 
-def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
+def write_records(path: Path | str, records: Iterable[Mapping[str, object]]) -> Path:
     """Write records in the form of the name: .parquet, .json (an array), else JSON Lines.
 
     JSON Lines are compressed for .gz and .zst. The same records give the same bytes. Raise
@@ -269,7 +269,7 @@ def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
     return atomic(path, lambda temporary: _write_json(temporary, suffix, records))
 
 
-def _write_json(path: Path, suffix: str, records: Iterable[dict[str, Any]]) -> None:
+def _write_json(path: Path, suffix: str, records: Iterable[Mapping[str, object]]) -> None:
     lines = (json.dumps(record, ensure_ascii=False, sort_keys=True).encode() for record in records)
     with path.open("wb") as plain:
         if suffix == ".json":
@@ -286,12 +286,12 @@ def _write_json(path: Path, suffix: str, records: Iterable[dict[str, Any]]) -> N
             packed.close()
 
 
-def _table(records: list[dict[str, Any]]) -> pa.Table:
+def _table(records: list[Mapping[str, object]]) -> pa.Table:
     names = sorted({name for record in records for name in record})
     return pa.table({name: _column([record.get(name) for record in records]) for name in names})
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _column(values: list[object]) -> pa.Array:
     """Return a column, with objects, and values of several kinds, as JSON text.
 
     Parquet has one schema for all rows and would add keys to every object.
@@ -304,9 +304,9 @@ def _column(values: list[Any]) -> pa.Array:
     return pa.array([_as_text(one) for one in values], pa.string())
 
 
-def _as_text(found: Any) -> str | None:
+def _as_text(found: object) -> str | None:
     return found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
 
 
-def _has_object(found: Any) -> bool:
+def _has_object(found: object) -> bool:
     return isinstance(found, dict) or (isinstance(found, list) and any(map(_has_object, found)))

@@ -250,7 +250,7 @@ class HeldOut:
     """By voice, KL(read || heard) per document; empty if it was not asked for."""
 
 
-def continuation(subject: Subject, rows: list[HeldOutContext]) -> dict[str, Any]:
+def continuation(subject: Subject, rows: list[HeldOutContext]) -> dict[str, object]:
     """Return `figures` of `measure`, without the cascade."""
     return figures(measure(subject, rows))
 
@@ -321,7 +321,7 @@ def measure(subject: Subject, rows: list[HeldOutContext], transcripts: Transcrip
     return HeldOut(rows, seen, both, unseen, {name: found.kl for name, found in compared.items()})
 
 
-def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, Any]:
+def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, object]:
     means = {context: mean(pairs) for context, pairs in measured.items()}
     closed = gap_closed(means)
     beside: dict[str, Any] = {"kl_read_heard": mean(kl)} if kl else {}
@@ -364,7 +364,7 @@ def _gap_interval(measured: Measured, how: str = "heard") -> list[float] | None:
     return share_of_reading(gains(measured, how), gains(measured, "read"), "gap closed")
 
 
-def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, Any]:
+def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, object]:
     """Return {"difference", "low", "high"}: gap closed by hearing, less that by the cascade.
 
     Both are over the same documents.

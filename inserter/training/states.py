@@ -164,7 +164,7 @@ def encode_clips(
 def _encode_split(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[Mapping[str, Any]],
+    rows: list[Mapping[str, object]],
     *,
     shards: Path,
     key: str,

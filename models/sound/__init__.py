@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -84,7 +83,7 @@ def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
     return Sound(np.concatenate(waves) if len(waves) > 1 else waves[0], tuple(dict.fromkeys(note for *_, note in decoded if note)))
 
 
-def from_numbers(values: Any) -> Sound:
+def from_numbers(values: object) -> Sound:
     """Return the sound of samples at 16 kHz.
 
     values: floats, where 1 is full scale, or whole numbers, which are 16-bit PCM. If all whole

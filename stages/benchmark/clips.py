@@ -145,7 +145,7 @@ def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
             yield from (values.flatten()[0] if pa.types.is_struct(values.type) else values).to_pylist()
 
 
-def _clip(source: Path | bytes, name: str) -> tuple[dict[str, Any], bytes]:
+def _clip(source: Path | bytes, name: str) -> tuple[dict[str, object], bytes]:
     """Return the clip's metadata and its FLAC bytes at 16 kHz. Raises Refused.
 
     The metadata is the duration in seconds and, if there are any, notes for the owner of the audio.

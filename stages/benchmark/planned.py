@@ -12,7 +12,7 @@ from inserter.tables import ISO_639, Item
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
-NO_CLIP: Mapping[str, Any] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
+NO_CLIP: Mapping[str, object] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Planned:
     voice: Voice | None
     """The voice that speaks the item; None if the item is only read."""
 
-    notes: dict[str, Any]
+    notes: Mapping[str, object]
     """What was drawn for the variant; in the standard variant, the notes of the prompt."""
 
     effect: Effect | None = None

@@ -21,7 +21,7 @@ LISTS = ("unexpected_list", "unexpected_index_list")
 VIEWS = {"module_name": "stages.check.views"}
 
 
-def publish(context: Any, stage: str, found: list[tuple[Table, Any]], *, site: Path = SITE) -> Path:
+def publish(context: Any, stage: str, found: list[tuple[Table, object]], *, site: Path = SITE) -> Path:
     """Build the pages of `stage` and return the index.
 
     found: the stage's tables, each with its result of Great Expectations.

@@ -10,7 +10,7 @@ from inserter.tables import Row, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-Picked = dict[str, Any]  # a row of a data frame
+Picked = dict[str, object]  # a row of a data frame
 
 
 def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], *, columns: list[str]) -> "pd.DataFrame":
@@ -25,7 +25,7 @@ def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], *, colum
     return pd.concat(batches, ignore_index=True) if batches else pd.DataFrame(columns=columns)
 
 
-def picker(*columns: str) -> Callable[[Mapping[str, Any]], Picked]:
+def picker(*columns: str) -> Callable[[Mapping[str, object]], Picked]:
     return lambda row: {column: row[column] for column in columns}
 
 

@@ -50,7 +50,7 @@ def absent(column: str, remedy: str) -> Rule:
     return Rule("expect_column_values_to_be_null", column, remedy)
 
 
-def one_of(column: str, values: Sequence[Any], remedy: str, *, mostly: float = 1.0) -> Rule:
+def one_of(column: str, values: Sequence[object], remedy: str, *, mostly: float = 1.0) -> Rule:
     """Require one of `values`. Nulls pass: `present` refuses them.
 
     mostly: the share of the rows that must comply.

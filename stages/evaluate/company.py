@@ -33,7 +33,7 @@ def heldout_clips(
 
 def hearing(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, work: WorkFolder
-) -> tuple[dict[str, Any], list[Loss]]:
+) -> tuple[dict[str, object], list[Loss]]:
     """Return what the report says of held-out contexts, and the rows of LOSSES.
 
     The report has `figures` and the loss of the text alone.

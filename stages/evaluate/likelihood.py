@@ -17,6 +17,7 @@ from inserter.params import Params
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
+from inserter.scoring.records import Row
 from inserter.tables import HeldOutContext, Item, Loss
 from inserter.training.batches import Example, chat_example, example
 from inserter.training.heldout import (
@@ -39,7 +40,6 @@ from stages.evaluate.transcripts import hears_words, own_words
 
 # A passing answer is looked for in this order.
 ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")
-Row = dict[str, Any]
 
 
 class Cell(TypedDict):

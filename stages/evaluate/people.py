@@ -9,7 +9,7 @@ Nothing is decoded here. The forms that free corpora have are read:
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -53,7 +53,7 @@ class Recording:
     instruction_id_list: list[str] = field(default_factory=list)
     """IFEval's checks of an answer to the recording; empty if it has none."""
 
-    kwargs: list[dict[str, Any]] = field(default_factory=list)
+    kwargs: list[dict[str, object]] = field(default_factory=list)
     """The arguments of each check."""
 
 
@@ -201,7 +201,7 @@ class _Search:
                     continue
                 self._add(self._relative(path), {"audio": path.name, "text": said}, path)
 
-    def _add(self, name: str, value: Any, file: Path, *, embedded: Embedded | None = None) -> None:
+    def _add(self, name: str, value: object, file: Path, *, embedded: Embedded | None = None) -> None:
         try:
             one = self._recording(name, value, file, embedded=embedded)
             key = one.sound.resolve() if isinstance(one.sound, Path) else one.sound
@@ -213,7 +213,7 @@ class _Search:
         self.taken.add(key)
         self.found.recordings.append(one)
 
-    def _recording(self, name: str, value: Any, file: Path, *, embedded: Embedded | None) -> Recording:
+    def _recording(self, name: str, value: object, file: Path, *, embedded: Embedded | None) -> Recording:
         if not isinstance(value, dict):
             raise Refused("unreadable record", value if isinstance(value, str) else "the record is not an object")
         value = {key.lower(): found for key, found in value.items() if isinstance(key, str)}
@@ -253,11 +253,11 @@ class _Search:
         self.found.refused.append({"id": name, "reason": refused.reason, "detail": refused.detail})
 
 
-def _names_audio(value: Any) -> bool:
+def _names_audio(value: object) -> bool:
     return isinstance(value, dict) and any(key.lower() in AUDIO for key in value if isinstance(key, str))
 
 
-def _audio_name(value: dict[str, Any]) -> str | None:
+def _audio_name(value: Mapping[str, object]) -> str | None:
     """Return the audio's name in a record, or None.
 
     The name may also stand in a struct as its path, as `datasets` writes it.

@@ -24,6 +24,7 @@ from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
 from inserter.scoring.recordfiles import Refused
+from inserter.scoring.records import Row
 from inserter.scoring.scores import closed_table
 from inserter.tables import ISO_639
 from inserter.training.answers import Question, answer_all
@@ -41,7 +42,6 @@ from stages.evaluate.people import Found, Recording
 BLOCK = 32  # clips per file of unfinished work
 # Transcripts keep fillers, recognisers drop them.
 FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}
-Row = dict[str, Any]
 
 
 class Task(NamedTuple):
@@ -301,7 +301,7 @@ def _question(settings: Evaluate, model: InserterForConditionalGeneration, proce
     return Question(row["id"], row["seconds"] * 16, states=lambda: _states(settings, model, processor, recording=row["recording"]))
 
 
-def _table(rows: list[Row]) -> dict[str, Any]:
+def _table(rows: list[Row]) -> dict[str, object]:
     """Return the clips, hours, words and word errors of `rows`."""
     names = {form: f"{form}_errors" for form in ("heard", "asr")}
     errors = {form: np.array([row[name] for row in rows if row[name] is not None]) for form, name in names.items()}
@@ -319,7 +319,7 @@ def _table(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, Any]:
+def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, object]:
     """Return the errors, their share of the words (it may exceed 1), and its interval."""
     interval = share_interval(errors, asked, "recordings", name)
     return {"errors": int(errors.sum()), "share": float(errors.sum() / asked.sum()), "interval": interval}

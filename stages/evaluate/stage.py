@@ -30,7 +30,7 @@ MODEL = DATA / "sft" / "model"
 ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "selection"))
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     p = params.evaluate
     # A missing endpoint or folder is refused here, before the answers are made.
     judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())

@@ -116,6 +116,6 @@ def _effect(row: Verified) -> list[str]:
     return [_said(key, value) for key, value in effect.items() if value not in (None, False, 0, 0.0)]
 
 
-def _said(key: str, value: Any) -> str:
+def _said(key: str, value: object) -> str:
     shown = f"{value:.3g}" if isinstance(value, float) else "" if value is True else str(value)
     return f"{key.removesuffix('_db').replace('_', ' ')} {shown}{UNITS.get(key, '')}".strip()

@@ -23,11 +23,11 @@ from inserter.training.states import clips_for
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
 
 
-def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
+def gap_row(measured: dict[str, Any]) -> dict[str, object]:
     return {"gap_closed": measured["gap_closed"], **measured["continuation"]}
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
     join()
     clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter import seeds
 from inserter.audio.clips import read_clip_bytes
@@ -40,7 +40,7 @@ def log_samples(client: "MlflowClient", run_id: str, count: int, *, seed: int, r
     rows = choose([row for row in items if row["item_id"] in heard], count, seed)
     if not rows:
         return
-    table: dict[str, list[Any]] = {name: [] for name in ("item_id", "variant", "voice", "file", "prompt", "answer")}
+    table: dict[str, list[object]] = {name: [] for name in ("item_id", "variant", "voice", "file", "prompt", "answer")}
     with tempfile.TemporaryDirectory() as folder:
         for row in rows:
             name = "".join(c if c.isalnum() or c in "-_." else "_" for c in row["item_id"]) + ".flac"

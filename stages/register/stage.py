@@ -4,7 +4,7 @@ In this order the stage can be killed at any point and run again.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
 from inserter.files import share
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     """Register the version of these inputs, or find the one that they already have.
 
     Return the version's {"model", "version", "alias", "fingerprint"}.

@@ -75,7 +75,7 @@ def pair_loss(subject: Subject, pairs: list[Pair]) -> dict[str, float]:
     return result
 
 
-def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -> dict[str, Any]:
+def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -> dict[str, object]:
     """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
 
     Return counts that satisfy prompts = kept + the sum over dropped.
@@ -113,7 +113,7 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -
     return report
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     p = params.sft
     teachers(params.synthesize)  # fails before the answers are made
     join()

@@ -6,7 +6,6 @@ The stage is resumable, and speech of earlier runs is reused.
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -25,7 +24,7 @@ from stages.synthesize.report import Report
 INDEX = "earlier.sqlite"  # index of the speech of earlier runs
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     spec, spans = params.synthesize, DATA / "segment" / "spans.parquet"
     voices, left_out = usable(spec.voices)
     for name, why in left_out.items():
@@ -65,7 +64,7 @@ def _speak(
     )
 
 
-def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, Any]:
+def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, object]:
     """Return what the shards depend on, apart from the spans and the code.
 
     A voice counts by what it is made of, not only by its name.

@@ -6,7 +6,6 @@ the verdicts are given.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -25,7 +24,7 @@ from stages.verify.report import Report
 BLOCK = 128  # clips per block: about 10 minutes of speech and 15 s of work, which a kill can cost
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     clips, limits = DATA / "synthesize", params.verify
     check_shards(clips)
     listeners = listeners_of(params)

@@ -51,7 +51,7 @@ def learn(
     return outcome, from_main(full_state(adapter))
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     w = params.warmup
     join()
     clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)

@@ -4,7 +4,7 @@ An ordered map runs over local processes or over a Ray cluster.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from inserter.run.executor.local import Processes, cores
 
@@ -21,7 +21,7 @@ def ordered_map(
     workers: int = 0,
     *,
     initializer: Callable[..., None] | None = None,
-    initargs: tuple[Any, ...] = (),
+    initargs: tuple[object, ...] = (),
     executor: Executor = "local",
 ) -> Iterator[Result]:
     """Yield the results of `function` in the order of `items`.

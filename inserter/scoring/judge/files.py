@@ -46,7 +46,7 @@ def _check(path: Path, out: Path) -> None:
         raise InserterError(f"cannot write {out}: {folder} takes no file", "Give --out a place that can be written")
 
 
-def _value(raw: Any) -> Any:
+def _value(raw: object) -> Any:
     """Return the record, or None for a line that is not JSON.
 
     Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark.

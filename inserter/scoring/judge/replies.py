@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter
 from types import ModuleType
-from typing import Any
 
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.judge.completions import CUT, REFUSED, THOUGHTS, Reply
@@ -97,11 +96,11 @@ def chosen(replies: list[Reply], task: Task, count: int, *, n: int, reask: int) 
     return [replies[i] for i in sorted(by_use[:n])]
 
 
-def _verdict(value: Any) -> bool:
+def _verdict(value: object) -> bool:
     return isinstance(value, str) and value.strip().upper() in ("YES", "NO")
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> object:
     """Return the list or object that a reply holds in JSON or Python, or None."""
     text = text.strip()
     if fenced := FENCE.match(text):

@@ -98,7 +98,7 @@ def _key(record: Any, task: Task, settings: JudgeSettings, *, jobs: dict[str, Jo
     return key
 
 
-def _written(record: Any, outcome: Outcome) -> Record:
+def _written(record: object, outcome: Outcome) -> Record:
     kept = {name: value for name, value in record.items() if name != "judge_error"} if isinstance(record, dict) else {}
     failed = {} if outcome.error is None else {"judge_error": outcome.error}
     return {**kept, "pred_score": outcome.votes, **failed}
