@@ -1,13 +1,16 @@
 """`inserter ask`: answer one clip with a model from a folder or the registry."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inserter.audio import clips as audio
 from inserter.errors import InserterError
 from inserter.params import Register, load
 from inserter.paths import DATA
 from inserter.run.runner import say
+
+if TYPE_CHECKING:
+    from inserter.training.models import Pair
 
 FOLDER = DATA / "sft" / "model"
 
@@ -29,10 +32,10 @@ def answer(path: Path, text: str | None = None, model: str | None = None) -> str
     net, processor = loaded(model, params.register_)
     settings = params.evaluate
     question = Prompt(text=text, audio=sound.wave)
-    return generate_answers(net, processor, [question], settings.max_new_tokens, precision=settings.precision)[0]
+    return generate_answers(net, processor, [question], max_new_tokens=settings.max_new_tokens, precision=settings.precision)[0]
 
 
-def loaded(model: str | None, register: Register) -> tuple[Any, Any]:
+def loaded(model: str | None, register: Register) -> "Pair":
     """Return (model, processor) of a folder or a registered version; None: see `default_model`."""
     from transformers.utils.logging import disable_progress_bar
 
@@ -62,7 +65,7 @@ def aliases(register: Register) -> dict[str, int]:
     return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}
 
 
-def _from_folder(folder: str) -> tuple[Any, Any]:
+def _from_folder(folder: str) -> "Pair":
     if not (Path(folder) / "config.json").exists():
         raise InserterError(f"no model at {folder}", "Train a model with `inserter run`, or give --model DIR|models:/NAME@ALIAS")
     from models import InserterForConditionalGeneration, InserterProcessor
@@ -76,7 +79,7 @@ def _remedy() -> str:
     return "Register a model with `inserter run`, or give --model data/sft/model, the last trained model"
 
 
-def _from_registry(uri: str, register: Register) -> tuple[Any, Any]:
+def _from_registry(uri: str, register: Register) -> "Pair":
     known = ", ".join(f"@{alias} (version {version})" for alias, version in aliases(register).items())
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model

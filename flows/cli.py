@@ -75,7 +75,7 @@ def ask(audio: Path, text: str | None, model: str | None) -> None:
 @_flag("--asr", "Also print the transcript of the recogniser, assets.asr.")
 @_flag("--json", "Print one JSON object per line, with times and positions.", "as_json")
 @MODEL
-def hear(audio: tuple[Path, ...], asr: bool, as_json: bool, model: str | None) -> None:
+def hear(audio: tuple[Path, ...], *, asr: bool, as_json: bool, model: str | None) -> None:
     """Print what the model hears as text, one line per file.
 
     A FILE is a sound file: wav, flac, ogg or mp3, any sample rate.
@@ -199,7 +199,7 @@ def plan(overlay: Path | None, processes: int) -> None:
 @_flag("--dry-run", "Check every parameter and list what would run; run nothing.")
 @_flag("--tables", "Only rebuild the tables of docs/RESULTS.md; run nothing.")
 def ablate(
-    groups: tuple[str, ...], arm: str | None, seed: int | None, arms: Path | None, show: bool, dry_run: bool, tables: bool
+    groups: tuple[str, ...], *, arm: str | None, seed: int | None, arms: Path | None, show: bool, dry_run: bool, tables: bool
 ) -> None:
     """Run the experiments of arms.yaml that have no result yet.
 
@@ -210,15 +210,15 @@ def ablate(
     from flows.ablate import run
     from flows.ablate.arms import ARMS
 
-    chosen = (list(groups), arm, seed, arms or ARMS)
+    chosen, source = (list(groups), arm, seed), arms or ARMS
     if tables:
-        run.renew_tables(arms or ARMS)
+        run.renew_tables(source)
     elif show:
-        run.show_groups(*chosen)
+        run.show_groups(*chosen, source=source)
     elif dry_run:
-        run.show_new(*chosen)
+        run.show_new(*chosen, source=source)
     else:
-        raise SystemExit(run.ablate(*chosen))
+        raise SystemExit(run.ablate(*chosen, source=source))
 
 
 @app.command(epilog=_epilog("inserter experiment", "inserter experiment --overlay mine.yaml --name mine"))

@@ -33,7 +33,7 @@ def clip(name: str, original: bool = False) -> bytes:
     raise InserterError(f"no clip has the id {name}", f"Take an id from {', '.join(tables)}")
 
 
-def _row(table: Path, column: str, name: str) -> dict[str, Any] | None:
+def _row(table: Path, column: str, name: str) -> dict[str, object] | None:
     """Return the row of that id, or None, without reading the rest of the table into memory."""
     import pyarrow.dataset as ds
 

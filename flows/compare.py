@@ -160,7 +160,7 @@ def _gaps(one: Losses, other: Losses) -> Iterator[Row]:
                 # Columns: `how` and read of one side, then of the other.
                 gains = values[:, 0::2] - values[:, 1::2]
                 if (gains.sum(0)[[1, 3]] > 0).all():
-                    yield _row(f"gap closed, {how}", voice, "", gains)
+                    yield _row(f"gap closed, {how}", voice, "", counts=gains)
 
 
 def _costs(one: Losses, other: Losses) -> Iterator[Row]:
@@ -177,7 +177,7 @@ def _costs(one: Losses, other: Losses) -> Iterator[Row]:
         ]
         if found:
             name = "KL(read || heard)" if context == KL else f"loss, {context.replace('_', ' ')}"
-            yield _row(name, None if context in ("read_own", "absent") else voice, "nats", np.array(found, dtype=float))
+            yield _row(name, None if context in ("read_own", "absent") else voice, "nats", counts=np.array(found, dtype=float))
 
 
 def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
@@ -195,10 +195,10 @@ def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
         if rows[0]["prompt"] == rows[1]["prompt"] and rows[0]["instruction_id_list"] == rows[1]["instruction_id_list"]:
             by_form[name[0]][name[1], name[2]] += (*of(rows[0]), *of(rows[1]))
     for form in sorted(by_form, key=lambda form: (form != "heard", form)):
-        yield _row(f"instructions followed, {form}", None, "points", np.array(list(by_form[form].values())))
+        yield _row(f"instructions followed, {form}", None, "points", counts=np.array(list(by_form[form].values())))
 
 
-def _row(figure: str, voice: str | None, unit: str, counts: np.ndarray) -> Row:
+def _row(figure: str, voice: str | None, unit: str, *, counts: np.ndarray) -> Row:
     """Return one row of the comparison.
 
     counts: (shared, 4), the numerator and the denominator of one side's share, then of the other's.

@@ -17,7 +17,7 @@ from inserter.run.lifetime import die_with_parent
 GRACE_SECONDS = 3.0  # between SIGTERM and SIGKILL
 
 
-def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start `command` under a guard, the leader of its process group.
 
     options: as for Popen.
@@ -26,7 +26,7 @@ def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
     return subprocess.Popen(guarded, start_new_session=True, **options)
 
 
-def stop(process: subprocess.Popen[Any]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End a process from `start` with all that it started.
 
     Repeated calls are safe, also on a process that has ended.
@@ -45,7 +45,7 @@ class _Ended(BaseException):
     """The parent has ended, or it asks to stop."""
 
 
-def _end(number: int, frame: Any) -> None:
+def _end(number: int, frame: object) -> None:
     raise _Ended
 
 
@@ -54,7 +54,7 @@ def guard(parent: int, command: list[str]) -> int:
 
     On SIGTERM or SIGINT, or if `parent` ends, end the whole process group.
     """
-    child: subprocess.Popen[Any] | None = None
+    child: subprocess.Popen[bytes] | None = None
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     try:

@@ -5,7 +5,7 @@ The text shows why an answer is wrong.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,6 +16,12 @@ from inserter.params import load
 from inserter.run.runner import say
 from models.encoder import ENCODER_FRAMES
 from models.processor import TAIL_SECONDS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from inserter.verification.asr import Transcriber
+    from models import InserterForConditionalGeneration, InserterProcessor
 
 
 def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[dict[str, Any]]:
@@ -56,7 +62,7 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
         }
 
 
-def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float]]:
+def _words(net: "InserterForConditionalGeneration", processor: "InserterProcessor", wave: "np.ndarray") -> list[tuple[int, float]]:
     """Return the tokens that are heard, each with its start in seconds."""
     given = processor.features([wave])
     with torch.no_grad():
@@ -70,7 +76,7 @@ def _words(net: Any, processor: Any, wave: Any) -> list[tuple[int, float]]:
     return words
 
 
-def _recogniser(name: str) -> Any:
+def _recogniser(name: str) -> "Transcriber":
     from inserter.assets import asr_folder
     from inserter.verification.asr import Transcriber
 

@@ -23,7 +23,7 @@ from inserter.run.runner import say
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
 
 
-def _locked(task: Any, run: Any, state: Any) -> bool:
+def _locked(task: object, run: object, state: Any) -> bool:
     """Return whether a retry is worth it: only for DVC's lock.
 
     A stage that failed would fail again, hours later.
@@ -41,7 +41,7 @@ def _locked(task: Any, run: Any, state: Any) -> bool:
     retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=_locked,
 )
-def run_stage(name: str, place: str, force: bool, gate: str | None) -> bool:
+def run_stage(name: str, place: str, force: bool, *, gate: str | None) -> bool:
     """Run one stage by `dvc repro --single-item`, and return whether it ran.
 
     False: DVC says that the stage is up to date.
@@ -73,7 +73,7 @@ def _publish_gate(name: str) -> None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def promote() -> dict[str, Any]:
+def promote() -> dict[str, object]:
     """Make the registered version champion if it has earned it."""
     return record.decide()
 

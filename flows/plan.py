@@ -7,12 +7,17 @@ The estimates say which machine to ask for, not how long a run will last.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inserter.errors import InserterError
 from inserter.params import Params
 from inserter.yaml_files import read_yaml
 from models.encoder import ENCODER_FRAMES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models import InserterForConditionalGeneration
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
 SPOKEN_TOKENS = 3.3  # per second: 2.5 words of 1.3 tokens
@@ -21,7 +26,7 @@ SPOKEN_TOKENS = 3.3  # per second: 2.5 words of 1.3 tokens
 ACTIVATION_BYTES = 34
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What pre-training takes."""
 
@@ -82,15 +87,15 @@ def plan(params: Params, processes: int = 1) -> Plan:
     # input of each layer is kept, in fp32.
     kept = ACTIVATION_BYTES + 4 * layers if p.gradient_checkpointing else ACTIVATION_BYTES * layers
     return Plan(
-        parameters,
-        trained,
-        p.batch_positions,
-        micro,
-        p.steps,
-        processes,
-        share,
-        lm + share * speech,
-        {
+        parameters=parameters,
+        trained=trained,
+        positions=p.batch_positions,
+        micro_positions=micro,
+        steps=p.steps,
+        processes=processes,
+        speech_share=share,
+        flop_a_position=lm + share * speech,
+        bytes={
             "weights (fp32)": 4 * whole / processes,
             "gradients and AdamW (fp32)": 12 * trained / processes,
             "activations": kept * micro * width,
@@ -113,7 +118,7 @@ def speech_share(params: Params) -> float:
     return words * rate / (words * rate + 1 - words)
 
 
-def shapes(params: Params) -> Any:
+def shapes(params: Params) -> "InserterForConditionalGeneration":
     """Return the speech LLM without storage (meta device)."""
     import torch
 
@@ -152,7 +157,7 @@ def _config(name: str) -> Any:
         ) from error
 
 
-def _lora(lm: Any) -> int:
+def _lora(lm: "nn.Module") -> int:
     """Return the number of parameters of LoRA.
 
     LoRA has rank 8 on every linear layer, as peft's default has it.

@@ -5,7 +5,7 @@ The first champion has to keep every rule. A later one has to be better on paire
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from prefect import flow
 
 from inserter.errors import InserterError
 from inserter.files import read_jsonl
-from inserter.params import Params, Register, load
+from inserter.params import Register, load
 from inserter.registry.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
 from inserter.scoring.intervals import sign_flip_p
 
@@ -48,14 +48,14 @@ class Decision:
 
 
 @flow(name="promote", log_prints=True)
-def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, Any]:
+def promotion_flow(version: int | None = None, params_file: str = "params.yaml") -> dict[str, object]:
     """Run `promote` as a Prefect flow, for a schedule or a button."""
-    result = promote(load(params_file), version)
+    result = promote(load(params_file).register_, version)
     print(f"{result['model']} version {result['version']}: {result['decision']}: {result['reason']}")
     return result
 
 
-def promote(params: Params, version: int | None = None) -> dict[str, Any]:
+def promote(register: Register, version: int | None = None) -> dict[str, object]:
     """Decide on `version` (default: the challenger), move the alias if earned, and record why.
 
     Return {"decision", "reason", "model", "version", "alias", "against", "time", ...figures}.
@@ -63,30 +63,29 @@ def promote(params: Params, version: int | None = None) -> dict[str, Any]:
 
     Raises InserterError if there is no such version.
     """
-    register = params.register_
     client = connect(register, write=True)
     candidate = _candidate(client, register.model, version)
     champion = _by_alias(client, register.model, CHAMPION)
     against = int(champion.version) if champion else None
     if champion and against == int(candidate.version):
-        return _result(candidate, Decision(KEPT, "this version is already the champion", {}), against, "")
-    decision = _decide(client, candidate, champion, register)
+        return _result(candidate, Decision(KEPT, "this version is already the champion", {}), against, when="")
+    decision = _decide(client, candidate, champion, register=register)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    result = _result(candidate, decision, against, when)
+    result = _result(candidate, decision, against, when=when)
     _write_down(client, candidate, result)
     if decision.decision == PROMOTED:  # last, so that a run killed before decides again
         client.set_registered_model_alias(register.model, CHAMPION, str(candidate.version))
     return result
 
 
-def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", register: Register) -> Decision:
+def _decide(client: "MlflowClient", candidate: "ModelVersion", champion: "ModelVersion | None", *, register: Register) -> Decision:
     if champion is None:
         return first(candidate.tags, register)
     if failed := _gates(candidate.tags)[0]:
         return Decision(REFUSED, failed, {})
     if candidate.tags["items"] != champion.tags["items"]:
         return _other_items(int(champion.version))
-    found = compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, int(champion.version))
+    found = compare(verdicts(client, candidate), verdicts(client, champion), register.confidence, champion=int(champion.version))
     return replace(found, figures=found.figures | _people(candidate.tags))
 
 
@@ -169,7 +168,7 @@ def _points(tags: dict[str, str], name: str, difference: float) -> str:
     return f"{100 * difference:+.1f} points{between}"
 
 
-def compare(new: Verdicts, old: Verdicts, confidence: float, champion: int) -> Decision:
+def compare(new: Verdicts, old: Verdicts, confidence: float, *, champion: int) -> Decision:
     """Decide by a one-sided paired sign-flip test on strict instruction verdicts.
 
     The variants of an item are not independent of each other, so the unit is the key. Its value is
@@ -243,7 +242,7 @@ def _by_alias(client: "MlflowClient", model: str, alias: str) -> "ModelVersion |
     return client.get_model_version(model, str(number)) if number is not None else None
 
 
-def _result(candidate: "ModelVersion", decision: Decision, against: int | None, when: str) -> dict[str, Any]:
+def _result(candidate: "ModelVersion", decision: Decision, against: int | None, *, when: str) -> dict[str, object]:
     version = int(candidate.version)
     holds = decision.decision == PROMOTED or against == version
     return {
@@ -258,7 +257,7 @@ def _result(candidate: "ModelVersion", decision: Decision, against: int | None, 
     }
 
 
-def _write_down(client: "MlflowClient", candidate: "ModelVersion", result: dict[str, Any]) -> None:
+def _write_down(client: "MlflowClient", candidate: "ModelVersion", result: Mapping[str, object]) -> None:
     """Write tags promotion.* on the version, and a line in its run."""
     from mlflow.exceptions import MlflowException
 

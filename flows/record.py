@@ -32,10 +32,10 @@ def pending() -> bool:
     return version is not None and str(version) not in decisions()
 
 
-def decide(version: int | None = None) -> dict[str, Any]:
+def decide(version: int | None = None) -> dict[str, object]:
     """Promote `version` (None: the challenger) if it has earned it, and record the decision."""
     from flows.promotion import promote
 
-    decision = promote(load(), version)
+    decision = promote(load().register_, version)
     write_json(PROMOTIONS, {**decisions(), str(decision["version"]): decision})
     return decision

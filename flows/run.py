@@ -95,5 +95,5 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, _interrupt)
 
 
-def _interrupt(number: int, frame: Any) -> None:
+def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt

@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from flows import guard
 from inserter.errors import InserterError
@@ -29,7 +28,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start(port: int, ui: bool = False) -> subprocess.Popen[Any]:
+def start(port: int, ui: bool = False) -> subprocess.Popen[bytes]:
     """Start a Prefect server on 127.0.0.1:`port` under a guard; `guard.stop` ends it.
 
     ui: with pages and scheduler.
@@ -45,7 +44,7 @@ def start(port: int, ui: bool = False) -> subprocess.Popen[Any]:
     )
 
 
-def wait(url: str, process: subprocess.Popen[Any], name: str) -> None:
+def wait(url: str, process: subprocess.Popen[bytes], name: str) -> None:
     """Return when `url` answers 200.
 
     Raises InserterError if the process ends or does not answer within START_SECONDS.

@@ -12,7 +12,6 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from flows import graph, guard
 from inserter.errors import InserterError
@@ -64,7 +63,7 @@ def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line
 
 
 def dvc(
-    name: str, arguments: list[str], log: Callable[[str], None], folder: Path | None = None, extra: dict[str, str] | None = None
+    name: str, arguments: list[str], log: Callable[[str], None], *, folder: Path | None = None, extra: dict[str, str] | None = None
 ) -> None:
     """Run `dvc ARGUMENTS` in `folder` (None: here), with the environment variables of `extra`.
 
@@ -92,7 +91,7 @@ def dvc(
     raise StageFailed(f"{name} stopped the run: {_reason(list(tail)) or f'exit code {code}'}")
 
 
-def _follow(process: subprocess.Popen[Any], log: Callable[[str], None], tail: deque[str]) -> None:
+def _follow(process: subprocess.Popen[bytes], log: Callable[[str], None], tail: deque[str]) -> None:
     """Read both pipes until they close, or the process has ended and says no more.
 
     A daemon may hold the pipes open.

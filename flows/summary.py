@@ -66,24 +66,24 @@ def verdict(found: dict[str, Any]) -> str | None:
     """
     beside = scoretable.company(found)
     shown = {"gap": ("gap closed", 1, 3, ""), "instructions": ("instructions followed", 100, 1, " points")}
-    parts, told = [], set()
+    parts, verdicts = [], set()
     for key, (name, factor, digits, unit) in shown.items():
         if pair := beside[key]:
-            told.add(_told(pair))
+            verdicts.add(_verdict(pair))
             difference = f"{factor * pair['difference']:+.{digits}f}{unit}{_range(pair, factor, digits)}"
-            parts.append(f"{name} {difference}, {_told(pair)}")
+            parts.append(f"{name} {difference}, {_verdict(pair)}")
     if not parts:
         return None
-    if {"better", "worse"} <= told:
+    if {"better", "worse"} <= verdicts:
         start = "The two figures disagree whether the model hears better or worse than its own cascade"
-    elif told == {UNTOLD}:
+    elif verdicts == {UNTOLD}:
         start = "The model and its own cascade are not told apart"
     else:
-        start = f"The model hears {min(told - {UNTOLD})} than its own cascade"
+        start = f"The model hears {min(verdicts - {UNTOLD})} than its own cascade"
     return f"{start}: {'; '.join(parts)}."
 
 
-def _told(pair: dict[str, Any]) -> str:
+def _verdict(pair: dict[str, Any]) -> str:
     if pair["low"] is None or pair["low"] <= 0 <= pair["high"]:
         return UNTOLD
     return "better" if pair["difference"] > 0 else "worse"

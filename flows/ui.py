@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
 
 from flows import guard, server
 from inserter.errors import InserterError
@@ -16,7 +15,7 @@ from inserter.run.runner import say
 SERVED = ("http://", "https://")
 
 
-def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen[Any]:
+def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen[bytes]:
     """Start MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
     null = subprocess.DEVNULL
     address = ["--host", "127.0.0.1", "--port", str(port)]

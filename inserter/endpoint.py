@@ -148,7 +148,7 @@ def from_environment(*names: str) -> str:
     return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
 
 
-def split_url(base_url: str, whose: str, variable: str, key_variable: str, example: str) -> SplitResult:
+def split_url(base_url: str, whose: str, variable: str, *, key_variable: str, example: str) -> SplitResult:
     """Return the parts of a base URL.
 
     No message quotes the URL, because the URL may hold a secret.

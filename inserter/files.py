@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 
-def atomic(path: Path | str, write: Callable[[Path], Any]) -> Path:
+def atomic(path: Path | str, write: Callable[[Path], object]) -> Path:
     """Call `write` on a temporary sibling of `path`, sync the sibling and rename it to `path`.
 
     A crash leaves the old file. Raises InserterError if the file cannot be written.
@@ -87,7 +87,7 @@ def share(source: Path, copy: Path) -> None:
             new.replace(twin)
 
 
-def write_json(path: Path | str, value: Any) -> Path:
+def write_json(path: Path | str, value: object) -> Path:
     """Write JSON with sorted keys and full floats: the same value gives the same bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return atomic(path, lambda p: p.write_text(text, encoding="utf-8"))
@@ -103,7 +103,7 @@ def read_json(path: Path | str) -> Any:
         raise InserterError(f"{path} is not valid JSON ({error})", "Delete that file and run `dvc repro`") from error
 
 
-def write_jsonl(path: Path | str, rows: Iterable[Any]) -> Path:
+def write_jsonl(path: Path | str, rows: Iterable[object]) -> Path:
     """Write each row as one line of JSON with sorted keys."""
 
     def write(temporary: Path) -> None:
@@ -197,7 +197,7 @@ def sha256(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(*parts: Any, files: Iterable[Path | str] = ()) -> str:
+def fingerprint(*parts: object, files: Iterable[Path | str] = ()) -> str:
     """Return 16 hex digits over JSON-able `parts` and the contents of `files`.
 
     The digits are the key of unfinished work, the same under every version of Python. The comments,
@@ -255,6 +255,6 @@ def endings(paths: Iterable[Path]) -> str:
     Example: `3 files (.csv 2, none 1)`.
     """
     counts = Counter(path.suffix or "none" for path in paths)
-    told = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     number = counts.total()
-    return f"{number} file{'s' * (number != 1)} ({', '.join(f'{ending} {count}' for ending, count in told)})"
+    return f"{number} file{'s' * (number != 1)} ({', '.join(f'{ending} {count}' for ending, count in ordered)})"

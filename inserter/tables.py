@@ -1,13 +1,13 @@
 """The tables that stages exchange. Each column is described once, here."""
 
 from types import UnionType
-from typing import Any, Generic, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Generic, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
 
 import pyarrow as pa
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
-PRIMITIVES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+PRIMITIVES: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 class Table(Generic[Row]):
@@ -24,11 +24,11 @@ class Table(Generic[Row]):
         return list(self.schema.names)
 
 
-def _fields(row: Any) -> list[tuple[str, pa.DataType]]:
+def _fields(row: object) -> list[tuple[str, pa.DataType]]:
     return [(name, _arrow(kind)) for name, kind in get_type_hints(row).items()]
 
 
-def _arrow(kind: Any) -> pa.DataType:
+def _arrow(kind: object) -> pa.DataType:
     """Return the Arrow type of a field. Every column may hold None in the file."""
     if isinstance(kind, UnionType):
         (kind,) = (one for one in get_args(kind) if one is not type(None))
@@ -48,6 +48,16 @@ UNSEEN = "-unseen"
 
 KL = "kl_read_heard"
 """The `context` of a Loss that is a divergence."""
+
+
+TASKS = ("closed", "open", "adjustment")
+"""The benchmark's tasks, in order."""
+
+VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
+"""The benchmark's variants, in order."""
+
+ISO_639 = {"cn": "zh"}
+"""The benchmark's code of a language to ISO 639-1, where they differ."""
 
 
 class Document(TypedDict):
@@ -278,7 +288,7 @@ class Item(TypedDict):
     key: str
     """The item, the same for all its variants."""
     task: str
-    """"closed", "open" or "adjustment"."""
+    """One of TASKS."""
     lang: str
     variant: str
     prompt: str

@@ -43,7 +43,7 @@ def read_yaml(path: Path | str, missing: str = "Run from the folder of dvc.yaml"
     return parse_yaml(text, path)
 
 
-def parse_yaml(text: str, source: Path | str) -> Any:
+def parse_yaml(text: str, source: Path | str) -> object:
     """Return the one document in `text`.
 
     Raises InserterError that names `source`, the line and the remedy.
@@ -60,7 +60,7 @@ def parse_yaml(text: str, source: Path | str) -> Any:
         raise InserterError(f"{where}: this cannot be read as YAML ({problem})", remedy) from error
 
 
-def dump_yaml(value: Any) -> str:
+def dump_yaml(value: object) -> str:
     """Return `value` as YAML that DVC and `parse_yaml` read back unchanged."""
     return _written(value, width=NO_FOLD)
 
@@ -93,7 +93,7 @@ def _safe() -> YAML:
 
 
 def _rewritten(text: str) -> str:
-    def without_style(value: Any, listed: bool = False) -> Any:
+    def without_style(value: Any, listed: bool = False) -> object:
         if isinstance(value, list):
             return [without_style(item, listed=True) for item in value]
         if isinstance(value, dict) and listed:
@@ -105,7 +105,7 @@ def _rewritten(text: str) -> str:
     return _written(without_style(YAML().load(text)))
 
 
-def _written(value: Any, width: int | None = None, braces: bool = False) -> str:
+def _written(value: object, width: int | None = None, braces: bool = False) -> str:
     yaml, text = YAML(), io.StringIO()
     yaml.default_flow_style = braces
     if width is not None:

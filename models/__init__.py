@@ -4,7 +4,7 @@ This package knows nothing of the pipeline.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from models.configuration import InserterConfig
@@ -20,7 +20,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a class on first use.
 
     The imports of torch and transformers take seconds, and reading sound needs neither.

@@ -86,6 +86,7 @@ class SoftTokenAdapter(nn.Module):
         encoder_width: int,
         lm_width: int,
         vocabulary: int,
+        *,
         stride: int,
         hidden_size: int,
         layers: int,
@@ -190,13 +191,13 @@ class SoftTokenAdapter(nn.Module):
         """
         hidden, directions = self.hidden(states, lengths), self.directions(embeddings)
         with torch.no_grad():
-            keep, tokens = self.kept(hidden, stacked_lengths(lengths, self.stride), directions, self.top)
+            keep, tokens = self.kept(hidden, stacked_lengths(lengths, self.stride), directions, top=self.top)
         query = self.query(hidden[keep])
         weights = (query[:, None].float() * directions[tokens].float()).sum(dim=-1).softmax(dim=-1)
         soft = (weights[..., None] * F.embedding(tokens, embeddings)).sum(dim=1).to(embeddings.dtype)
         return list(soft.split(keep.sum(dim=1).tolist()))
 
-    def kept(self, hidden: Tensor, lengths: Tensor, directions: Tensor, top: int = 1) -> tuple[Tensor, Tensor]:
+    def kept(self, hidden: Tensor, lengths: Tensor, directions: Tensor, *, top: int = 1) -> tuple[Tensor, Tensor]:
         """Return which frames are kept, (clips, frames) bool, and their tokens (frames kept, top).
 
         A frame is kept if its best class is neither the blank nor the best class of the frame
@@ -236,7 +237,9 @@ class SoftTokenAdapter(nn.Module):
         ends = keep.sum(dim=1).cumsum(0).tolist()
         return [pairs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
-    def ctc_loss(self, states: Tensor, lengths: Tensor, targets: list[list[int]], embeddings: Tensor, negatives: Tensor) -> Tensor:
+    def ctc_loss(
+        self, states: Tensor, lengths: Tensor, targets: list[list[int]], *, embeddings: Tensor, negatives: Tensor
+    ) -> Tensor:
         """Return the CTC loss per target token, over a sample of the vocabulary.
 
         The sample has the targets' own tokens and `negatives` (ids). One sampled vocabulary per

@@ -14,7 +14,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def token_starts(
-    decoder: Any, prompt: list[int], written: list[int], states: Tensor, frames: int, heads: list[list[int]] | None
+    decoder: Any, prompt: list[int], written: list[int], *, states: Tensor, frames: int, heads: list[list[int]] | None
 ) -> list[int]:
     """Return the encoder frame (50 per second) at which each token of `written` begins.
 

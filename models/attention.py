@@ -14,12 +14,13 @@ from transformers.masking_utils import sdpa_mask
 PACKED = "packed_sdpa"
 
 
-def packed_sdpa(
+def packed_sdpa(  # noqa: PLR0917 (transformers passes by position)
     module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
+    *,
     lengths: list[int] | None = None,
     sliding_window: int | None = None,
     **kwargs: Any,

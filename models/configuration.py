@@ -36,6 +36,7 @@ class InserterConfig(PreTrainedConfig):
         text_config: Any = None,
         audio_config: Any = None,
         adapter: str = "soft_token",
+        *,
         adapter_stride: int = 4,
         adapter_hidden_size: int = 512,
         adapter_layers: int = 2,

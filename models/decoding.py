@@ -101,6 +101,7 @@ def decode(
     model: PreTrainedModel,
     input_ids: Tensor,
     logits_processor: LogitsProcessorList,
+    *,
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     **kwargs: Any,
@@ -119,7 +120,7 @@ def decode(
     if not (starts_rows_at_0(lm) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
         return lm._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
     more = (stopping_criteria.max_length or 0) - input_ids.shape[1]
-    rows, logits, cache = _prefill(lm, kwargs["inputs_embeds"], kwargs.get("attention_mask"), more)
+    rows, logits, cache = _prefill(lm, kwargs["inputs_embeds"], kwargs.get("attention_mask"), more=more)
     ids = input_ids[rows.index]
     texts: list[Tensor] = list(input_ids)
     with lm._optimize_model_for_decode():
@@ -177,7 +178,7 @@ def _pair(rows: Tensor) -> Tensor:
     return rows if len(rows) > 1 else rows.expand(2, *rows.shape[1:])
 
 
-def _prefill(lm: Any, embeds: Tensor, mask: Tensor | None, more: int) -> tuple[Rows, Tensor, DynamicCache]:
+def _prefill(lm: Any, embeds: Tensor, mask: Tensor | None, *, more: int) -> tuple[Rows, Tensor, DynamicCache]:
     """Read the prompts, shortest first.
 
     embeds: (batch, n, width), left-padded where mask (batch, n) is 0; a batch without padding may

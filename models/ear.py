@@ -79,7 +79,7 @@ class Ear(nn.Module):
             written = [tokens for tokens, _ in self.write(encoded, [n / ENCODER_FRAMES for n in counts])]
             prompts, _, _ = self._prompted(encoded)
             for tokens, prompt, states, count in zip(written, prompts.tolist(), encoded, counts, strict=True):
-                found.append((tokens, token_starts(self.decoder, prompt, tokens, states, count, heads)))
+                found.append((tokens, token_starts(self.decoder, prompt, tokens, states=states, frames=count, heads=heads)))
         return found
 
     def _windows(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> Iterator[tuple[Tensor, list[int]]]:

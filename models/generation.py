@@ -34,6 +34,7 @@ def generate_answers(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
     prompts: list[Prompt],
+    *,
     max_new_tokens: int = 96,
     batch_size: int = 8,
     precision: str = "auto",
@@ -60,7 +61,7 @@ def generate_answers(
     def ask(batch: list[int], seed: int) -> None:
         with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed)
-            made = _answer(model, processor, [prompts[i] for i in batch], max_new_tokens, bf16, temperature)
+            made = _answer(model, processor, [prompts[i] for i in batch], tokens=max_new_tokens, bf16=bf16, temperature=temperature)
         for i, answer in zip(batch, made, strict=True):
             answers[i] = answer
 
@@ -98,6 +99,7 @@ def _answer(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
     prompts: list[Prompt],
+    *,
     tokens: int,
     bf16: bool,
     temperature: float,

@@ -13,7 +13,7 @@ ROWS = 64  # rows of 49 k logits in fp32 take 12.6 MB, which a cache holds
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:  # noqa: PLR0917 (apply passes by position)
         losses, used = [], 0
         for row, target, share in zip(logits.split(ROWS), targets.split(ROWS), shares.split(ROWS), strict=True):
             known = row.float().log_softmax(-1)
@@ -40,7 +40,7 @@ class _CrossEntropy(torch.autograd.Function):
         return gradient.mul_(gradients[0][:, None].to(gradient.dtype)), None, None, None
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, teacher: Tensor | None = None, shares: Tensor | None = None) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, teacher: Tensor | None = None, *, shares: Tensor | None = None) -> Tensor:
     """Return the losses (n,) in fp32 of the tokens `targets` (n,), and use up `logits`.
 
     logits: (n, vocabulary). The gradient overwrites them.

@@ -41,17 +41,19 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         lm_width, width = config.text_config.hidden_size, config.audio_config.d_model
         self.encoder = SpeechEncoder(config.audio_config)
         if config.adapter == "pooling":
-            self.adapter: nn.Module = PoolingAdapter(width, lm_width, config.adapter_stride)
+            self.adapter: PoolingAdapter | SoftTokenAdapter | DecoderAdapter = PoolingAdapter(
+                width, lm_width, config.adapter_stride
+            )
         elif config.adapter == "soft_token":
             self.adapter = SoftTokenAdapter(
                 width,
                 lm_width,
                 config.text_config.vocab_size,
-                config.adapter_stride,
-                config.adapter_hidden_size,
-                config.adapter_layers,
-                config.adapter_spelling,
-                config.adapter_top,
+                stride=config.adapter_stride,
+                hidden_size=config.adapter_hidden_size,
+                layers=config.adapter_layers,
+                spelling=config.adapter_spelling,
+                top=config.adapter_top,
             )
         elif config.adapter == "decoder":
             self.ear = Ear(config.audio_config, config.recogniser)
@@ -173,7 +175,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.config.adapter == "decoder" and (before is None or self.begins[before])
 
     def hear(
-        self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None, opening: list[bool] | None = None
+        self, states: Tensor, state_lengths: Tensor, clip_windows: list[int] | None = None, *, opening: list[bool] | None = None
     ) -> list[Tensor]:
         """Return the LM positions of each clip.
 
@@ -253,7 +255,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         logits, targets, owner = self._packed_logits(sequences)
         if read:
             shares = torch.tensor([share if speech else 0.0 for _, _, speech in sequences], device=logits.device)[owner]
-        return cross_entropy(logits, targets, teacher, shares), owner
+        return cross_entropy(logits, targets, teacher, shares=shares), owner
 
     def _packed_logits(self, sequences: list[Sequence]) -> tuple[Tensor, Tensor, Tensor]:
         """Return the logits (k, vocabulary) of the k learnt tokens, the tokens and their owners.
@@ -279,6 +281,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         attention_mask: Tensor | None,
         speech: list[Tensor],
+        *,
         side: str,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return a padded batch after splicing: embeddings, attention mask, and sources by row.
@@ -318,7 +321,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             given["states"], given["state_lengths"] = self.encode(given["input_features"], given["feature_lengths"])
         rows = [ids if attention_mask is None else ids[attention_mask[i].bool()] for i, ids in enumerate(input_ids)]
         opening = [opens for ids in rows for opens in self.openings(ids.tolist())]
-        return self.hear(given["states"], given["state_lengths"], given.get("clip_windows"), opening)
+        return self.hear(given["states"], given["state_lengths"], given.get("clip_windows"), opening=opening)
 
     def openings(self, ids: list[int] | tuple[int, ...]) -> list[bool]:
         """Return the result of `opens` for each clip of a sequence, in order."""
@@ -330,6 +333,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
+        *,
         input_features: Tensor | None = None,
         feature_lengths: Tensor | None = None,
         states: Tensor | None = None,
@@ -357,7 +361,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             input_ids,
             attention_mask,
         )
-        embeds, mask, sources = self._inputs(input_ids, attention_mask, speech, "right")
+        embeds, mask, sources = self._inputs(input_ids, attention_mask, speech, side="right")
         output = self.language_model(inputs_embeds=embeds, attention_mask=mask, use_cache=False, **kwargs)
         if labels is not None:
             spread = torch.full(mask.shape, IGNORE, device=mask.device)
@@ -379,7 +383,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names}, input_ids, attention_mask)
-        embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, "left")
+        embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, side="left")
         check_room(self.config, mask.sum(dim=1).tolist(), kwargs.get("max_new_tokens") or 0)
         # The LM's own generation_config is not saved with the model.
         self.language_model.generation_config = self.generation_config

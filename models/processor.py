@@ -38,8 +38,13 @@ class InserterProcessor(ProcessorMixin):
         paper's tokens.
     """
 
-    def __init__(
-        self, feature_extractor: Any = None, tokenizer: Any = None, chat_template: str | None = None, delimiters: str = "tokens"
+    # from_pretrained would pass no keyword-only argument.
+    def __init__(  # noqa: PLR0917
+        self,
+        feature_extractor: object = None,
+        tokenizer: object = None,
+        chat_template: str | None = None,
+        delimiters: str = "tokens",
     ) -> None:
         if delimiters not in SPANS:
             raise ValueError(f"unknown delimiters {delimiters!r}; choose {' or '.join(SPANS)}")
@@ -48,7 +53,7 @@ class InserterProcessor(ProcessorMixin):
         self.recogniser: Tokenizer | None = None  # set for the adapter `decoder`
 
     @classmethod
-    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens", recogniser: bool = False) -> "InserterProcessor":
+    def from_parts(cls, lm: str, encoder: str, delimiters: str = "tokens", *, recogniser: bool = False) -> "InserterProcessor":
         """Return a processor from an LM's tokenizer and a Whisper model's feature extractor.
 
         The three speech tokens are added to the LM's tokenizer.
@@ -194,7 +199,7 @@ class InserterProcessor(ProcessorMixin):
         text: str | list[int] | list[str] | list[list[int]],
         audio: list[np.ndarray] | np.ndarray | None = None,
         states: list[Tensor] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> BatchFeature:
         """Return padded `input_ids` and `attention_mask`, and the speech.
 
@@ -236,8 +241,9 @@ class InserterProcessor(ProcessorMixin):
         conversation: list[dict[str, Any]],
         tokenize: bool = False,
         return_dict: bool = True,
+        *,
         return_tensors: str | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> str | list[int] | BatchEncoding:
         """Apply the LM's chat template to one conversation, as elsewhere in transformers.
 

@@ -3,7 +3,10 @@
 Beyond its positions, an LM answers nonsense, or not at all.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 UNLIMITED = 1 << 20  # positions of an LM without a limit
 
@@ -21,14 +24,16 @@ class TooLong(ValueError):
         self.rows = rows
 
 
-def room(config: Any) -> int:
+def room(config: "PreTrainedConfig") -> int:
     """Return the positions, of text and speech together, of the LM in a model's `config`."""
     return getattr(config.get_text_config(), "max_position_embeddings", UNLIMITED)
 
 
-def check_room(config: Any, lengths: list[int], new: int) -> None:
+def check_room(config: "PreTrainedConfig", lengths: list[int], new: int) -> None:
     """Raise TooLong if prompts of `lengths` positions and answers of `new` tokens have no room."""
     most = room(config)
-    told = "the prompt has {:,} positions of speech and text, and {:,} tokens may be answered; the model has room for {:,} together"
-    if rows := {row: told.format(length, new, most) for row, length in enumerate(lengths) if length + new > most}:
+    problem = (
+        "the prompt has {:,} positions of speech and text, and {:,} tokens may be answered; the model has room for {:,} together"
+    )
+    if rows := {row: problem.format(length, new, most) for row, length in enumerate(lengths) if length + new > most}:
         raise TooLong(rows)

@@ -39,7 +39,7 @@ class Question:
     """How the audio was read, where that is not obvious."""
 
 
-def read_record(record: Mapping[Any, Any]) -> Question:
+def read_record(record: Mapping[object, object]) -> Question:
     """Return what a record asks. Raises BadRecord if the record cannot be answered."""
     audio, text = (None if _missing(record.get(name)) else record[name] for name in ("audio", "text"))
     if text is not None and not isinstance(text, str):
@@ -57,7 +57,7 @@ def read_record(record: Mapping[Any, Any]) -> Question:
     return Question(text, sound.wave, "; ".join(sound.notes) or None)
 
 
-def decode_audio(value: Any) -> np.ndarray:
+def decode_audio(value: object) -> np.ndarray:
     """Return the samples (samples,) float32 at 16 kHz that `read_audio` reads."""
     return read_audio(value).wave
 
@@ -77,7 +77,7 @@ def read_audio(value: Any) -> Sound:
     return from_numbers(value)
 
 
-def _is_file(value: Any) -> bool:
+def _is_file(value: object) -> bool:
     """Return whether `value` lists a file's bytes, as JavaScript gives them, and not samples."""
     if not isinstance(value, list) or not all(type(one) is int and 0 <= one <= 255 for one in value):
         return False
@@ -143,6 +143,6 @@ def _writable(text: str) -> bool:
     return True
 
 
-def _missing(value: Any) -> bool:
+def _missing(value: object) -> bool:
     """Return whether `value` is None, or the NaN that pandas puts where a column is absent."""
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))

@@ -1,6 +1,7 @@
 """Read groups of arms from arms.yaml, and make one experiment per arm and seed."""
 
 import shlex
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ class Experiment:
     group: str
     arm: str
     seed: int
-    overrides: dict[str, Any] = field(hash=False)
+    overrides: dict[str, object] = field(hash=False)
     """What is laid over params.yaml, nested like params.yaml."""
 
     source: str
@@ -84,7 +85,7 @@ def read_arms(path: Path = ARMS) -> Arms:
         raise InserterError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", "Correct this key") from error
 
 
-def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> list[Experiment]:
+def select(arms: Arms, groups: list[str], arm: str | None, *, seed: int | None, source: Path = ARMS) -> list[Experiment]:
     """Return the experiments of `groups` (empty: all), of one arm and one seed if they are given.
 
     The order is that of the file, but seed by seed. A group that is stopped early thus has its arms
@@ -96,7 +97,7 @@ def select(arms: Arms, groups: list[str], arm: str | None, seed: int | None, sou
     if unknown:
         raise InserterError(f"there is no group {unknown[0]}", f"Choose one of: {', '.join(arms.groups)}")
     chosen = [
-        _experiment(arms, group, name, each, source)
+        _experiment(arms, group, name, seed=each, source=source)
         for group, found in arms.groups.items()
         if not groups or group in groups
         for each in sorted({each for member in found.arms.values() for each in member.seeds})
@@ -120,14 +121,14 @@ def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
     return Experiment(TWO_HOURS, name, seed, overrides, str(overlay), command, keep=True)
 
 
-def _experiment(arms: Arms, group: str, arm: str, seed: int, source: Path) -> Experiment:
+def _experiment(arms: Arms, group: str, arm: str, *, seed: int, source: Path) -> Experiment:
     dotted = {**arms.base, **arms.groups[group].arms[arm].set, **dict.fromkeys(arms.seeded, seed)}
     own = "" if source == ARMS else f" --arms {shlex.quote(str(source))}"
     command = f"inserter ablate {group} --arm {arm} --seed {seed}{own}"
     return Experiment(group, arm, seed, nested(dotted), f"{source.name}, {group}, {arm}", command)
 
 
-def nested(dotted: dict[str, Any]) -> dict[str, Any]:
+def nested(dotted: Mapping[str, object]) -> dict[str, object]:
     """Return {"a.b": 1} as {"a": {"b": 1}}. If two keys meet, the later one wins."""
     result: dict[str, Any] = {}
     for path, value in dotted.items():

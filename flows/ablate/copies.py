@@ -14,9 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from flows import steps
 from inserter.errors import InserterError
@@ -68,7 +67,7 @@ def not_committed() -> list[str]:
     return [line.split(maxsplit=1)[-1] for line in changed.splitlines()]
 
 
-def params_at(revision: str) -> Any:
+def params_at(revision: str) -> object:
     return parse_yaml(git("show", f"{revision}:./params.yaml"), f"params.yaml of {revision[:8]}")
 
 
@@ -85,7 +84,7 @@ def code_at(revision: str) -> str:
         return fingerprint(graph, files=closure(*(f"stages.{name}" for name in graph), root=root))
 
 
-def make(name: str, revision: str, params: dict[str, Any]) -> Path:
+def make(name: str, revision: str, params: Mapping[str, object]) -> Path:
     """Make the working copy `name` at `revision` with `params`; return the folder of its dvc.yaml.
 
     A copy that a killed run left is used again.
@@ -138,7 +137,7 @@ def environment() -> dict[str, str]:
     return shared if known or NOBODY.keys() <= os.environ.keys() else shared | NOBODY
 
 
-def _share(folder: Path, params: dict[str, Any]) -> None:
+def _share(folder: Path, params: Mapping[str, object]) -> None:
     """Give the copy what it shares with the workspace.
 
     Shared are the DVC cache (and with it the run cache), remotes and secrets, paid judgements, and
@@ -168,7 +167,7 @@ def _dvc(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _local(value: Any, key: str = "") -> Iterator[Path]:
+def _local(value: object, key: str = "") -> Iterator[Path]:
     """Yield the relative paths among the parameters that lead to something here.
 
     Git may not have these files, and then the copy would lack them. A bare name counts as a path if

@@ -5,8 +5,8 @@ An experiment that fails does not stop the others.
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -25,7 +25,7 @@ PROGRESS = re.compile(r"(?:Running stage|Stage) '(.+?)'(?::| is (cached))")  # a
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def run_experiment(place: str, experiment: Experiment, params: dict[str, Any], key: str, revision: str) -> Path:
+def run_experiment(place: str, experiment: Experiment, params: Mapping[str, object], *, key: str, revision: str) -> Path:
     """Run every stage up to `evaluate` in the experiment's working copy, and record the result.
 
     The result goes to a DVC experiment, an MLflow run and the recorded results.
@@ -43,10 +43,10 @@ def run_experiment(place: str, experiment: Experiment, params: dict[str, Any], k
 
     folder = copies.make(experiment.name, revision, params)
     extra = copies.environment()
-    steps.dvc(experiment.name, ["repro", LAST], follow, folder, extra)
-    steps.dvc(experiment.name, ["exp", "save", "--force", "--name", experiment.name, LAST], log.info, folder, extra)
-    row = result(experiment, key, folder, revision)
-    log_run(load().register_, experiment, row, folder)
+    steps.dvc(experiment.name, ["repro", LAST], follow, folder=folder, extra=extra)
+    steps.dvc(experiment.name, ["exp", "save", "--force", "--name", experiment.name, LAST], log.info, folder=folder, extra=extra)
+    row = result(experiment, key, folder, revision=revision)
+    log_run(load().register_, experiment, row, folder=folder)
     record(row, followed(experiment, folder))
     if not experiment.keep:
         copies.remove(experiment.name)
@@ -76,7 +76,7 @@ def run_all(experiments: list[Experiment], revision: str) -> dict[str, str]:
 
 
 @flow(name="ablate", persist_result=False)
-def ablate(groups: list[str], arm: str | None = None, seed: int | None = None, arms_file: str | None = None) -> dict[str, str]:
+def ablate(groups: list[str], arm: str | None = None, seed: int | None = None, *, arms_file: str | None = None) -> dict[str, str]:
     """Run the experiments of `groups` (empty: all) that have no result yet.
 
     A result counts only for this code and these parameters. Return {name: message} of those that
@@ -84,7 +84,7 @@ def ablate(groups: list[str], arm: str | None = None, seed: int | None = None, a
     """
     source = {"source": Path(arms_file)} if arms_file else {}
     arms = read_arms(*source.values())
-    return run_all(select(arms, groups, arm, seed, **source), copies.commit())
+    return run_all(select(arms, groups, arm, seed=seed, **source), copies.commit())
 
 
 @flow(name="experiment", persist_result=False)

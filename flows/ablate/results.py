@@ -69,7 +69,7 @@ def _added(rows: list[Row], row: Row) -> list[Row]:
     return sorted([*others, row], key=lambda r: [r[name] for name in IDENTITY])
 
 
-def result(experiment: Experiment, key: str, folder: Path, revision: str) -> Row:
+def result(experiment: Experiment, key: str, folder: Path, *, revision: str) -> Row:
     """Return the experiment's row of results, from the reports below `folder`.
 
     Raises InserterError if a report is missing.

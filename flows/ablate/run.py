@@ -14,17 +14,17 @@ from inserter.run.lifetime import stage_lock
 from inserter.run.runner import say
 
 
-def show_groups(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
+def show_groups(groups: list[str], arm: str | None, seed: int | None, *, source: Path = ARMS) -> None:
     """Print one line per experiment: its name and what it sets beyond the base."""
     arms = read_arms(source)
-    for found in select(arms, groups, arm, seed, source):
+    for found in select(arms, groups, arm, seed=seed, source=source):
         own = arms.groups[found.group].arms[found.arm].set
         print(f"{found.name}: {', '.join(f'{key}={value}' for key, value in own.items()) or 'no override'}")
 
 
-def show_new(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> None:
+def show_new(groups: list[str], arm: str | None, seed: int | None, *, source: Path = ARMS) -> None:
     """Print which experiments would run, after a check of every parameter."""
-    for found, _, key in new(select(read_arms(source), groups, arm, seed, source), copies.commit()):
+    for found, _, key in new(select(read_arms(source), groups, arm, seed=seed, source=source), copies.commit()):
         print(f"{found.name}: would run ({key}): {found.command}")
 
 
@@ -33,18 +33,18 @@ def renew_tables(source: Path = ARMS) -> None:
     say(f"{PAGE}: {len(read_results())} results")
 
 
-def ablate(groups: list[str], arm: str | None, seed: int | None, source: Path = ARMS) -> int:
+def ablate(groups: list[str], arm: str | None, seed: int | None, *, source: Path = ARMS) -> int:
     """Run what has no result yet, renew the tables, and return the exit code.
 
     Raises InserterError if an experiment failed.
     """
     arms = read_arms(source)
-    chosen = select(arms, groups, arm, seed, source)
+    chosen = select(arms, groups, arm, seed=seed, source=source)
 
     def flow() -> dict[str, str]:
         from flows.ablate.flow import ablate as run_flow
 
-        return run_flow(groups, arm, seed, None if source == ARMS else str(source))
+        return run_flow(groups, arm, seed, arms_file=None if source == ARMS else str(source))
 
     return _run(chosen, flow, source)
 

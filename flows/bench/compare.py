@@ -7,14 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-Entry = dict[str, Any]
+Entry = dict[str, object]
 
 
-def compare(name: str, a: Callable[[], Any], b: Callable[[], Any], against: str, pairs: int = 5) -> Entry:
+def compare(name: str, a: Callable[[], object], b: Callable[[], object], *, against: str, pairs: int = 5) -> Entry:
     """Return how many times faster `a` is than `b`: seconds of b / seconds of a.
 
     Both run once unmeasured first. Then `pairs` pairs of runs alternate in order. The result is
@@ -37,13 +36,13 @@ def compare(name: str, a: Callable[[], Any], b: Callable[[], Any], against: str,
     return {"name": name, "ratio": statistics.median(ratios), "low": low, "high": high, "against": against}
 
 
-def _seconds(function: Callable[[], Any]) -> float:
+def _seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
-def peak(function: Callable[[], Any]) -> int:
+def peak(function: Callable[[], object]) -> int:
     """Return the peak of resident bytes while `function` runs, above those before it.
 
     Linux counts them.

@@ -33,4 +33,4 @@ def encode_true_length() -> Entry:
             encoder(wide, torch.tensor([window]))
 
     with torch.inference_mode():
-        return compare("encode_true_length", true_length, padded, "the same clips (2, 4 and 8 s) padded to 30 s")
+        return compare("encode_true_length", true_length, padded, against="the same clips (2, 4 and 8 s) padded to 30 s")

@@ -24,9 +24,10 @@ def generate() -> Entry:
 
     params = load()
     folder = DATA / "sft" / "model"
-    trained = (folder / "config.json").exists()
-    untrained = (params.assets, params.warmup.adapter, 0, "tokens", params.corpus.languages)
-    model, processor = saved_model(folder) if trained else new_model(*untrained)
+    if (folder / "config.json").exists():
+        model, processor = saved_model(folder)
+    else:
+        model, processor = new_model(params.assets, params.warmup.adapter, 0, languages=params.corpus.languages)
     e = params.evaluate
     for_answers(model, e.precision)
     voice = load_voice(params.synthesize.voices[0])
@@ -34,9 +35,9 @@ def generate() -> Entry:
     prompts = [Prompt(audio=voice.speak(spoken_form(t, "en"))) if n % 2 else Prompt(text=t) for n, t in enumerate(texts)]
 
     def batched() -> None:
-        generate_answers(model, processor, prompts, e.max_new_tokens, e.batch_size, e.precision)
+        generate_answers(model, processor, prompts, max_new_tokens=e.max_new_tokens, batch_size=e.batch_size, precision=e.precision)
 
     def one_by_one() -> None:
-        generate_answers(model, processor, prompts, e.max_new_tokens, 1, e.precision)
+        generate_answers(model, processor, prompts, max_new_tokens=e.max_new_tokens, batch_size=1, precision=e.precision)
 
-    return compare("generate", batched, one_by_one, f"the same {ITEMS} items one at a time", PAIRS)
+    return compare("generate", batched, one_by_one, against=f"the same {ITEMS} items one at a time", pairs=PAIRS)

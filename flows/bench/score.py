@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from flows.bench.answers import records
 from flows.bench.compare import Entry, compare
@@ -36,10 +35,10 @@ def score() -> Entry:
                     process_results(record, [record["response"]])
 
         against = f"lm-eval's IFEval checks, one by one in one process, on the same {RECORDS:,} records"
-        return compare("score", lambda: score_file(path), theirs, against)
+        return compare("score", lambda: score_file(path), theirs, against=against)
 
 
-def lm_eval_ifeval() -> Callable[[dict[str, Any], list[str]], dict[str, Any]]:
+def lm_eval_ifeval() -> Callable[[dict[str, object], list[str]], dict[str, object]]:
     """Return lm-eval's own `process_results` of its ifeval task.
 
     The function gives strict and loose verdicts on one record. `lm_eval.tasks` imports the whole

@@ -67,13 +67,13 @@ WORKS = {"verify": verify, "answers": answers}
 
 
 def main() -> None:
-    told, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no result
+    results, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no result
     # An editable installation would give a side modules that its commit lacks.
     sys.meta_path[:] = [finder for finder in sys.meta_path if not finder.__module__.startswith("__editable__")]
     work, inputs = sys.argv[1:]
     work_once = WORKS[work](json.loads(Path(inputs).read_text(encoding="utf-8")))
     for _ in sys.stdin:
-        print(json.dumps(work_once()), file=told, flush=True)
+        print(json.dumps(work_once()), file=results, flush=True)
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def synthesize_scaling() -> Entry:
         against = f"one process ({_machine()})"
         return compare(
             "synthesize_scaling",
-            lambda: _speak(texts, Path(folder), two, augmentation),
-            lambda: _speak(texts, Path(folder), one, augmentation),
-            against,
-            PAIRS,
+            lambda: _speak(texts, Path(folder), two, augmentation=augmentation),
+            lambda: _speak(texts, Path(folder), one, augmentation=augmentation),
+            against=against,
+            pairs=PAIRS,
         )
 
 
@@ -56,7 +56,13 @@ def synthesize_loop() -> Entry:
                 hibari.save(text, str(Path(folder, f"{number}.wav")))
 
         against = f"a loop over hibari's own API that writes one wav per clip ({_machine()})"
-        return compare("synthesize_loop", lambda: _speak(texts, Path(folder), two, augmentation), loop, against, PAIRS)
+        return compare(
+            "synthesize_loop",
+            lambda: _speak(texts, Path(folder), two, augmentation=augmentation),
+            loop,
+            against=against,
+            pairs=PAIRS,
+        )
 
 
 def sentences() -> list[str]:
@@ -92,7 +98,7 @@ def _pause(number: int) -> int:
     return number
 
 
-def _speak(texts: list[str], folder: Path, pool: Processes, augmentation: Augmentation) -> None:
+def _speak(texts: list[str], folder: Path, pool: Processes, *, augmentation: Augmentation) -> None:
     from inserter.audio.effects import draw
     from inserter.seeds import np_rng
     from inserter.tts import Job
@@ -103,8 +109,17 @@ def _speak(texts: list[str], folder: Path, pool: Processes, augmentation: Augmen
     names = [f"u{number}" for number in range(len(texts))]
     effects = [draw(augmentation, np_rng(1, "effect", name)) for name in names]
     jobs = [Job(n, "d", "train", t, t, "heart", e) for n, t, e in zip(names, texts, effects, strict=True)]
-    recipe = Recipe({"heart": HEART}, out / "out", out / "rows", 1, 256, "bench", True, None)
-    for _ in make_shards(jobs, recipe, pool.map, Progress()):
+    recipe = Recipe(
+        voices={"heart": HEART},
+        out=out / "out",
+        rows=out / "rows",
+        seed=1,
+        shard_clips=256,
+        fingerprint="bench",
+        keep_originals=True,
+        earlier=None,
+    )
+    for _ in make_shards(jobs, recipe, pool.map, progress=Progress()):
         pass
 
 

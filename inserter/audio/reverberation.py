@@ -46,7 +46,7 @@ def impulse_response(rt60: float, rng: np.random.Generator) -> np.ndarray:
     # The share of the pressure that is left after each reflection.
     kept = np.exp(-0.161 * volume / (surface * rt60 / PARALLEL) / 2)
     reach = SOUND * rt60 * KEPT_DB / 60
-    (x, nx), (y, ny), (z, nz) = (_images(*axis, reach) for axis in zip(size, talker, microphone, strict=True))
+    (x, nx), (y, ny), (z, nz) = (_images(*axis, reach=reach) for axis in zip(size, talker, microphone, strict=True))
     square = (x**2)[:, None, None] + (y**2)[None, :, None] + (z**2)[None, None, :]
     reflections = nx[:, None, None] + ny[None, :, None] + nz[None, None, :]
     near = (square < reach**2) & (reflections > 0)
@@ -69,7 +69,7 @@ def _places(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return size, talker, np.clip(microphone, WALL, size - WALL)
 
 
-def _images(size: float, talker: float, microphone: float, reach: float) -> tuple[np.ndarray, np.ndarray]:
+def _images(size: float, talker: float, microphone: float, *, reach: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the images of the talker along one axis.
 
     The first array has their offsets from the microphone in metres, the second has their numbers of

@@ -23,7 +23,9 @@ SHOWN_REASONS = 5
 FILE = click.Path(path_type=Path)
 
 
-def _number(name: str, default: float | None, about: str, least: float = 0, most: float | None = None, **more: Any) -> click.Option:
+def _number(
+    name: str, default: float | None, about: str, *, least: float = 0, most: float | None = None, **more: Any
+) -> click.Option:
     """Return an option that takes a number, a whole one if `default` is whole."""
     kind = click.IntRange if isinstance(default, int) else click.FloatRange
     return click.Option([f"--{name}"], type=kind(least, most), default=default, help=about, show_envvar=True, **more)
@@ -40,19 +42,19 @@ PARAMETERS: list[click.Parameter] = [
     ),
     click.Option(["--model"], metavar="NAME", help="Default: INSERTER_JUDGE_MODEL."),
     click.Option(["--base-url"], metavar="URL", help="Default: INSERTER_JUDGE_BASE_URL, OPENAI_BASE_URL."),
-    _number("n", 4, "Completions per record.", 1),
-    _number("concurrency", 8, "Requests at a time.", 1),
+    _number("n", 4, "Completions per record.", least=1),
+    _number("concurrency", 8, "Requests at a time.", least=1),
     _number("reask", 2, "Ask again for a reply that is no verdict; 0: take what comes."),
-    _number("timeout", 120.0, "Seconds a request may take.", 0.1),
+    _number("timeout", 120.0, "Seconds per request.", least=0.1),
     _number(
         "max-tokens",
         1024,
         "Length of a completion; a judge that thinks needs more.",
-        1,
+        least=1,
         envvar="INSERTER_JUDGE_MAX_TOKENS",
     ),
     _number("temperature", 0.5, "Of the judge's sampling.", envvar="INSERTER_JUDGE_TEMPERATURE"),
-    _number("top-p", 0.95, "Of the judge's sampling.", 0.0, 1.0, envvar="INSERTER_JUDGE_TOP_P"),
+    _number("top-p", 0.95, "Of the judge's sampling.", most=1.0, envvar="INSERTER_JUDGE_TOP_P"),
     _number("price-in", None, "Price of a million prompt tokens."),
     _number("price-out", None, "Price of a million completion tokens."),
     click.Option(["--json", "as_json"], is_flag=True, help="Print the summary as JSON and nothing else."),
@@ -65,8 +67,8 @@ def _command(task: Literal["open", "adjustment"], said: str) -> None:
     said: what the command does, for --help.
     """
 
-    def command(file: Path, out: Path, model: str | None, base_url: str | None, as_json: bool, **changes: Any) -> None:
-        _judge(task, file, out, model, base_url, changes, as_json)
+    def command(file: Path, out: Path, *, model: str | None, base_url: str | None, as_json: bool, **changes: Any) -> None:
+        _judge(task, file, out, model=model, base_url=base_url, changes=changes, as_json=as_json)
 
     about = f"{said}\n\nFILE has records with a response: JSON Lines, Parquet or CSV. The key: INSERTER_JUDGE_API_KEY."
     example = f"Example: `inserter judge {task} answers.jsonl --out judged.jsonl`"
@@ -81,6 +83,7 @@ def _judge(
     task: Literal["open", "adjustment"],
     file: Path,
     out: Path,
+    *,
     model: str | None,
     base_url: str | None,
     changes: dict[str, Any],
@@ -96,12 +99,12 @@ def _judge(
     # A script's background jobs start with SIGINT ignored; restore the signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        usage = judge_file(file, out, task, settings)
+        usage = judge_file(file, out, task, settings=settings)
     except KeyboardInterrupt:
         print("inserter: interrupted. Every reply that came is kept: run it again and it resumes", file=sys.stderr)
         raise SystemExit(130) from None
     summary = usage.summary(settings)
-    print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out))
+    print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out=out))
     if usage.stopped:
         raise InserterError(f"stopped early: {usage.stopped} ({usage.paid()})", usage.remedy or "")
     if not usage.judged:
@@ -117,7 +120,7 @@ def remedy(reason: str, settings: "JudgeSettings") -> str:
     return next(found, "Mend that, then run again").format(max_tokens=settings.max_tokens)
 
 
-def render(usage: "Usage", settings: "JudgeSettings", task: str, out: Path) -> str:
+def render(usage: "Usage", settings: "JudgeSettings", task: str, *, out: Path) -> str:
     """Return the summary as text: results, cost, failures with reasons, and the next command."""
     cost = usage.cost(settings)
     price = "" if cost is None else f"; cost {cost:.4f}"

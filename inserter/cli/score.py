@@ -35,7 +35,7 @@ def _command(task: str) -> Callable[[Callable[..., None]], click.Command]:
     return add
 
 
-def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+def _score(scorer: ModuleType, file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
     if mode not in ("robust", "reference"):
         raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
     result = scorer.score_file(file, mode, details)
@@ -48,7 +48,7 @@ def _score(scorer: ModuleType, file: Path, mode: str, details: Path | None, as_j
 
 
 @_command("closed")
-def closed(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+def closed(file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
     """Score closed-ended answers: strict, loose and mean, by prompt and by instruction.
 
     FILE has records with a response: JSON Lines, Parquet or CSV.
@@ -56,11 +56,11 @@ def closed(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
     quiet()
     from inserter.scoring import closed as scorer
 
-    _score(scorer, file, mode, details, as_json)
+    _score(scorer, file, mode, details=details, as_json=as_json)
 
 
 @_command("open")
-def open_ended(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+def open_ended(file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
     """Score judged open-ended answers: by prompt and by decomposed question.
 
     FILE has records with pred_score, the judge's replies.
@@ -68,11 +68,11 @@ def open_ended(file: Path, mode: str, details: Path | None, as_json: bool) -> No
     quiet()
     from inserter.scoring import open_ended as scorer
 
-    _score(scorer, file, mode, details, as_json)
+    _score(scorer, file, mode, details=details, as_json=as_json)
 
 
 @_command("adjustment")
-def adjustment(file: Path, mode: str, details: Path | None, as_json: bool) -> None:
+def adjustment(file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
     """Score judged answers to corrected instructions.
 
     FILE has records with pred_score, the judge's replies. IAR: higher is better. ECR: lower is
@@ -81,4 +81,4 @@ def adjustment(file: Path, mode: str, details: Path | None, as_json: bool) -> No
     quiet()
     from inserter.scoring import adjustment as scorer
 
-    _score(scorer, file, mode, details, as_json)
+    _score(scorer, file, mode, details=details, as_json=as_json)

@@ -16,7 +16,7 @@ from inserter.prompts.closed import INSTRUCTION_TYPES, PAIRED, generate
 from inserter.prompts.constraints import CONSTRAINTS
 from inserter.prompts.languages import Lang
 from inserter.prompts.open import generate_open
-from inserter.prompts.prompt import Prompt
+from inserter.prompts.prompt import Arguments, Prompt
 from inserter.prompts.similarity import overlap
 from inserter.prompts.worlds import World
 
@@ -24,6 +24,7 @@ __all__ = [
     "CONSTRAINTS",
     "INSTRUCTION_TYPES",
     "PAIRED",
+    "Arguments",
     "Lang",
     "Prompt",
     "World",

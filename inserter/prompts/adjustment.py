@@ -29,10 +29,10 @@ def generate_adjustment(seed: int, count: int, lang: Lang = "en") -> list[Prompt
     spec, topics = template("adjustment", lang), [topic.about for topic in phrases("benchmark", lang).topics]
     kinds = list(spec["kinds"])
     keys = [(f"adjustment-{n:03d}", kinds[n % len(kinds)]) for n in range(count)]
-    return [fresh(key, partial(_compose, key, kind, spec, topics, lang), kind) for key, kind in keys]
+    return [fresh(key, partial(_compose, key=key, kind=kind, spec=spec, topics=topics, lang=lang), kind) for key, kind in keys]
 
 
-def _compose(key: str, kind: str, spec: dict[str, Any], topics: list[str], lang: Lang, random: Random) -> Prompt:
+def _compose(random: Random, key: str, kind: str, *, spec: dict[str, Any], topics: list[str], lang: Lang) -> Prompt:
     own = spec["kinds"][kind]
     topic, *others = random.sample(topics, 3)
     first, second = random.sample(own.get("slots", others), 2)

@@ -26,7 +26,9 @@ def generate(world: World, seed: int, *, count: int | None = None, per_type: int
         raise ValueError("give either count or per_type")
     said = phrases(world, lang)
     fresh = Fresh(f"the {world} world", seed, "prompt", world, *([] if lang == "en" else [lang]))
-    return [fresh(key, partial(_compose, key, kind, said, lang), kind) for key, kind in _keys(world, count, per_type)]
+    return [
+        fresh(key, partial(_compose, key=key, kind=kind, said=said, lang=lang), kind) for key, kind in _keys(world, count, per_type)
+    ]
 
 
 def _keys(world: World, count: int | None, per_type: int | None) -> Iterator[tuple[str, str | None]]:
@@ -36,7 +38,7 @@ def _keys(world: World, count: int | None, per_type: int | None) -> Iterator[tup
     return ((f"{world}-{n:05d}", None) for n in range(count or 0))
 
 
-def _compose(key: str, kind: str | None, said: Phrases, lang: Lang, random: Random) -> Prompt:
+def _compose(random: Random, key: str, kind: str | None, *, said: Phrases, lang: Lang) -> Prompt:
     kinds = [kind or _weighted(INSTRUCTION_TYPES, said, random)]
     topic = random.choice(said.topics)
     request = random.choice(said.requests).format(topic=topic.about)

@@ -8,9 +8,9 @@ defines how each language says counts.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from inserter.prompts.languages import Language
+from inserter.prompts.prompt import Arguments
 from inserter.prompts.worlds import Phrases, Topic
 
 # Each can be heard as a letter ("a" and "i" are words), and each occurs in ordinary text.
@@ -43,7 +43,7 @@ class Draw:
         return chosen
 
 
-Drawn = tuple[dict[str, Any], dict[str, str]]  # the checker's arguments, the words of the wording
+Drawn = tuple[Arguments, dict[str, str]]  # the checker's arguments, the words of the wording
 Constraint = Callable[[Draw], Drawn]
 
 
@@ -76,10 +76,10 @@ def _language(draw: Draw) -> Drawn:
 
 def _number_words(draw: Draw) -> Drawn:
     counts = draw.language.word_counts
-    return _compared("num_words", "relation", counts["less than"], counts["at least"])(draw)
+    return _compared("num_words", "relation", counts["less than"], least=counts["at least"])(draw)
 
 
-def _compared(name: str, relation_name: str, less: tuple[int, ...], least: tuple[int, ...]) -> Constraint:
+def _compared(name: str, relation_name: str, less: tuple[int, ...], *, least: tuple[int, ...]) -> Constraint:
     """Return a constraint that draws a count with a relation.
 
     The counts must be so small that an answer of about 70 words can satisfy them.
@@ -140,7 +140,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "keywords:forbidden_words": _forbidden,
     "keywords:letter_frequency": _letter,
     "language:response_language": _language,
-    "length_constraints:number_sentences": _compared("num_sentences", "relation", (3, 4, 5), (2, 3, 4)),
+    "length_constraints:number_sentences": _compared("num_sentences", "relation", (3, 4, 5), least=(2, 3, 4)),
     "length_constraints:number_paragraphs": _counted("num_paragraphs", (2, 3)),
     "length_constraints:number_words": _number_words,
     "length_constraints:nth_paragraph_first_word": _nth_paragraph,
@@ -155,7 +155,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "combination:two_responses": _nothing,
     "combination:repeat_prompt": _repeat,
     "startend:end_checker": _end_phrase,
-    "change_case:capital_word_frequency": _compared("capital_frequency", "capital_relation", (2, 3, 4), (2, 3)),
+    "change_case:capital_word_frequency": _compared("capital_frequency", "capital_relation", (2, 3, 4), least=(2, 3)),
     "change_case:english_capital": _nothing,
     "change_case:english_lowercase": _nothing,
     "punctuation:no_comma": _nothing,

@@ -25,10 +25,10 @@ def generate_open(seed: int, count: int, lang: Lang = "en") -> list[Prompt]:
     fresh = Fresh("open.yaml", seed, "open", lang)
     parts, topics = template("open", lang), phrases("benchmark", lang).topics
     keys = [f"open-{n:03d}" for n in range(count)]
-    return [fresh(key, partial(_compose, key, parts, topics, lang)) for key in keys]
+    return [fresh(key, partial(_compose, key=key, parts=parts, topics=topics, lang=lang)) for key in keys]
 
 
-def _compose(key: str, parts: dict[str, Any], topics: tuple[Topic, ...], lang: Lang, random: Random) -> Prompt:
+def _compose(random: Random, key: str, parts: dict[str, Any], *, topics: tuple[Topic, ...], lang: Lang) -> Prompt:
     topic = random.choice(topics).about
     names = [name for name in parts if name not in ("forms", "topic")]
     groups = random.sample(names, random.choice(PARTS))

@@ -5,6 +5,8 @@ from typing import Any
 
 from inserter.prompts.languages import Lang
 
+Arguments = dict[str, Any]  # of one checker, by name
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -15,23 +17,23 @@ class Prompt:
     prompt: str
     instruction_id_list: tuple[str, ...]
     """Types of the constraints; empty for open-ended and adjustment prompts."""
-    kwargs: tuple[dict[str, Any], ...]
+    kwargs: tuple[Arguments, ...]
     """Arguments of the checker, parallel to `instruction_id_list`."""
     topic: str
     task: str = "closed"
     lang: Lang = "en"
     questions: tuple[str, ...] = ()
     """Open-ended prompts: questions that a judge answers with yes or no."""
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     """Adjustment prompts: `before`, `after` and `kind`.
 
     `before` and `after` are the instruction as it began and as it was meant. `kind` says what was
     corrected.
     """
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the benchmark's fields, without the topic."""
-        record = {
+        record: dict[str, object] = {
             "key": self.key,
             "task": self.task,
             "lang": self.lang,

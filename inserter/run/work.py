@@ -6,7 +6,7 @@ runs the stage, so work to be resumed cannot be kept in the outputs.
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class WorkFolder:
     KEY is a hash of everything that decides the result: parameters and input files.
     """
 
-    def __init__(self, stage: str, params: Any, inputs: Iterable[Path | str] = (), keep_older: bool = False) -> None:
+    def __init__(self, stage: str, params: object, inputs: Iterable[Path | str] = (), *, keep_older: bool = False) -> None:
         """Open the folder and remove the stage's earlier attempts.
 
         params: JSON-able.
@@ -78,7 +78,7 @@ class WorkFolder:
         path = self.root / f"{name}.done.json"
         return read_json(path) if path.exists() else None
 
-    def mark(self, name: str, value: dict[str, Any]) -> None:
+    def mark(self, name: str, value: Mapping[str, object]) -> None:
         """Record that the part `name` is finished, with `value`."""
         write_json(self.root / f"{name}.done.json", value)
 

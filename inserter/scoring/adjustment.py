@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from inserter.scoring import records, votes
 from inserter.scoring.ifeval.arguments import Mode, Unscorable
@@ -17,10 +16,10 @@ __all__ = ["FIELDS", "aggregate", "render", "score_file", "score_record"]
 
 AFTER, BEFORE, CONTENT = "follow_after_adjust", "follow_before_adjust", "after_adjust_content_correct"
 FIELDS = (AFTER, BEFORE, CONTENT)  # in the order in which the reference reads them
-Votes = dict[str, list[Any]]
+Votes = dict[str, list[object]]
 
 
-def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
+def score_record(record: object, mode: Mode = "robust", line: int = 0) -> Row:
     """Return {"id", "counted": True, "iar": 0 or 1, "ecr": 0 or 1}.
 
     iar: the corrected instruction is followed, and rightly. ecr: the instruction before the
@@ -30,7 +29,7 @@ def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
     return SCORER.row(record, mode, line)
 
 
-def _verdict(record: Any, mode: Mode) -> Row:
+def _verdict(record: object, mode: Mode) -> Row:
     found = votes.replies(records.as_object(record), mode)
     given = _reference(found) if mode == "reference" else _robust(found)
     if not any(given.values()):
@@ -48,7 +47,7 @@ def _stands(row: Row) -> bool:
 SCORER = Scorer("adjustment", _verdict, {"counted": False, "iar": None, "ecr": None}, _stands)
 
 
-def _reference(replies: list[Any]) -> Votes:
+def _reference(replies: list[object]) -> Votes:
     """Return the votes of replies that are JSON objects with nothing around them.
 
     A reply votes with the fields before the first field that it lacks.
@@ -63,7 +62,7 @@ def _reference(replies: list[Any]) -> Votes:
     return given
 
 
-def _loaded(reply: Any) -> Any:
+def _loaded(reply: object) -> object:
     """Return the value of a JSON reply, or None if the reply is not JSON.
 
     Raise Unscorable where the reference's run would end: nested too deep, or too many digits.
@@ -76,7 +75,7 @@ def _loaded(reply: Any) -> Any:
         raise Unscorable("unusable vote", f"a reply is not readable JSON: {error}") from error
 
 
-def _robust(replies: list[Any]) -> Votes:
+def _robust(replies: list[object]) -> Votes:
     """Return every field that says yes or no as a vote, whatever else the reply lacks."""
     read = [found for reply in replies if (found := votes.judgement(reply, FIELDS))]
     return {name: [vote for found in read if (vote := found.get(name))] for name in FIELDS}
@@ -112,9 +111,9 @@ def aggregate(rows: Iterable[Row]) -> Row:
     return records.total(rows, Tally())
 
 
-def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
+def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, *, workers: int = 0) -> Row:
     """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
-    return records.score_file(path, SCORER, Tally(), mode, details, workers)
+    return records.score_file(path, SCORER, Tally(), mode=mode, details=details, workers=workers)
 
 
 def render(result: Row) -> str:

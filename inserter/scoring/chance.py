@@ -8,8 +8,8 @@ Many checks pass whatever was asked ("no comma", "fewer than 90 words"). A model
 from typing import Any
 
 from inserter.scoring.closed import aggregate, score_record
+from inserter.scoring.records import Row
 
-Row = dict[str, Any]
 DEALS = 32  # other prompts per answer: with 8 the figure moved by half a point
 
 

@@ -18,7 +18,7 @@ from inserter.scoring.structures import instructions
 __all__ = ["CHUNK", "aggregate", "render", "score_file", "score_record"]
 
 
-def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
+def score_record(record: object, mode: Mode = "robust", line: int = 0) -> Row:
     """Return {"id", "strict": [bool...], "loose": [bool...]}, with one verdict per instruction.
 
     A record that cannot be scored gives {"id", "strict": None, "loose": None, "reason", "error"}.
@@ -28,8 +28,8 @@ def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
     return SCORER.row(record, mode, line)
 
 
-def _verdict(record: Any, mode: Mode) -> Row:
-    strict, loose = verdicts(*_fields(record, mode), mode)
+def _verdict(record: object, mode: Mode) -> Row:
+    strict, loose = verdicts(*_fields(record, mode), mode=mode)
     return {"strict": strict, "loose": loose}
 
 
@@ -41,7 +41,7 @@ def _stands(row: Row) -> bool:
 SCORER = Scorer("closed", _verdict, {"strict": None, "loose": None}, _stands)
 
 
-def _fields(record: Any, mode: Mode) -> tuple[list[Any], list[Any], str]:
+def _fields(record: object, mode: Mode) -> tuple[list[Any], list[Any], str]:
     """Return (instruction_id_list, kwargs, response), or raise Unscorable.
 
     In robust mode a null response is blank.
@@ -105,9 +105,9 @@ def aggregate(rows: Iterable[Row]) -> Row:
     return records.total(rows, Tally())
 
 
-def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
+def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, *, workers: int = 0) -> Row:
     """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
-    return records.score_file(path, SCORER, Tally(), mode, details, workers)
+    return records.score_file(path, SCORER, Tally(), mode=mode, details=details, workers=workers)
 
 
 def render(result: Row) -> str:

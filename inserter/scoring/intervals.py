@@ -3,7 +3,7 @@
 The item is resampled, never its instructions.
 """
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def share_interval(followed: np.ndarray, asked: np.ndarray, *names: str) -> list
     return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
 
 
-def sign_flip_p(differences: np.ndarray, alternative: Any, *names: str) -> float:
+def sign_flip_p(differences: np.ndarray, alternative: Literal["greater", "two-sided"], *names: str) -> float:
     """Return the p-value of paired differences (items,), by flipping their signs.
 
     alternative: "greater" or "two-sided". The randomness comes from `names`.

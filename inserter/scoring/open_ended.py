@@ -4,9 +4,8 @@ Rules and modes: docs/SCORING.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from inserter.scoring import records, votes
 from inserter.scoring.ifeval.arguments import Mode, Unscorable
@@ -15,7 +14,7 @@ from inserter.scoring.records import Drops, Row, Scorer
 __all__ = ["aggregate", "render", "score_file", "score_record"]
 
 
-def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
+def score_record(record: object, mode: Mode = "robust", line: int = 0) -> Row:
     """Return {"id", "counted": True, "votes": [...], "prompt_correct": bool}.
 
     There is one vote per decomposed question. Votes are "YES" and "NO" in robust mode, and whatever
@@ -25,10 +24,10 @@ def score_record(record: Any, mode: Mode = "robust", line: int = 0) -> Row:
     return SCORER.row(record, mode, line)
 
 
-def _verdict(record: Any, mode: Mode) -> Row:
+def _verdict(record: object, mode: Mode) -> Row:
     record = records.as_object(record)
     found = votes.replies(record, mode)
-    decided = _reference(found) if mode == "reference" else _robust(found, votes.expected_answers(record))
+    decided: Sequence[object] = _reference(found) if mode == "reference" else _robust(found, votes.expected_answers(record))
     correct = all(vote == votes.YES for vote in decided)
     return {"counted": True, "votes": [votes.plain(vote) for vote in decided], "prompt_correct": correct}
 
@@ -40,7 +39,7 @@ def _stands(row: Row) -> bool:
 SCORER = Scorer("open", _verdict, {"counted": False, "votes": [], "prompt_correct": None}, _stands)
 
 
-def _reference(replies: list[Any]) -> list[Any]:
+def _reference(replies: list[object]) -> list[object]:
     """Return the most frequent vote of each position, over the replies that are Python lists.
 
     Only the lists of the greatest length vote.
@@ -52,7 +51,7 @@ def _reference(replies: list[Any]) -> list[Any]:
     return [votes.mode_of(position) for position in zip(*(found for found in lists if len(found) == longest), strict=True)]
 
 
-def _robust(replies: list[Any], expected: int | None) -> list[str]:
+def _robust(replies: list[object], expected: int | None) -> list[str]:
     """Return the most frequent vote of each question, over lists of yes and no.
 
     An abstention is no vote.
@@ -111,9 +110,9 @@ def aggregate(rows: Iterable[Row]) -> Row:
     return records.total(rows, Tally())
 
 
-def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, workers: int = 0) -> Row:
+def score_file(path: Path | str, mode: Mode = "robust", details: Path | str | None = None, *, workers: int = 0) -> Row:
     """Return `aggregate` over a file of records, and "mode": see `records.score_file`."""
-    return records.score_file(path, SCORER, Tally(), mode, details, workers)
+    return records.score_file(path, SCORER, Tally(), mode=mode, details=details, workers=workers)
 
 
 def render(result: Row) -> str:

@@ -1,7 +1,7 @@
 """Read the yes/no questions of an open-ended record, in any of the data set's forms."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
 
 from inserter.scoring.structures import structure
 
@@ -14,12 +14,12 @@ BETWEEN = re.compile(r"(?<=\?)\s+(?=[A-Z])|(?<=？)\s*(?=[^\s”」』》）\"']
 ENDS = ("", ".", "?", "!", ":", "。", "？", "！", "：")
 
 
-def questions_of(record: dict[str, Any]) -> list[str]:
+def questions_of(record: Mapping[str, object]) -> list[str]:
     """Return the questions of a record: `decomposed_questions`, else `questions`."""
     return split_questions(record.get("decomposed_questions")) or split_questions(record.get("questions"))
 
 
-def split_questions(value: Any) -> list[str]:
+def split_questions(value: object) -> list[str]:
     """Return the questions without their numbers and bullets; [] if there are none.
 
     Blank questions are left out. A list has one question per element. A string is a list in JSON or

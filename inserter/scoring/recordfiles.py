@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -72,7 +72,7 @@ def raw_records(path: Path | str) -> Iterator[Raw]:
         raise InserterError(f"{path} cannot be read ({error.strerror or error})", f"Give a file of records: {FORMS}") from error
 
 
-def value(raw: bytes | Any) -> Any:
+def value(raw: object) -> Any:
     """Return the record. Raise ValueError if a line is not JSON."""
     if not isinstance(raw, bytes):
         return raw
@@ -162,7 +162,7 @@ def _whole(path: Path, lines: list[Raw]) -> list[Raw]:
     return list(enumerate(found, 1))
 
 
-def _values(text: str) -> list[Any]:
+def _values(text: str) -> list[object]:
     """Return the JSON values that stand one after the other in `text`."""
     found, at, decoder = [], 0, json.JSONDecoder()
     while at < len(text):
@@ -228,7 +228,7 @@ def check_name(path: Path | str) -> None:
         )
 
 
-def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
+def write_records(path: Path | str, records: Iterable[Mapping[str, object]]) -> Path:
     """Write records in the form of the name: .parquet, .json (an array), else JSON Lines.
 
     JSON Lines are compressed for .gz and .zst. The same records give the same bytes. Raise
@@ -242,7 +242,7 @@ def write_records(path: Path | str, records: Iterable[dict[str, Any]]) -> Path:
     return atomic(path, lambda temporary: _write_json(temporary, suffix, records))
 
 
-def _write_json(path: Path, suffix: str, records: Iterable[dict[str, Any]]) -> None:
+def _write_json(path: Path, suffix: str, records: Iterable[Mapping[str, object]]) -> None:
     lines = (json.dumps(record, ensure_ascii=False, sort_keys=True).encode() for record in records)
     with path.open("wb") as plain:
         if suffix == ".json":

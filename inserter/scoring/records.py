@@ -17,9 +17,9 @@ from inserter.errors import InserterError
 from inserter.run.executor import cores, ordered_map
 from inserter.scoring.ifeval.arguments import Mode, Unscorable
 from inserter.scoring.recordfiles import Raw, check_name, raw_records, value, write_records
+from inserter.tables import TASKS
 
 Row = dict[str, Any]
-TASKS = ("closed", "open", "adjustment")
 MODES = ("robust", "reference")
 SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed as they stand
 CHUNK = 250  # records per task
@@ -33,7 +33,7 @@ class Scorer:
     """The scorer of one task."""
 
     task: str
-    verdict: Callable[[Any, Mode], Row]
+    verdict: Callable[[object, Mode], Row]
     """Returns the row of a record without its id, or raises Unscorable."""
 
     nothing: Row
@@ -42,7 +42,7 @@ class Scorer:
     stands: Callable[[Row], bool]
     """Returns whether a row that was scored before holds a verdict."""
 
-    def row(self, record: Any, mode: Mode, line: int = 0) -> Row:
+    def row(self, record: object, mode: Mode, line: int = 0) -> Row:
         """Return the row of a record: {"id", ...}.
 
         Without a verdict the row also has "reason", the class under which the record is counted,
@@ -61,7 +61,7 @@ class Scorer:
         except RecursionError:
             return self._without_verdict(name, Unscorable("malformed record", "nested too deep"))
 
-    def own_row(self, record: Any) -> Row | None:
+    def own_row(self, record: object) -> Row | None:
         """Return the row that was scored before, or None.
 
         The row is `record` itself, or stands under `judged` in an answer of the evaluate stage.
@@ -74,10 +74,10 @@ class Scorer:
         if not self.nothing.keys() <= row.keys() or row.keys() - self.nothing.keys() - {"id", "reason", "error"}:
             return None
         dropped = all(row[name] == value for name, value in self.nothing.items())
-        told = isinstance(row.get("reason"), str) and isinstance(row.get("error"), str)
-        return row if (dropped and told) or self.stands(row) else None
+        explained = isinstance(row.get("reason"), str) and isinstance(row.get("error"), str)
+        return row if (dropped and explained) or self.stands(row) else None
 
-    def raw_row(self, number: int, raw: Any, mode: Mode) -> Row:
+    def raw_row(self, number: int, raw: object, mode: Mode) -> Row:
         try:
             record = value(raw)
         except ValueError as error:
@@ -88,7 +88,7 @@ class Scorer:
         return {"id": name, **self.nothing, "reason": error.reason, "error": writable(str(error))}
 
 
-def identity(record: Any, line: int) -> str | int:
+def identity(record: object, line: int) -> str | int:
     """Return the record's `id`, else its `key`, else `line`."""
     for field in ("id", "key"):
         name = record.get(field) if isinstance(record, dict) else None
@@ -107,7 +107,7 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def as_object(record: Any) -> dict[str, Any]:
+def as_object(record: object) -> dict[str, object]:
     if not isinstance(record, dict):
         raise Unscorable("malformed record", f"the record is not an object: {short(record)}")
     return record
@@ -156,6 +156,7 @@ def score_file(
     path: Path | str,
     scorer: Scorer,
     tally: Tally,
+    *,
     mode: Mode = "robust",
     details: Path | str | None = None,
     workers: int = 0,
@@ -181,7 +182,7 @@ def score_file(
     raws = raw_records(path)
     first = next(raws)
     scored_before = scorer.own_row(_value_or_none(first[1])) is not None
-    rows = _tallied(_rows(chain([first], raws), scorer, mode, workers), tally)
+    rows = _tallied(_rows(chain([first], raws), scorer, mode, workers=workers), tally)
     if details is None:
         deque(rows, maxlen=0)
     else:
@@ -189,7 +190,7 @@ def score_file(
     return {**tally.result(), "mode": SCORED_BEFORE if scored_before else mode}
 
 
-def _value_or_none(raw: Any) -> Any:
+def _value_or_none(raw: object) -> object:
     try:
         return value(raw)
     except ValueError:
@@ -202,7 +203,7 @@ def _tallied(rows: Iterator[Row], tally: Tally) -> Iterator[Row]:
         yield row
 
 
-def _rows(raws: Iterator[Raw], scorer: Scorer, mode: Mode, workers: int) -> Iterator[Row]:
+def _rows(raws: Iterator[Raw], scorer: Scorer, mode: Mode, *, workers: int) -> Iterator[Row]:
     tasks = ((chunk, scorer, mode) for chunk in _chunks(raws))
     return chain.from_iterable(ordered_map(_score_chunk, tasks, workers))
 

@@ -4,7 +4,7 @@ The shares are by task, language, variant and form.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from inserter.scoring.chance import deal
 from inserter.scoring.closed import aggregate
 from inserter.scoring.intervals import share_interval, sign_flip_p
+from inserter.scoring.records import Row
 
-Row = dict[str, Any]
+Cell = tuple[str, str, str]  # language, variant, form
 Dealt = dict[tuple[str, str], list[Row]]
 Measure = Callable[[Row], tuple[float, int]]  # from a row to (followed, asked)
 SCORES = ("strict", "loose", "mean")
@@ -71,7 +72,7 @@ def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]
     yield from sorted(groups.items())
 
 
-def _cell(group: list[Row], name: str) -> dict[str, Any]:
+def _cell(group: list[Row], name: str) -> dict[str, object]:
     scored = [row for row in group if row["strict"] is not None]
     scores = aggregate(scored)
     cell = _shares(scores)
@@ -82,7 +83,7 @@ def _cell(group: list[Row], name: str) -> dict[str, Any]:
     return cell | counts | {"n_dropped": len(group) - len(scored)}
 
 
-def _shares(scores: Row) -> dict[str, Any]:
+def _shares(scores: Row) -> dict[str, object]:
     return {score: {level: scores[f"{score}-{level}"] for level in LEVELS} for score in SCORES}
 
 
@@ -140,7 +141,7 @@ def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[dict[str, A
             pairs.append(((lang, variant, "heard"), (lang, variant, form)))
         if form == "heard" and variant not in ("standard", ALL) and (lang, "standard", "heard") in cells:
             pairs.append(((lang, variant, "heard"), (lang, "standard", "heard")))
-    return [found for a, b in pairs if (found := _compare(a, cells[a], b, cells[b]))]
+    return [found for a, b in pairs if (found := _compare(a, b, cells))]
 
 
 def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndarray]:
@@ -156,8 +157,8 @@ def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndar
     return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
 
 
-def _compare(a: tuple[Any, ...], a_rows: list[Row], b: tuple[Any, ...], b_rows: list[Row]) -> dict[str, Any] | None:
-    sides = [_by_answer(rows, a[1] == ALL) for rows in (a_rows, b_rows)]
+def _compare(a: Cell, b: Cell, cells: Mapping[Cell, list[Row]]) -> dict[str, object] | None:
+    sides = [_by_answer(rows, a[1] == ALL) for rows in (cells[a], cells[b])]
     by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for pair in sorted(sides[0].keys() & sides[1].keys()):
         (followed, count), (other, other_count) = sides[0][pair], sides[1][pair]

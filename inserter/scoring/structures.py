@@ -7,12 +7,13 @@ import ast
 import io
 import json
 import tokenize
+from collections.abc import Mapping
 from typing import Any
 
 LONGEST = 1_000_000  # characters in Python's notation, whose parser takes memory for each
 
 
-def structure(value: Any) -> Any:
+def structure(value: object) -> Any:
     """Return the list or object that the text `value` holds, else `value` itself.
 
     Parquet, CSV and JSON Lines files hold nested columns as JSON text, or as Python wrote them
@@ -30,7 +31,7 @@ def structure(value: Any) -> Any:
     return value
 
 
-def instructions(record: dict[str, Any]) -> tuple[Any, Any]:
+def instructions(record: Mapping[str, object]) -> tuple[Any, Any]:
     """Return `instruction_id_list` and `kwargs` of a record as lists, also if they are text.
 
     Their parts may be text too. A table may also keep one list per argument, {"num_words": [3,
@@ -43,7 +44,7 @@ def instructions(record: dict[str, Any]) -> tuple[Any, Any]:
     return ids, [structure(given) for given in kwargs] if isinstance(kwargs, list) else kwargs
 
 
-def _python(text: str) -> Any:
+def _python(text: str) -> object:
     if len(text) > LONGEST:
         raise ValueError("too long")
     return ast.literal_eval(_with_commas(text.strip()))

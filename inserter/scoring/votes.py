@@ -10,9 +10,9 @@ import re
 import statistics
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from reprlib import repr as short
-from typing import Any
+from typing import Any, TypeVar
 
 from inserter.scoring.ifeval.arguments import Mode, Unscorable
 from inserter.scoring.questions import questions_of
@@ -20,13 +20,14 @@ from inserter.scoring.records import writable
 from inserter.scoring.structures import structure
 from inserter.scoring.thoughts import said
 
+Vote = TypeVar("Vote")
 YES, NO = "YES", "NO"
 WORDS = {"yes": YES, "true": YES, "no": NO, "false": NO}
 FLAT_LIST, FLAT_OBJECT = re.compile(r"\[[^\[\]]*\]"), re.compile(r"\{[^{}]*\}")  # none inside
 BARE = re.compile(r"\[\s*(?:yes|no)\s*(?:,\s*(?:yes|no)\s*)*\]", re.IGNORECASE)  # [YES, NO]
 
 
-def replies(record: dict[str, Any], mode: Mode) -> list[Any]:
+def replies(record: Mapping[str, object], mode: Mode) -> list[object]:
     """Return the replies in the record's `pred_score`.
 
     Reference mode iterates over a list, a string or an object alike. In robust mode one string is
@@ -46,7 +47,7 @@ def replies(record: dict[str, Any], mode: Mode) -> list[Any]:
     return list(found)
 
 
-def _are_replies(found: Any) -> bool:
+def _are_replies(found: object) -> bool:
     """Return whether a text was a list of replies, as sheets hold it.
 
     Otherwise the text is one reply, which may itself be a list of answers.
@@ -68,7 +69,7 @@ def literal(text: Any) -> Any:
             return None
 
 
-def mode_of(votes: Sequence[Any]) -> Any:
+def mode_of(votes: Sequence[Vote]) -> Vote:
     """Return the most frequent vote; a tie goes to the first seen.
 
     Raise Unscorable if a vote is a list or an object.
@@ -79,7 +80,7 @@ def mode_of(votes: Sequence[Any]) -> Any:
         raise Unscorable("unusable vote", f"a vote is a list or an object: {short(list(votes))}") from error
 
 
-def plain(vote: Any) -> Any:
+def plain(vote: object) -> object:
     """Return a vote as JSON can hold it.
 
     What JSON cannot hold (bytes, complex, infinite and very long numbers) is returned as Python
@@ -96,7 +97,7 @@ def plain(vote: Any) -> Any:
     return hex(vote) if isinstance(vote, int) else writable(short(vote))
 
 
-def answer(value: Any) -> str | None:
+def answer(value: object) -> str | None:
     """Return YES or NO, however it is spelled, or None for an abstention.
 
     Examples are yes, Yes, "YES.", true and True.
@@ -106,7 +107,7 @@ def answer(value: Any) -> str | None:
     return WORDS.get(value.strip().rstrip(".").casefold()) if isinstance(value, str) else None
 
 
-def answers(reply: Any, expected: int | None = None) -> list[str | None] | None:
+def answers(reply: object, expected: int | None = None) -> list[str | None] | None:
     """Return the list of answers in `reply`, or None if there is none.
 
     The list is JSON or Python, and stands alone, in a code fence or in prose. A list without any
@@ -119,7 +120,7 @@ def answers(reply: Any, expected: int | None = None) -> list[str | None] | None:
     return usable[-1] if usable else None
 
 
-def judgement(reply: Any, names: Sequence[str]) -> dict[str, str | None] | None:
+def judgement(reply: object, names: Sequence[str]) -> dict[str, str | None] | None:
     """Return the object in `reply` with most of the fields `names`, as {field: answer}, or None.
 
     Of several such objects the last counts.
@@ -133,7 +134,7 @@ def judgement(reply: Any, names: Sequence[str]) -> dict[str, str | None] | None:
     return best
 
 
-def _inside(reply: Any, kind: type) -> Iterator[Any]:
+def _inside(reply: object, kind: type) -> Iterator[Any]:
     """Yield every `kind` (list or dict) in what `reply` says.
 
     The candidates are the text from the first opening to the last closing mark, and every list or
@@ -152,7 +153,7 @@ def _inside(reply: Any, kind: type) -> Iterator[Any]:
             yield value
 
 
-def _value(piece: str) -> Any:
+def _value(piece: str) -> object:
     if BARE.fullmatch(piece):
         return re.findall(r"\w+", piece)
     try:
@@ -161,12 +162,12 @@ def _value(piece: str) -> Any:
         return literal(piece)
 
 
-def expected_answers(record: dict[str, Any]) -> int | None:
+def expected_answers(record: Mapping[str, object]) -> int | None:
     """Return the number of the record's questions, as they are put to the judge; None for none."""
     return len(questions_of(record)) or None
 
 
-def common_length(lists: Sequence[Sequence[Any]]) -> int:
+def common_length(lists: Sequence[Sequence[object]]) -> int:
     """Return the most frequent length; among equals the greatest, as in the reference."""
     counts = Counter(len(found) for found in lists)
     return max(counts, key=lambda length: (counts[length], length))

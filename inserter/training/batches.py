@@ -66,7 +66,7 @@ def heard_lengths(model: InserterForConditionalGeneration, clips: Iterable[Utter
 
 
 def example(
-    processor: InserterProcessor, parts: Iterable[Part], end: bool = False, lengths: Mapping[str, int] = NOTHING
+    processor: InserterProcessor, parts: Iterable[Part], end: bool = False, *, lengths: Mapping[str, int] = NOTHING
 ) -> Example:
     """Return the example of a sequence's parts (text, utt_id, loss).
 
@@ -97,7 +97,7 @@ def as_read(parts: Iterable[Part]) -> list[Part]:
 
 
 def chat_example(
-    processor: InserterProcessor, prompt: str, answer: str, utt_id: str | None, lengths: Mapping[str, int] = NOTHING
+    processor: InserterProcessor, prompt: str, answer: str, *, utt_id: str | None, lengths: Mapping[str, int] = NOTHING
 ) -> Example:
     """Return the example of a chat turn, which is heard if it has a `utt_id`, else read.
 
@@ -111,7 +111,7 @@ def chat_example(
     )
 
 
-def plan(examples: list[Example], steps: int, batch_positions: int, seed: int) -> list[list[int]]:
+def plan(examples: list[Example], steps: int, batch_positions: int, *, seed: int) -> list[list[int]]:
     """Return the indices of each step's examples: about `batch_positions` estimated positions.
 
     The order is a shuffle from (seed, epoch). A new epoch begins where the last one ends, also
@@ -147,7 +147,7 @@ def clips_needed(examples: list[Example], settings: Pretrain | Sft) -> set[str]:
     The clips of the first example are included, for empty rows (`Packed.loss`). One more clip is
     included for rows of text (`Packed._spare`).
     """
-    steps = plan(examples, settings.steps, settings.batch_positions, settings.seed)
+    steps = plan(examples, settings.steps, settings.batch_positions, seed=settings.seed)
     spare = next((e.clips[:1] for e in examples if e.clips), ())
     return {*clips_of(examples[i] for step in steps for i in step), *clips_of(examples[:1]), *spare}
 
@@ -164,7 +164,7 @@ def hear(model: InserterForConditionalGeneration, places: Iterable[Place], clips
         return {}
     names, opening = [name for name, _ in distinct], [opens for _, opens in distinct]
     if isinstance(clips, Sounds):
-        heard = model.hear(*clips.encoded(model, names), opening)
+        heard = model.hear(*clips.encoded(model, names), opening=opening)
     else:
         heard = model.hear(*batch([clips[name] for name in names], model.device), opening=opening)
     return dict(zip(distinct, heard, strict=True))
@@ -274,6 +274,7 @@ def packed_phase(
     name: str,
     settings: Pretrain | Sft,
     model: InserterForConditionalGeneration,
+    *,
     examples: list[Example],
     clips: Clips,
     read: Iterable[Example] = (),
@@ -284,22 +285,22 @@ def packed_phase(
     read, distill: see `Packed`.
     """
     s, o = settings, settings.optimizer
-    steps = plan(examples, s.steps, s.batch_positions, s.seed)
+    steps = plan(examples, s.steps, s.batch_positions, seed=s.seed)
     task = Packed(model, examples, steps, clips, s.micro_positions, list(read), distill)
     torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
     if s.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return Phase(
-        name,
-        s.seed,
-        s.steps,
-        parts,
-        task,
-        o.weight_decay,
-        o.clip,
-        o.warmup_share,
-        s.precision,
-        s.checkpoint_steps,
-        s.keep_checkpoints,
+        name=name,
+        seed=s.seed,
+        steps=s.steps,
+        parts=parts,
+        task=task,
+        weight_decay=o.weight_decay,
+        clip=o.clip,
+        warmup_share=o.warmup_share,
+        precision=s.precision,
+        checkpoint_steps=s.checkpoint_steps,
+        keep_checkpoints=s.keep_checkpoints,
     )

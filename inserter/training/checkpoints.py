@@ -5,6 +5,7 @@ A checkpoint is either complete or absent. All ranks write it together.
 
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Checkpoints:
     def __init__(self, folder: Path, key: str, keep: int) -> None:
         self.folder, self.key, self.keep = folder, key, keep
 
-    def save(self, step: int, module: nn.Module, optimizer: Optimizer, record: dict[str, Any]) -> None:
+    def save(self, step: int, module: nn.Module, optimizer: Optimizer, *, record: Mapping[str, object]) -> None:
         """Write the checkpoint after `step` finished steps and delete the oldest ones.
 
         record: what else a resume needs (JSON-able).
@@ -94,7 +95,7 @@ class Checkpoints:
         return record
 
 
-def _passed_over(point: Path, why: str) -> dict[str, Any] | None:
+def _passed_over(point: Path, why: str) -> dict[str, object] | None:
     if rank() == 0:
         say(f"checkpoint {point} is incomplete and skipped: {why}")
     return None

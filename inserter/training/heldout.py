@@ -81,6 +81,7 @@ def context_example(
     processor: InserterProcessor,
     row: HeldOutContext,
     context: str,
+    *,
     others: Mapping[str, HeldOutContext],
     clip: ClipColumn = SEEN_CLIP,
     transcripts: Transcripts | None = None,
@@ -164,7 +165,7 @@ def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard
 
 
 def forgetting(
-    base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], precision: str
+    base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], *, precision: str
 ) -> dict[str, list[float]]:
     """Return "kl", "base", "model" and "tokens", each with one value per text.
 
@@ -251,7 +252,7 @@ class HeldOut:
     """By voice, KL(read || heard) per document; empty if it was not asked for."""
 
 
-def continuation(subject: Subject, rows: list[HeldOutContext]) -> dict[str, Any]:
+def continuation(subject: Subject, rows: list[HeldOutContext]) -> dict[str, object]:
     """Return `figures` of `measure`, without the cascade."""
     return figures(measure(subject, rows))
 
@@ -286,7 +287,7 @@ def measure(subject: Subject, rows: list[HeldOutContext], transcripts: Transcrip
     cascade = CASCADE if transcripts is not None else ()
 
     def after(row: HeldOutContext, context: str, clip: ClipColumn) -> Example:
-        return context_example(subject.processor, row, context, others, clip, transcripts)
+        return context_example(subject.processor, row, context, others=others, clip=clip, transcripts=transcripts)
 
     spoken = [after(row, "heard_own", clip) for row in rows for clip in (SEEN_CLIP, UNSEEN_CLIP) if row[clip]]
     heard = hear_all(subject, spoken)
@@ -322,7 +323,7 @@ def measure(subject: Subject, rows: list[HeldOutContext], transcripts: Transcrip
     return HeldOut(rows, seen, both, unseen, {name: found.kl for name, found in compared.items()})
 
 
-def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, Any]:
+def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, object]:
     means = {context: mean(pairs) for context, pairs in measured.items()}
     closed = gap_closed(means)
     beside: dict[str, Any] = {"kl_read_heard": mean(kl)} if kl else {}
@@ -365,7 +366,7 @@ def _gap_interval(measured: Measured, how: str = "heard") -> list[float] | None:
     return share_of_reading(gains(measured, how), gains(measured, "read"), "gap closed")
 
 
-def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, Any]:
+def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, object]:
     """Return {"difference", "low", "high"}: gap closed by hearing, less that by the cascade.
 
     Both are over the same documents.

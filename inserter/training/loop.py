@@ -7,7 +7,7 @@ checkpoints and the curve are our own.
 import csv
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from inserter.errors import InserterError
@@ -52,7 +53,7 @@ class Task(Protocol):
         """
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Phase:
     """One run of the loop."""
 
@@ -84,7 +85,7 @@ class Phase:
     watch_steps: int = 0
     """Steps between two calls of `watch`; 0: no calls."""
 
-    watch: Callable[[], dict[str, Any]] | None = None
+    watch: Callable[[], dict[str, object]] | None = None
     """Returns figures of the model as it is.
 
     Called before the first step and after every `watch_steps` steps, except after the last step.
@@ -167,7 +168,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
         model.train()
         torch.manual_seed(derive(phase.seed, phase.name, step, rank()))
         start = time.monotonic()
-        row = _step(accelerator, share, optimizer, phase, step)
+        row = _step(accelerator, share, optimizer, phase=phase, step=step)
         if row:
             outcome.curve.append(row)
             spent, done = spent + time.monotonic() - start, done + int(row["positions"])
@@ -181,7 +182,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
                 )
         _watch(phase, outcome, step + 1)
         if (step + 1) % phase.checkpoint_steps == 0 and step + 1 < phase.steps:
-            checkpoints.save(step + 1, share, optimizer, outcome.record())
+            checkpoints.save(step + 1, share, optimizer, record=outcome.record())
     outcome.speed = done / spent if done else None
     optimizer.zero_grad()
     accelerator.free_memory()
@@ -197,7 +198,7 @@ def _watch(phase: Phase, outcome: Outcome, step: int) -> None:
         outcome.watched.append({"step": step, **phase.watch()})
 
 
-def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Phase, step: int) -> dict[str, float] | None:
+def _step(accelerator: Accelerator, share: nn.Module, optimizer: Optimizer, *, phase: Phase, step: int) -> dict[str, float] | None:
     """Run one step and return its row of the curve.
 
     If the loss or the gradient is not finite, learn nothing and return None.
@@ -238,7 +239,7 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Any, phase: Pha
     }
 
 
-def write_curve(path: Path, curve: list[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> None:
+def write_curve(path: Path, curve: Sequence[Mapping[str, object]], columns: Sequence[str] = COLUMNS) -> None:
     """Write the curve as CSV for `dvc plots` and MLflow."""
 
     def write(temporary: Path) -> None:

@@ -29,7 +29,7 @@ def _placed(model: Any) -> InserterForConditionalGeneration:
     return model.to(torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else "cpu")
 
 
-def new_model(assets: Assets, adapter: Adapter, seed: int, delimiters: str = "tokens", languages: Sequence[str] = ()) -> Pair:
+def new_model(assets: Assets, adapter: Adapter, seed: int, *, delimiters: str = "tokens", languages: Sequence[str] = ()) -> Pair:
     """Return a new model of the configured LM and encoder, whose adapter is drawn from `seed`.
 
     delimiters: what stands around a clip. Only a caller that puts clips among text has to set it.

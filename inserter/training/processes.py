@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -33,7 +33,7 @@ def world() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def run_training_stage(name: str, main: Callable[[Params], dict[str, Any]]) -> None:
+def run_training_stage(name: str, main: Callable[[Params], dict[str, object]]) -> None:
     """Run a stage, under torchrun if INSERTER_TORCHRUN has its arguments.
 
     torchrun restarts a worker that dies (`--max-restarts`), and the stage resumes from its last

@@ -112,6 +112,7 @@ def clips_for(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
     rows: Iterable[Utterance],
+    *,
     shards: Path,
     settings: Pretrain | Sft,
     needed: set[str],
@@ -125,13 +126,14 @@ def clips_for(
         return Sounds(processor, rows, shards)
     if model.config.adapter != "soft_token":
         rows = [row for row in rows if row["utt_id"] in needed]
-    return encode_clips(model, processor, rows, shards, settings.precision)
+    return encode_clips(model, processor, rows, shards=shards, precision=settings.precision)
 
 
 def encode_clips(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
     rows: Iterable[Mapping[str, Any]],
+    *,
     shards: Path,
     precision: str,
 ) -> States:
@@ -155,14 +157,15 @@ def encode_clips(
         for table in splits.values():
             clips = [(r["utt_id"], r["shard"], r["offset"], r["size"]) for r in table]
             key = fingerprint(encoder, heard_with, settings, precision, clips, files=ENCODED_BY)
-            index |= _encode_split(model, processor, table, shards, key, precision, bar)
+            index |= _encode_split(model, processor, table, shards=shards, key=key, precision=precision, bar=bar)
     return States.kept(states_home(), index, model.state_width)
 
 
 def _encode_split(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[Mapping[str, Any]],
+    rows: list[Mapping[str, object]],
+    *,
     shards: Path,
     key: str,
     precision: str,
@@ -180,7 +183,9 @@ def _encode_split(
         if done.exists() or number % world() != rank():
             bar.update(len(chunk))
         else:
-            write_json(done, _encode_chunk(model, processor, chunk, shards, states_home() / name, precision, bar))
+            write_json(
+                done, _encode_chunk(model, processor, chunk, shards=shards, path=states_home() / name, precision=precision, bar=bar)
+            )
     barrier()
     for name in names:
         for utt_id, (first, frames) in read_json(states_home() / f"{name}.json").items():
@@ -192,6 +197,7 @@ def _encode_chunk(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
     rows: list[Mapping[str, Any]],
+    *,
     shards: Path,
     path: Path,
     precision: str,

@@ -61,7 +61,7 @@ class Shaped(Synthesizer):
     what is beyond the engine's range.
     """
 
-    def __init__(self, voice: Synthesizer, rate: float, pitch: float, warp: float = 1.0) -> None:
+    def __init__(self, voice: Synthesizer, rate: float, pitch: float, *, warp: float = 1.0) -> None:
         self.voice, self.rate, self.pitch, self.warp = voice, rate, pitch, warp
         low, high = voice.rates
         self.engine_rate = min(max(rate / pitch, low), high)

@@ -86,7 +86,7 @@ def _model(voice: str) -> Any:
     return model
 
 
-def _load_recording(path: str, rate: int) -> Any:
+def _load_recording(path: str, rate: int) -> object:
     """Return a tensor (1, samples) at `rate` Hz."""
     import torch
 

@@ -176,7 +176,9 @@ def _error(answer: Answer) -> dict[str, Any]:
 
 def speech_url(voice: Voice) -> str:
     """Return the address for requests, from a base URL with or without /v1 or a whole address."""
-    parts = split_url(voice.url or from_environment(BASE_URL), "the speech server's", BASE_URL, API_KEY, EXAMPLE)
+    parts = split_url(
+        voice.url or from_environment(BASE_URL), "the speech server's", BASE_URL, key_variable=API_KEY, example=EXAMPLE
+    )
     path = parts.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
     return parts._replace(path=f"{path}/v1/audio/speech", fragment="").geturl()
 
@@ -198,7 +200,9 @@ def _key(voice: Voice) -> str:
     own = from_environment(BASE_URL)
     if not own:
         return ""
-    mine, its = (split_url(url, "the speech server's", BASE_URL, API_KEY, EXAMPLE) for url in (own, voice.url or own))
+    mine, its = (
+        split_url(url, "the speech server's", BASE_URL, key_variable=API_KEY, example=EXAMPLE) for url in (own, voice.url or own)
+    )
     return check_key(from_environment(API_KEY), API_KEY) if (mine.scheme, mine.netloc) == (its.scheme, its.netloc) else ""
 
 

@@ -64,13 +64,13 @@ def identity(voice: Voice) -> str:
     """
     engine = ENGINES[voice.engine]
     files = [(path.name, _sha256(path, path.stat().st_mtime_ns)) for path in deciding_files(voice)]
-    told = voice.model_dump(include=set(DECIDING))
+    fields = voice.model_dump(include=set(DECIDING))
     for key in ("voice", "speaker"):
         # A file counts by its contents, not by its path: a moved model speaks the same.
-        if told[key] and Path(told[key]).exists():
-            told[key] = "a file"
+        if fields[key] and Path(fields[key]).exists():
+            fields[key] = "a file"
     return fingerprint(
-        told,
+        fields,
         engine.version(voice),
         files,
         files=deciding(engine.__name__, without=() if voice.engine in READ_SOUND else ["models/sound"]),
@@ -117,7 +117,7 @@ def load_voice(voice: Voice) -> Synthesizer:
     if reason:
         raise InserterError(f"voice {voice.name}: {reason}")
     plain = _engine(Voice(name="", **voice.model_dump(include={"engine", "voice", "speaker", "language", "model", "url"})))
-    return Shaped(plain, voice.rate, voice.pitch, voice.warp) if _shaped(voice) else plain
+    return Shaped(plain, voice.rate, voice.pitch, warp=voice.warp) if _shaped(voice) else plain
 
 
 def _shaped(voice: Voice) -> bool:

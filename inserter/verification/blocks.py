@@ -63,7 +63,7 @@ def listeners_of(params: Params) -> Listeners:
 
 
 def measure_blocks(
-    blocks: Iterable[list[Utterance]], total: int, clips: Path, folder: Path, listeners: Listeners, params: Params, label: str
+    blocks: Iterable[list[Utterance]], total: int, clips: Path, *, folder: Path, listeners: Listeners, params: Params, label: str
 ) -> list[Path]:
     """Measure every block and return the paths of the tables in `folder`, in order.
 

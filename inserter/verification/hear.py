@@ -81,14 +81,14 @@ def _hear_words(clips: Sequence[Clip], ears: Ears) -> None:
     - a clip that the second recogniser doubts too: by both
     """
     low, high = ears.band
-    doubtful = _in_company(clips, ears.first, FIRST, low)
+    doubtful = _in_company(clips, ears.first, FIRST, low=low)
     for clip in doubtful:
         if known(clip.row["wer"]) > high or ears.second is None:
             _alone(clip, ears.first, FIRST)
     if ears.second is None:
         return
     near = [clip for clip in doubtful if known(clip.row["wer"]) <= high]
-    still = {id(clip) for clip in _in_company(near, ears.second, SECOND, low)}
+    still = {id(clip) for clip in _in_company(near, ears.second, SECOND, low=low)}
     for clip in near:
         if id(clip) in still or known(clip.row["extra"]) >= EXTRA:  # extra words may be a neighbour's
             _alone(clip, ears.first, FIRST)
@@ -109,7 +109,7 @@ def _hear_numbers(clips: Sequence[Clip], ears: Ears) -> None:
                 clip.row["second_wrote"] = ears.second.transcribe_alone(clip.wave)
 
 
-def _in_company(clips: Sequence[Clip], ear: Transcriber, columns: Columns, low: float) -> list[Clip]:
+def _in_company(clips: Sequence[Clip], ear: Transcriber, columns: Columns, *, low: float) -> list[Clip]:
     """Hear all clips, packed as they fit, and return the doubtful ones."""
     windows = [[clips[i] for i in window] for window in pack([len(clip.wave) for clip in clips])]
     doubtful: set[int] = set()
@@ -121,7 +121,7 @@ def _in_company(clips: Sequence[Clip], ear: Transcriber, columns: Columns, low: 
             at_stake = columns is FIRST and any(map(_at_risk, window))
             wrote = share_text(text, [len(share) for share in shares], ear.language) if at_stake else [""] * len(window)
             for clip, got, unclear, written in zip(window, shares, before, wrote, strict=True):
-                _note(clip, got, columns, written)
+                _note(clip, got, columns, written=written)
                 if unclear >= EXTRA:
                     doubtful.add(id(clip))
     for clip in clips:
@@ -136,14 +136,14 @@ def _doubtful(row: Verified, columns: Columns, low: float) -> bool:
 
 def _alone(clip: Clip, ear: Transcriber, columns: Columns) -> None:
     text = ear.transcribe_alone(clip.wave)
-    _note(clip, words(text, ear.language), columns, text)
+    _note(clip, words(text, ear.language), columns, written=text)
 
 
 def _at_risk(clip: Clip) -> bool:
     return at_risk(clip.row["written"], clip.row["spoken"], clip.row["language"])
 
 
-def _note(clip: Clip, got: list[str], columns: Columns, written: str) -> None:
+def _note(clip: Clip, got: list[str], columns: Columns, *, written: str) -> None:
     """Record in the clip's row the words that were heard, and how they compare.
 
     written: the text behind the words `got`, kept if the clip may have a wrong reading.

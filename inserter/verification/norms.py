@@ -7,7 +7,6 @@ import heapq
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -64,7 +63,7 @@ class Norms:
     """
 
     def __init__(self) -> None:
-        self._drawn: dict[Key, list[tuple[int, tuple[Any, ...], float]]] = {}
+        self._drawn: dict[Key, list[tuple[int, tuple[object, ...], float]]] = {}
         self._norms: dict[Key, Norm | None] = {}
 
     def learn(self, rows: Iterable[Verified]) -> None:
@@ -95,7 +94,7 @@ def _keys(row: Verified) -> tuple[Key, Key]:
     return (row["language"], row["split"] == LEXICON, row["voice"]), (row["language"], row["split"] == LEXICON, None)
 
 
-def fit(drawn: list[tuple[int, tuple[Any, ...], float]]) -> Norm:
+def fit(drawn: list[tuple[int, tuple[object, ...], float]]) -> Norm:
     """Fit seconds that are not negative, by a loss that outliers hardly move.
 
     The loss is soft L1 on the residuals of the log duration (see `_ratio`).

@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -84,7 +83,7 @@ def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
     return Sound(np.concatenate(waves) if len(waves) > 1 else waves[0], tuple(dict.fromkeys(note for *_, note in decoded if note)))
 
 
-def from_numbers(values: Any) -> Sound:
+def from_numbers(values: object) -> Sound:
     """Return the sound of samples at 16 kHz.
 
     values: floats, where 1 is full scale, or whole numbers, which are 16-bit PCM. If all whole
@@ -214,5 +213,5 @@ def _check_length(samples: int, rate: int) -> None:
 
 def _why(error: Exception) -> str:
     """Return the error in one line, without the file object's address, which differs per run."""
-    told = str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(". ")
-    return " ".join(told.split()) or type(error).__name__
+    message = str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(". ")
+    return " ".join(message.split()) or type(error).__name__

@@ -66,14 +66,14 @@ def mended(data: bytes) -> list[bytes]:
             wide = struct.unpack_from("<Q", data, start + 8)[0]
         if name == form.sound:
             said = wide if data[:4] in _WIDE and size == _UNSET else size
-            return _with_size(data, form, start, said)
+            return _with_size(data, form, start, said=said)
         if size < 0:
             break
         at = form.after(start, size)
     return [data]
 
 
-def _with_size(data: bytes, form: Form, start: int, said: int) -> list[bytes]:
+def _with_size(data: bytes, form: Form, start: int, *, said: int) -> list[bytes]:
     there = len(data) - start
     if there < said < MAX_BYTES:
         raise cut_off(there, said)

@@ -137,12 +137,12 @@ def _counted(data: bytes, frames: list[_Frame]) -> io.BytesIO:
     at = max(head.find(b"Xing"), head.find(b"Info"))
     flags = struct.unpack_from(">I", whole, at + 4)[0] if at > 0 else 0
     if flags & 1:
-        return io.BytesIO(_true_tag(whole, at, bool(flags & 2), len(frames) - 1))
+        return io.BytesIO(_true_tag(whole, at, bool(flags & 2), frames=len(frames) - 1))
     silent = at > 0 or b"VBRI" in head  # a tag without the number of frames
     return _Unmeasured(whole[frames[0].end - frames[0].start :] if silent else whole)
 
 
-def _true_tag(whole: bytes, at: int, sized: bool, frames: int) -> bytes:
+def _true_tag(whole: bytes, at: int, sized: bool, *, frames: int) -> bytes:
     said, size = struct.unpack_from(">II", whole, at + 8)
     if sized and said > frames and len(whole) < size < MAX_BYTES:
         raise cut_off(frames, said, "frames")

@@ -122,10 +122,10 @@ def _sources(sounds: Iterable[Sound]) -> Iterator[tuple[Sound, Path | bytes | Re
         if chunk is None:
             yield from ((sound, sound.wav or Refused("missing wav", sound.name)) for sound in group)
         else:
-            yield from _embedded(*chunk, list(group))
+            yield from _embedded(*chunk, sounds=list(group))
 
 
-def _embedded(file: Path, column: str, group: int, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
+def _embedded(file: Path, column: str, group: int, *, sounds: list[Sound]) -> Iterator[tuple[Sound, Path | bytes | Refused]]:
     wanted = {sound.embedded.row: sound for sound in sounds if sound.embedded}
     last = max(wanted)
     try:
@@ -145,7 +145,7 @@ def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
             yield from (values.flatten()[0] if pa.types.is_struct(values.type) else values).to_pylist()
 
 
-def _clip(source: Path | bytes, name: str) -> tuple[dict[str, Any], bytes]:
+def _clip(source: Path | bytes, name: str) -> tuple[dict[str, object], bytes]:
     """Return the clip's metadata and its FLAC bytes at 16 kHz. Raises Refused.
 
     The metadata is the duration in seconds and, if there are any, notes for the owner of the audio.

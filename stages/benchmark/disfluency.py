@@ -6,9 +6,8 @@ The instruction therefore keeps its meaning.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import Any
 
 from num2words import num2words
 
@@ -37,7 +36,7 @@ FIXED = r"my answer is \w+"  # a sentence that the answer must contain
 Edit = tuple[int, str]  # (index of a word, text added before that word)
 
 
-def disfluent(prompt: str, kwargs: Iterable[dict[str, Any]], count: int, random: Random) -> tuple[str, list[str]]:
+def disfluent(prompt: str, kwargs: Iterable[Mapping[str, object]], count: int, *, random: Random) -> tuple[str, list[str]]:
     """Return `prompt` with `count` disfluencies, and their kinds in order of position.
 
     A very short prompt gets fewer. kwargs: the arguments of the checkers of the prompt.
@@ -57,11 +56,11 @@ def disfluent(prompt: str, kwargs: Iterable[dict[str, Any]], count: int, random:
     return _spoken(words, edits), [edits[at][0] for at in sorted(edits)]
 
 
-def _flat(values: Iterable[Any]) -> list[Any]:
+def _flat(values: Iterable[object]) -> list[object]:
     return [one for value in values for one in (value if isinstance(value, list) else [value])]
 
 
-def _protected(prompt: str, values: list[Any]) -> list[int | None]:
+def _protected(prompt: str, values: list[object]) -> list[int | None]:
     """Return, per word, the number of the protected phrase that the word belongs to, or None."""
     phrases = [str(num2words(v)) if isinstance(v, int) else str(v).strip() for v in values]
     patterns = [FIXED, *(rf"(?<!\w){re.escape(phrase)}(?!\w)" for phrase in phrases if phrase)]
@@ -70,7 +69,7 @@ def _protected(prompt: str, values: list[Any]) -> list[int | None]:
     return [next((n for n, (a, b) in enumerate(spans) if start < b and a < end), None) for start, end in words]
 
 
-def _free(options: list[Edit], edits: dict[int, tuple[str, str]], values: list[Any]) -> list[Edit]:
+def _free(options: list[Edit], edits: dict[int, tuple[str, str]], values: list[object]) -> list[Edit]:
     """Return the options that are next to no earlier edit and do not affect the checker.
 
     An option must not add a word that the checker counts or forbids.

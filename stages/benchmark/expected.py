@@ -7,8 +7,7 @@ percentages, which are multiples of 1/n. The counts of the open-ended task are a
 from collections import Counter
 
 from inserter.run.runner import say
-from inserter.tables import Item
-from stages.benchmark.records import VARIANTS
+from inserter.tables import VARIANTS, Item
 
 # Per variant.
 CLOSED = {"en": {"prompts": 454, "instructions": 699}, "cn": {"prompts": 434, "instructions": 623}}

@@ -12,8 +12,8 @@ from inserter.tables import ITEMS, Item
 
 
 def finish(
-    work: WorkFolder, target: Path, prompts: list[dict[str, Any]], rows: list[Item], quarantined: list[dict[str, Any]]
-) -> dict[str, Any]:
+    work: WorkFolder, target: Path, prompts: list[dict[str, object]], *, rows: list[Item], quarantined: list[dict[str, Any]]
+) -> dict[str, object]:
     """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 
     In the metrics, read = items + quarantined. Raises InserterError if there is no item.

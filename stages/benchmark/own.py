@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from inserter import tts
 from inserter.params import Benchmark, BenchmarkItems, Voice
@@ -26,7 +25,7 @@ from stages.benchmark.variants import plan
 SHARD_CLIPS = 32  # small, so that no core idles at the end: 2,200 clips make 69 tasks
 
 
-def build(settings: Benchmark, target: Path) -> dict[str, Any]:
+def build(settings: Benchmark, target: Path) -> dict[str, object]:
     """Make the set, publish it as `target` and return the metrics."""
     return speak(prompts(settings), settings, target)
 
@@ -42,7 +41,7 @@ def _prompts(count: BenchmarkItems, seed: int, lang: Lang) -> list[Prompt]:
     return [*closed, *generate_open(seed, count.open_items, lang), *generate_adjustment(seed, count.adjustment_items, lang)]
 
 
-def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
+def speak(asked: list[Prompt], settings: Benchmark, target: Path, *, workers: int = 0) -> dict[str, object]:
     """Speak `asked` in every variant that can be made on this machine and return the metrics.
 
     An item that cannot be spoken goes to the quarantine. target: the folder that is published.
@@ -59,8 +58,8 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         jobs,
         voices,
         work / "out",
-        work / "rows",
-        settings.seed,
+        rows=work / "rows",
+        seed=settings.seed,
         workers=workers,
         shard_clips=SHARD_CLIPS,
         fingerprint=work.key,
@@ -75,7 +74,7 @@ def speak(asked: list[Prompt], settings: Benchmark, target: Path, workers: int =
         for item in planned.items
         if item.item_id in failed
     ]
-    metrics = finish(work, target, [prompt.record() for prompt in asked], rows, quarantined)
+    metrics = finish(work, target, [prompt.record() for prompt in asked], rows=rows, quarantined=quarantined)
     accents = Counter(row["voice"] for row in rows if row["variant"] == "accent")
     return {
         **metrics,

@@ -8,12 +8,11 @@ from typing import Any
 from inserter.audio.effects import Effect
 from inserter.params import Voice
 from inserter.prompts import Prompt
-from inserter.tables import Item
+from inserter.tables import ISO_639, Item
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
-ISO_639 = {"cn": "zh"}  # the benchmark's code for Chinese -> ISO 639-1
-NO_CLIP: Mapping[str, Any] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
+NO_CLIP: Mapping[str, object] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Planned:
     voice: Voice | None
     """The voice that speaks the item; None if the item is only read."""
 
-    notes: dict[str, Any]
+    notes: Mapping[str, object]
     """What was drawn for the variant; in the standard variant, the notes of the prompt."""
 
     effect: Effect | None = None

@@ -4,10 +4,9 @@ The copy has all three tasks in both languages.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.files import endings
@@ -16,12 +15,12 @@ from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring.recordfiles import Refused
-from inserter.tables import Item
+from inserter.tables import TASKS, VARIANTS, Item
 from stages.benchmark.clips import Clip, Sound, encode_all
 from stages.benchmark.expected import compare
 from stages.benchmark.output import finish
 from stages.benchmark.own import prompts
-from stages.benchmark.records import TASKS, VARIANTS, Kind, Record, has_samples, key_of, kind_of, prompt_of, record
+from stages.benchmark.records import Kind, Record, has_samples, key_of, kind_of, prompt_of, record
 from stages.benchmark.source import Raw, Wavs, count, raw_records
 
 REMEDY = (
@@ -39,22 +38,22 @@ class Found:
     records: list[Record] = field(default_factory=list)
     sounds: list[Sound] = field(default_factory=list)
 
-    places: list[dict[str, Any]] = field(default_factory=list)
+    places: list[dict[str, object]] = field(default_factory=list)
     """File and line (or row, from 1) of each record, with its item_id and key."""
 
-    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    quarantined: list[dict[str, object]] = field(default_factory=list)
 
-    prompts: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    prompts: dict[tuple[str, ...], dict[str, object]] = field(default_factory=dict)
     """Every readable prompt, used or not, by (key, task, lang, prompt).
 
     Training text is kept apart from all of them.
     """
 
-    def refuse(self, place: dict[str, Any], reason: str, detail: str) -> None:
+    def refuse(self, place: dict[str, object], reason: str, detail: str) -> None:
         self.quarantined.append({**place, "reason": reason, "detail": detail})
 
 
-def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]:
+def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, object]:
     """Read the folder `settings.path`, publish it as `target` and return the metrics.
 
     Raises InserterError if the folder or its records are missing, or if no record can be used.
@@ -68,7 +67,7 @@ def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, Any]
     rows = _rows(found, encode_all(found.sounds, work, workers))
     # Training text is also kept apart from our own set, so that either set can be used later.
     own = [prompt.record() for prompt in prompts(settings)]
-    metrics = finish(work, target, [*own, *found.prompts.values()], rows, found.quarantined)
+    metrics = finish(work, target, [*own, *found.prompts.values()], rows=rows, quarantined=found.quarantined)
     absent = _absent(rows)
     return {**metrics, "source": "SpeechInstructBench", "absent": absent, "not_read": not_read, "expected": compare(rows)}
 
@@ -113,9 +112,9 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
     seen: set[tuple[str, ...]] = set()
     for file, kind in files:
         for raw in raw_records(file):
-            place = {"item_id": None, "key": None, "file": str(file.relative_to(root)), "line": raw.number}
+            place: dict[str, object] = {"item_id": None, "key": None, "file": str(file.relative_to(root)), "line": raw.number}
             try:
-                one, sound = _usable(raw, kind, found, wavs, file.parent, place)
+                one, sound = _usable(raw, kind, found, wavs=wavs, folder=file.parent, place=place)
                 name = (one.task, one.variant, one.lang, one.key)
                 if name in seen:
                     raise Refused("duplicate key", one.key)
@@ -129,7 +128,7 @@ def _read(root: Path, files: list[tuple[Path, Kind]]) -> Found:
     return found
 
 
-def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place: dict[str, Any]) -> tuple[Record, Sound]:
+def _usable(raw: Raw, kind: Kind, found: Found, *, wavs: Wavs, folder: Path, place: dict[str, object]) -> tuple[Record, Sound]:
     """Return the record and where its clip is. Raises Refused.
 
     `place` and the prompts of `found` receive whatever could be read, even of a refused record.
@@ -140,13 +139,13 @@ def _usable(raw: Raw, kind: Kind, found: Found, wavs: Wavs, folder: Path, place:
     _keep_prompt(found, raw.value, kind)
     one = record(raw.value, kind)
     place["item_id"] = one.item_id
-    wav = _wav(wavs, one, folder, raw.embedded is None and not has_samples(raw.value))
+    wav = _wav(wavs, one, folder, needed=raw.embedded is None and not has_samples(raw.value))
     if wav is None and raw.embedded is None:
         raise Refused("samples", "audio is a list of numbers: give a wav file, or the bytes of a file in Parquet")
     return one, Sound(one.item_id, wav, raw.embedded)
 
 
-def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:
+def _wav(wavs: Wavs, one: Record, folder: Path, *, needed: bool) -> Path | None:
     """Return the audio file of the record, or None if the file is missing and not `needed`.
 
     A Parquet row usually holds its audio, and its path is then only the original file name.
@@ -160,8 +159,8 @@ def _wav(wavs: Wavs, one: Record, folder: Path, needed: bool) -> Path | None:
         return None
 
 
-def _keep_prompt(found: Found, value: dict[str, Any], kind: Kind) -> None:
-    row = {"key": key_of(value), "task": kind.task, "lang": kind.lang, "prompt": prompt_of(value)}
+def _keep_prompt(found: Found, value: Mapping[str, object], kind: Kind) -> None:
+    row: dict[str, object] = {"key": key_of(value), "task": kind.task, "lang": kind.lang, "prompt": prompt_of(value)}
     if row["prompt"] is not None:
         found.prompts.setdefault(tuple(map(str, row.values())), row)
 
@@ -179,7 +178,7 @@ def _work(root: Path, files: list[tuple[Path, Kind]], found: Found) -> WorkFolde
     return WorkFolder("benchmark", {"path": str(root.resolve()), "sounds": sounds}, [*texts, *makers])
 
 
-def _stamp(sound: Sound, stamps: dict[Path, tuple[int, int]]) -> Iterable[Any]:
+def _stamp(sound: Sound, stamps: dict[Path, tuple[int, int]]) -> Iterable[object]:
     if sound.wav:
         yield from (str(sound.wav), *stamps[sound.wav])
     if sound.embedded:
@@ -196,10 +195,10 @@ def _rows(found: Found, clips: dict[str, Clip]) -> list[Item]:
         if "reason" in clip:
             found.refuse(place, clip["reason"], clip["detail"])
             continue
-        told = clip.get("notes", [])
-        for note in told:
+        sound = clip.get("notes", [])
+        for note in sound:
             say(f"benchmark: {one.item_id}: {note}")
-        notes = one.notes | ({"sound": told} if told else {})
+        notes = one.notes | ({"sound": sound} if sound else {})
         twin = clean.get((one.lang, one.key), one.prompt) if one.task == "closed" else one.prompt
         rows.append(
             {

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,8 @@ from inserter.scoring.ifeval import CHECKS, Unscorable
 from inserter.scoring.questions import split_questions
 from inserter.scoring.recordfiles import Refused
 from inserter.scoring.structures import instructions
+from inserter.tables import TASKS, VARIANTS
 
-TASKS = ("closed", "open", "adjustment")
-VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
 LANGUAGES = {
     "en": "en",
     "english": "en",
@@ -54,9 +54,9 @@ class Record:
     """Path as the record gives it, or None. For closed-ended records there is a default."""
 
     instruction_id_list: list[str] = field(default_factory=list)
-    kwargs: list[dict[str, Any]] = field(default_factory=list)
+    kwargs: list[dict[str, object]] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, object] = field(default_factory=dict)
 
     @property
     def item_id(self) -> str:
@@ -89,7 +89,7 @@ def kind_of(path: Path) -> Kind | None:
     return None if task is None else Kind(task, variant if task == "closed" else "standard", lang)
 
 
-def key_of(value: dict[str, Any]) -> str | None:
+def key_of(value: Mapping[str, object]) -> str | None:
     """Return the record's `key` (closed) or `id` (open, adjustment); None if it is unreadable."""
     key = value.get("key") if value.get("key") is not None else value.get("id")
     if isinstance(key, float) and key.is_integer():  # integers become floats if one is missing
@@ -97,13 +97,13 @@ def key_of(value: dict[str, Any]) -> str | None:
     return None if isinstance(key, bool) or not isinstance(key, str | int) else str(key).strip() or None
 
 
-def prompt_of(value: dict[str, Any]) -> str | None:
+def prompt_of(value: Mapping[str, object]) -> str | None:
     """Return the record's prompt; None if it is blank or not text."""
     prompt = value.get("prompt")
     return prompt if isinstance(prompt, str) and prompt.strip() else None
 
 
-def language(value: dict[str, Any], kind: Kind) -> str:
+def language(value: Mapping[str, object], kind: Kind) -> str:
     """Return `en` or `cn`, from the record's `language`, the file's name or the audio path.
 
     Raises Refused if none of them names a language, or if record and file disagree.
@@ -123,7 +123,7 @@ def language(value: dict[str, Any], kind: Kind) -> str:
     return lang
 
 
-def audio_path(value: dict[str, Any]) -> str | None:
+def audio_path(value: Mapping[str, object]) -> str | None:
     """Return the path under `audio_path` or `audio`, which may be a struct with `path`; or None."""
     for found in (value.get("audio_path"), value.get("audio")):
         path = found.get("path") if isinstance(found, dict) else found
@@ -132,7 +132,7 @@ def audio_path(value: dict[str, Any]) -> str | None:
     return None
 
 
-def has_samples(value: dict[str, Any]) -> bool:
+def has_samples(value: Mapping[str, object]) -> bool:
     """Return whether `audio` holds numbers instead of a file.
 
     The numbers are a list, or a struct as `datasets` decodes a file:
@@ -142,7 +142,7 @@ def has_samples(value: dict[str, Any]) -> bool:
     return isinstance(audio.get("array") if isinstance(audio, dict) else audio, list)
 
 
-def record(value: dict[str, Any], kind: Kind) -> Record:
+def record(value: Mapping[str, object], kind: Kind) -> Record:
     """Return the item, with its instructions checked as the scorer reads them. Raises Refused."""
     key, prompt = key_of(value), prompt_of(value)
     if key is None or prompt is None:
@@ -160,15 +160,15 @@ def record(value: dict[str, Any], kind: Kind) -> Record:
     return Record("closed", variant, lang, key, prompt, audio, ids, kwargs, notes=notes)
 
 
-def _variant(value: dict[str, Any], kind: Kind) -> str:
+def _variant(value: Mapping[str, object], kind: Kind) -> str:
     named = re.search(rf"closed_({'|'.join(VARIANTS)})_", audio_path(value) or "")
     variant = kind.variant or value.get("variant") or (named and named[1])
-    if variant not in VARIANTS:
+    if not isinstance(variant, str) or variant not in VARIANTS:
         raise Refused("unknown variant", repr(variant))
     return variant
 
 
-def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
+def _instructions(value: Mapping[str, object]) -> tuple[list[str], list[dict[str, object]]]:
     """Return the instruction ids and their arguments, without null arguments. Raises Refused.
 
     Parquet gives every row every argument, and the scorer drops those that are null.
@@ -181,7 +181,7 @@ def _instructions(value: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]
     return ids, [_arguments(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 
-def _arguments(name: Any, given: Any) -> dict[str, Any]:
+def _arguments(name: object, given: Any) -> dict[str, object]:
     if not isinstance(name, str) or name not in CHECKS:
         raise Refused("unknown instruction", repr(name))
     try:

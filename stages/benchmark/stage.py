@@ -1,12 +1,10 @@
 """Run the stage: `python -m stages.benchmark`."""
 
-from typing import Any
-
 from inserter.params import Params
 from inserter.run.runner import output
 from stages.benchmark import own, real
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     build = own.build if params.benchmark.path == "own" else real.build
     return build(params.benchmark, output("benchmark"))

@@ -50,12 +50,12 @@ def plan(prompts: list[Prompt], settings: Benchmark) -> Plan:
     accents = [voice for voice in found if voice not in main]
     absent = {name: reason for name, reason in _absent(settings, accents, missing).items() if reason}
     chinese = [name for name in ENGLISH_ONLY if name not in absent] if settings.voices.cn else []
-    items = [item for prompt in prompts for item in _items(prompt, settings, accents, absent)]
+    items = [item for prompt in prompts for item in _items(prompt, settings, accents, absent=absent)]
     text_only: list[str] = sorted({item.prompt.lang for item in items if item.voice is None})
     return Plan(items, absent | {f"cn/{name}": NO_CHINESE for name in chinese}, missing, text_only)
 
 
-def _items(prompt: Prompt, settings: Benchmark, accents: list[Voice], absent: dict[str, str]) -> list[Planned]:
+def _items(prompt: Prompt, settings: Benchmark, accents: list[Voice], *, absent: dict[str, str]) -> list[Planned]:
     voice: Voice | None = getattr(settings.voices, prompt.lang)
     standard = Planned("standard", prompt, prompt.prompt, voice, prompt.notes)
     if voice is None or prompt.task != "closed":
@@ -124,7 +124,7 @@ def _paralinguistics(draw: Draw) -> Planned:
 
 
 def _disfluency(draw: Draw) -> Planned:
-    text, kinds = disfluent(draw.prompt.prompt, draw.prompt.kwargs, draw.settings.variants.disfluencies, draw.random)
+    text, kinds = disfluent(draw.prompt.prompt, draw.prompt.kwargs, draw.settings.variants.disfluencies, random=draw.random)
     return Planned("disfluency", draw.prompt, text, draw.voice, {"disfluencies": kinds})
 
 

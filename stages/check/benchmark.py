@@ -8,18 +8,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from inserter.files import read_json
-from inserter.params import Params
+from inserter.params import Check, Params
 from inserter.paths import DATA, REPORTS
-from inserter.tables import ITEMS, Item
+from inserter.tables import ITEMS, TASKS, VARIANTS, Item
 from stages.check.frames import Picked, Shards, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TASKS = ["closed", "open", "adjustment"]
 LANGUAGES = ["en", "cn"]
-VARIANTS = ["standard", "background", "accent", "paralinguistics", "disfluency"]
 COLUMNS = [
     "item_id",
     "key",
@@ -45,7 +43,7 @@ MUTE = "Read data/benchmark/quarantine.jsonl: these items lack audio, but other 
 
 def benchmark(params: Params) -> list[Table]:
     shards = Shards(DATA / "benchmark")
-    items = frame(DATA / "benchmark" / "items.parquet", ITEMS, lambda row: _item(row, shards), COLUMNS)
+    items = frame(DATA / "benchmark" / "items.parquet", ITEMS, lambda row: _item(row, shards), columns=COLUMNS)
     report = read_json(REPORTS / "benchmark.json")
     closed = items[items["task"] == "closed"]
     missing = params.check.max_missing_items
@@ -66,11 +64,11 @@ def benchmark(params: Params) -> list[Table]:
         ),
         Table("closed", closed, "item_id", (within("instructions", AGAIN, low=1), one_of("kwargs_fit", [True], AGAIN))),
         Table("open", items[items["task"] == "open"], "item_id", (within("questions", AGAIN, low=1),)),
-        *_sound(items, report, params),
+        *_sound(items, report, params.check),
         *(_types(closed, lang, params.check.max_missing_types) for lang in sorted(closed["lang"].dropna().unique())),
         Table("variants", _variants(items), "variant", (within("missing_share", INCOMPLETE, high=missing),)),
         Table("absent variants", _absent(closed, report), "variant", (present("reason", AGAIN),)),
-        Table("counts", _counts(items, report), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+        Table("counts", _counts(items, report), "report", (present("lost", AGAIN), within("lost", AGAIN, low=0, high=0))),
         Table("twins", _twins(items), "item_id", (one_of("standard_twin", [True], INCOMPLETE, mostly=1 - missing),)),
     ]
 
@@ -98,12 +96,13 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
     return isinstance(value, list) and len(value) == len(ids) and all(isinstance(item, dict) for item in value)
 
 
-def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> list[Table]:
+def _sound(items: "pd.DataFrame", report: dict[str, Any], check: Check) -> list[Table]:
     """Return the tables of the spoken items and of the items that are only read.
 
     Spoken items must be audible. Items may be only read if their language has no audio at all, or
     if the report lists it under text_only.
     """
+    shortest, longest = check.clip_seconds
     spoken, silent = items[items["spoken"] == True], items[items["spoken"] == False]  # noqa: E712 (columns)
     written = sorted((set(LANGUAGES) - set(spoken["lang"])) | set(report.get("text_only") or ()))
     return [
@@ -112,8 +111,8 @@ def _sound(items: "pd.DataFrame", report: dict[str, Any], params: Params) -> lis
             spoken,
             "item_id",
             (
-                rows(UNHEARD, low=params.check.min_rows.spoken),
-                within("duration", LENGTH, *params.check.clip_seconds),
+                rows(UNHEARD, low=check.min_rows.spoken),
+                within("duration", LENGTH, low=shortest, high=longest),
                 one_of("in_shard", [True], AGAIN),
             ),
         ),

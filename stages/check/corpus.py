@@ -40,7 +40,9 @@ def corpus(params: Params) -> list[Table]:
     wanted = params.corpus
     asked = _asked(wanted.decontaminate_ngram)
     heldout = Passages(_heldout_texts(), wanted.near_duplicates)
-    documents = frame(DATA / "corpus", DOCUMENTS, lambda row: _measure(row, asked, wanted.decontaminate_ngram, heldout), COLUMNS)
+    documents = frame(
+        DATA / "corpus", DOCUMENTS, lambda row: _measure(row, asked, wanted.decontaminate_ngram, heldout=heldout), columns=COLUMNS
+    )
     sampled = documents[documents["split"] != LEXICON]
     sources = [source.name for source in wanted.sources]
     return [
@@ -63,7 +65,7 @@ def corpus(params: Params) -> list[Table]:
                 present("license", "Give each source in corpus.sources a license"),
             ),
         ),
-        Table("sizes", sampled, "doc_id", (within("n_words", AGAIN, wanted.min_words, wanted.max_words),)),
+        Table("sizes", sampled, "doc_id", (within("n_words", AGAIN, low=wanted.min_words, high=wanted.max_words),)),
         Table(
             "heldout",
             sampled[sampled["split"] == "heldout"],
@@ -91,7 +93,7 @@ def corpus(params: Params) -> list[Table]:
             "counts",
             _counts(len(sampled)),
             "report",
-            (present("decontaminated", AGAIN), present("lost", AGAIN), within("lost", AGAIN, 0, 0)),
+            (present("decontaminated", AGAIN), present("lost", AGAIN), within("lost", AGAIN, low=0, high=0)),
         ),
     ]
 
@@ -119,7 +121,7 @@ def _heldout_texts() -> Iterator[str]:
     return (row["text"] or "" for batch in read_batches(DATA / "corpus", DOCUMENTS) for row in batch if row["split"] == "heldout")
 
 
-def _measure(row: Document, asked: set[tuple[str, ...]], n: int, heldout: Passages) -> Picked:
+def _measure(row: Document, asked: set[tuple[str, ...]], n: int, *, heldout: Passages) -> Picked:
     text = row["text"]
     return {
         **row,

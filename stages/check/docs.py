@@ -21,7 +21,7 @@ LISTS = ("unexpected_list", "unexpected_index_list")
 VIEWS = {"module_name": "stages.check.views"}
 
 
-def publish(context: Any, stage: str, found: list[tuple[Table, Any]], site: Path = SITE) -> Path:
+def publish(context: Any, stage: str, found: list[tuple[Table, object]], *, site: Path = SITE) -> Path:
     """Build the pages of `stage` and return the index.
 
     found: the stage's tables, each with its result of Great Expectations.
@@ -40,7 +40,7 @@ def publish(context: Any, stage: str, found: list[tuple[Table, Any]], site: Path
     context.stores[context.validation_results_store_name] = results
     run = RunIdentifier(run_name=stage)
     for table, result in found:
-        _store(suites, results, f"{stage}.{_slug(table.name)}", run, table, result)
+        _store(suites, results, f"{stage}.{_slug(table.name)}", run=run, table=table, result=result)
     return _build(context, site)
 
 
@@ -53,7 +53,7 @@ def _folder(path: Path, suffix: str | None = None) -> dict[str, Any]:
     return backend if suffix is None else backend | {"filepath_suffix": suffix}
 
 
-def _store(suites: Any, results: Any, name: str, run: Any, table: Table, result: Any) -> None:
+def _store(suites: Any, results: Any, name: str, *, run: Any, table: Table, result: Any) -> None:
     """Store the result, and its expectations as a suite called `name`.
 
     Rows that no page shows are left out.

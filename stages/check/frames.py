@@ -10,10 +10,10 @@ from inserter.tables import Row, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-Picked = dict[str, Any]  # a row of a data frame
+Picked = dict[str, object]  # a row of a data frame
 
 
-def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], columns: list[str]) -> "pd.DataFrame":
+def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], *, columns: list[str]) -> "pd.DataFrame":
     """Return a data frame of `pick(row)` for every row, with the given columns.
 
     The table is read in batches, so only what is picked of a long text stays in memory. In a broken
@@ -25,7 +25,7 @@ def frame(path: Path, table: Table[Row], pick: Callable[[Row], Picked], columns:
     return pd.concat(batches, ignore_index=True) if batches else pd.DataFrame(columns=columns)
 
 
-def picker(*columns: str) -> Callable[[Mapping[str, Any]], Picked]:
+def picker(*columns: str) -> Callable[[Mapping[str, object]], Picked]:
     return lambda row: {column: row[column] for column in columns}
 
 

@@ -30,11 +30,13 @@ MISMATCH = "A sequence uses a quarantined clip: " + AGAIN
 
 def interleave(params: Params) -> list[Table]:
     splits = _splits()
-    clean = set(frame(DATA / "verify" / "clean.parquet", VERIFIED, picker("utt_id"), ["utt_id"])["utt_id"])
+    clean = set(frame(DATA / "verify" / "clean.parquet", VERIFIED, picker("utt_id"), columns=["utt_id"])["utt_id"])
     folder = DATA / "interleave"
     contexts = Passages(_contexts(folder / "heldout.parquet"), params.corpus.near_duplicates)
-    sequences = frame(folder / "sequences.parquet", SEQUENCES, lambda row: _sequence(row, splits, clean, contexts), COLUMNS)
-    heldout = frame(folder / "heldout.parquet", HELDOUT, lambda row: _heldout(row, splits, clean), HELDOUT_COLUMNS)
+    sequences = frame(
+        folder / "sequences.parquet", SEQUENCES, lambda row: _sequence(row, splits, clean, contexts=contexts), columns=COLUMNS
+    )
+    heldout = frame(folder / "heldout.parquet", HELDOUT, lambda row: _heldout(row, splits, clean), columns=HELDOUT_COLUMNS)
     return [
         Table(
             "sequences",
@@ -84,7 +86,7 @@ def _mixture(params: Params) -> list[Rule]:
     remedy = "Raise corpus.words (too few documents or clean clips of one kind), or change interleave.mixture"
     shares = {name: getattr(params.interleave.mixture, name) for name in MIXTURE}
     return [
-        mean_within(name, remedy, round(max(0.0, share - tolerance), 6), round(min(1.0, share + tolerance), 6))
+        mean_within(name, remedy, low=round(max(0.0, share - tolerance), 6), high=round(min(1.0, share + tolerance), 6))
         for name, share in shares.items()
     ]
 
@@ -96,11 +98,11 @@ def _contexts(path: Path) -> Iterator[str]:
 
 
 def _splits() -> dict[str, str]:
-    documents: pd.DataFrame = frame(DATA / "corpus", DOCUMENTS, picker("doc_id", "split"), ["doc_id", "split"])
+    documents: pd.DataFrame = frame(DATA / "corpus", DOCUMENTS, picker("doc_id", "split"), columns=["doc_id", "split"])
     return dict(zip(documents["doc_id"], documents["split"], strict=True))
 
 
-def _sequence(row: Sequence, splits: dict[str, str], clean: set[str], contexts: Passages) -> Picked:
+def _sequence(row: Sequence, splits: dict[str, str], clean: set[str], *, contexts: Passages) -> Picked:
     parts = row["parts"] or []
     clips = [part["utt_id"] for part in parts if part["utt_id"] is not None]
     return {

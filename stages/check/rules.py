@@ -50,7 +50,7 @@ def absent(column: str, remedy: str) -> Rule:
     return Rule("expect_column_values_to_be_null", column, remedy)
 
 
-def one_of(column: str, values: Sequence[Any], remedy: str, mostly: float = 1.0) -> Rule:
+def one_of(column: str, values: Sequence[object], remedy: str, *, mostly: float = 1.0) -> Rule:
     """Require one of `values`. Nulls pass: `present` refuses them.
 
     mostly: the share of the rows that must comply.
@@ -58,7 +58,7 @@ def one_of(column: str, values: Sequence[Any], remedy: str, mostly: float = 1.0)
     return Rule("expect_column_values_to_be_in_set", column, remedy, {"value_set": list(values), "mostly": mostly})
 
 
-def within(column: str, remedy: str, low: float | None = None, high: float | None = None) -> Rule:
+def within(column: str, remedy: str, *, low: float | None = None, high: float | None = None) -> Rule:
     """Require low <= value <= high, as far as limits are given. Nulls pass."""
     return Rule("expect_column_values_to_be_between", column, remedy, _limits(low, high))
 
@@ -68,7 +68,7 @@ def above(column: str, low: float, remedy: str) -> Rule:
     return Rule("expect_column_values_to_be_between", column, remedy, {"min_value": low, "strict_min": True})
 
 
-def mean_within(column: str, remedy: str, low: float | None = None, high: float | None = None) -> Rule:
+def mean_within(column: str, remedy: str, *, low: float | None = None, high: float | None = None) -> Rule:
     """Require low <= mean <= high, as far as limits are given.
 
     The mean of a column of 0 and 1 is the share of ones. In a table of one row it is the figure.

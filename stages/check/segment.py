@@ -31,7 +31,7 @@ SHARE = "Raise corpus.words or check.share_tolerance; `dropped` in reports/segme
 
 def segment(params: Params) -> list[Table]:
     texts = Texts()
-    spans = frame(DATA / "segment" / "spans.parquet", SPANS, lambda row: _measure(row, texts), COLUMNS)
+    spans = frame(DATA / "segment" / "spans.parquet", SPANS, lambda row: _measure(row, texts), columns=COLUMNS)
     wanted = params.segment
     least = {"word": wanted.word.min_words, "sentence": 1, "context": wanted.context_words, LEXICON: 1}
     most = {"sentence": wanted.sentence.max_words, "context": wanted.context_words + wanted.sentence.max_words}
@@ -57,12 +57,12 @@ def segment(params: Params) -> list[Table]:
             ),
         ),
         *(
-            Table(level, found, "utt_id", (within("words", AGAIN, least[level], most.get(level)),))
+            Table(level, found, "utt_id", (within("words", AGAIN, low=least[level], high=most.get(level)),))
             for level in SPLITS
             if len(found := spans[spans["level"] == level])
         ),
         Table("shares", _shares(spans), "of", tuple(_asked(params))),
-        Table("counts", _counts(spans), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+        Table("counts", _counts(spans), "report", (present("lost", AGAIN), within("lost", AGAIN, low=0, high=0))),
     ]
 
 
@@ -73,7 +73,7 @@ class Texts:
     """
 
     def __init__(self) -> None:
-        self.known = set(frame(DATA / "corpus", DOCUMENTS, picker("doc_id"), ["doc_id"])["doc_id"])
+        self.known = set(frame(DATA / "corpus", DOCUMENTS, picker("doc_id"), columns=["doc_id"])["doc_id"])
         self.batches: Iterator[list[Document]] = iter(())
         self.batch: dict[str, str] = {}
         self.last: tuple[str, str, set[int], set[int]] = ("", "", set(), set())
@@ -140,7 +140,7 @@ def _asked(params: Params) -> list[Rule]:
     wanted, tolerance = params.segment, params.check.share_tolerance
     asked = {"word": (wanted.word.share, wanted.word_level), "sentence": (wanted.sentence.share, 1 - wanted.word_level)}
     return [
-        mean_within(level, SHARE, round(max(0.0, share - tolerance), 6), round(min(1.0, share + tolerance), 6))
+        mean_within(level, SHARE, low=round(max(0.0, share - tolerance), 6), high=round(min(1.0, share + tolerance), 6))
         for level, (share, drawn) in asked.items()
         if drawn > 0
     ]

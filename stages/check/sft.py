@@ -64,7 +64,7 @@ def sft(params: Params) -> list[Table]:
                 present("prompt", "Delete data/benchmark and run `dvc repro benchmark`"),
             ),
         ),
-        Table("counts", _counts(len(pairs)), "report", (present("lost", AGAIN), within("lost", AGAIN, 0, 0))),
+        Table("counts", _counts(len(pairs)), "report", (present("lost", AGAIN), within("lost", AGAIN, low=0, high=0))),
     ]
 
 
@@ -79,17 +79,17 @@ def _spoken() -> "pd.DataFrame":
     """Return one row per clip: whether it was refused."""
     import pandas as pd
 
-    clips = frame(CLIPS / "clips.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
-    refused = frame(CLIPS / "quarantine.parquet", VERIFIED, picker("utt_id"), ["utt_id"])
+    clips = frame(CLIPS / "clips.parquet", UTTERANCES, picker("utt_id"), columns=["utt_id"])
+    refused = frame(CLIPS / "quarantine.parquet", VERIFIED, picker("utt_id"), columns=["utt_id"])
     return pd.concat([clips.assign(quarantined=0), refused.assign(quarantined=1)], ignore_index=True)
 
 
 def _pairs() -> "pd.DataFrame":
     shards = Shards(CLIPS)
     path = CLIPS / "clips.parquet"
-    clips = frame(path, UTTERANCES, lambda row: {"utt_id": row["utt_id"] if shards.hold(row) else None}, ["utt_id"])
+    clips = frame(path, UTTERANCES, lambda row: {"utt_id": row["utt_id"] if shards.hold(row) else None}, columns=["utt_id"])
     held = set(clips["utt_id"].dropna())
-    return frame(DATA / "sft" / "pairs.parquet", PAIRS, lambda row: _pair(row, held), COLUMNS)
+    return frame(DATA / "sft" / "pairs.parquet", PAIRS, lambda row: _pair(row, held), columns=COLUMNS)
 
 
 def _pair(row: Pair, clips: set[str]) -> Picked:

@@ -72,7 +72,7 @@ def described(table: Table, result: Any, first_ids: int) -> list[dict[str, Any]]
     Each dict names the first `first_ids` rows that break the rule.
     """
     by_rule = {item.expectation_config.meta["rule"]: item for item in result.results}
-    return [_found(table, rule, by_rule[n], first_ids) for n, rule in enumerate(table.rules)]
+    return [_found(table, rule, by_rule[n], first_ids=first_ids) for n, rule in enumerate(table.rules)]
 
 
 def _expectation(number: int, rule: Rule) -> Any:
@@ -83,7 +83,7 @@ def _expectation(number: int, rule: Rule) -> Any:
     return getattr(gx.expectations, name)(**column, **rule.limits, meta={"rule": number}, notes=f"Remedy: {rule.remedy}.")
 
 
-def _found(table: Table, rule: Rule, item: Any, first_ids: int) -> dict[str, Any]:
+def _found(table: Table, rule: Rule, item: Any, *, first_ids: int) -> dict[str, Any]:
     if item.exception_info and "observed_value" not in item.result and "element_count" not in item.result:
         raise RuntimeError(f"{rule.expectation} on {table.name}.{rule.column}: {item.exception_info}")
     count, ids, observed = _broken(table, rule, item)

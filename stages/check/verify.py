@@ -60,12 +60,12 @@ def verify(params: Params) -> list[Table]:
                 within("extra", AGAIN, high=limits.max_extra_words),
                 within("ending", AGAIN, low=limits.min_ending),
                 present("pace", AGAIN),
-                within("pace", AGAIN, limits.min_pace, limits.max_pace),
-                within("duration_z", AGAIN, -limits.max_duration_z, limits.max_duration_z),
+                within("pace", AGAIN, low=limits.min_pace, high=limits.max_pace),
+                within("duration_z", AGAIN, low=-limits.max_duration_z, high=limits.max_duration_z),
                 present("level_db", AGAIN),
                 within("level_db", AGAIN, low=limits.min_level_db),
                 within("clipping", AGAIN, high=limits.max_clipping),
-                within("dc", AGAIN, -limits.max_dc, limits.max_dc),
+                within("dc", AGAIN, low=-limits.max_dc, high=limits.max_dc),
                 within("silence", AGAIN, high=limits.max_silence),
                 within("snr_db", AGAIN, low=limits.min_snr_db),
                 within("tail_db", AGAIN, high=limits.max_tail_db),
@@ -113,7 +113,7 @@ def verify(params: Params) -> list[Table]:
 
 def _verified(name: str) -> "pd.DataFrame":
     shards = Shards(DATA / "synthesize")
-    return frame(DATA / "verify" / f"{name}.parquet", VERIFIED, lambda row: _located(row, shards), COLUMNS)
+    return frame(DATA / "verify" / f"{name}.parquet", VERIFIED, lambda row: _located(row, shards), columns=COLUMNS)
 
 
 def _located(row: Verified, shards: Shards) -> Picked:
@@ -145,8 +145,8 @@ def _reconciled(clean: "pd.DataFrame", quarantine: "pd.DataFrame") -> "pd.DataFr
     """
     import pandas as pd
 
-    spans = frame(DATA / "segment" / "spans.parquet", SPANS, picker("utt_id", "level"), ["utt_id", "level"])
-    spoken = frame(DATA / "synthesize" / "utterances.parquet", UTTERANCES, picker("utt_id"), ["utt_id"])
+    spans = frame(DATA / "segment" / "spans.parquet", SPANS, picker("utt_id", "level"), columns=["utt_id", "level"])
+    spoken = frame(DATA / "synthesize" / "utterances.parquet", UTTERANCES, picker("utt_id"), columns=["utt_id"])
     # Contexts are spoken once more if there is a held-out voice.
     twins = spans.loc[spans["level"] == "context", "utt_id"] + UNSEEN
     counts = {

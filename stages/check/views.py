@@ -21,7 +21,7 @@ def _ours(view: Any) -> None:
 class PageView(DefaultJinjaPageView):
     """Page of a suite, or of its results."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         _ours(self)
 
@@ -29,6 +29,6 @@ class PageView(DefaultJinjaPageView):
 class IndexView(DefaultJinjaIndexPageView):
     """Index of all suites and results."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         _ours(self)

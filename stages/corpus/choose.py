@@ -82,7 +82,7 @@ def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple[A
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Path) -> Choice:
+def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], *, path: Path) -> Choice:
     """Choose documents to hold out, then documents to train on until there are enough words.
 
     Write `path` (schema CHOSEN), make it the view `chosen`, and fill the table `heldout` (seq).
@@ -99,7 +99,7 @@ def choose(db: "DuckDBPyConnection", params: Corpus, sizes: list[int], path: Pat
     held += islice(extra, params.heldout_documents - len(held))
     _hold_out(db, [seq for seq, _ in held])
     passages = Passages((text for _, text in held), params.near_duplicates)
-    others, rest = (_Drawn(db, params, is_apart, passages) for is_apart in (False, True))
+    others, rest = (_Drawn(db, params, is_apart, passages=passages) for is_apart in (False, True))
     drawn, documents = (apart, extra, others, rest), 0
 
     def taken() -> Iterator[int]:
@@ -158,7 +158,7 @@ class _Drawn:
     one of `passages` is counted in `repeats` and left out.
     """
 
-    def __init__(self, db: "DuckDBPyConnection", params: Corpus, apart: bool, passages: Passages | None = None) -> None:
+    def __init__(self, db: "DuckDBPyConnection", params: Corpus, apart: bool, *, passages: Passages | None = None) -> None:
         self.weights = [source.weight for source in params.sources]
         self.passages, self.repeats = passages, 0
         self.queues = [rows(db, DRAWN, number, apart) for number in range(len(params.sources))]

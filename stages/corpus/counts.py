@@ -35,7 +35,7 @@ class Counts:
     usable: Counter[str] = field(default_factory=Counter)
     """Words of the documents that no rule refuses, by the range of their draw."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {name: dict(counter) for name, counter in vars(self).items()}
 
     @classmethod

@@ -10,7 +10,7 @@ from inserter.text.sentences import sentence_spans
 from inserter.text.words import count_words
 
 
-def cut(paragraphs: list[str], min_words: int, max_words: int, dropped: Counter[str]) -> Iterator[str]:
+def cut(paragraphs: list[str], min_words: int, max_words: int, *, dropped: Counter[str]) -> Iterator[str]:
     """Yield texts of min_words to max_words words, in order, with empty lines between paragraphs.
 
     `dropped` counts what fits nowhere: a remainder that is too short, a sentence that is too long.

@@ -77,7 +77,7 @@ def without_markup(text: str) -> str:
     """
     if "<" not in text:
         return text
-    text = _between(_between(text, "<!--", "-->", " "), "<?php", "?>", " ")
+    text = _between(_between(text, "<!--", "-->", new=" "), "<?php", "?>", new=" ")
     lowered = text.lower()
     for name in HIDDEN.split():
         if f"</{name}" in lowered:
@@ -119,7 +119,7 @@ def _character(reference: str) -> str:
     return html.unescape(reference) or " " if reference[1] == "#" else html5.get(reference[1:], reference)
 
 
-def _between(text: str, start: str, end: str, new: str) -> str:
+def _between(text: str, start: str, end: str, *, new: str) -> str:
     """Replace each part from `start` to `end` by `new`; a part without an end stays."""
     kept, at = [], 0
     while (first := text.find(start, at)) >= 0 and (last := text.find(end, first + len(start))) >= 0:

@@ -117,7 +117,7 @@ class Preparer:
         counts.words["kept"] += size
         of = {"origin": origin, "origin_draw": self._heldout(origin), "origin_words": size}
         lost: Counter[str] = Counter()
-        for text in cut(kept, self.params.min_words, self.params.max_words, lost):
+        for text in cut(kept, self.params.min_words, self.params.max_words, dropped=lost):
             counts.documents["in"] += 1
             name = doc_id(source, text)
             digest = name.rpartition("-")[2]

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,7 +55,7 @@ class Records:
         self.without = 0
         self.columns: dict[str, None] = {}
 
-    def document(self, name: str, row: Any) -> RawDocument:
+    def document(self, name: str, row: object) -> RawDocument:
         if not isinstance(row, dict):
             return RawDocument(name, error="undecodable: not a JSON object")
         self.saw(row)

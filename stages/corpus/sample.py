@@ -50,7 +50,7 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
     """
     wanted, factor = params.corpus.words, OVERSAMPLE
     for attempt in range(ATTEMPTS):
-        made = _attempt(params, prompts, work / f"attempt-{attempt}", factor)
+        made = _attempt(params, prompts, work / f"attempt-{attempt}", factor=factor)
         got = sum(made.choice.words)
         if not made.more or attempt == ATTEMPTS - 1:
             break
@@ -61,7 +61,7 @@ def sample(params: Params, prompts: list[str], work: Path) -> Sample:
     return made
 
 
-def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) -> Sample:
+def _attempt(params: Params, prompts: list[str], folder: Path, *, factor: float) -> Sample:
     """Look at `factor` times the wanted words, and choose among them.
 
     Each source gives its share of these words, from its best draws.
@@ -73,12 +73,12 @@ def _attempt(params: Params, prompts: list[str], folder: Path, factor: float) ->
         for number, source in enumerate(corpus.sources)
     ]
     lm = [spool for spool in spools if spool.source.kind == "lm"]
-    texts = {spool.source.name: written.write(spool.source, corpus, params.assets.lm, spool.words) for spool in lm}
-    fill(spools, corpus, prompts, texts)
+    texts = {spool.source.name: written.write(spool.source, corpus, params.assets.lm, words=spool.words) for spool in lm}
+    fill(spools, corpus, prompts, written=texts)
     db = connect(folder, corpus.workers or cores())
     exact(db, folder / "parts", [spool.bound for spool in spools])
     near(db, corpus)
-    choice = choose(db, corpus, [spool.counts.words["kept"] for spool in spools], folder / "chosen.parquet")
+    choice = choose(db, corpus, [spool.counts.words["kept"] for spool in spools], path=folder / "chosen.parquet")
     counts = Counts()
     for spool in spools:
         counts.add(spool.counts)

@@ -51,14 +51,14 @@ class Spool:
         return self.folder / f"{self.number:03d}-{part:06d}.parquet"
 
 
-def fill(spools: list[Spool], params: Corpus, prompts: list[str], written: dict[str, list[Path]]) -> None:
+def fill(spools: list[Spool], params: Corpus, prompts: list[str], *, written: dict[str, list[Path]]) -> None:
     """Read every source to its end; parts that an earlier run finished are not made again.
 
     written: by source, the files that a language model wrote.
     """
     with tqdm(desc="corpus: read", unit=" documents", mininterval=1.0) as bar:
         parts = (part for spool in spools for part in _parts(spool, written.get(spool.source.name, []), bar))
-        for part, counts in ordered_map(prepare, parts, params.workers, start, (params, prompts)):
+        for part, counts in ordered_map(prepare, parts, params.workers, initializer=start, initargs=(params, prompts)):
             spools[part.source].counts.add(counts)
             bar.update(counts.raw["in"])
 

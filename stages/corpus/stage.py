@@ -22,7 +22,7 @@ from stages.corpus.sources import FORMS, files, unread
 from stages.corpus.spool import quarantined
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     """Write data/corpus/documents-NNNNN.parquet and quarantine.jsonl, and return the metrics.
 
     quarantine.jsonl has what could not be read.
@@ -43,7 +43,7 @@ def main(params: Params) -> dict[str, Any]:
     return metrics
 
 
-def _key(params: Params) -> dict[str, Any]:
+def _key(params: Params) -> dict[str, object]:
     """Return what decides the result, apart from the code.
 
     Local files count by size and modification time, because they may be large.
@@ -71,7 +71,7 @@ def _prompts(path: Path) -> Iterator[str]:
         ) from error
 
 
-def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any]:
+def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, object]:
     """Fill `work/documents` and return the metrics."""
     made = sample(params, prompts, work.root)
     if not made.choice.documents:
@@ -85,7 +85,7 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, Any
         # The name sorts after those of the other files, which have numbers.
         write_table(work / "documents/documents-lexicon.parquet", lists, DOCUMENTS)
     write_jsonl(work / "documents/quarantine.jsonl", quarantined(made.parts))
-    metrics = _metrics(params.corpus, made, counts, Contamination(prompts, params.corpus.decontaminate_ngram))
+    metrics = _metrics(params.corpus, made, counts, contamination=Contamination(prompts, params.corpus.decontaminate_ngram))
     return {**metrics, "lexicon": {"documents": len(lists), "words": sum(row["n_words"] for row in lists)}}
 
 
@@ -117,7 +117,7 @@ def _nothing_to_train_on(made: Sample, params: Corpus) -> InserterError:
     )
 
 
-def _metrics(params: Corpus, made: Sample, written: dict[str, Any], contamination: Contamination) -> dict[str, Any]:
+def _metrics(params: Corpus, made: Sample, written: dict[str, Any], *, contamination: Contamination) -> dict[str, object]:
     counts = made.counts
     sources = {
         source.name: {**written["sources"][source.name], "license": source.license, "weight": source.weight, "exhausted": exhausted}

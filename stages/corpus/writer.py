@@ -51,7 +51,7 @@ class Writer:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.plain = PlainText(self.tokenizer)
 
-    def write(self, prompts: Sequence[str], seed: int, temperature: float, top_k: int, max_new_tokens: int) -> list[str]:
+    def write(self, prompts: Sequence[str], seed: int, temperature: float, *, top_k: int, max_new_tokens: int) -> list[str]:
         """Return one text per prompt.
 
         The same prompts and seed give the same texts on the same kind of CPU. CTranslate2 seeds the

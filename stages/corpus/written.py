@@ -64,7 +64,7 @@ def _order(seed: int, count: int) -> list[int]:
     return random.Random(seed).sample(range(count), count)
 
 
-def write(source: Source, params: Corpus, lm: str, words: float, size: int = BLOCK) -> list[Path]:
+def write(source: Source, params: Corpus, lm: str, *, words: float, size: int = BLOCK) -> list[Path]:
     """Return files (.jsonl) of at least `words` words, written block after block by an LM.
 
     The LM is the one that `source.path` names, or `lm` if `source.path` is "lm". The blocks depend

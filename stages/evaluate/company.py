@@ -15,31 +15,38 @@ from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
 from inserter.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, Subject, figures, measure, text_loss
 from inserter.training.states import States, encode_clips
+from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
 CLEAN_FILE = DATA / "verify" / "clean.parquet"
 
 
-def heldout_clips(params: Params, model: Any, processor: Any) -> tuple[list[HeldOutContext], list[Verified], States]:
+def heldout_clips(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, precision: str
+) -> tuple[list[HeldOutContext], list[Verified], States]:
     """Return the held-out rows, the rows of that split's clips, and the states of these clips."""
     heldout = read_table(HELDOUT_FILE, HELDOUT)
     clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
-    return heldout, clips, encode_clips(model, processor, clips, DATA / "synthesize", params.evaluate.precision)
+    return heldout, clips, encode_clips(model, processor, clips, shards=DATA / "synthesize", precision=precision)
 
 
-def hearing(params: Params, model: Any, processor: Any, work: WorkFolder) -> tuple[dict[str, Any], list[Loss]]:
+def hearing(
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, work: WorkFolder
+) -> tuple[dict[str, object], list[Loss]]:
     """Return what the report says of held-out contexts, and the rows of LOSSES.
 
     The report has `figures` and the loss of the text alone.
     """
-    heldout, clips, states = heldout_clips(params, model, processor)
+    heldout, clips, states = heldout_clips(model, processor, params.evaluate.precision)
     used = {row[clip] for row in heldout for clip in (SEEN_CLIP, UNSEEN_CLIP)}
     if hears_words(model):
         written = {name: own_words(processor, states[name]) for name in used if name}
     else:
         items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
-        written = transcripts(items, asr_folder(params.assets.asr), work, DATA / "synthesize", "transcripts of contexts")
+        written = transcripts(
+            items, asr_folder(params.assets.asr), work, shards=DATA / "synthesize", name="transcripts of contexts"
+        )
     subject = Subject(model, processor, states, params.evaluate.precision)
     found = measure(subject, heldout, written)
     return {**figures(found), "text_nll": text_loss(subject, heldout)}, list(loss_rows(found))

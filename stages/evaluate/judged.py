@@ -12,8 +12,8 @@ from inserter.errors import InserterError
 from inserter.run.runner import say
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval
+from inserter.scoring.records import Row
 
-Row = dict[str, Any]
 NOT_JUDGED = "no judge is set: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
 SCORERS = {"open": open_ended, "adjustment": adjustment}
 

@@ -17,6 +17,7 @@ from inserter.params import Params
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
+from inserter.scoring.records import Row
 from inserter.tables import HeldOutContext, Item, Loss
 from inserter.training.batches import Example, chat_example, example
 from inserter.training.heldout import (
@@ -39,7 +40,6 @@ from stages.evaluate.transcripts import hears_words, own_words
 
 # A passing answer is looked for in this order.
 ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")
-Row = dict[str, Any]
 
 
 class Cell(TypedDict):
@@ -111,11 +111,11 @@ def measure(
     asked = [(prompts[place].item["item_id"], answer) for place, answer in trials]
     found = _kept(work, "answers", asked)
     if found is None:
-        found = _keep(work, "answers", asked, answer_losses(subject, forms, prompts, trials))
+        found = _keep(work, "answers", asked, value=answer_losses(subject, forms, prompts, trials=trials))
     table = {form: dict(zip(trials, map(tuple, found[form]), strict=True)) for form in forms}
     lost = _kept(work, "forgetting", [row["doc_id"] for row in rows])
     if lost is None:
-        lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], _lost(params, subject, rows))
+        lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], value=_lost(params, subject, rows))
     return {
         "topic_cloze": topic_cloze(forms, by_document, {row["doc_id"]: row["other_doc_id"] for row in rows}),
         "instruction_gap": instruction_gap(forms, prompts, table),
@@ -133,13 +133,13 @@ def _kept(work: WorkFolder, name: str, asked: list[Any]) -> Any:
     return read_json(path) if path.exists() else None
 
 
-def _keep(work: WorkFolder, name: str, asked: list[Any], value: Any) -> Any:
+def _keep(work: WorkFolder, name: str, asked: list[Any], *, value: Any) -> Any:
     write_json(_place(work, name, asked), value)
     return value
 
 
 def prompts_of(
-    processor: InserterProcessor, items: list[Item], responses: list[Row], digests: Mapping[str, str], clips: States, own: bool
+    processor: InserterProcessor, items: list[Item], responses: list[Row], *, digests: Mapping[str, str], clips: States, own: bool
 ) -> list[Prompt]:
     """Return the closed-ended prompts of the standard variant that have a clip.
 
@@ -219,7 +219,7 @@ def needed(prompts: list[Prompt]) -> set[tuple[int, str]]:
 
 
 def answer_losses(
-    subject: Subject, forms: tuple[str, ...], prompts: list[Prompt], trials: list[tuple[int, str]]
+    subject: Subject, forms: tuple[str, ...], prompts: list[Prompt], *, trials: list[tuple[int, str]]
 ) -> dict[str, Pairs]:
     """Return {form: (summed loss, tokens) of each trial}.
 
@@ -229,7 +229,7 @@ def answer_losses(
     def turn(form: str, place: int, answer: str) -> Example:
         prompt = prompts[place]
         text = prompt.transcript if form == "cascade" else prompt.item["prompt"]
-        return chat_example(subject.processor, str(text), answer, prompt.clip if form == "heard" else None)
+        return chat_example(subject.processor, str(text), answer, utt_id=prompt.clip if form == "heard" else None)
 
     turns = {form: [turn(form, *trial) for trial in trials] for form in forms}
     heard = hear_all(subject, turns["heard"])
@@ -295,21 +295,21 @@ def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mappin
         "nats": means,
     }
     for form, gap in closed.items():
-        low, high = _of_reading(gap, gains(measured, form), read, f"instruction gap {form}")
+        low, high = _of_reading(gap, gains(measured, form), read, name=f"instruction gap {form}")
         result[form] = Cell(share=gap, low=low, high=high)
     heard = closed["heard"]
     if "cascade" in closed:
         both = None if heard is None or closed["cascade"] is None else heard - closed["cascade"]
         gained = gains(measured, "heard") - gains(measured, "cascade")
-        low, high = _of_reading(both, gained, read, "instruction gap heard - cascade")
+        low, high = _of_reading(both, gained, read, name="instruction gap heard - cascade")
         result["heard_minus_cascade"] = Pair(difference=both, low=low, high=high)
     behind = None if heard is None else heard - 1.0  # reading closes the gap by definition
-    low, high = _of_reading(behind, gains(measured, "heard") - read, read, "instruction gap heard - read")
+    low, high = _of_reading(behind, gains(measured, "heard") - read, read, name="instruction gap heard - read")
     result["heard_minus_read"] = Pair(difference=behind, low=low, high=high)
     return result
 
 
-def _of_reading(value: float | None, gained: np.ndarray, read: np.ndarray, name: str) -> tuple[float | None, float | None]:
+def _of_reading(value: float | None, gained: np.ndarray, read: np.ndarray, *, name: str) -> tuple[float | None, float | None]:
     found = None if value is None else share_of_reading(gained, read, name)
     return (found[0], found[1]) if found else (None, None)
 
@@ -337,13 +337,13 @@ def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[
 
 def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> Any:
     processor = subject.processor
-    base, before = new_model(params.assets, params.warmup.adapter, 0, processor.delimiters)
+    base, before = new_model(params.assets, params.warmup.adapter, 0, delimiters=processor.delimiters)
     sizes = len(before.tokenizer), len(processor.tokenizer)
     if sizes[0] != sizes[1]:
         problem = f"the LM before training has {sizes[0]} tokens and the model has {sizes[1]}"
         raise InserterError(problem, "Run `dvc repro`: the model has another assets.lm or warmup.adapter")
     texts = [example(processor, [text_part(row["context"] + row["continuation"])]) for row in rows]
-    return forgetting(base, subject.model, texts, subject.precision)
+    return forgetting(base, subject.model, texts, precision=subject.precision)
 
 
 def forgotten(lost: dict[str, Any]) -> Row:

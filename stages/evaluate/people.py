@@ -9,7 +9,7 @@ Nothing is decoded here. The forms that free corpora have are read:
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -22,6 +22,7 @@ from inserter.errors import InserterError
 from inserter.scoring import recordfiles
 from inserter.scoring.recordfiles import Refused
 from inserter.scoring.structures import instructions
+from inserter.tables import ISO_639
 from stages.evaluate import people_files
 from stages.evaluate.people_files import AUDIO, TEXT, Embedded
 
@@ -52,7 +53,7 @@ class Recording:
     instruction_id_list: list[str] = field(default_factory=list)
     """IFEval's checks of an answer to the recording; empty if it has none."""
 
-    kwargs: list[dict[str, Any]] = field(default_factory=list)
+    kwargs: list[dict[str, object]] = field(default_factory=list)
     """The arguments of each check."""
 
 
@@ -175,7 +176,9 @@ class _Search:
         if not self.alone and not column and not any(isinstance(value, str) or _names_audio(value) for _, value in records):
             return
         for number, value in records:
-            self._add(f"{self._relative(file)}:{number}", value, file, Embedded(file, column, number - 1) if column else None)
+            self._add(
+                f"{self._relative(file)}:{number}", value, file, embedded=Embedded(file, column, number - 1) if column else None
+            )
 
     def _guessed(self, cells: list[str], file: Path) -> dict[str, str]:
         """Return a row without a header as a record, or {}.
@@ -198,9 +201,9 @@ class _Search:
                     continue
                 self._add(self._relative(path), {"audio": path.name, "text": said}, path)
 
-    def _add(self, name: str, value: Any, file: Path, embedded: Embedded | None = None) -> None:
+    def _add(self, name: str, value: object, file: Path, *, embedded: Embedded | None = None) -> None:
         try:
-            one = self._recording(name, value, file, embedded)
+            one = self._recording(name, value, file, embedded=embedded)
             key = one.sound.resolve() if isinstance(one.sound, Path) else one.sound
             if key in self.taken:
                 raise Refused("duplicate", f"{name} names audio that another record has")
@@ -210,7 +213,7 @@ class _Search:
         self.taken.add(key)
         self.found.recordings.append(one)
 
-    def _recording(self, name: str, value: Any, file: Path, embedded: Embedded | None) -> Recording:
+    def _recording(self, name: str, value: object, file: Path, *, embedded: Embedded | None) -> Recording:
         if not isinstance(value, dict):
             raise Refused("unreadable record", value if isinstance(value, str) else "the record is not an object")
         value = {key.lower(): found for key, found in value.items() if isinstance(key, str)}
@@ -250,11 +253,11 @@ class _Search:
         self.found.refused.append({"id": name, "reason": refused.reason, "detail": refused.detail})
 
 
-def _names_audio(value: Any) -> bool:
+def _names_audio(value: object) -> bool:
     return isinstance(value, dict) and any(key.lower() in AUDIO for key in value if isinstance(key, str))
 
 
-def _audio_name(value: dict[str, Any]) -> str | None:
+def _audio_name(value: Mapping[str, object]) -> str | None:
     """Return the audio's name in a record, or None.
 
     The name may also stand in a struct as its path, as `datasets` writes it.
@@ -270,7 +273,7 @@ def _audio_name(value: dict[str, Any]) -> str | None:
 def _language(value: dict[str, Any]) -> str | None:
     said = next((value[key] for key in LANGUAGE if isinstance(value.get(key), str)), "")
     code = re.split("[-_]", said.strip().lower())[0]
-    return {"cn": "zh"}.get(code, code) if re.fullmatch("[a-z]{2,3}", code) else None
+    return ISO_639.get(code, code) if re.fullmatch("[a-z]{2,3}", code) else None
 
 
 def _clean(text: str) -> str:

@@ -94,7 +94,7 @@ def plain_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         yield from enumerate(filter(None, rows), 1)
 
 
-def value_of(raw: Any) -> Any:
+def value_of(raw: object) -> object:
     """Return the record, or a text that says why it cannot be read."""
     try:
         return recordfiles.value(raw)

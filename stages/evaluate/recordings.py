@@ -24,11 +24,15 @@ from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
 from inserter.scoring.recordfiles import Refused
+from inserter.scoring.records import Row
 from inserter.scoring.scores import closed_table
+from inserter.tables import ISO_639
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers
 from inserter.verification.asr import Transcriber
 from inserter.verification.words import compare, words
+from models import InserterForConditionalGeneration, InserterProcessor
+from models.adapter import PoolingAdapter
 from models.sound import SAMPLE_RATE, NoSound
 from models.sound import read as read_sound
 from models.windows import cut
@@ -38,7 +42,6 @@ from stages.evaluate.people import Found, Recording
 BLOCK = 32  # clips per file of unfinished work
 # Transcripts keep fillers, recognisers drop them.
 FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}
-Row = dict[str, Any]
 
 
 class Task(NamedTuple):
@@ -60,10 +63,12 @@ def find(settings: Evaluate) -> Found | None:
     if settings.recordings is None:
         return None
     language = settings.languages[0] if settings.languages else "en"
-    return people.find(settings.recordings, {"cn": "zh"}.get(language, language))
+    return people.find(settings.recordings, ISO_639.get(language, language))
 
 
-def measure(params: Params, model: Any, processor: Any, found: Found | None, work: WorkFolder) -> dict[str, Any] | None:
+def measure(
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, found: Found | None, work: WorkFolder
+) -> dict[str, Any] | None:
     """Return the key `recordings` of reports/evaluate.json, or None without recordings.
 
     Each clip's row is left in `work/out`, to be published. The counts satisfy clips + refused =
@@ -77,10 +82,10 @@ def measure(params: Params, model: Any, processor: Any, found: Found | None, wor
         for table in tables:  # left by an earlier attempt that had the key
             table.unlink(missing_ok=True)
         return None
-    rows, refused = _written(found.recordings, params, work)
+    rows, refused = _written(found.recordings, asr_folder(params.assets.asr), work)
     refused = [*found.refused, *refused]
-    _hear(params, model, processor, rows, work)
-    answers = _answers(params, model, processor, [row for row in rows if row["instruction_id_list"]], work)
+    _hear(params.evaluate, model, processor, rows=rows, work=work)
+    answers = _answers(params.evaluate, model, processor, rows=[row for row in rows if row["instruction_id_list"]], work=work)
     languages = sorted({row["language"] for row in rows})
     result = {
         "path": params.evaluate.recordings,
@@ -92,7 +97,7 @@ def measure(params: Params, model: Any, processor: Any, found: Found | None, wor
     }
     write_jsonl(tables[0], ({k: v for k, v in row.items() if k != "recording"} for row in rows))
     write_jsonl(tables[1], refused)
-    say(_told(result))
+    say(_summary(result))
     return result
 
 
@@ -113,12 +118,11 @@ def wave_of(recording: Recording) -> np.ndarray:
     return wave
 
 
-def _written(recordings: list[Recording], params: Params, work: WorkFolder) -> tuple[list[Row], list[Row]]:
+def _written(recordings: list[Recording], asr: Path, work: WorkFolder) -> tuple[list[Row], list[Row]]:
     """Return one row per clip with the recogniser's transcript, and the clips that cannot be used.
 
     Finished blocks are not heard again.
     """
-    asr = asr_folder(params.assets.asr)
     tasks = [Task(work / "recordings" / f"asr-{_key(block)}.json", block, asr) for block in _blocks(recordings)]
     rows: list[Row] = []
     refused: list[Row] = []
@@ -211,9 +215,11 @@ def _one(recording: Recording, asr: Path) -> Row:
     return {"asr": said, "seconds": len(wave) / SAMPLE_RATE}
 
 
-def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> None:
+def _hear(
+    settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, rows: list[Row], work: WorkFolder
+) -> None:
     """Fill in `heard` and `heard_errors`, if the adapter spells."""
-    if not hasattr(model.adapter, "spell"):
+    if isinstance(model.adapter, PoolingAdapter):
         return
     model.eval()
     by_id = {row["id"]: row for row in rows}
@@ -221,45 +227,60 @@ def _hear(params: Params, model: Any, processor: Any, rows: list[Row], work: Wor
         for block in _blocks([row["recording"] for row in rows]):
             path = work / "recordings" / f"heard-{_key(block)}.json"
             if not path.exists():
-                write_json(path, [_spelled(params, model, processor, recording) for recording in block])
+                write_json(path, [_spelled(settings, model, processor, recording=recording) for recording in block])
             for recording, text in zip(block, read_json(path), strict=True):
                 by_id[recording.id].update(heard=text, heard_errors=_errors(recording, text))
             bar.update(len(block))
 
 
-def _states(params: Params, model: Any, processor: Any, recording: Recording) -> torch.Tensor:
+def _states(
+    settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, recording: Recording
+) -> torch.Tensor:
     """Return the adapter's input for a clip (n, width): its windows, one after the other."""
     given = processor.features([wave_of(recording)])
     part = [given[name].to(model.device) for name in ("input_features", "feature_lengths")]
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         states, lengths = model.encode(*part)
     return torch.cat([window[:n].float() for window, n in zip(states, lengths.tolist(), strict=True)])
 
 
-def _spelled(params: Params, model: Any, processor: Any, recording: Recording) -> str:
-    states = _states(params, model, processor, recording)
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=params.evaluate.precision == "bf16"):
+def _spelled(
+    settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, recording: Recording
+) -> str:
+    assert not isinstance(model.adapter, PoolingAdapter)  # which spells nothing
+    states = _states(settings, model, processor, recording=recording)
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         (tokens,) = model.adapter.spell(states[None], torch.tensor([len(states)], device=states.device), model.table)
     return str(processor.tokenizer.decode(tokens)).strip()
 
 
-def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: WorkFolder) -> list[Row]:
+def _answers(
+    settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, rows: list[Row], work: WorkFolder
+) -> list[Row]:
     """Return one row per clip and form with the verdicts on the answer.
 
     In the form `read` the model reads the transcript.
     """
-    p = params.evaluate
     if not rows:
         return []
     forms = {
-        "heard": [_question(params, model, processor, row) for row in rows],
+        "heard": [_question(settings, model, processor, row=row) for row in rows],
         "read": [Question(row["id"], len(row["transcript"]), text=row["transcript"]) for row in rows],
     }
     scored = []
     for form, questions in forms.items():
         name = f"answers recordings {form}"
-        net = for_answers(model, p.precision)
-        answers = answer_all(net, processor, questions, work, name, p.max_new_tokens, p.batch_size, p.precision)
+        net = for_answers(model, settings.precision)
+        answers = answer_all(
+            net,
+            processor,
+            questions,
+            work=work,
+            name=name,
+            max_new_tokens=settings.max_new_tokens,
+            batch_size=settings.batch_size,
+            precision=settings.precision,
+        )
         for row in rows:
             answer = {name: row[name] for name in ("instruction_id_list", "kwargs")} | {
                 "id": row["id"],
@@ -276,11 +297,11 @@ def _answers(params: Params, model: Any, processor: Any, rows: list[Row], work: 
     return scored
 
 
-def _question(params: Params, model: Any, processor: Any, row: Row) -> Question:
-    return Question(row["id"], row["seconds"] * 16, states=lambda: _states(params, model, processor, row["recording"]))
+def _question(settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, row: Row) -> Question:
+    return Question(row["id"], row["seconds"] * 16, states=lambda: _states(settings, model, processor, recording=row["recording"]))
 
 
-def _table(rows: list[Row]) -> dict[str, Any]:
+def _table(rows: list[Row]) -> dict[str, object]:
     """Return the clips, hours, words and word errors of `rows`."""
     names = {form: f"{form}_errors" for form in ("heard", "asr")}
     errors = {form: np.array([row[name] for row in rows if row[name] is not None]) for form, name in names.items()}
@@ -298,13 +319,13 @@ def _table(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, Any]:
+def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, object]:
     """Return the errors, their share of the words (it may exceed 1), and its interval."""
     interval = share_interval(errors, asked, "recordings", name)
     return {"errors": int(errors.sum()), "share": float(errors.sum() / asked.sum()), "interval": interval}
 
 
-def _told(result: dict[str, Any]) -> str:
+def _summary(result: dict[str, Any]) -> str:
     shares = {form: f"{100 * cell['share']:.1f} %" if cell else "not measured" for form, cell in result["word_errors"].items()}
     refused = sum(result["refused"].values())
     return (

@@ -33,7 +33,7 @@ class Respondent:
     """
 
     def __init__(
-        self, params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, work: WorkFolder
+        self, params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, work: WorkFolder
     ) -> None:
         self.params, self.processor, self.work = params, processor, work
         self.model = for_answers(model, params.evaluate.precision)
@@ -51,17 +51,17 @@ class Respondent:
             self.model,
             self.processor,
             list(new.values()),
-            self.work,
-            f"answers {name}",
-            p.max_new_tokens,
-            p.batch_size,
-            p.precision,
+            work=self.work,
+            name=f"answers {name}",
+            max_new_tokens=p.max_new_tokens,
+            batch_size=p.batch_size,
+            precision=p.precision,
         )
         return {key: self.known[question.id] for key, question in questions.items()}
 
 
 def respond(
-    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item], work: WorkFolder
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, items: list[Item], work: WorkFolder
 ) -> list[dict[str, Any]]:
     """Return one row per item and form, as in data/evaluate/responses.jsonl.
 
@@ -71,7 +71,7 @@ def respond(
     spoken = [item for item in items if item["shard"]]
     transcribed = bool(set(CASCADES) & set(forms))
     own = transcribed and hears_words(model)
-    sounds = _sounds(params, model, processor, spoken) if "heard" in forms or own else {}
+    sounds = _sounds(params, model, processor, items=spoken) if "heard" in forms or own else {}
     texts: dict[str, str] = {}
     if own:
         texts = {name: own_words(processor, sound.states()) for name, sound in sounds.items() if sound.states}
@@ -80,7 +80,7 @@ def respond(
     # A clip of which nothing was understood is still asked, as an empty turn.
     understood = {item["item_id"]: _text(texts[item["item_id"]] or " ") for item in spoken} if texts else {}
     answers: dict[str, Answers] = {}
-    trained = Respondent(params, model, processor, work)
+    trained = Respondent(params, model, processor, work=work)
     if "heard" in forms:
         answers["heard"] = trained("heard", sounds)
     if "read" in forms:
@@ -88,13 +88,13 @@ def respond(
     if "cascade" in forms:
         answers["cascade"] = trained("cascade", understood)
     if {"lm", "asr_lm"} & set(forms):
-        untrained = Respondent(params, *new_model(params.assets, params.warmup.adapter, 0), work)
+        untrained = Respondent(params, *new_model(params.assets, params.warmup.adapter, 0), work=work)
         if "lm" in forms:
             answers["lm"] = untrained("lm", {item["item_id"]: _text(item["clean_prompt"]) for item in items})
         if "asr_lm" in forms:
             answers["asr_lm"] = untrained("asr_lm", understood)
     return [
-        _row(item, form, answers[form][item["item_id"]], texts.get(item["item_id"]))
+        _row(item, form, answers[form][item["item_id"]], transcript=texts.get(item["item_id"]))
         for item in items
         for form in forms
         if item["item_id"] in answers[form]
@@ -107,15 +107,15 @@ def _text(text: str) -> Question:
 
 
 def _sounds(
-    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item]
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, items: list[Item]
 ) -> dict[str, Question]:
     """Return one question per clip, by item_id."""
-    digests, states = clips_of_items(params, model, processor, items)
+    digests, states = clips_of_items(params, model, processor, items=items)
     return {item["item_id"]: _sound(digests[item["item_id"]], item, states) for item in items}
 
 
 def clips_of_items(
-    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, items: list[Item]
+    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, items: list[Item]
 ) -> tuple[dict[str, str], States]:
     """Return {item_id: digest}, and the encoder states by digest.
 
@@ -126,14 +126,16 @@ def clips_of_items(
         item["item_id"]: hashlib.blake2b(read_clip_bytes(DATA / "benchmark", item), digest_size=8).hexdigest() for item in items
     }
     distinct = {digests[item["item_id"]]: item | {"utt_id": digests[item["item_id"]]} for item in items}
-    return digests, encode_clips(model, processor, distinct.values(), DATA / "benchmark", params.evaluate.precision)
+    return digests, encode_clips(
+        model, processor, distinct.values(), shards=DATA / "benchmark", precision=params.evaluate.precision
+    )
 
 
 def _sound(digest: str, item: Item, states: States) -> Question:
     return Question(f"clip {digest}", item["duration"] * 16, states=lambda: states[digest])
 
 
-def _row(item: Item, form: str, response: str, transcript: str | None) -> dict[str, Any]:
+def _row(item: Item, form: str, response: str, *, transcript: str | None) -> dict[str, Any]:
     """Return the benchmark's fields, the response, and the verdicts if the item is closed-ended.
 
     A verdict is None if the response cannot be scored; `error` says why.

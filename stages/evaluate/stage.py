@@ -30,7 +30,7 @@ MODEL = DATA / "sft" / "model"
 ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "selection"))
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     p = params.evaluate
     # A missing endpoint or folder is refused here, before the answers are made.
     judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())
@@ -50,11 +50,11 @@ def main(params: Params) -> dict[str, Any]:
         [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY, without=["inserter/scoring"])],
     )
     model, processor = saved_model(MODEL)
-    measured, by_document = hearing(params, model, processor, work)
-    of_people = recordings.measure(params, model, processor, people, work)
-    rows = judge_rows(responses.respond(params, model, processor, items, work), judge)
+    measured, by_document = hearing(params, model, processor, work=work)
+    of_people = recordings.measure(params, model, processor, found=people, work=work)
+    rows = judge_rows(responses.respond(params, model, processor, items=items, work=work), judge)
     closed = [row for row in rows if row["task"] == "closed"]
-    likely = _likelihood(params, items, rows, by_document, work)
+    likely = _likelihood(params, items, rows, by_document=by_document, work=work)
     write_jsonl(work / "out" / "responses.jsonl", rows)
     write_table(work / "out" / "losses.parquet", by_document, LOSSES)
     for task in SCORERS:
@@ -82,15 +82,15 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def _likelihood(
-    params: Params, items: list[Item], rows: list[dict[str, Any]], by_document: list[Loss], work: WorkFolder
+    params: Params, items: list[Item], rows: list[dict[str, Any]], *, by_document: list[Loss], work: WorkFolder
 ) -> likelihood.Likelihood:
     """Return the measures by likelihood, of the model as it was saved.
 
     At bf16 the model that answered has other weights. All clips are encoded by now.
     """
     model, processor = saved_model(MODEL)
-    digests, states = responses.clips_of_items(params, model, processor, [item for item in items if item["shard"]])
-    prompts = likelihood.prompts_of(processor, items, rows, digests, states, transcripts.hears_words(model))
+    digests, states = responses.clips_of_items(params, model, processor, items=[item for item in items if item["shard"]])
+    prompts = likelihood.prompts_of(processor, items, rows, digests=digests, clips=states, own=transcripts.hears_words(model))
     documents = read_table(HELDOUT_FILE, HELDOUT)
     subject = Subject(model, processor, states, params.evaluate.precision)
     return likelihood.measure(params, subject, prompts, rows=documents, by_document=by_document, work=work)

@@ -16,6 +16,7 @@ from inserter.files import read_json, write_json
 from inserter.paths import DATA
 from inserter.run.executor import ordered_map
 from inserter.run.work import WorkFolder
+from inserter.tables import ISO_639
 from inserter.verification.asr import BATCH, Transcriber
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import split_rows
@@ -57,6 +58,7 @@ def transcripts(
     items: Iterable[Mapping[str, Any]],
     asr: Path,
     work: WorkFolder,
+    *,
     shards: Path = DATA / "benchmark",
     name: str = "transcripts",
     workers: int = 0,
@@ -73,7 +75,7 @@ def transcripts(
         mine = [item for item in ordered if item["lang"] == lang]
         for start in range(0, len(mine), 4 * BATCH):
             path = work / name / f"{lang}-{start:06d}.json"
-            tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, {"cn": "zh"}.get(lang, lang), shards))
+            tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, ISO_639.get(lang, lang), shards))
     texts: dict[str, str] = {}
     with tqdm(total=len(ordered), desc=name, unit="clip") as bar:
         for found in ordered_map(_transcribe, tasks, workers):

@@ -1,7 +1,6 @@
 """Score closed-ended items separately by whether training has heard their voice."""
 
 from collections.abc import Callable
-from typing import Any
 
 from inserter.params import Params, Voice
 from inserter.scoring.scores import Row, closed_table
@@ -28,7 +27,7 @@ def _speaker(voice: Voice) -> tuple[str | None, ...]:
     return (voice.engine, voice.voice, voice.speaker, voice.model)
 
 
-def by_voice(rows: list[Row], seen: Seen) -> dict[str, Any]:
+def by_voice(rows: list[Row], seen: Seen) -> dict[str, object]:
     """Return `closed_table` of the items with audio, separately for seen and unseen voices.
 
     The shape is {lang: {"seen": {variant: {form: cell}}, "unseen": {...}}}. The forms are those

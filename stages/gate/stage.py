@@ -7,7 +7,7 @@ from inserter.files import read_json
 from inserter.paths import GATES
 
 
-def gate(name: str) -> dict[str, Any]:
+def gate(name: str) -> dict[str, object]:
     """Return {"gate": name, "passed": True}, without figures.
 
     So the stages after a gate do not run again if only figures change. Raises InserterError with
@@ -37,7 +37,7 @@ def _others(count: int, name: str) -> str:
     return f"; {count} more failed, see {GATES / name}.json" if count else ""
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_short(item)}" for name, item in value.items())
     if isinstance(value, list):

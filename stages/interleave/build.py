@@ -38,7 +38,7 @@ def first_words(text: str, count: int) -> str:
     return text[: bounds[-1][1]] if bounds else ""
 
 
-def speech_task(document: Document, span: Span, seed: int, transcribe_share: float, words: int) -> Sequence | None:
+def speech_task(document: Document, span: Span, seed: int, *, transcribe_share: float, words: int) -> Sequence | None:
     """Return a sequence that transcribes the span, with a prefix, or that continues after the span.
 
     Return None if too little follows the span and no transcripts are wanted.
@@ -46,11 +46,11 @@ def speech_task(document: Document, span: Span, seed: int, transcribe_share: flo
     after = first_words(document["text"][span["end"] :], words)
     transcribe = rng(seed, span["utt_id"], "task").random() < transcribe_share
     if transcribe or count_words(after) < LEAST_WORDS:
-        return sequence(document, f"{span['utt_id']}-t", "transcribe", transcript_parts(span)) if transcribe_share else None
-    return sequence(document, f"{span['utt_id']}-c", "continue", [speech_part(span), text_part(after)])
+        return sequence(document, f"{span['utt_id']}-t", "transcribe", parts=transcript_parts(span)) if transcribe_share else None
+    return sequence(document, f"{span['utt_id']}-c", "continue", parts=[speech_part(span), text_part(after)])
 
 
-def sequence(document: Document, seq_id: str, kind: str, parts: list[Part]) -> Sequence:
+def sequence(document: Document, seq_id: str, kind: str, *, parts: list[Part]) -> Sequence:
     words = sum(count_words(part["text"]) for part in parts)
     return {"seq_id": seq_id, "doc_id": document["doc_id"], "kind": kind, "parts": parts, "n_words": words}
 

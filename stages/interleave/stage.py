@@ -19,7 +19,7 @@ GROUPS = {"interleaved": "interleaved", "transcribe": "speech_tasks", "continue"
 SHOWN = 12  # number of sequences in sample.md
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     """Write the files of data/interleave and return the metrics.
 
     The files are sequences.parquet, heldout.parquet and sample.md.
@@ -86,12 +86,15 @@ class Mixer:
             return []  # the document has no clean clip, and no plain text is wanted
         group = min(groups, key=lambda g: self.words[g] / self.shares[g])
         if group == "interleaved":
-            return [sequence(document, f"{document['doc_id']}-i", "interleaved", interleaved(document, spans))]
+            return [sequence(document, f"{document['doc_id']}-i", "interleaved", parts=interleaved(document, spans))]
         if group == "speech_tasks":
             p = self.p
-            tasks = (speech_task(document, span, p.seed, p.transcribe_share, p.continuation_words) for span in spans)
+            tasks = (
+                speech_task(document, span, p.seed, transcribe_share=p.transcribe_share, words=p.continuation_words)
+                for span in spans
+            )
             return [task for task in tasks if task]
-        return [sequence(document, f"{document['doc_id']}-x", "text", [text_part(document["text"])])]
+        return [sequence(document, f"{document['doc_id']}-x", "text", parts=[text_part(document["text"])])]
 
     def _count(self, rows: list[Sequence]) -> list[Sequence]:
         for row in rows:
@@ -102,14 +105,14 @@ class Mixer:
                 self.shown.append(readable(row))
         return rows
 
-    def _context(self, entry: Entry) -> dict[str, Any]:
+    def _context(self, entry: Entry) -> dict[str, object]:
         """Return the context that is heard or read, and the text that follows it."""
         span = entry.spans[0]
         after = first_words(entry.document["text"][span["end"] :], self.heldout_words)
         clips = {"utt_id": span["utt_id"], "unseen_utt_id": entry.unseen(span)}
         return {"doc_id": entry.document["doc_id"], **clips, "context": span["written"], "continuation": after}
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, object]:
         """Return the metrics.
 
         Of the spans, all = clean + those whose clip is in quarantine, and

@@ -63,7 +63,7 @@ def card(row: Verified, folder: Path, sounds: dict[str, bytes]) -> Row:
         "heard": None,
         "second": None,
     }
-    _add_sound(found, row, folder, sounds)
+    _add_sound(found, row, folder, sounds=sounds)
     if row["heard"] is not None:
         found["said"], found["heard"] = compared(row["spoken"], row["heard"])
     if row["second_heard"] is not None:
@@ -71,7 +71,7 @@ def card(row: Verified, folder: Path, sounds: dict[str, bytes]) -> Row:
     return found
 
 
-def _add_sound(found: Row, row: Verified, folder: Path, sounds: dict[str, bytes]) -> None:
+def _add_sound(found: Row, row: Verified, folder: Path, *, sounds: dict[str, bytes]) -> None:
     if row["shard"] is None:
         found["unplayable"] = row["error"] or "the clip was not synthesized"
         return
@@ -116,6 +116,6 @@ def _effect(row: Verified) -> list[str]:
     return [_said(key, value) for key, value in effect.items() if value not in (None, False, 0, 0.0)]
 
 
-def _said(key: str, value: Any) -> str:
+def _said(key: str, value: object) -> str:
     shown = f"{value:.3g}" if isinstance(value, float) else "" if value is True else str(value)
     return f"{key.removesuffix('_db').replace('_', ' ')} {shown}{UNITS.get(key, '')}".strip()

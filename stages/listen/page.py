@@ -2,14 +2,13 @@
 
 from collections import Counter
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment
 
 from inserter.page import environment, policy_hash, text
+from stages.listen.cards import Row
 from stages.listen.choose import EXAMPLES
 
-Row = dict[str, Any]
 KINDS = {
     "interleaved": "A document with some spans spoken; the model learns the text between the spans.",
     "transcribe": "The model hears a span and writes it down.",

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from inserter.files import atomic
 from inserter.page.audio import publish_files
@@ -13,7 +12,7 @@ from stages.listen.cards import Row, card
 from stages.listen.page import render
 
 
-def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, Any]:
+def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, object]:
     """Write listen.html and the FLAC files of the folder listen/ below `reports`.
 
     Return the numbers of sequences, clips and sounds that are shown, and counts of all clips. The
@@ -56,7 +55,7 @@ def _sequence(row: Sequence, spoken: dict[str, Row]) -> Row:
     return {"id": row["seq_id"], "doc_id": row["doc_id"], "kind": row["kind"], "words": row["n_words"], "parts": parts}
 
 
-def _counts(counts: dict[str, Counter[str | None]]) -> dict[str, Any]:
+def _counts(counts: dict[str, Counter[str | None]]) -> dict[str, object]:
     total = sum(counts.values(), Counter())
     return {
         "in": total.total(),

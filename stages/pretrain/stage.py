@@ -23,11 +23,11 @@ from inserter.training.states import clips_for
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
 
 
-def gap_row(measured: dict[str, Any]) -> dict[str, Any]:
+def gap_row(measured: dict[str, Any]) -> dict[str, object]:
     return {"gap_closed": measured["gap_closed"], **measured["continuation"]}
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
     join()
     clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
@@ -52,17 +52,18 @@ def main(params: Params) -> dict[str, Any]:
                 *deciding("stages.pretrain"),
             ],
         )
-    model, processor = warmed_up(*new_model(params.assets, adapter, p.seed, params.model.delimiters, languages), DATA / "warmup")
+    model, processor = warmed_up(
+        *new_model(params.assets, adapter, p.seed, delimiters=params.model.delimiters, languages=languages), DATA / "warmup"
+    )
     lengths = heard_lengths(model, clean)
-    examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths) for row in sequences]
+    examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths=lengths) for row in sequences]
     read = [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in sequences] if p.distill else []
     needed = {*clips_needed(examples, p), *(row["utt_id"] for row in clean if row["split"] == "heldout")}
-    clips = clips_for(model, processor, clean, DATA / "synthesize", p, needed)
+    clips = clips_for(model, processor, clean, shards=DATA / "synthesize", settings=p, needed=needed)
     subject = Subject(model, processor, clips, p.precision)
     before = text_loss(subject, heldout)
-    phase = packed_phase("pretrain", p, model, examples, clips, read, p.distill)
-    phase.watch_steps = p.gap_steps
-    phase.watch = lambda: gap_row(continuation(subject, heldout))
+    phase = packed_phase("pretrain", p, model, examples=examples, clips=clips, read=read, distill=p.distill)
+    phase = replace(phase, watch_steps=p.gap_steps, watch=lambda: gap_row(continuation(subject, heldout)))
     outcome = train(model, phase, work)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
     if rank() > 0:

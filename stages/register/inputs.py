@@ -24,7 +24,7 @@ PARAMS = Path("params.yaml")
 OWN = "register"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What a version is made from."""
 
@@ -79,7 +79,16 @@ def read_inputs() -> Inputs:
     names = [path.relative_to(MODEL).as_posix() for path in weights]
     key = fingerprint(names, gates, items, files=[*weights, *code, RESPONSES_FILE, REPORTS / "evaluate.json"])
     commit, dirty = _git()
-    return Inputs(key, items, reports, _json_files(SYSTEM), gates, _lock(), commit, dirty)
+    return Inputs(
+        fingerprint=key,
+        items=items,
+        reports=reports,
+        system=_json_files(SYSTEM),
+        gates=gates,
+        lock=_lock(),
+        commit=commit,
+        dirty=dirty,
+    )
 
 
 def stage_hash(entry: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ PARAMETERS_A_BATCH = 90
 PLOTS = REPORTS / "plots"
 
 
-def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: Inputs) -> None:
+def log_pipeline(client: "MlflowClient", run_id: str, params: Params, *, inputs: Inputs) -> None:
     """Log every parameter, the scores, the gates and the verdicts to the parent run.
 
     The lock file and the parameter file are logged too: they say how the version was made.
@@ -49,7 +49,7 @@ def log_pipeline(client: "MlflowClient", run_id: str, params: Params, inputs: In
         client.log_table(run_id, gate_table(inputs.gates), "gates.json")
 
 
-def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Params, inputs: Inputs) -> None:
+def log_stages(client: "MlflowClient", parent: str, experiment: str, *, params: Params, inputs: Inputs) -> None:
     """Log a nested run per stage that has a report."""
     sections = params.model_dump(mode="json", by_alias=True)
     for name in (name for name in inputs.reports if name in sections):
@@ -63,15 +63,17 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, params: Par
             tags["dvc.stage_hash"] = stage_hash(inputs.lock[name])
         run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
         log_params(client, run_id, sections.get(name, {}))
-        log_metrics(client, run_id, dict(flatten(named_comparisons(report))), end)
+        log_metrics(client, run_id, dict(flatten(named_comparisons(report))), timestamp=end)
         client.log_artifact(run_id, str(REPORTS / f"{name}.json"))
-        log_system(client, run_id, system, start)
+        log_system(client, run_id, system, start=start)
         for path in curves(PLOTS, name):
-            log_curve(client, run_id, path, end, prefix=path.stem.removeprefix(f"{name}-") if path.stem != name else "curve")
+            log_curve(
+                client, run_id, path, timestamp=end, prefix=path.stem.removeprefix(f"{name}-") if path.stem != name else "curve"
+            )
         client.set_terminated(run_id, "FINISHED", end)
 
 
-def log_params(client: "MlflowClient", run_id: str, params: dict[str, Any]) -> None:
+def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, object]) -> None:
     from mlflow.entities import Param
 
     rows = [Param(key, str(value)[:6000]) for key, value in flatten(params)]  # MLflow's limit
@@ -79,7 +81,7 @@ def log_params(client: "MlflowClient", run_id: str, params: dict[str, Any]) -> N
         client.log_batch(run_id, params=rows[start : start + PARAMETERS_A_BATCH])
 
 
-def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], timestamp: int | None = None) -> None:
+def log_metrics(client: "MlflowClient", run_id: str, values: Mapping[str, object], *, timestamp: int | None = None) -> None:
     """Log the finite numbers among `values`; other values stay in the report alone.
 
     timestamp: ms since the epoch; None: now.
@@ -88,7 +90,7 @@ def log_metrics(client: "MlflowClient", run_id: str, values: dict[str, Any], tim
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
-def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], start: int, prefix: str = "system") -> None:
+def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], *, start: int, prefix: str = "system") -> None:
     """Log the samples (one per 2 s) by MLflow's names of system metrics, and the totals.
 
     start: ms since the epoch.
@@ -109,7 +111,7 @@ def curves(plots: Path, stage: str) -> list[Path]:
     return [path for path in sorted(plots.glob(f"{stage}*.csv")) if path.stem == stage or path.stem.startswith(f"{stage}-")]
 
 
-def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, prefix: str = "curve") -> None:
+def log_curve(client: "MlflowClient", run_id: str, path: Path, *, timestamp: int, prefix: str = "curve") -> None:
     """Log a curve as metrics PREFIX/COLUMN by step, as a file and as a picture.
 
     path: a CSV file with the column "step", then metrics. A table of other things, or without rows,
@@ -131,7 +133,7 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, timestamp: int, p
     client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
 
 
-def score_table(scores: dict[str, Any]) -> dict[str, list[Any]]:
+def score_table(scores: dict[str, object]) -> dict[str, list[Any]]:
     """Return the columns of a table with one row per task, language, variant and form.
 
     Shares are 0 to 1, with 95 % intervals.
@@ -151,7 +153,7 @@ def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
     return {key: [_cell(row.get(key)) for row in rows] for key in columns}
 
 
-def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
+def named_comparisons(report: dict[str, Any]) -> dict[str, object]:
     """Return `report` with its list `comparisons` as a dictionary by name.
 
     A name looks like `en.all.heard-cascade`. Each value has difference, low, high and p_value. A
@@ -159,7 +161,7 @@ def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(report.get("comparisons"), list):
         return report
-    named: dict[str, Any] = {}
+    named: dict[str, object] = {}
     for pair in report["comparisons"]:
         of_variants = pair["a"]["form"] == pair["b"]["form"]
         variant = f"{pair['a']['variant']}-{pair['b']['variant']}" if of_variants else pair["a"]["variant"]
@@ -170,7 +172,7 @@ def named_comparisons(report: dict[str, Any]) -> dict[str, Any]:
     return report | {"comparisons": named}
 
 
-def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield (name, value) of everything below `value`.
 
     Names look like `section.key` and `list.0.key`. A list of plain values stays one value. An
@@ -191,7 +193,7 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from flatten(item, f"{prefix}.{name}" if prefix else name)
 
 
-def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, Any, int, int]]) -> None:
+def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, object, int, int]]) -> None:
     """Log points (name, value, ms since the epoch, step) in batches.
 
     A batch takes 0.2 ms per metric; metrics logged one at a time take 3.5 ms each.
@@ -212,12 +214,12 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     plain = value is None or isinstance(value, str | int | float | bool)
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def _figure(rows: list[dict[str, str]]) -> Any:
+def _figure(rows: list[dict[str, str]]) -> object:
     """Return one small plot per column, over the steps."""
     from matplotlib.figure import Figure
 

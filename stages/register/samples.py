@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter import seeds
 from inserter.audio.clips import read_clip_bytes
@@ -28,7 +28,7 @@ def choose(items: list[Item], count: int, seed: int) -> list[Item]:
     return sorted((row for row in drawn if row["item_id"] in chosen), key=lambda row: row["item_id"])
 
 
-def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int, root: Path = Path()) -> None:
+def log_samples(client: "MlflowClient", run_id: str, count: int, *, seed: int, root: Path = Path()) -> None:
     """Log audio/ITEM.flac, and a table audio.json of the items with their text and the answer.
 
     root: the folder of dvc.yaml.
@@ -40,7 +40,7 @@ def log_samples(client: "MlflowClient", run_id: str, count: int, seed: int, root
     rows = choose([row for row in items if row["item_id"] in heard], count, seed)
     if not rows:
         return
-    table: dict[str, list[Any]] = {name: [] for name in ("item_id", "variant", "voice", "file", "prompt", "answer")}
+    table: dict[str, list[object]] = {name: [] for name in ("item_id", "variant", "voice", "file", "prompt", "answer")}
     with tempfile.TemporaryDirectory() as folder:
         for row in rows:
             name = "".join(c if c.isalnum() or c in "-_." else "_" for c in row["item_id"]) + ".flac"

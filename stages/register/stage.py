@@ -4,7 +4,7 @@ In this order the stage can be killed at any point and run again.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
 from inserter.files import share
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     """Register the version of these inputs, or find the one that they already have.
 
     Return the version's {"model", "version", "alias", "fingerprint"}.
@@ -32,11 +32,11 @@ def main(params: Params) -> dict[str, Any]:
     experiment = experiment_id(client, register)
     version = find_version(client, register, inputs.fingerprint)
     if version is None:
-        version = _record_or_explain(client, experiment, params, inputs)
+        version = _record_or_explain(client, experiment, params, inputs=inputs)
     else:
         say(f"register: these inputs are already version {version} of {register.model}")
     client.set_registered_model_alias(register.model, CHALLENGER, str(version))
-    close_runs(client, experiment, inputs.fingerprint, client.get_model_version(register.model, str(version)).run_id or "")
+    close_runs(client, experiment, inputs.fingerprint, kept=client.get_model_version(register.model, str(version)).run_id or "")
     say(f"register: {register.model} version {version} is @{CHALLENGER}")
     return {"model": register.model, "version": version, "alias": CHALLENGER, "fingerprint": inputs.fingerprint}
 
@@ -47,11 +47,11 @@ def find_version(client: "MlflowClient", register: Register, fingerprint: str) -
     return max((int(version.version) for version in found), default=None)
 
 
-def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
+def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, *, inputs: Inputs) -> int:
     from mlflow.exceptions import MlflowException
 
     try:
-        return record(client, experiment, params, inputs)
+        return record(client, experiment, params, inputs=inputs)
     except (MlflowException, OSError) as error:
         where = client.get_experiment(experiment).artifact_location
         raise InserterError(
@@ -60,7 +60,7 @@ def _record_or_explain(client: "MlflowClient", experiment: str, params: Params, 
         ) from error
 
 
-def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inputs) -> int:
+def record(client: "MlflowClient", experiment: str, params: Params, *, inputs: Inputs) -> int:
     """Write a parent run with its nested runs, the model and its version. Return the version."""
     import mlflow
     from mlflow.utils.file_utils import local_file_uri_to_path
@@ -74,9 +74,9 @@ def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inpu
     name = f"pipeline-{inputs.fingerprint[:8]}"
     with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags, log_system_metrics=True) as run:
         say("register: writing runs, curves and samples")
-        log_pipeline(client, run.info.run_id, params, inputs)
-        log_samples(client, run.info.run_id, register.audio_samples, params.benchmark.seed)
-        log_stages(client, run.info.run_id, experiment, params, inputs)
+        log_pipeline(client, run.info.run_id, params, inputs=inputs)
+        log_samples(client, run.info.run_id, register.audio_samples, seed=params.benchmark.seed)
+        log_stages(client, run.info.run_id, experiment, params=params, inputs=inputs)
         say("register: writing the model")
         logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(MODEL))
         kept = client.get_logged_model(logged.model_id).artifact_location
@@ -87,7 +87,7 @@ def record(client: "MlflowClient", experiment: str, params: Params, inputs: Inpu
     return int(version.version)
 
 
-def close_runs(client: "MlflowClient", experiment: str, fingerprint: str, kept: str) -> None:
+def close_runs(client: "MlflowClient", experiment: str, fingerprint: str, *, kept: str) -> None:
     """End the version's run, and mark other unfinished runs of the same inputs as failed.
 
     kept: the id of the version's run. The other runs were killed.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inserter.scoring import table as scoretable
+from stages.report.kinds import Row
 from stages.report.words import LANGUAGES, TASKS
 
 # Okabe and Ito's colours, which colour-blind readers tell apart. Markers differ too, for print.
@@ -20,7 +21,6 @@ STYLE = {
 }
 FOLLOWED = {"closed": "instructions followed", "open": "questions met", "adjustment": "corrections followed"}
 SPREAD = 0.16  # distance between the forms of a variant; variants are 1 apart
-Row = dict[str, Any]
 
 
 def draw(scores: dict[str, Any], path: Path) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 from inserter.page.audio import audio_name
 from inserter.tables import Item
+from stages.report.kinds import Row
 from stages.report.words import FORMS, check_name, note, rule
-
-Row = dict[str, Any]
 
 
 def browsable(rows: list[Row], table: Mapping[str, Item]) -> list[Row]:

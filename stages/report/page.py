@@ -16,12 +16,11 @@ from inserter.page import environment, policy_hash, text
 from inserter.scoring import table as scoretable
 from inserter.yaml_files import read_yaml
 from stages.report import words
-from stages.report.kinds import by_type
+from stages.report.kinds import Row, by_type
 from stages.report.pairs import grouped, scale
 from stages.report.text import FOLLOWED, figures
 
 HERE = Path(__file__).parent
-Row = dict[str, Any]
 
 
 def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str:
@@ -54,7 +53,7 @@ def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str
     )
 
 
-def embedded(value: Any) -> Markup:
+def embedded(value: object) -> Markup:
     """Return `value` as JSON for a <script> element.
 
     Escaping <, > and & keeps text from ending the element or starting a comment.

@@ -4,7 +4,6 @@ The page comes last, since it refers to the other parts.
 """
 
 from pathlib import Path
-from typing import Any
 
 from inserter.audio.clips import read_clip_bytes
 from inserter.errors import InserterError
@@ -14,10 +13,9 @@ from inserter.paths import DATA, REPORTS
 from inserter.tables import ITEMS
 from stages.report.figure import draw
 from stages.report.items import browsable
+from stages.report.kinds import Row
 from stages.report.page import render
 from stages.report.text import markdown
-
-Row = dict[str, Any]
 
 
 def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, int]:

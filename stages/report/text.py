@@ -52,7 +52,7 @@ def figures(pair: dict[str, Any]) -> str:
     return f"{between}{probability(pair['p_value'])}, {pair['n_prompts']} items{settled}"
 
 
-def _forms(scores: dict[str, Any]) -> list[str]:
+def _forms(scores: dict[str, object]) -> list[str]:
     used = {row["form"] for row in scoretable.rows(scores)}
     lines = [f"- **{form}**: {meaning}" for form, meaning in scoretable.FORMS.items() if form in used]
     return ["\n".join(lines)] if lines else ["Nothing was scored."]

@@ -97,7 +97,7 @@ def check_name(kind: str) -> str:
     return CHECKS[kind][0] if kind in CHECKS else kind
 
 
-def rule(kind: str, kwargs: Any) -> str:
+def rule(kind: str, kwargs: object) -> str:
     """Return what a check requires, with its arguments in words: `uses “tea”, “cup”`.
 
     Never raises, whatever the arguments are.
@@ -108,13 +108,13 @@ def rule(kind: str, kwargs: Any) -> str:
     return CHECKS[kind][1].format_map(_Said({key: _value(key, value) for key, value in given.items()}))
 
 
-def _value(key: str, value: Any) -> str:
+def _value(key: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_value(key, part) for part in value) or "(nothing)"
     return f"“{value}”" if isinstance(value, str) and "relation" not in key else str(value)
 
 
-def note(key: str, value: Any) -> tuple[str, str]:
+def note(key: str, value: object) -> tuple[str, str]:
     """Return (name, value) of a variant's parameter: ("signal-to-noise ratio", "5 dB")."""
     name, form = NOTES.get(key, (key.replace("_", " "), "{}"))
     if isinstance(value, float):

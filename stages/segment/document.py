@@ -34,7 +34,7 @@ def segment(document: Document, params: Segment, counts: Counts) -> list[SpanRow
     for number, span in enumerate(spans if isinstance(spans, list) else []):
         counts["spans", "in"] += 1
         try:
-            rows.append(_row(document, level, number, span))
+            rows.append(_row(document, level, number, span=span))
         except CannotRead as refused:
             counts["dropped", refused.reason] += 1
     counts["documents", "in"] += 1
@@ -43,7 +43,7 @@ def segment(document: Document, params: Segment, counts: Counts) -> list[SpanRow
     else:
         # The draw was too short for a span, or all spans were dropped.
         counts["without_span", spans if isinstance(spans, str) else "no_span"] += 1
-    _count(document, level, rows, counts)
+    _count(document, level, rows, counts=counts)
     return rows
 
 
@@ -61,7 +61,7 @@ def _spans(document: Document, params: Segment) -> tuple[str, list[Span] | str]:
     return "sentence", sentence_level(text, params.sentence, draw)
 
 
-def _row(document: Document, level: str, number: int, span: Span) -> SpanRow:
+def _row(document: Document, level: str, number: int, *, span: Span) -> SpanRow:
     """Return the span in both forms as a row of SPANS. Raises CannotRead."""
     start, end = span
     written = document["text"][start:end]
@@ -91,7 +91,7 @@ def _spoken(written: str, language: str) -> str:
     return spoken
 
 
-def _count(document: Document, level: str, rows: list[SpanRow], counts: Counts) -> None:
+def _count(document: Document, level: str, rows: list[SpanRow], *, counts: Counts) -> None:
     counts["documents", level] += 1
     counts["words", level] += document["n_words"]
     counts["switches", level, switches(document["text"], [(row["start"], row["end"]) for row in rows])] += 1

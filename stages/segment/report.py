@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from inserter.files import atomic
 from stages.segment.document import Counts
@@ -10,7 +9,7 @@ from stages.segment.document import Counts
 BUCKETS = (1, 5, 10, 15, 20, 30, 40)  # fewest words of each bar in the report's histogram
 
 
-def report(counts: Counts) -> dict[str, Any]:
+def report(counts: Counts) -> dict[str, object]:
     """Return the content of reports/segment.json.
 
     For documents and spans, in = kept + the sum over the reasons for dropping.
@@ -23,7 +22,7 @@ def report(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _level(counts: Counts, level: str) -> dict[str, Any]:
+def _level(counts: Counts, level: str) -> dict[str, object]:
     words, chosen = counts["words", level], counts["chosen", level]
     lengths, switches = histogram(counts, "length", level), histogram(counts, "switches", level)
     return {

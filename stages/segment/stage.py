@@ -39,7 +39,7 @@ class Task:
         return self.path.with_suffix(".json")
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     """Write data/segment/spans.parquet and reports/plots/segment.csv, and return the report.
 
     The spans are in the order of their documents.

@@ -8,7 +8,7 @@ from typing import cast
 
 from inserter.errors import InserterError
 from inserter.files import write_table
-from inserter.params import Params, Voice
+from inserter.params import Params, Synthesize, Voice
 from inserter.run.work import WorkFolder
 from inserter.seeds import rng
 from inserter.tables import UTTERANCES, VERIFIED, Pair, Utterance, Verified, known, reason_kind
@@ -19,12 +19,12 @@ from inserter.verification.norms import Norms
 BLOCK = 32  # clips; the default's 150 clips are to be shared by two cores or by eight
 
 
-def teachers(params: Params) -> list[Voice]:
+def teachers(synthesize: Synthesize) -> list[Voice]:
     """Return the voices that can speak the prompts, which are English.
 
     Raises InserterError if there is none.
     """
-    named = [voice for voice in params.synthesize.voices if voice.language == "en" and not voice.heldout]
+    named = [voice for voice in synthesize.voices if voice.language == "en" and not voice.heldout]
     if not named:
         raise InserterError(
             "sft's prompts are English, and synthesize.voices has no English voice to train on",
@@ -38,7 +38,7 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
 
     Return the clips' rows (schema UTTERANCES), and how often each error prevented a clip.
     """
-    voices = teachers(params)
+    voices = teachers(params.synthesize)
     jobs = []
     for pair in pairs:
         voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]
@@ -47,8 +47,8 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
         jobs,
         voices,
         work / "out" / "clips",
-        work / "clip-rows",
-        params.sft.seed,
+        rows=work / "clip-rows",
+        seed=params.sft.seed,
         workers=params.synthesize.workers,
         executor=params.executor,
         fingerprint=work.key,
@@ -58,7 +58,7 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
 
 
 def verified(
-    params: Params, clips: list[Utterance], corpus: list[Verified], work: WorkFolder
+    params: Params, clips: list[Utterance], corpus: list[Verified], *, work: WorkFolder
 ) -> tuple[list[Utterance], Counter[str]]:
     """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards.
 
@@ -67,7 +67,9 @@ def verified(
     """
     folder = work / "out" / "clips"
     blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
-    measured = measure_blocks(blocks, len(clips), folder, work / "heard", listeners_of(params), params, "verify prompts")
+    measured = measure_blocks(
+        blocks, len(clips), folder, folder=work / "heard", listeners=listeners_of(params), params=params, label="verify prompts"
+    )
     norms = Norms()
     norms.learn(corpus)
     rows = [verdict.row for verdicts in judged(measured, norms, params.verify) for verdict in verdicts]

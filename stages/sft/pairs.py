@@ -8,7 +8,7 @@ import re
 from collections import Counter
 
 from inserter.files import read_jsonl
-from inserter.params import Params
+from inserter.params import Sft
 from inserter.paths import DATA
 from inserter.prompts import Prompt, generate, overlap
 from inserter.run.work import WorkFolder
@@ -23,15 +23,15 @@ TEMPERATURE = 0.8  # of the draws after the greedy one
 BATCH = 64  # answers at a time: 64 gave 1.5 times the tokens per second of 16
 
 
-def prompts(params: Params) -> tuple[list[Prompt], int]:
+def prompts(p: Sft) -> tuple[list[Prompt], int]:
     """Return the training prompts that do not overlap with the benchmark.
 
     The second result is the number of prompts that overlap; see `overlap`.
     """
-    everything = generate("train", params.sft.seed, count=params.sft.prompts)
+    everything = generate("train", p.seed, count=p.prompts)
     held_out = [row["prompt"] for row in read_jsonl(DATA / "benchmark" / "prompts.jsonl")]
-    refused = set(overlap([p.prompt for p in everything], held_out))
-    return [p for p in everything if p.prompt not in refused], len(refused)
+    refused = set(overlap([prompt.prompt for prompt in everything], held_out))
+    return [prompt for prompt in everything if prompt.prompt not in refused], len(refused)
 
 
 def readable(asked: list[Prompt]) -> tuple[list[Prompt], Counter[str]]:
@@ -59,7 +59,7 @@ def whole_sentences(processor: InserterProcessor, answer: str, limit: int) -> st
 
 
 def answered(
-    params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, asked: list[Prompt], work: WorkFolder
+    p: Sft, model: InserterForConditionalGeneration, processor: InserterProcessor, *, asked: list[Prompt], work: WorkFolder
 ) -> tuple[list[Pair], int, Counter[str]]:
     """Return (pairs, edited, failed).
 
@@ -69,7 +69,6 @@ def answered(
     edited: the number of edited answers.
     failed: the number of prompts without an answer, by the check that failed last.
     """
-    p = params.sft
     kept: dict[str, Pair] = {}
     failed: dict[str, str] = {}
     edited = 0
@@ -78,7 +77,16 @@ def answered(
         questions = [Question(prompt.key, len(prompt.prompt), text=prompt.prompt) for prompt in left]
         name, temperature = (f"self-answers {draw + 1}", TEMPERATURE) if draw else ("self-answers", 0.0)
         answers = answer_all(
-            model, processor, questions, work, name, p.max_new_tokens, BATCH, p.precision, temperature=temperature, seed=p.seed
+            model,
+            processor,
+            questions,
+            work=work,
+            name=name,
+            max_new_tokens=p.max_new_tokens,
+            batch_size=BATCH,
+            precision=p.precision,
+            temperature=temperature,
+            seed=p.seed,
         )
         for prompt in left:
             response = whole_sentences(processor, answers[prompt.key], p.max_new_tokens)

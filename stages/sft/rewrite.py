@@ -9,9 +9,9 @@ what to do with the instruction. English only.
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from inserter.prompts import Prompt
+from inserter.prompts import Arguments, Prompt
 from inserter.prompts.languages import LANGUAGES
 from inserter.scoring.ifeval.text import sentences
 
@@ -30,7 +30,7 @@ class Given(NamedTuple):
     topic: str
     """The prompt's topic."""
 
-    kwargs: dict[str, Any]
+    kwargs: Arguments
     """The instruction's arguments."""
 
 

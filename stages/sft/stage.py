@@ -9,7 +9,7 @@ from typing import Any
 
 from inserter.errors import InserterError
 from inserter.files import read_table, write_table
-from inserter.params import Params
+from inserter.params import Params, Sft
 from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
@@ -29,36 +29,36 @@ Lengths = Mapping[str, int]
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after training
 
 
-def chat_examples(params: Params, processor: InserterProcessor, pairs: list[Pair], lengths: Lengths) -> list[Example]:
+def chat_examples(p: Sft, processor: InserterProcessor, pairs: list[Pair], *, lengths: Lengths) -> list[Example]:
     """Return each pair heard and read at a spoken_share of 0.5.
 
     At another share, examples of the rarer form are dropped at random.
     """
-    share = params.sft.spoken_share
+    share = p.spoken_share
     most = max(share, 1 - share)
     chosen = []
     for pair in pairs:
-        random = rng(params.sft.seed, pair["pair_id"], "form")
+        random = rng(p.seed, pair["pair_id"], "form")
         if random.random() < share / most:
-            chosen.append(chat_example(processor, pair["prompt"], pair["response"], pair["utt_id"], lengths))
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], utt_id=pair["utt_id"], lengths=lengths))
         if random.random() < (1 - share) / most:
-            chosen.append(chat_example(processor, pair["prompt"], pair["response"], None))
+            chosen.append(chat_example(processor, pair["prompt"], pair["response"], utt_id=None))
     return chosen
 
 
-def replayed(params: Params, processor: InserterProcessor, chat: list[Example], lengths: Lengths) -> list[Example]:
+def replayed(p: Sft, processor: InserterProcessor, chat: list[Example], *, lengths: Lengths) -> list[Example]:
     """Return pre-training sequences that are replay_share of all positions.
 
     Without them the model forgets to continue from what it heard.
     """
-    share = params.sft.replay_share
+    share = p.replay_share
     wanted = sum(e.positions for e in chat) * share / (1 - share)
     sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
-    rng(params.sft.seed, "replay").shuffle(sequences)
+    rng(p.seed, "replay").shuffle(sequences)
     chosen: list[Example] = []
     while wanted > 0 and sequences:
         row = sequences.pop(0)
-        chosen.append(example(processor, row["parts"], row["kind"] == "transcribe", lengths))
+        chosen.append(example(processor, row["parts"], row["kind"] == "transcribe", lengths=lengths))
         wanted -= chosen[-1].positions
     return chosen
 
@@ -68,14 +68,14 @@ def pair_loss(subject: Subject, pairs: list[Pair]) -> dict[str, float]:
     result = {}
     for form in ("heard", "read"):
         examples = [
-            chat_example(subject.processor, row["prompt"], row["response"], row["utt_id"] if form == "heard" else None)
+            chat_example(subject.processor, row["prompt"], row["response"], utt_id=row["utt_id"] if form == "heard" else None)
             for row in pairs
         ]
         result[form] = mean(losses(subject, examples, f"held-out pairs: {form}"))
     return result
 
 
-def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -> dict[str, Any]:
+def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -> dict[str, object]:
     """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
 
     Return counts that satisfy prompts = kept + the sum over dropped.
@@ -83,13 +83,13 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -
     done = work.marker("pairs")
     if done:
         return done
-    asked, overlapping = prompts(params)
+    asked, overlapping = prompts(params.sft)
     asked, unread = readable(asked)
     # The LM before any training writes the answers, since the model is to keep giving these.
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
-    pairs, edited, failed = answered(params, for_answers(untrained, params.sft.precision), processor, asked, work)
+    pairs, edited, failed = answered(params.sft, for_answers(untrained, params.sft.precision), processor, asked=asked, work=work)
     said, mute = spoken(params, pairs, work)
-    clean, quarantined = verified(params, said, corpus_clips, work)
+    clean, quarantined = verified(params, said, corpus_clips, work=work)
     heard = {row["utt_id"] for row in clean}
     pairs = [pair for pair in pairs if pair["utt_id"] in heard]
     if len(pairs) < 2:
@@ -113,9 +113,9 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -
     return report
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     p = params.sft
-    teachers(params)  # fails before the answers are made
+    teachers(params.synthesize)  # fails before the answers are made
     join()
     corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     with main_first():
@@ -142,14 +142,14 @@ def main(params: Params) -> dict[str, Any]:
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
     kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
     lengths = heard_lengths(model, corpus_clips + prompt_clips)
-    chat = chat_examples(params, processor, taught, lengths)
-    examples = chat + replayed(params, processor, chat, lengths)
+    chat = chat_examples(p, processor, taught, lengths=lengths)
+    examples = chat + replayed(p, processor, chat, lengths=lengths)
     needed = {*clips_needed(examples, p), *(pair["utt_id"] for pair in kept_out)}
-    clips: Any = clips_for(model, processor, corpus_clips, DATA / "synthesize", p, needed)
-    clips = clips.join(clips_for(model, processor, prompt_clips, work / "out" / "clips", p, needed))
+    clips: Any = clips_for(model, processor, corpus_clips, shards=DATA / "synthesize", settings=p, needed=needed)
+    clips = clips.join(clips_for(model, processor, prompt_clips, shards=work / "out" / "clips", settings=p, needed=needed))
     subject = Subject(model, processor, clips, p.precision)
     before = pair_loss(subject, kept_out)
-    outcome = train(model, packed_phase("sft", p, model, examples, clips), work)
+    outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes

@@ -29,14 +29,14 @@ def assign(span: Span, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
             f"no voice speaks {span['language']!r}, the language of {span['utt_id']} (languages of the training voices: {spoken})"
         )
         raise InserterError(problem, "Add a voice to synthesize.voices, or remove the language from corpus.languages")
-    jobs = [_job(span, span["utt_id"], spec, seen)]
+    jobs = [_job(span, span["utt_id"], spec, voices=seen)]
     unseen = [voice for voice in voices if voice.language == span["language"] and voice.heldout]
     if span["level"] == "context" and unseen:
-        jobs.append(_job(span, span["utt_id"] + UNSEEN, spec, unseen))
+        jobs.append(_job(span, span["utt_id"] + UNSEEN, spec, voices=unseen))
     return jobs
 
 
-def _job(span: Span, utt_id: str, spec: Synthesize, voices: Sequence[Voice]) -> Job:
+def _job(span: Span, utt_id: str, spec: Synthesize, *, voices: Sequence[Voice]) -> Job:
     voice = pick(spec.seed, span["utt_id"], voices)
     effect = draw(spec.augmentation, np_rng(spec.seed, "effect", span["utt_id"]), noise=span["level"] != "context")
     return Job(utt_id, span["doc_id"], span["split"], span["written"], span["spoken"], voice.name, effect)

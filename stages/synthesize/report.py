@@ -1,7 +1,6 @@
 """Collect the stage's metrics while the table is written."""
 
 from collections import Counter, defaultdict
-from typing import Any
 
 from inserter.tables import UNSEEN, Utterance
 
@@ -28,7 +27,7 @@ class Report:
             self.hours_by_language[row["language"]] += hours
         return rows
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, object]:
         """Return the metrics: in = clips + the sum over `failed`.
 
         failed: the 20 most frequent reasons, and `other`.

@@ -6,7 +6,6 @@ The stage is resumable, and speech of earlier runs is reused.
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -25,7 +24,7 @@ from stages.synthesize.report import Report
 INDEX = "earlier.sqlite"  # index of the speech of earlier runs
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     spec, spans = params.synthesize, DATA / "segment" / "spans.parquet"
     voices, left_out = usable(spec.voices)
     for name, why in left_out.items():
@@ -33,7 +32,7 @@ def main(params: Params) -> dict[str, Any]:
     total = count_rows(spans) + _twins(spans, voices)
     work = WorkFolder("synthesize", _deciding(spec, voices), [spans, *deciding("stages.synthesize")], keep_older=True)
     report, progress = Report(), Progress()
-    shards = _speak(work, spans, spec, voices, total, params.executor, progress)
+    shards = _speak(work, spans, spec, voices=voices, total=total, executor=params.executor, progress=progress)
     write_batches(work / "out/utterances.parquet", map(report.add, shards), UTTERANCES)
     work.publish("out", output("synthesize"))
     work.drop_older()
@@ -44,15 +43,15 @@ def main(params: Params) -> dict[str, Any]:
 
 
 def _speak(
-    work: WorkFolder, spans: Path, spec: Synthesize, voices: list[Voice], total: int, executor: Executor, progress: Progress
+    work: WorkFolder, spans: Path, spec: Synthesize, *, voices: list[Voice], total: int, executor: Executor, progress: Progress
 ) -> Iterator[list[Utterance]]:
     earlier = Earlier(work.older, work / INDEX) if work.older else None
     return speak_shards(
         _jobs(spans, spec, voices),
         voices,
         work / "out",
-        work / "rows",
-        spec.seed,
+        rows=work / "rows",
+        seed=spec.seed,
         workers=spec.workers,
         executor=executor,
         shard_clips=spec.shard_clips,
@@ -65,13 +64,13 @@ def _speak(
     )
 
 
-def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, Any]:
+def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, object]:
     """Return what the shards depend on, apart from the spans and the code.
 
     A voice counts by what it is made of, not only by its name.
     """
-    told = [voice.model_dump() | {"identity": identity(voice)} for voice in voices]
-    return spec.model_dump(exclude={"workers"}) | {"voices": told}
+    described = [voice.model_dump() | {"identity": identity(voice)} for voice in voices]
+    return spec.model_dump(exclude={"workers"}) | {"voices": described}
 
 
 def _jobs(spans: Path, spec: Synthesize, voices: list[Voice]) -> Iterator[Job]:

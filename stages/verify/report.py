@@ -64,7 +64,7 @@ class Report:
             "wer_median": _median(self.wer),
         }
 
-    def _voice(self, voice: str) -> dict[str, Any]:
+    def _voice(self, voice: str) -> dict[str, object]:
         clips, seconds = self.clips[voice], self.seconds[voice]
         pace = self.characters[voice] / seconds if seconds else None
         return {"clips": clips, "quarantine_share": self.refused[voice] / clips, "pace": pace}

@@ -6,7 +6,6 @@ the verdicts are given.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -25,7 +24,7 @@ from stages.verify.report import Report
 BLOCK = 128  # clips per block: about 10 minutes of speech and 15 s of work, which a kill can cost
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     clips, limits = DATA / "synthesize", params.verify
     check_shards(clips)
     listeners = listeners_of(params)
@@ -34,13 +33,15 @@ def main(params: Params) -> dict[str, Any]:
     work = WorkFolder("verify", recipe, [clips, *deciding(*MEASURED_BY)])
     table = clips / "utterances.parquet"
     batches = read_batches(table, UTTERANCES, BLOCK)
-    blocks = measure_blocks(batches, count_rows(table), clips, work / "blocks", listeners, params, "verify")
+    blocks = measure_blocks(
+        batches, count_rows(table), clips, folder=work / "blocks", listeners=listeners, params=params, label="verify"
+    )
     norms = Norms()
     for path in tqdm(blocks, desc="verify: usual durations", unit="block", leave=False):
         norms.learn(read_table(path, VERIFIED))
     report = Report()
     write_batches(work / "out/clean.parquet", _clean(blocks, norms, limits), VERIFIED)
-    write_batches(work / "out/quarantine.parquet", _refused(blocks, norms, limits, report), VERIFIED)
+    write_batches(work / "out/quarantine.parquet", _refused(blocks, norms, limits, report=report), VERIFIED)
     work.publish("out", output("verify"))
     metrics = report.metrics()
     reasons = ", ".join(f"{count} {reason}" for reason, count in metrics["quarantined"].items())
@@ -53,7 +54,7 @@ def _clean(blocks: list[Path], norms: Norms, limits: Verify) -> Iterator[list[Ve
         yield [verdict.row for verdict in verdicts if verdict.row["reason"] is None]
 
 
-def _refused(blocks: list[Path], norms: Norms, limits: Verify, report: Report) -> Iterator[list[Verified]]:
+def _refused(blocks: list[Path], norms: Norms, limits: Verify, *, report: Report) -> Iterator[list[Verified]]:
     for verdicts in judged(blocks, norms, limits):
         for verdict in verdicts:
             report.add(verdict)

@@ -33,7 +33,7 @@ def targets(processor: InserterProcessor, rows: list[Verified]) -> dict[str, lis
     return {row["utt_id"]: processor.encode(" " + row["written"]) for row in rows}
 
 
-def plan(rows: list[Verified], steps: int, batch_seconds: float, seed: int) -> list[list[str]]:
+def plan(rows: list[Verified], steps: int, batch_seconds: float, *, seed: int) -> list[list[str]]:
     """Return the clips of each step: at most `batch_seconds` of padded audio.
 
     Clips of similar lengths share a step.
@@ -103,7 +103,7 @@ class Spelling:
         padded, lengths = batch([self.states[clip] for clip in clips], self.model.device)
         own = [self.spelled[clip] for clip in clips]
         negatives = torch.from_numpy(np.concatenate([random, np.array(others, dtype=random.dtype)]))
-        total = self.adapter.ctc_loss(padded, lengths, own, self.model.table, negatives) * sum(map(len, own))
+        total = self.adapter.ctc_loss(padded, lengths, own, embeddings=self.model.table, negatives=negatives) * sum(map(len, own))
         return (total, int(lengths.sum())) if mine else (0.0 * total, 0)
 
 
@@ -111,28 +111,29 @@ def phase(
     w: Warmup,
     adapter: SoftTokenAdapter,
     model: InserterForConditionalGeneration,
+    *,
     states: States,
     spelled: dict[str, list[int]],
     rows: list[Verified],
 ) -> Phase:
-    task = Spelling(w, adapter, model, states, spelled, plan(rows, w.steps, w.batch_seconds, w.seed))
+    task = Spelling(w, adapter, model, states, spelled, plan(rows, w.steps, w.batch_seconds, seed=w.seed))
     return Phase(
-        "warmup",
-        w.seed,
-        w.steps,
-        [(adapter, w.lr)],
-        task,
-        w.weight_decay,
-        w.clip,
-        w.warmup_share,
-        w.precision,
-        w.checkpoint_steps,
-        w.keep_checkpoints,
+        name="warmup",
+        seed=w.seed,
+        steps=w.steps,
+        parts=[(adapter, w.lr)],
+        task=task,
+        weight_decay=w.weight_decay,
+        clip=w.clip,
+        warmup_share=w.warmup_share,
+        precision=w.precision,
+        checkpoint_steps=w.checkpoint_steps,
+        keep_checkpoints=w.keep_checkpoints,
     )
 
 
 def token_error(
-    model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: list[Verified]
+    model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, *, rows: list[Verified]
 ) -> float:
     """Return the edits per written token when the adapter alone spells held-out clips.
 

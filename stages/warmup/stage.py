@@ -32,7 +32,13 @@ CLIPS = 256  # the states of these clips say how to standardise: about half an h
 
 
 def learn(
-    w: Settings, model: InserterForConditionalGeneration, processor: InserterProcessor, states: States, rows: Rows, work: WorkFolder
+    w: Settings,
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    *,
+    states: States,
+    rows: Rows,
+    work: WorkFolder,
 ) -> tuple[Outcome, dict[str, Tensor]]:
     """Train a copy of the model's adapter with CTC. Only the adapter's weights are sharded.
 
@@ -41,11 +47,11 @@ def learn(
     model.requires_grad_(False)
     adapter: Any = copy.deepcopy(model.adapter).requires_grad_(True)
     adapter.prefer_blanks()
-    outcome = train(adapter, phase(w, adapter, model, states, targets(processor, rows), rows), work)
+    outcome = train(adapter, phase(w, adapter, model, states=states, spelled=targets(processor, rows), rows=rows), work)
     return outcome, from_main(full_state(adapter))
 
 
-def main(params: Params) -> dict[str, Any]:
+def main(params: Params) -> dict[str, object]:
     w = params.warmup
     join()
     clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
@@ -60,15 +66,15 @@ def main(params: Params) -> dict[str, Any]:
     if w.adapter.kind == "decoder":  # spells without training: held-out clips are enough
         clips = [row for row in clips if row["split"] == "heldout"]
     if w.adapter.kind != "pooling":
-        states = encode_clips(model, processor, clips, DATA / "synthesize", w.precision)
+        states = encode_clips(model, processor, clips, shards=DATA / "synthesize", precision=w.precision)
     if w.adapter.kind == "soft_token":
         cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
         if w.steps:
-            outcome, learnt = learn(w, model, processor, states, taught, work)
+            outcome, learnt = learn(w, model, processor, states=states, rows=taught, work=work)
             model.adapter.load_state_dict(learnt)
     if w.adapter.kind != "pooling":
         contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
-        error = token_error(model, processor, states, contexts) if rank() == 0 and contexts else None
+        error = token_error(model, processor, states, rows=contexts) if rank() == 0 and contexts else None
     if rank() > 0:
         return {}  # rank 0 writes
     path = work / "out" / ADAPTER

@@ -25,10 +25,10 @@ def rng(seed: int = 0) -> np.random.Generator:
 @pytest.mark.parametrize("snr_db", [-5.0, 10.0, 30.0])
 def test_the_signal_to_noise_ratio_is_exact_even_when_the_sum_is_turned_down(kind, snr_db):
     wave = tone(level=0.9)
-    mixed = add_noise(wave, snr_db, kind, rng())
+    mixed = add_noise(wave, snr_db, kind, rng=rng())
     scale = float(np.dot(mixed, wave) / np.dot(wave, wave))
     # the noise is not quite orthogonal to the tone: its level comes from the noise alone
-    quiet = add_noise(wave * 1e-3, snr_db, kind, rng()) - wave * 1e-3
+    quiet = add_noise(wave * 1e-3, snr_db, kind, rng=rng()) - wave * 1e-3
     measured = 10 * np.log10(np.mean((wave * 1e-3) ** 2) / np.mean(quiet**2))
     assert measured == pytest.approx(snr_db, abs=0.05)
     assert np.abs(mixed).max() <= 0.99 + 1e-6 and mixed.dtype == np.float32
@@ -37,15 +37,15 @@ def test_the_signal_to_noise_ratio_is_exact_even_when_the_sum_is_turned_down(kin
 
 @pytest.mark.parametrize("kind", NOISES)
 def test_noise_depends_on_the_generator_alone(kind):
-    assert np.array_equal(add_noise(tone(), 10, kind, rng(1)), add_noise(tone(), 10, kind, rng(1)))
-    assert not np.array_equal(add_noise(tone(), 10, kind, rng(1)), add_noise(tone(), 10, kind, rng(2)))
+    assert np.array_equal(add_noise(tone(), 10, kind, rng=rng(1)), add_noise(tone(), 10, kind, rng=rng(1)))
+    assert not np.array_equal(add_noise(tone(), 10, kind, rng=rng(1)), add_noise(tone(), 10, kind, rng=rng(2)))
 
 
 def test_a_silent_wave_has_no_ratio_and_an_unknown_noise_no_name():
     with pytest.raises(ValueError, match="silent"):
-        add_noise(np.zeros(100, np.float32), 10, "white", rng())
+        add_noise(np.zeros(100, np.float32), 10, "white", rng=rng())
     with pytest.raises(ValueError, match="rain"):
-        add_noise(tone(), 10, "rain", rng())  # type: ignore[arg-type]
+        add_noise(tone(), 10, "rain", rng=rng())  # type: ignore[arg-type]
 
 
 def test_gain_is_exact_below_full_scale_and_never_clips():

@@ -291,12 +291,12 @@ def test_a_wrong_parameter_is_one_line_before_anything_runs(project: Project) ->
 def test_three_seeds_are_a_mean_and_a_range(tmp_path: Path) -> None:
     row = dict.fromkeys(FIELDS, None) | {"group": "main", "arm": "asr", "commit": "c" * 40, "command": "inserter ablate main"}
     rows = [row | {"seed": seed, "gap_closed": gap} for seed, gap in ((3, 0.3), (1, 0.1), (2, -0.1))]
-    write_page(rows, [], read_arms(), tmp_path / "page.md")
+    write_page(rows, [], read_arms(), page=tmp_path / "page.md")
     (line,) = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| asr")]
     assert "0.100 (-0.100 to 0.300)" in line and "1, 2, 3" in line and "–" in line
     assert "cascade" not in (tmp_path / "page.md").read_text(), "older runs did not measure it"
     found = {"cascade_gap": 0.93, "heard_minus_cascade": -0.014, "heard_minus_cascade_interval": [-0.026, -0.003]}
-    write_page([rows[0] | found], [], read_arms(), tmp_path / "page.md")
+    write_page([rows[0] | found], [], read_arms(), page=tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     assert "heard − cascade" in text and "-0.014 [-0.026, -0.003]" in text and "KL(base" not in text
 
@@ -304,18 +304,18 @@ def test_three_seeds_are_a_mean_and_a_range(tmp_path: Path) -> None:
 def test_arms_of_another_file_leave_the_tables_of_these_alone(tmp_path: Path) -> None:
     row = dict.fromkeys(FIELDS, None) | {"group": "main", "commit": "c" * 40, "command": "inserter ablate main", "seed": 1}
     rows, page = [row | {"arm": "asr"}, row | {"arm": "inserter", "commit": "d" * 40}], tmp_path / "page.md"
-    write_page(rows, [], read_arms(), page)
+    write_page(rows, [], read_arms(), page=page)
     whole = page.read_text()
     assert "Different commits" in whole
     (tmp_path / "mine.yaml").write_text("seeded: []\nbase: {}\ngroups: {mine: {about: Mine, arms: {a: {set: {}, seeds: [1]}}}}\n")
-    write_page([*rows, row | {"group": "mine", "arm": "a"}], [], read_arms(tmp_path / "mine.yaml"), page)
+    write_page([*rows, row | {"group": "mine", "arm": "a"}], [], read_arms(tmp_path / "mine.yaml"), page=page)
     assert page.read_text().startswith(whole.rstrip()) and "Mine." in page.read_text()
 
 
 def test_the_table_of_the_larger_run_is_renewed_though_no_arm_is_named_so(tmp_path: Path) -> None:
     row = dict.fromkeys(FIELDS, None) | {"group": "experiment", "arm": "two-hours", "command": "inserter experiment", "seed": 1}
     for commit in ("c" * 40, "d" * 40):
-        write_page([row | {"commit": commit}], [], read_arms(), tmp_path / "page.md")
+        write_page([row | {"commit": commit}], [], read_arms(), page=tmp_path / "page.md")
     assert "d" * 12 in (tmp_path / "page.md").read_text() and "c" * 12 not in (tmp_path / "page.md").read_text()
 
 
@@ -340,7 +340,7 @@ def test_arms_are_compared_prompt_by_prompt(tmp_path: Path) -> None:
         for arm, seed, heard in (("asr", 1, easy), ("inserter", 1, better), ("inserter", 2, easy))
     ]
     rows = [row | {"arm": "asr"}, row | {"arm": "inserter"}]
-    write_page(rows, spoken, read_arms(), tmp_path / "page.md")
+    write_page(rows, spoken, read_arms(), page=tmp_path / "page.md")
     lines = (tmp_path / "page.md").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith("| inserter − asr")]
     heard, read = [cell.strip() for cell in line.split("|")[2:4]]
@@ -351,7 +351,7 @@ def test_arms_are_compared_prompt_by_prompt(tmp_path: Path) -> None:
 
 def test_the_arms_of_the_project_are_parameters_that_load() -> None:
     below = yaml.safe_load((ROOT / "params.yaml").read_text())
-    chosen = select(read_arms(), [], None, None)
+    chosen = select(read_arms(), [], None, seed=None)
     assert {found.group for found in chosen} >= {"main", "span", "speech_share", "adapter", "warmup", "hours"}
     assert len({found.name for found in chosen}) == len(chosen)
     params = {found.name: effective(found, below) for found in chosen}
@@ -361,4 +361,4 @@ def test_the_arms_of_the_project_are_parameters_that_load() -> None:
     larger = params["ablate-larger-inserter-s1"]
     assert laid_over(larger, overlay) == larger, "the arms that are to be compared with `make experiment` are of its size"
     with pytest.raises(InserterError, match=r"no group man\. Choose one of: main"):
-        select(read_arms(), ["man"], None, None)
+        select(read_arms(), ["man"], None, seed=None)

@@ -78,18 +78,18 @@ def tags(params: Params, version: int) -> dict[str, str]:
 
 def test_the_first_that_passes_is_champion_and_stays_so(params, tmp_path):
     add(params, tmp_path, good=10)
-    result = promote(params)
+    result = promote(params.register_)
     assert (result["decision"], result["version"], result["alias"], result["against"]) == ("promoted", 1, "champion", None)
     assert champion(params) == 1
     before = tags(params, 1)
     assert before["promotion.decision"] == "promoted" and "gap closed 0.600" in before["promotion.reason"]
-    again = promote(params)
+    again = promote(params.register_)
     assert (again["decision"], again["alias"]) == ("kept", "champion") and tags(params, 1) == before
 
 
 def test_a_better_one_takes_the_alias_and_the_figures_are_on_record(params, tmp_path):
     add(params, tmp_path, good=8)
-    promote(params)
+    promote(params.register_)
     add(params, tmp_path, good=16, **{"recordings.word_errors.heard": "0.12"})
     result = promotion_flow.fn(2, _file(params, tmp_path))
     assert (result["decision"], result["against"], champion(params)) == ("promoted", 1, 2)
@@ -107,22 +107,22 @@ def test_a_better_one_takes_the_alias_and_the_figures_are_on_record(params, tmp_
 @pytest.mark.parametrize("good", [4, 8, 9])
 def test_a_worse_equal_or_barely_better_one_leaves_the_champion(params, tmp_path, good):
     add(params, tmp_path, good=8)
-    promote(params)
+    promote(params.register_)
     add(params, tmp_path, good=good)
-    result = promote(params)
+    result = promote(params.register_)
     assert (result["decision"], result["alias"], champion(params)) == ("kept", None, 1)
     assert result["p_value"] > 0.05 and tags(params, 2)["promotion.reason"] == result["reason"]
 
 
 def test_a_failed_gate_refuses_before_anything_is_compared(params, tmp_path):
     add(params, tmp_path, good=20, **{"gate.verify": "failed"})
-    result = promote(params)
+    result = promote(params.register_)
     assert result["decision"] == "refused" and "verify" in result["reason"] and champion(params) is None
 
 
 def test_the_figures_of_the_first_decision_are_on_record(params, tmp_path):
     add(params, tmp_path, good=10)
-    result = promote(params)
+    result = promote(params.register_)
     assert result["decision"] == "promoted" and result["follow.heard"] == 0.3 and result[f"{BESIDE}.high"] == -0.01
     points = "-10.0 points (95 % -20.0 to -1.0)"
     chance = "follows 30.0 % of the spoken instructions, chance 20.0 %: +10.0 points (95 % +2.0 to +18.0), told apart"
@@ -160,7 +160,7 @@ def test_a_first_version_above_chance_may_not_be_told_apart_from_it_and_the_reas
 )
 def test_each_rule_refuses_a_first_version_by_itself(params, tmp_path, given, said):
     add(params, tmp_path, good=20, **given)
-    result = promote(params)
+    result = promote(params.register_)
     assert result["decision"] == "refused" and said in result["reason"] and "; " not in result["reason"]
     assert champion(params) is None
 
@@ -168,7 +168,7 @@ def test_each_rule_refuses_a_first_version_by_itself(params, tmp_path, given, sa
 def test_every_rule_that_failed_is_the_reason(params, tmp_path):
     failed = {"gate.verify": "failed", "gap_closed": "0.1", "follow.heard": "0.1", f"{BESIDE}.high": "-0.06"}
     add(params, tmp_path, good=20, **failed)
-    reason = promote(params)["reason"]
+    reason = promote(params.register_)["reason"]
     for said in ("gates not passed: verify", "gap closed 0.100 against a minimum of 0.3", "not above chance", "5 behind"):
         assert said in reason
     assert tags(params, 1)["promotion.reason"] == reason
@@ -183,27 +183,27 @@ def test_an_older_version_without_these_figures_is_refused_with_the_reason():
 
 def test_a_deaf_first_version_is_refused(params, tmp_path):
     add(params, tmp_path, good=20, gap_closed="0.1")
-    result = promote(params)
+    result = promote(params.register_)
     assert result["decision"] == "refused" and "0.100" in result["reason"] and champion(params) is None
 
 
 @pytest.mark.parametrize("other", [{"items": "set-2"}, {"keys": KEYS + 1}])
 def test_verdicts_on_other_items_are_not_compared(params, tmp_path, other):
     add(params, tmp_path, good=2)
-    promote(params)
+    promote(params.register_)
     add(params, tmp_path, good=20, **other)
-    result = promote(params)
+    result = promote(params.register_)
     assert result["decision"] == "refused" and "other benchmark items" in result["reason"] and champion(params) == 1
 
 
 def test_a_later_decision_leaves_no_figure_of_an_earlier_one(params, tmp_path):
     add(params, tmp_path, good=8)
-    promote(params)
+    promote(params.register_)
     add(params, tmp_path, good=8)
-    promote(params)
+    promote(params.register_)
     assert "promotion.p_value" in tags(params, 2)
     mlflow.MlflowClient().set_model_version_tag(params.register_.model, "2", "gate.verify", "failed")
-    promote(params)
+    promote(params.register_)
     assert tags(params, 2)["promotion.decision"] == "refused" and "promotion.p_value" not in tags(params, 2)
 
 
@@ -216,10 +216,10 @@ def test_variants_of_one_item_are_not_independent_evidence():
 
 def test_no_version_says_what_to_do(params, tmp_path):
     with pytest.raises(InserterError, match=r"no challenger in the registry\. Register a model"):
-        promote(params)
+        promote(params.register_)
     add(params, tmp_path, good=1)
     with pytest.raises(InserterError, match=r"no version 7\. Choose a registered version: 1"):
-        promote(params, 7)
+        promote(params.register_, 7)
 
 
 def _file(params: Params, folder: Path) -> str:

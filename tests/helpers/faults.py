@@ -137,7 +137,7 @@ def _clipped(wave: np.ndarray, dice: np.random.Generator) -> np.ndarray:
 
 def _noisy(wave: np.ndarray, dice: np.random.Generator) -> np.ndarray:
     """Noise that nobody announced, 3 to 10 dB above the speech."""
-    return add_noise(wave, dice.uniform(-10, -3), NOISES[dice.integers(len(NOISES))], dice)
+    return add_noise(wave, dice.uniform(-10, -3), NOISES[dice.integers(len(NOISES))], rng=dice)
 
 
 def _offset(wave: np.ndarray, dice: np.random.Generator) -> np.ndarray:

@@ -77,7 +77,7 @@ def _clean(n: int, wave: np.ndarray, clips: dict[str, bytes]) -> Row:
     if n % 2:
         row["effect"] = '{"noise": "babble", "snr_db": 12.5}'
         clips[f"{row['utt_id']}-original"] = flac(wave)
-        wave = add_noise(wave, 12.5, "babble", np_rng(0, "noise", n))
+        wave = add_noise(wave, 12.5, "babble", rng=np_rng(0, "noise", n))
     if n >= 6:
         row |= {"wer": 0.02 * n, "heard": row["heard"].replace("good", "wood").replace("glad", "plaid")}
     clips[row["utt_id"]] = flac(wave)
@@ -121,9 +121,9 @@ def _sequences(clean: list[Row]) -> list[Row]:
         start = TEXT.index(row["written"])
         spans.append({**row, "start": start, "end": start + len(row["written"])})
     return [
-        sequence(document, "d-i", "interleaved", interleaved(document, spans)),
-        sequence(document, "few-i", "interleaved", interleaved(document, spans[:1])),
-        speech_task(document, spans[1], 1, 1.0, 10),
-        speech_task(document, spans[1], 1, 0.0, 10),
-        sequence(document, "d-x", "text", [text_part(TEXT)]),
+        sequence(document, "d-i", "interleaved", parts=interleaved(document, spans)),
+        sequence(document, "few-i", "interleaved", parts=interleaved(document, spans[:1])),
+        speech_task(document, spans[1], 1, transcribe_share=1.0, words=10),
+        speech_task(document, spans[1], 1, transcribe_share=0.0, words=10),
+        sequence(document, "d-x", "text", parts=[text_part(TEXT)]),
     ]

@@ -30,7 +30,7 @@ def parts():
     """A real recogniser and the real LM."""
     p = load()
     assets = p.assets.model_copy(update={"encoder": RECOGNISER})
-    return new_model(assets, p.warmup.adapter.model_copy(update={"kind": "decoder"}), 0, "none")
+    return new_model(assets, p.warmup.adapter.model_copy(update={"kind": "decoder"}), 0, delimiters="none")
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +114,9 @@ def test_before_it_is_trained_it_answers_as_the_cascade_does(parts, speech):
     given = processor.features(speech)
     with torch.no_grad():
         spelled = model.adapter.spell(*model.encode(given["input_features"], given["feature_lengths"]), model.table)
-    heard = generate_answers(model, processor, [Prompt(audio=wave) for wave in speech], 8, precision="fp32")
+    heard = generate_answers(model, processor, [Prompt(audio=wave) for wave in speech], max_new_tokens=8, precision="fp32")
     texts = [processor.tokenizer.decode(ids).strip() for ids in spelled]
-    read = generate_answers(model, processor, [Prompt(text) for text in texts], 8, precision="fp32")
+    read = generate_answers(model, processor, [Prompt(text) for text in texts], max_new_tokens=8, precision="fp32")
     assert heard == read and all(heard)
 
 
@@ -134,12 +134,12 @@ def test_a_text_starts_without_a_leading_blank_and_continues_with_one(parts, spe
         return [dict(zip(("text", "utt_id", "loss"), piece, strict=True)) for piece in pieces]
 
     heard = [
-        chat_example(processor, text, "Yes.", "a"),
+        chat_example(processor, text, "Yes.", utt_id="a"),
         example(processor, parts_of(text, "a", after)),
         example(processor, parts_of(text, "a", before, after)),
     ]
     read = [
-        chat_example(processor, text, "Yes.", None),
+        chat_example(processor, text, "Yes.", utt_id=None),
         example(processor, parts_of(text, None, after)),
         example(processor, parts_of(" " + text, None, before, after)),
     ]
@@ -158,7 +158,7 @@ def test_what_the_states_say_is_learnt(parts, speech):
         rows, lengths = model.encode(given["input_features"], given["feature_lengths"])
     model.requires_grad_(False)
     model.adapter.requires_grad_(True)
-    asked = chat_example(processor, "", "Red ones.", "a")
+    asked = chat_example(processor, "", "Red ones.", utt_id="a")
     heard = hear(model, places_of(model, [asked]), {"a": rows[0, : lengths[0]]})
     loss, _ = model.packed_losses(to_sequences(model, [asked], heard))
     loss.sum().backward()
@@ -176,7 +176,7 @@ def test_silence_and_noise_are_no_words(parts):
     with torch.no_grad():
         _, lengths = model.encode(given["input_features"], given["feature_lengths"])
     assert lengths.tolist() == [0, 0]
-    assert len(generate_answers(model, processor, [Prompt(audio=waves[0])], 4, precision="fp32")) == 1
+    assert len(generate_answers(model, processor, [Prompt(audio=waves[0])], max_new_tokens=4, precision="fp32")) == 1
 
 
 def test_nothing_beyond_half_a_minute_is_lost(parts, speech):
@@ -197,12 +197,12 @@ def test_saved_and_loaded_it_hears_the_same(parts, speech, tmp_path):
     with torch.no_grad():
         model.adapter.residual.normal_(std=0.01)
     asked = [Prompt(audio=speech[0])]
-    before = generate_answers(model, processor, asked, 8, precision="fp32")
+    before = generate_answers(model, processor, asked, max_new_tokens=8, precision="fp32")
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     again, its = AutoModel.from_pretrained(tmp_path), InserterProcessor.from_pretrained(tmp_path)
     assert isinstance(again, InserterForConditionalGeneration)
-    assert generate_answers(again, its, asked, 8, precision="fp32") == before
+    assert generate_answers(again, its, asked, max_new_tokens=8, precision="fp32") == before
     ids = again.generate(**its(its.chat([None]), speech[:1]), max_new_tokens=8, do_sample=False)
     assert its.tokenizer.decode(ids[0], skip_special_tokens=True).strip() == before[0]
     model.adapter.reset_parameters()

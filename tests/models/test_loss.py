@@ -33,7 +33,7 @@ def test_a_share_of_the_loss_is_divergence_from_the_teacher(dtype, tolerance):
     for ours in (True, False):
         given = logits.clone().requires_grad_()
         if ours:
-            losses = cross_entropy((given * 2).to(dtype), targets, (wanted * 2).to(dtype)[shares > 0], shares)
+            losses = cross_entropy((given * 2).to(dtype), targets, (wanted * 2).to(dtype)[shares > 0], shares=shares)
         else:
             known, soft = ((z * 2).to(dtype).float().log_softmax(-1) for z in (given, wanted))
             apart = torch.nn.functional.kl_div(known, soft, reduction="none", log_target=True).sum(-1)

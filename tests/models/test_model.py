@@ -193,8 +193,10 @@ def test_saved_and_loaded_it_answers_the_same(parts, tmp_path):
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     prompts = [Prompt(audio=WAVE), Prompt(text="Name a fruit."), Prompt("Repeat it.", WAVE)]
-    first = generate_answers(model, processor, prompts, 8, 3, "fp32")
-    assert first == generate_answers(again, InserterProcessor.from_pretrained(tmp_path), prompts, 8, 3, "fp32")
+    first = generate_answers(model, processor, prompts, max_new_tokens=8, batch_size=3, precision="fp32")
+    assert first == generate_answers(
+        again, InserterProcessor.from_pretrained(tmp_path), prompts, max_new_tokens=8, batch_size=3, precision="fp32"
+    )
 
 
 def test_a_model_saved_before_states_were_standardised_takes_them_as_they_are(tiny_lm, tiny_encoder, tmp_path):
@@ -209,8 +211,8 @@ def test_a_model_saved_before_states_were_standardised_takes_them_as_they_are(ti
 def test_batched_answers_equal_single_ones(parts):
     model, processor = parts
     prompts = [Prompt(audio=np.tile(WAVE, n)) for n in (1, 3, 2)] + [Prompt(text="The lazy dog")]
-    single = [generate_answers(model, processor, [p], 8, 1, "fp32")[0] for p in prompts]
-    assert generate_answers(model, processor, prompts, 8, 4, "fp32") == single
+    single = [generate_answers(model, processor, [p], max_new_tokens=8, batch_size=1, precision="fp32")[0] for p in prompts]
+    assert generate_answers(model, processor, prompts, max_new_tokens=8, batch_size=4, precision="fp32") == single
 
 
 def test_what_was_encoded_before_is_answered_as_the_audio_is(parts):
@@ -221,16 +223,21 @@ def test_what_was_encoded_before_is_answered_as_the_audio_is(parts):
         states, lengths = model.encode(features["input_features"], features["feature_lengths"])
     heard = [Prompt(audio=WAVE), Prompt(text="Write a story."), Prompt("And then?", WAVE)]
     known = [Prompt(p.text, states=states[0, : lengths[0]]) if p.heard else p for p in heard]
-    answers = [generate_answers(model, processor, prompts, 6, 3, "fp32") for prompts in (heard, known)]
+    answers = [
+        generate_answers(model, processor, prompts, max_new_tokens=6, batch_size=3, precision="fp32") for prompts in (heard, known)
+    ]
     assert answers[0] == answers[1]
     with pytest.raises(ValueError, match="either as audio or as encoder states"):
-        generate_answers(model, processor, [heard[0], known[0]], 6, 2, "fp32")
+        generate_answers(model, processor, [heard[0], known[0]], max_new_tokens=6, batch_size=2, precision="fp32")
 
 
 def test_drawn_answers_are_the_seed_s(parts):
     model, processor = parts
     prompts = [Prompt("Say something."), Prompt("And now?")]
-    first, again, other = (generate_answers(model, processor, prompts, 8, 2, "fp32", temperature=2.0, seed=s) for s in (1, 1, 2))
+    first, again, other = (
+        generate_answers(model, processor, prompts, max_new_tokens=8, batch_size=2, precision="fp32", temperature=2.0, seed=s)
+        for s in (1, 1, 2)
+    )
     assert first == again != other
 
 
@@ -249,8 +256,10 @@ def test_a_prompt_that_spells_control_tokens_is_answered(parts):
     """Beside a clip, alone, and in a batch with others: each as it is alone."""
     model, processor = parts
     prompts = [Prompt(text, audio) for text in CONTROL for audio in (None, WAVE)]
-    answers = generate_answers(model, processor, prompts, 6, 8, "fp32")
-    assert answers == [generate_answers(model, processor, [prompt], 6, 1, "fp32")[0] for prompt in prompts]
+    answers = generate_answers(model, processor, prompts, max_new_tokens=6, batch_size=8, precision="fp32")
+    assert answers == [
+        generate_answers(model, processor, [prompt], max_new_tokens=6, batch_size=1, precision="fp32")[0] for prompt in prompts
+    ]
     assert all(answers)
 
 
@@ -267,7 +276,7 @@ def test_an_answer_that_spells_control_tokens_is_learnt_and_said_whole(parts):
         optimizer.zero_grad()
         model.packed_losses([(ids, labels, [])])[0].mean().backward()
         optimizer.step()
-    assert generate_answers(model, processor, [Prompt("How?")], 60, 1, "fp32") == [said]
+    assert generate_answers(model, processor, [Prompt("How?")], max_new_tokens=60, batch_size=1, precision="fp32") == [said]
 
 
 def test_ctc_teaches_the_adapter_to_spell():
@@ -279,7 +288,7 @@ def test_ctc_teaches_the_adapter_to_spell():
     optimizer = torch.optim.Adam(adapter.parameters(), 1e-2)
     for _ in range(150):
         optimizer.zero_grad()
-        loss = adapter.ctc_loss(states, lengths, [target], table, torch.arange(50))
+        loss = adapter.ctc_loss(states, lengths, [target], embeddings=table, negatives=torch.arange(50))
         loss.backward()
         optimizer.step()
     assert adapter.spell(states, lengths, table) == [target]
@@ -303,7 +312,7 @@ def test_letters_let_the_adapter_spell_tokens_it_was_never_taught():
         for _ in range(100):
             optimizer.zero_grad()
             lengths, targets = torch.full((len(taught),), 3), [[i] for i in taught]
-            adapter.ctc_loss(states[taught], lengths, targets, table, torch.arange(len(tokens))).backward()
+            adapter.ctc_loss(states[taught], lengths, targets, embeddings=table, negatives=torch.arange(len(tokens))).backward()
             optimizer.step()
         assert adapter.spell(states[taught], lengths, table) == targets
         heard = adapter.spell(states[unseen], torch.full((len(unseen),), 3), table)

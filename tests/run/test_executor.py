@@ -24,7 +24,7 @@ def two_nodes() -> Iterator[str]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_and_every_worker_is_initialised(workers):
-    results = list(ordered_map(tasks.square, range(40), workers, tasks.prepare, (7,)))
+    results = list(ordered_map(tasks.square, range(40), workers, initializer=tasks.prepare, initargs=(7,)))
     assert [square for square, _, _ in results] == [n * n for n in range(40)]
     assert {value for _, value, _ in results} == {7}
     assert (os.getpid() in {process for _, _, process in results}) == (workers == 1)
@@ -45,7 +45,7 @@ def test_a_local_worker_that_dies_is_an_error_with_a_remedy():
 
 @RAY
 def test_on_ray_results_come_in_order_from_both_nodes(two_nodes):
-    results = list(ordered_map(tasks.square_slowly, range(40), 0, tasks.prepare, (7,), executor="ray"))
+    results = list(ordered_map(tasks.square_slowly, range(40), 0, initializer=tasks.prepare, initargs=(7,), executor="ray"))
     assert [square for square, _, _ in results] == [n * n for n in range(40)]
     assert {value for _, value, _ in results} == {7}
     assert len({process for _, _, process in results}) == 2

@@ -23,9 +23,9 @@ def test_the_table_has_every_instruction():
 @pytest.mark.parametrize("mode", ["reference", "robust"])
 @pytest.mark.parametrize(("name", "kwargs", "good", "bad"), TABLE, ids=[f"{i}-{row[0]}" for i, row in enumerate(TABLE)])
 def test_passes_and_fails(name, kwargs, good, bad, mode):
-    assert check(name, good, kwargs, mode)
-    assert not check(name, bad, kwargs, mode)
-    assert not check(name, " \n", kwargs, mode), "a blank response follows nothing"
+    assert check(name, good, kwargs, mode=mode)
+    assert not check(name, bad, kwargs, mode=mode)
+    assert not check(name, " \n", kwargs, mode=mode), "a blank response follows nothing"
 
 
 def test_every_check_says_its_rule_and_its_source():
@@ -72,7 +72,7 @@ MENDED: list[tuple[str, dict[str, Any], str, bool]] = [
 
 @pytest.mark.parametrize(("name", "kwargs", "response", "verdict"), MENDED, ids=str)
 def test_robust_decides_what_was_meant(name, kwargs, response, verdict):
-    assert check(name, response, kwargs, "robust") is verdict
+    assert check(name, response, kwargs, mode="robust") is verdict
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_robust_decides_what_was_meant(name, kwargs, response, verdict):
 )
 def test_reference_has_no_verdict_where_it_would_fail_or_draw(name, kwargs, reason):
     with pytest.raises(Unscorable) as error:
-        check(name, "text", kwargs, "reference")
+        check(name, "text", kwargs, mode="reference")
     assert error.value.reason == reason
 
 
 def test_reference_takes_keywords_as_expressions_and_drops_false_arguments():
-    assert check("keywords:existence", "grey", {"keywords": ["gr[ae]y"]}, "reference")
-    assert not check("keywords:existence", "grey", {"keywords": ["gr[ae]y"]}, "robust")
-    assert check("punctuation:no_comma", "text", {"num_words": None, "keywords": []}, "reference")
+    assert check("keywords:existence", "grey", {"keywords": ["gr[ae]y"]}, mode="reference")
+    assert not check("keywords:existence", "grey", {"keywords": ["gr[ae]y"]}, mode="robust")
+    assert check("punctuation:no_comma", "text", {"num_words": None, "keywords": []}, mode="reference")
 
 
 @pytest.mark.parametrize("mode", ["reference", "robust"])
@@ -122,7 +122,7 @@ def test_reference_takes_keywords_as_expressions_and_drops_false_arguments():
 def test_no_value_is_ever_made_up(name, kwargs, says, mode):
     for response in ("some text", ""):  # not even where the response is blank
         with pytest.raises(Unscorable, match=says):
-            check(name, response, kwargs, mode)
+            check(name, response, kwargs, mode=mode)
 
 
 def test_the_language_is_the_same_on_every_call_and_the_package_is_left_alone():
@@ -161,7 +161,7 @@ TEXT = st.text(st.sampled_from("aB cd.,*-\n\"“”<>《》[]【】今天。？,
 @given(TEXT, st.sampled_from(["reference", "robust"]))
 def test_any_response_has_verdicts_and_strict_implies_loose(response, mode):
     ids, kwargs = [row[0] for row in TABLE], [row[1] for row in TABLE]
-    strict, loose = verdicts(ids, kwargs, response, mode)
+    strict, loose = verdicts(ids, kwargs, response, mode=mode)
     assert len(strict) == len(loose) == len(ids)
     assert all(one or not other for one, other in zip(loose, strict, strict=True))
 
@@ -179,7 +179,7 @@ def test_any_arguments_are_read_or_refused(data, name, mode):
     """In the reference, one record with strange arguments ends a whole run."""
     kwargs = data.draw(JSON | st.fixed_dictionaries(dict.fromkeys(CHECKS[name].arguments, JSON)))
     try:
-        assert check(name, "Some text (with a few words).", kwargs, mode) in (True, False)
+        assert check(name, "Some text (with a few words).", kwargs, mode=mode) in (True, False)
     except Unscorable as error:
         assert error.reason in ("missing argument", "unusable argument", "unexpected argument")
 

@@ -91,7 +91,7 @@ def slow_detectors() -> Any:
 def test_verdicts_are_those_of_each_form_by_itself(response, mode):
     """Slow path: every check on each of the eight forms, whatever passed before."""
     ids, kwargs = [row[0] for row in TABLE], [row[1] for row in TABLE]
-    strict, loose = verdicts(ids, kwargs, response, mode)
+    strict, loose = verdicts(ids, kwargs, response, mode=mode)
     for name, arguments, one, other in zip(ids, kwargs, strict, loose, strict=True):
-        passed = [check(name, form, arguments, mode) for form in loose_forms(without_marker(response))]
+        passed = [check(name, form, arguments, mode=mode) for form in loose_forms(without_marker(response))]
         assert (one, other) == (passed[0], any(passed)), name

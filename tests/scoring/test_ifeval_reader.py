@@ -38,20 +38,20 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("name", "kwargs", "response", "reference", "robust"), DIFFERENT, ids=str)
 def test_where_a_reader_differs_from_the_published_rule(name, kwargs, response, reference, robust):
-    assert check(name, response, kwargs, "reference") is reference
-    assert check(name, response, kwargs, "robust") is robust
+    assert check(name, response, kwargs, mode="reference") is reference
+    assert check(name, response, kwargs, mode="robust") is robust
 
 
 @pytest.mark.parametrize(
     ("phrase", "response"), [("!", "Great! "), ("...", "And then…"), ("？", "真的吗?"), ("?", '"Is it?"'), ("Bye!", "So. bye")]
 )
 def test_an_end_phrase_is_found_however_it_is_written(phrase, response):
-    assert check("startend:end_checker", response, {"end_phrase": phrase}, "robust")
+    assert check("startend:end_checker", response, {"end_phrase": phrase}, mode="robust")
 
 
 def test_loose_forms_are_cut_at_every_kind_of_line_end():
     for end in ("\r\n", "\r", "\u2029"):
-        strict, loose = verdicts(["startend:quotation"], [{}], f'Sure:{end}"Bread."', "robust")
+        strict, loose = verdicts(["startend:quotation"], [{}], f'Sure:{end}"Bread."', mode="robust")
         assert (strict, loose) == ([False], [True])
 
 

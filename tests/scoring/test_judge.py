@@ -207,7 +207,7 @@ def test_a_damaged_cache_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "replies.sqlite").write_bytes(b"not a database" * 100)
     with JudgeServer() as server, pytest.raises(InserterError, match=r"replies.sqlite is damaged .* Move that file away"):
-        judge([record()], "open", settings(server), tmp_path / "cache")
+        judge([record()], "open", settings(server), cache_folder=tmp_path / "cache")
     assert not server.requests
 
 

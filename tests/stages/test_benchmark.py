@@ -214,7 +214,7 @@ def count(phrase: str, text: str) -> int:
 def test_disfluencies_only_put_words_in_and_never_inside_what_is_checked():
     kinds = set()
     for prompt in generate("benchmark", 3, per_type=8):
-        text, used = disfluent(prompt.prompt, prompt.kwargs, 2, rng(1, prompt.key))
+        text, used = disfluent(prompt.prompt, prompt.kwargs, 2, random=rng(1, prompt.key))
         kinds.update(used)
         assert len(used) == 2, text
         rest = iter(plain_words(text))
@@ -224,7 +224,7 @@ def test_disfluencies_only_put_words_in_and_never_inside_what_is_checked():
                 for one in value if isinstance(value, list) else [value]:
                     said = str(num2words(one)) if isinstance(one, int) else one
                     assert count(said, text) == count(said, prompt.prompt), (said, text)
-        assert disfluent(prompt.prompt, prompt.kwargs, 2, rng(1, prompt.key)) == (text, used)
+        assert disfluent(prompt.prompt, prompt.kwargs, 2, random=rng(1, prompt.key)) == (text, used)
     assert kinds == {"filler", "repetition", "false start", "self-correction"}
 
 

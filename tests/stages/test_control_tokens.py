@@ -44,7 +44,11 @@ def test_a_document_is_learnt_around_its_clips(net, processor, text):
     assert control == start + processor.span_ids + end and item.clips == ("a",)
     told = example(processor, transcript_parts(span), end=True)
     row = {"doc_id": "a", "utt_id": "a", "context": text, "continuation": text, "other_doc_id": "a"}
-    measured = [item, told, *(context_example(processor, row, how, {"a": row}) for how in ("heard_own", "read_own", "absent"))]
+    measured = [
+        item,
+        told,
+        *(context_example(processor, row, how, others={"a": row}) for how in ("heard_own", "read_own", "absent")),
+    ]
     for loss, count in losses(Subject(net, processor, {"a": torch.randn(40, 32)}, "fp32"), measured, "spelled"):
         assert count and np.isfinite(loss)
 
@@ -53,7 +57,7 @@ def test_a_document_is_learnt_around_its_clips(net, processor, text):
 def test_a_pair_has_the_control_tokens_of_any_other(processor, text):
     """Read and heard; and an answer is as long as its text, wherever it is cut."""
     for utt_id in (None, "a"):
-        item, other = (chat_example(processor, said, said, utt_id) for said in (text, "fox"))
+        item, other = (chat_example(processor, said, said, utt_id=utt_id) for said in (text, "fox"))
         control, wanted = (
             [number for number in made.ids if number in processor.tokenizer.added_tokens_decoder] for made in (item, other)
         )

@@ -78,7 +78,7 @@ def test_cut_keeps_every_word_or_counts_it(shape: list[list[int]], least: int, m
     numbered = iter(range(10_000))
     whole = [[" ".join(f"W{next(numbered)}" for _ in range(size)) + "." for size in paragraph] for paragraph in shape]
     dropped: Counter[str] = Counter()
-    texts = list(cut([" ".join(paragraph) for paragraph in whole], least, most, dropped))
+    texts = list(cut([" ".join(paragraph) for paragraph in whole], least, most, dropped=dropped))
     assert all(least <= len(text.split()) <= most for text in texts)
     words = " ".join(texts).split()
     assert words == sorted(words, key=lambda word: int(word.strip("W."))), "in order, none twice"

@@ -23,7 +23,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(here: Params, lm: Path | str, words: int, **changes: object) -> list[Path]:
     own = Source(name="own", kind="lm", path="lm", **changes)
-    return written.write(own, here.corpus, str(lm), words, size=2)
+    return written.write(own, here.corpus, str(lm), words=words, size=2)
 
 
 def short(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
@@ -51,7 +51,7 @@ def test_blocks_are_the_same_on_any_number_of_workers_and_not_written_twice(
 
 def test_the_embedded_lm_writes_a_corpus_and_two_processes_write_the_same(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(written, "BLOCK", 2)
-    monkeypatch.setattr(written.write, "__defaults__", (2,))
+    monkeypatch.setattr(written.write, "__kwdefaults__", {"size": 2})
     own = source("lm", "lm", "own", license="Apache-2.0")
     shown = params(own, words=150, min_words=10, heldout_documents=1)
     metrics = main(shown)
@@ -59,12 +59,14 @@ def test_the_embedded_lm_writes_a_corpus_and_two_processes_write_the_same(worksp
     found = rows()
     assert metrics["words"] >= 150 and {(row["source"], row["license"]) for row in found} == {("own", "Apache-2.0")}
     assert all(row["text"][-1] in ".!?”\"’':;,)" for row in found)
-    block, *others = written.write(shown.corpus.sources[0], shown.corpus, shown.assets.lm, 150, 2)  # as they lie in the cache
+    block, *others = written.write(
+        shown.corpus.sources[0], shown.corpus, shown.assets.lm, words=150, size=2
+    )  # as they lie in the cache
     first = block.read_bytes()
     for path in (block, *others[:1]):
         path.unlink()
     again = params(own, words=150, min_words=10, heldout_documents=1, workers=2).corpus
-    written.write(again.sources[0], again, shown.assets.lm, 195, 2)
+    written.write(again.sources[0], again, shown.assets.lm, words=195, size=2)
     assert block.read_bytes() == first
 
 

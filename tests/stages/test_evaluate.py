@@ -220,7 +220,7 @@ def asked(tmp_path, monkeypatch, tiny_lm, tiny_encoder, tiny_model):
     params = params.model_copy(update={"assets": assets, "evaluate": evaluate, "warmup": warmup})
 
     def ask():
-        return responses.respond(params, *saved_model(tiny_model), items, WorkFolder("evaluate", {}, []))
+        return responses.respond(params, *saved_model(tiny_model), items=items, work=WorkFolder("evaluate", {}, []))
 
     return ask
 
@@ -334,6 +334,6 @@ def test_the_default_lm_ends_its_turn_by_itself():
     params = load()
     model, processor = new_model(params.assets, params.warmup.adapter, 0)
     question = Prompt(text="What is the capital of France? Answer in one short sentence.")
-    (answer,) = generate_answers(for_answers(model, "bf16"), processor, [question], 64, 1)
+    (answer,) = generate_answers(for_answers(model, "bf16"), processor, [question], max_new_tokens=64, batch_size=1)
     assert "Paris" in answer and "<|" not in answer and "assistant" not in answer
     assert len(processor.tokenizer(answer)["input_ids"]) < 40

@@ -118,7 +118,7 @@ def test_a_cascade_that_hears_another_document_is_behind_and_pretraining_never_m
 def test_divergence_is_none_of_a_context_from_itself(model):
     rows = documents()
     others = {row["doc_id"]: row for row in rows}
-    read, other = ([heldout.context_example(model[1], r, c, others) for r in rows] for c in ("read_own", "read_other"))
+    read, other = ([heldout.context_example(model[1], r, c, others=others) for r in rows] for c in ("read_own", "read_other"))
     subject = Subject(*model, clips(rows), "fp32")
     same = heldout.divergences(subject, list(zip(read, read, strict=True)))
     apart = heldout.divergences(subject, list(zip(read, other, strict=True)))

@@ -61,14 +61,14 @@ def test_first_words_keeps_the_blank_before_and_cuts_no_word():
 
 def test_a_speech_task_transcribes_with_a_prefix_or_continues():
     first = span(0, 48)
-    spoken = speech_task(document(), first, 1, 1.0, 4)
+    spoken = speech_task(document(), first, 1, transcribe_share=1.0, words=4)
     assert spoken["kind"] == "transcribe" and [p["loss"] for p in spoken["parts"]] == [False, False, True]
     assert spoken["parts"][-1]["text"] == "\n" + first["written"]
-    goes_on = speech_task(document(), first, 1, 0.0, 8)
+    goes_on = speech_task(document(), first, 1, transcribe_share=0.0, words=8)
     assert goes_on["kind"] == "continue" and goes_on["parts"][-1]["text"].split() == TEXT[48:].split()[:8]
     at_the_end = span(50, len(TEXT), 1)
-    assert speech_task(document(), at_the_end, 1, 1e-9, 8)["kind"] == "transcribe", "nothing follows it"
-    assert speech_task(document(), at_the_end, 1, 0.0, 8) is None, "and no transcript is wanted"
+    assert speech_task(document(), at_the_end, 1, transcribe_share=1e-9, words=8)["kind"] == "transcribe", "nothing follows it"
+    assert speech_task(document(), at_the_end, 1, transcribe_share=0.0, words=8) is None, "and no transcript is wanted"
 
 
 @pytest.mark.parametrize(("share", "kind"), [(1.0, "transcribe"), (0.0, "continue")])
@@ -84,7 +84,7 @@ def test_a_mixture_of_one_kind_is_of_that_kind_alone(tables, share, kind):
 
 
 def test_the_dump_can_be_read():
-    row = sequence(document(), "d-i", "interleaved", interleaved(document(), [span(0, 16)]))
+    row = sequence(document(), "d-i", "interleaved", parts=interleaved(document(), [span(0, 16)]))
     assert "«Fellow citizens,»  the state of the Union" in readable(row)
 
 

@@ -73,7 +73,7 @@ def test_a_deaf_model_gets_half_of_the_minimal_pairs(model):
     prompts = [prompt(word, f"The {word} jumps over it.")._replace(clip="same") for word in words]
     clips = {"same": torch.from_numpy(np.random.default_rng(0).standard_normal((40, 32), np.float32))}
     trials = sorted(needed(prompts))
-    found = likelihood.answer_losses(Subject(*model, clips, "fp32"), FORMS, prompts, trials)
+    found = likelihood.answer_losses(Subject(*model, clips, "fp32"), FORMS, prompts, trials=trials)
     table = {form: dict(zip(trials, found[form], strict=True)) for form in FORMS}
     result = minimal_pairs(FORMS, prompts, table)
     assert result["pairs"] == 2 and result["heard"] == {"share": 0.5, "low": 0.5, "high": 0.5}
@@ -103,14 +103,14 @@ def test_the_cloze_sets_two_continuations_against_each_other_after_the_same_cont
 def test_nothing_is_forgotten_by_the_same_model_and_something_by_another(model, tiny_model):
     net, processor = model
     texts = [example(processor, [{"text": t, "utt_id": None, "loss": True}]) for t in ("The lazy dog jumps", "fox")]
-    same = forgetting(net, net.__class__.from_pretrained(tiny_model), texts, "fp32")
+    same = forgetting(net, net.__class__.from_pretrained(tiny_model), texts, precision="fp32")
     assert same["kl"] == pytest.approx([0.0, 0.0], abs=1e-4) and same["base"] == pytest.approx(same["model"])
     assert same["tokens"] == [item.learnt for item in texts]
     changed = net.__class__.from_pretrained(tiny_model)
     with torch.no_grad():
         for weight in changed.language_model.parameters():
             weight.add_(0.5 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
-    found = forgetting(net, changed, texts, "fp32")
+    found = forgetting(net, changed, texts, precision="fp32")
     ids = torch.tensor([texts[0].ids])
     with torch.no_grad():
         before, after = (side.language_model(input_ids=ids).logits[0, :-1].log_softmax(-1) for side in (net, changed))
@@ -123,7 +123,7 @@ def test_nothing_is_forgotten_by_the_same_model_and_something_by_another(model, 
     assert told["model_minus_base"]["difference"] == pytest.approx(told["text_nll_model"] - told["text_nll_base"])
     changed.language_model.resize_token_embeddings(net.language_model.get_input_embeddings().num_embeddings + 8)
     with pytest.raises(ValueError, match="vocabularies"):
-        forgetting(net, changed, texts, "fp32")
+        forgetting(net, changed, texts, precision="fp32")
 
 
 def figures() -> dict:

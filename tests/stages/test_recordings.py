@@ -156,7 +156,7 @@ def measured(tmp_path, monkeypatch, tiny_model):
         now = params.model_copy(update={"evaluate": evaluate})
         work = WorkFolder("evaluate", {}, [])
         found = recordings.find(evaluate)
-        report = recordings.measure(now, *saved_model(tiny_model), found, work)
+        report = recordings.measure(now, *saved_model(tiny_model), found=found, work=work)
         return report, list(read_jsonl(work / "out" / "recordings.jsonl")) if found else []
 
     return measure

@@ -40,7 +40,7 @@ def test_a_prompt_of_the_benchmark_is_left_out(tmp_path, monkeypatch):
     settings = params(prompts=30)
     stolen = generate("train", settings.sft.seed, count=30)[3]
     write_jsonl("data/benchmark/prompts.jsonl", [{"key": "k", "prompt": stolen.prompt.upper()}])
-    kept, refused = prompts(settings)
+    kept, refused = prompts(settings.sft)
     assert refused == 1 and len(kept) == 29 and stolen.prompt not in {p.prompt for p in kept}
 
 
@@ -56,13 +56,13 @@ def test_prompts_whose_greedy_answer_fails_are_asked_again(monkeypatch):
     passes = {"p0": 1, "p1": 1, "p2": 2, "p3": 3, "p4": 3, "p5": 4}
     calls: list[tuple[str, list[str], float]] = []
 
-    def answers(model, processor, questions, work, name, *_, temperature, seed):
+    def answers(model, processor, questions, *, name, temperature, **_):
         calls.append((name, [q.id for q in questions], temperature))
         return {q.id: "yes, surely." if passes[q.id] <= len(calls) else "YES" for q in questions}
 
     monkeypatch.setattr(making, "answer_all", answers)
     monkeypatch.setattr(making, "whole_sentences", lambda processor, answer, limit: answer)
-    pairs, edited, dropped = making.answered(params(samples=3, rewrite=False), None, None, asked, None)
+    pairs, edited, dropped = making.answered(params(samples=3, rewrite=False).sft, None, None, asked=asked, work=None)
     assert [pair["pair_id"] for pair in pairs] == ["p0", "p1", "p2", "p3", "p4"] and edited == 0
     assert dropped == {"change_case:english_lowercase": 1}
     assert [(ids, temperature > 0) for _, ids, temperature in calls] == [
@@ -83,7 +83,7 @@ def test_an_answer_that_fails_is_edited_and_what_no_edit_corrects_is_counted(mon
     said = {"good": "yes, that is so.", "mended": "Yes, that is so.", "lost": "Yes, that is most certainly so."}
     monkeypatch.setattr(making, "answer_all", lambda *_, **__: said)
     monkeypatch.setattr(making, "whole_sentences", lambda processor, answer, limit: answer)
-    pairs, edited, dropped = making.answered(params(), None, None, asked, None)
+    pairs, edited, dropped = making.answered(params().sft, None, None, asked=asked, work=None)
     assert {pair["pair_id"]: pair["response"] for pair in pairs} == dict.fromkeys(("good", "mended"), "yes, that is so.")
     assert edited == 1 and dropped == {"language:response_language": 1}
 
@@ -93,7 +93,7 @@ def test_an_answer_that_fails_is_edited_and_what_no_edit_corrects_is_counted(mon
 )
 def test_spoken_share(processor, share, heard, read):
     pairs = [{"pair_id": f"p{i}", "utt_id": f"p{i}", "prompt": "Name a dog.", "response": "Rex."} for i in range(200)]
-    examples = chat_examples(params(spoken_share=share), processor, pairs, {})
+    examples = chat_examples(params(spoken_share=share).sft, processor, pairs, lengths={})
     found = sum(bool(e.clips) for e in examples), sum(not e.clips for e in examples)
     assert found == pytest.approx((heard, read), abs=0 if share in (0.0, 0.5, 1.0) else 15)
     for e in examples:
@@ -114,7 +114,7 @@ def test_a_prompt_whose_clip_says_something_else_is_set_aside_with_the_reason(tm
     said, mute = spoken(settings, pairs, work)
     assert [row["utt_id"] for row in said] == ["p0", "p1", "p2"] and mute.total() == 1
     said[1]["spoken"] = "Describe an old house by the sea."
-    clean, refused = verified(settings, said, [], work)
+    clean, refused = verified(settings, said, [], work=work)
     assert [row["utt_id"] for row in clean] == ["p0", "p2"] and refused == {"wer": 1}
     assert read_table(work / "out/clips/clips.parquet", UTTERANCES) == clean
     (row,) = read_table(work / "out/clips/quarantine.parquet", VERIFIED)

@@ -110,7 +110,7 @@ def test_bad_clips_are_quarantined_for_what_is_wrong_with_them_and_good_ones_pas
         ("silence", TEXTS[0], gap),
         ("pace", TEXTS[0] * 3, wave),
         ("dc", TEXTS[0], wave + 0.1),
-        ("noise", TEXTS[0], add_noise(wave, -3, "white", np.random.default_rng(0))),
+        ("noise", TEXTS[0], add_noise(wave, -3, "white", rng=np.random.default_rng(0))),
         ("truncated", TEXTS[0], wave[: int(0.75 * len(wave))]),
         ("babble", TEXTS[0], np.concatenate([speak("Good evening to you all."), wave])),
         ("audio", TEXTS[0], b"this is no FLAC"),
@@ -183,7 +183,7 @@ def test_another_language_is_refused_before_it_is_misheard(tmp_path, monkeypatch
 def test_augmented_speech_is_still_understood(transcriber):
     """Its words survive what `augment` does at the strengths that the pipeline uses."""
     rng = np.random.default_rng(0)
-    changes = [lambda wave, kind=kind: add_noise(wave, 15, kind, rng) for kind in NOISES]
+    changes = [lambda wave, kind=kind: add_noise(wave, 15, kind, rng=rng) for kind in NOISES]
     changes += [lambda wave, f=f: change_rate(wave, f) for f in (0.85, 1.2)]
     changes += [lambda wave, f=f: change_pitch(wave, f) for f in (0.88, 1.12)]
     waves = [change(speak(TEXTS[i % 4])) for i, change in enumerate(changes)]
@@ -317,8 +317,8 @@ def test_the_samples_give_the_measurements():
     assert measure(wave + 0.2).silence == found.silence  # an offset hides no silence
     assert measure(wave[: SAMPLE_RATE * 2]).tail_db > -10  # cut off in mid-sound
     assert measure(0.3 * np.clip(3 * wave, -1, 1)).clipping > 0.1  # clipped, then turned down
-    assert measure(add_noise(wave, 5, "white", np.random.default_rng(0))).snr_db < 12
-    noisy = measure(add_noise(wave, 15, "white", np.random.default_rng(0)))
+    assert measure(add_noise(wave, 5, "white", rng=np.random.default_rng(0))).snr_db < 12
+    noisy = measure(add_noise(wave, 15, "white", rng=np.random.default_rng(0)))
     assert noisy.silence == pytest.approx(0.5, abs=0.05) and noisy.tail_db < -30  # dead air, and an end, under noise
 
 

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_all_contexts_learn_the_same_tokens(model):
         for d, o in (("a", "b"), ("b", "a"))
     ]
     others = {row["doc_id"]: row for row in rows}
-    made = [context_example(processor, rows[0], c, others) for c in ("heard_own", "heard_other", "read_own", "read_other")]
+    made = [context_example(processor, rows[0], c, others=others) for c in ("heard_own", "heard_other", "read_own", "read_other")]
     learnt = {tuple(label for label in item.labels if label != -100) for item in made}
     assert len(learnt) == 1
     assert [item.clips for item in made] == [("a",), ("b",), (), ()]
@@ -76,7 +77,7 @@ def test_the_transcript_is_measured_as_it_is_taught(model):
     net, processor = model
     row = {"doc_id": "a", "utt_id": "a", "context": "the lazy dog", "continuation": " jumps", "other_doc_id": "a"}
     span = {"utt_id": "a", "start": 0, "end": 12, "written": row["context"]}
-    task = speech_task({"doc_id": "a", "text": "the lazy dog"}, span, 1, 1.0, 9)
+    task = speech_task({"doc_id": "a", "text": "the lazy dog"}, span, 1, transcribe_share=1.0, words=9)
     taught = example(processor, task["parts"], end=True)
     states = states_of(["a"])
     (expected,) = losses(Subject(net, processor, states, "fp32"), [taught], "taught")
@@ -92,8 +93,20 @@ def make_phase(model, processor, steps, lm="full"):
     examples = some_examples(processor)
     optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
     trainable = Trainable(adapter=True, encoder=False, lm=lm)
-    task = Packed(model, examples, plan(examples, steps, 60, 1), states_of([f"u{i}" for i in range(8)]), 100)
-    return Phase("p", 1, steps, parts_of(model, trainable, optimizer), task, 0.01, 1.0, 0.1, "fp32", 4, 2)
+    task = Packed(model, examples, plan(examples, steps, 60, seed=1), states_of([f"u{i}" for i in range(8)]), 100)
+    return Phase(
+        name="p",
+        seed=1,
+        steps=steps,
+        parts=parts_of(model, trainable, optimizer),
+        task=task,
+        weight_decay=0.01,
+        clip=1.0,
+        warmup_share=0.1,
+        precision="fp32",
+        checkpoint_steps=4,
+        keep_checkpoints=2,
+    )
 
 
 class Disturbed:
@@ -119,14 +132,16 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny_model, tmp_path, monkeypat
     def run(key, stop=None, watch_steps=3):
         model = InserterForConditionalGeneration.from_pretrained(tiny_model)
         phase = make_phase(model, processor, 10)
-        phase.watch_steps, phase.watch = watch_steps, lambda: {"weight": model.eval().adapter.query.weight.sum().item()}
 
         def change(step, loss):
             if step == stop:
                 raise KeyboardInterrupt
             return loss
 
-        phase.task = Disturbed(phase.task, change)
+        def weight():
+            return {"weight": model.eval().adapter.query.weight.sum().item()}
+
+        phase = replace(phase, task=Disturbed(phase.task, change), watch_steps=watch_steps, watch=weight)
         return train(model, phase, WorkFolder("test", key))
 
     undisturbed = run("a")
@@ -161,12 +176,12 @@ def test_a_loss_that_is_not_finite_is_skipped_then_stops(tiny_model, tmp_path, m
     model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
     phase = make_phase(model, processor, 10)
     task = phase.task
-    phase.task = Disturbed(task, lambda step, loss: loss * (float("nan") if step == 2 else 1.0))
-    outcome = train(model, phase, WorkFolder("test", "nan"))
+    once = Disturbed(task, lambda step, loss: loss * (float("nan") if step == 2 else 1.0))
+    outcome = train(model, replace(phase, task=once), WorkFolder("test", "nan"))
     assert outcome.skipped == 1 and [row["step"] for row in outcome.curve] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
-    phase.task = Disturbed(task, lambda step, loss: loss * float("nan"))
+    always = Disturbed(task, lambda step, loss: loss * float("nan"))
     with pytest.raises(InserterError, match="Lower the learning rates"):
-        train(model, phase, WorkFolder("test", "nan2"))
+        train(model, replace(phase, task=always), WorkFolder("test", "nan2"))
 
 
 def test_what_is_frozen_stays_and_lora_is_merged_away(tiny_model, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, ch
         passes = []
         model.language_model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: passes.append(1))
         p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, **settings})
-        phase = packed_phase("p", p, model, some_examples(processor), states_of([f"u{i}" for i in range(8)]))
+        phase = packed_phase("p", p, model, examples=some_examples(processor), clips=states_of([f"u{i}" for i in range(8)]))
         return train(model, phase, WorkFolder("test", settings)).curve, len(passes)
 
     (whole, once), (saving, more) = run(), run(**change)
@@ -63,7 +63,7 @@ def test_a_row_of_text_teaches_nothing_where_only_what_hears_learns(tiny_model, 
     frozen = p.trainable.model_copy(update={"lm": "frozen"})
     settings = {"steps": 4, "batch_positions": 60, "micro_positions": 10, "precision": "fp32", "trainable": frozen}
     before = model.adapter.query.weight.clone()
-    phase = packed_phase("p", p.model_copy(update=settings), model, examples, states_of([f"u{i}" for i in range(8)]))
+    phase = packed_phase("p", p.model_copy(update=settings), model, examples=examples, clips=states_of([f"u{i}" for i in range(8)]))
     assert [0] in [piece for step in range(4) for piece in phase.task.pieces(step, 0, 1)], "a row of text alone is among them"
     assert len(train(model, phase, WorkFolder("test", "frozen")).curve) == 4
     assert not torch.equal(model.adapter.query.weight, before)

@@ -37,7 +37,7 @@ def spoken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     jobs = [Job(f"u{i}", "d", "train", TEXTS[i % 4], TEXTS[i % 4], "heart", NOISE if i % 2 else None) for i in range(8)]
     options = {"workers": 1, "shard_clips": 4, "keep_originals": True, "fingerprint": "f00d"}
-    return folder / "out", speak_all(jobs, [HEART], folder / "out", folder / "rows", seed=3, **options)
+    return folder / "out", speak_all(jobs, [HEART], folder / "out", rows=folder / "rows", seed=3, **options)
 
 
 def test_a_clip_and_its_original_are_read_at_random(spoken):
@@ -116,7 +116,7 @@ def test_a_damaged_shard_is_named(copied):
 
 def test_without_originals_the_rows_say_so(tmp_path):
     jobs = [Job("a", "d", "train", "Good.", "Good.", "heart", NOISE), Job("b", "d", "train", "Good.", "Good.", "heart")]
-    noisy, clean = speak_all(jobs, [HEART], tmp_path / "out", tmp_path / "rows", workers=1)
+    noisy, clean = speak_all(jobs, [HEART], tmp_path / "out", rows=tmp_path / "rows", workers=1)
     assert noisy["original_size"] == 0 and clean["original_size"] == clean["size"]
     assert [name for name, _ in stream_shard(tmp_path / "out" / "shard-00000.tar")] == ["a", "b"]
     with pytest.raises(InserterError, match=r"the original of a was not kept"):

@@ -160,7 +160,7 @@ def contents(folder):
 
 def test_the_driver_gives_the_same_bytes_for_any_number_of_workers_and_after_a_loss(tmp_path):
     def run(name: str, workers: int) -> list[dict]:
-        return speak_all(jobs(10), [HEART], tmp_path / name, tmp_path / f"{name}.rows", workers=workers, shard_clips=4)
+        return speak_all(jobs(10), [HEART], tmp_path / name, rows=tmp_path / f"{name}.rows", workers=workers, shard_clips=4)
 
     rows = run("one", 1)
     assert rows == run("two", 2)
@@ -177,7 +177,7 @@ def test_the_driver_gives_the_same_bytes_for_any_number_of_workers_and_after_a_l
 
 
 def test_what_cannot_be_spoken_is_a_row_with_an_error_and_the_others_can_be_read(tmp_path):
-    rows = speak_all(jobs(8), [HEART], tmp_path / "out", tmp_path / "rows", workers=1, shard_clips=8)
+    rows = speak_all(jobs(8), [HEART], tmp_path / "out", rows=tmp_path / "rows", workers=1, shard_clips=8)
     bad = [row for row in rows if row["error"]]
     assert [row["utt_id"] for row in bad] == ["u1", "u5"]
     assert all(row["shard"] is None and row["duration"] == 0 and "zero samples" in row["error"] for row in bad)
@@ -188,4 +188,4 @@ def test_what_cannot_be_spoken_is_a_row_with_an_error_and_the_others_can_be_read
 
 def test_a_job_with_an_unknown_voice_is_refused(tmp_path):
     with pytest.raises(InserterError, match=r"no voice is named ghost. Choose one of: heart"):
-        speak_all([Job("u", "d", "train", "a", "a", "ghost")], [HEART], tmp_path / "out", tmp_path / "rows", workers=1)
+        speak_all([Job("u", "d", "train", "a", "a", "ghost")], [HEART], tmp_path / "out", rows=tmp_path / "rows", workers=1)

@@ -4,7 +4,7 @@ An ordered map runs over local processes or over a Ray cluster.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from inserter.run.executor.local import Processes, cores
 
@@ -19,8 +19,9 @@ def ordered_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     workers: int = 0,
+    *,
     initializer: Callable[..., None] | None = None,
-    initargs: tuple[Any, ...] = (),
+    initargs: tuple[object, ...] = (),
     executor: Executor = "local",
 ) -> Iterator[Result]:
     """Yield the results of `function` in the order of `items`.

@@ -30,7 +30,7 @@ LIVES = 3  # the run stops at this many workers lost to one task, or at this man
 
 @dataclass(eq=False)
 class _Task:
-    item: Any
+    item: object
     result: Any = None
     done: bool = False
     lost: int = 0  # workers that died while they had the task
@@ -43,7 +43,7 @@ class Actors:
     other workers, and a new worker takes its place if there is room.
     """
 
-    def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()) -> None:
+    def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[object, ...] = ()) -> None:
         self.ray = _ray()
         self.connected = not self.ray.is_initialized()
         if self.connected:
@@ -52,7 +52,7 @@ class Actors:
         room = _room(self.ray.cluster_resources(), gpus)
         self.worker = self.ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
         self.arguments = (str(Path.cwd()), initializer, initargs)
-        self.load: dict[Any, int] = {}  # started actor -> number of its tasks
+        self.load: dict[object, int] = {}  # started actor -> number of its tasks
         self.starting: dict[Any, Any] = {}  # pending reference -> the actor that starts
         self.running: dict[Any, tuple[_Task, Any]] = {}  # pending reference -> task and its actor
         self.failures = 0
@@ -99,7 +99,7 @@ class Actors:
         actor = self.worker.remote(*self.arguments)
         self.starting[actor.ready.remote()] = actor
 
-    def _free(self) -> Any:
+    def _free(self) -> object:
         """Return the actor with the fewest tasks, or None if all actors have enough."""
         free = [actor for actor, tasks in self.load.items() if tasks < IN_FLIGHT]
         return min(free, key=self.load.__getitem__) if free else None
@@ -127,7 +127,7 @@ class Actors:
             self._start()
         return []
 
-    def _collect(self, reference: Any, task: _Task, actor: Any) -> list[_Task]:
+    def _collect(self, reference: object, task: _Task, actor: object) -> list[_Task]:
         try:
             task.result, task.done = self.ray.get(reference), True
         except self.ray.exceptions.RayTaskError as error:
@@ -152,7 +152,7 @@ class Actors:
 class _Worker:
     """The code of one actor. Ray gives an actor as many threads as CPUs: one (OMP_NUM_THREADS)."""
 
-    def __init__(self, folder: str, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    def __init__(self, folder: str, initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
         quiet()
         os.chdir(folder)  # relative paths resolve as in the driver
         if initializer:
@@ -161,7 +161,7 @@ class _Worker:
     def ready(self) -> None:
         pass
 
-    def run(self, function: Callable[[Any], Any], item: Any) -> Any:
+    def run(self, function: Callable[[object], object], item: object) -> Any:
         return function(item)
 
 
@@ -180,7 +180,7 @@ def _ray() -> Any:
 
 def _connect(ray: Any) -> None:
     address = os.environ.get("RAY_ADDRESS")
-    quietly: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    quietly: dict[str, object] = {"log_to_driver": False, "logging_level": "ERROR"}
     if (address or "").startswith("ray://"):  # Ray gives its workers the driver's folder only without a client
         quietly["runtime_env"] = {"env_vars": {"PYTHONPATH": str(Path.cwd())}}
     try:

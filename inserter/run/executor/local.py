@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from inserter.errors import InserterError
 from inserter.run.lifetime import die_with_parent
@@ -36,7 +36,7 @@ class Processes:
             results = list(pool.map(function, items))
     """
 
-    def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()) -> None:
+    def __init__(self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[object, ...] = ()) -> None:
         self.workers = workers
         threads = str(max(1, cores() // workers))
         context = multiprocessing.get_context("spawn")
@@ -70,7 +70,7 @@ class Processes:
             ) from error
 
 
-def _start(parent: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+def _start(parent: int, initializer: Callable[..., None] | None, initargs: tuple[object, ...]) -> None:
     die_with_parent(parent=parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if initializer:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from inserter.scoring.ifeval.reader import as_read
 
 Mode = Literal["robust", "reference"]
-Reader = Callable[[Any, Mode], Any]
+Reader = Callable[[object, Mode], object]
 
 RELATIONS: dict[str, Callable[[float, float], bool]] = {"less than": operator.lt, "at least": operator.ge}
 MORE_RELATIONS = {
@@ -56,7 +56,7 @@ class Unscorable(Exception):
         self.reason, self.detail = reason, detail
 
 
-def number(value: Any, mode: Mode) -> float:
+def number(value: object, mode: Mode) -> float:
     """Return a count of 0 or more.
 
     Robust mode also takes a string of digits, and 3.0. In reference mode a 0 is dropped before
@@ -71,12 +71,12 @@ def number(value: Any, mode: Mode) -> float:
     return value
 
 
-def position(value: Any, mode: Mode) -> int:
+def position(value: object, mode: Mode) -> int:
     """Return a position, counted from 1."""
-    value = number(value, mode)
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"is not a position from 1: {value}")
-    return value
+    found = number(value, mode)
+    if not isinstance(found, int) or found < 1:
+        raise ValueError(f"is not a position from 1: {found}")
+    return found
 
 
 def _whole(value: Any) -> int:
@@ -89,7 +89,7 @@ def _whole(value: Any) -> int:
     return int(parsed)
 
 
-def relation(value: Any, mode: Mode) -> Callable[[float, float], bool]:
+def relation(value: object, mode: Mode) -> Callable[[float, float], bool]:
     """Return the comparison `found REL wanted`.
 
     Reference mode takes "less than" and "at least" only.
@@ -101,7 +101,7 @@ def relation(value: Any, mode: Mode) -> Callable[[float, float], bool]:
     return known[name]
 
 
-def text(value: Any, mode: Mode) -> str:
+def text(value: object, mode: Mode) -> str:
     """Return a string.
 
     In robust mode a number stands for its digits, and a blank string is refused.
@@ -115,7 +115,7 @@ def text(value: Any, mode: Mode) -> str:
     return value if mode == "reference" else as_read(value)
 
 
-def words(value: Any, mode: Mode) -> list[str]:
+def words(value: object, mode: Mode) -> list[str]:
     """Return a list of strings. In robust mode one string is a list of one."""
     if mode == "robust" and isinstance(value, str):
         value = [value]
@@ -124,12 +124,12 @@ def words(value: Any, mode: Mode) -> list[str]:
     return [text(word, mode) for word in value]
 
 
-def patterns(value: Any, mode: Mode) -> list[re.Pattern[str]]:
+def patterns(value: object, mode: Mode) -> list[re.Pattern[str]]:
     """Return words to search for, ignoring case."""
     return [_pattern(word, mode) for word in words(value, mode)]
 
 
-def pattern(value: Any, mode: Mode) -> re.Pattern[str]:
+def pattern(value: object, mode: Mode) -> re.Pattern[str]:
     """Return a stripped word to search for, ignoring case."""
     return _pattern(text(value, mode).strip(), mode)
 
@@ -143,7 +143,7 @@ def _pattern(word: str, mode: Mode) -> re.Pattern[str]:
     return _compile(word if mode == "reference" else r"\s+".join(map(re.escape, word.split())), re.IGNORECASE)
 
 
-def section(value: Any, mode: Mode) -> re.Pattern[str]:
+def section(value: object, mode: Mode) -> re.Pattern[str]:
     """Return what opens a section: the stripped splitter and digits.
 
     Robust mode takes the splitter literally.
@@ -161,7 +161,7 @@ def _compile(expression: str, flags: int = 0) -> re.Pattern[str]:
         raise ValueError(f"is not a regular expression: {short(expression)} ({error})") from error
 
 
-def postscript(value: Any, mode: Mode) -> re.Pattern[str]:
+def postscript(value: object, mode: Mode) -> re.Pattern[str]:
     r"""Return what opens a postscript in lower-cased text.
 
     A postscript opens with any spelling of PS or PPS, or with the marker between word boundaries.
@@ -176,7 +176,7 @@ def postscript(value: Any, mode: Mode) -> re.Pattern[str]:
     return re.compile(rf"\bps\b|\bp\.\s*s{last}|\bp\.\s?p\.\s*s{last}|{own}")
 
 
-def letter(value: Any, mode: Mode) -> str:
+def letter(value: object, mode: Mode) -> str:
     """Return one character, lower-cased.
 
     Reference mode takes a to z, since the reference draws a random letter for anything else. Robust
@@ -189,7 +189,7 @@ def letter(value: Any, mode: Mode) -> str:
     return lowered
 
 
-def language(value: Any, mode: Mode) -> frozenset[str]:
+def language(value: object, mode: Mode) -> frozenset[str]:
     """Return langdetect's codes for this language.
 
     In robust mode zh is zh-cn or zh-tw, en-US is en, and case does not matter.

@@ -26,7 +26,7 @@ def existence(response: str, keywords: list[re.Pattern[str]]) -> bool:
     return all(keyword.search(response) for keyword in keywords)
 
 
-def frequency(response: str, keyword: re.Pattern[str], frequency: float, relation: Relation) -> bool:
+def frequency(response: str, keyword: re.Pattern[str], frequency: float, *, relation: Relation) -> bool:
     """keywords:frequency: the number of matches of the keyword fits the relation to `frequency`.
 
     Case is ignored, and a match may be inside a word.
@@ -47,7 +47,7 @@ def forbidden_words(response: str, forbidden_words: list[str]) -> bool:
     return not any(word in response or re.search(rf"\b{re.escape(word)}\b", response, re.IGNORECASE) for word in forbidden_words)
 
 
-def letter_frequency(response: str, letter: str, let_frequency: float, let_relation: Relation) -> bool:
+def letter_frequency(response: str, letter: str, let_frequency: float, *, let_relation: Relation) -> bool:
     """keywords:letter_frequency: the letter's count fits the relation to `let_frequency`.
 
     The letter is counted in the lower-cased response.

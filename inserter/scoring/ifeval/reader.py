@@ -100,9 +100,9 @@ def number_words(response: str, num_words: float, relation: Relation) -> bool:
     return relation(len(WORD.findall(response)), num_words)
 
 
-def nth_paragraph_first_word(response: str, num_paragraphs: float, nth_paragraph: int, first_word: str) -> bool:
+def nth_paragraph_first_word(response: str, num_paragraphs: float, nth_paragraph: int, *, first_word: str) -> bool:
     """Apply the published rule, and take a line of blanks for an empty line."""
-    return structure.nth_paragraph_first_word(BLANK_LINE.sub("", response), num_paragraphs, nth_paragraph, first_word)
+    return structure.nth_paragraph_first_word(BLANK_LINE.sub("", response), num_paragraphs, nth_paragraph, first_word=first_word)
 
 
 def number_bullet_lists(response: str, num_bullets: float) -> bool:

@@ -1,8 +1,7 @@
 """Give each of the 25 instruction types its check, and each keyword argument its reader."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from inserter.scoring.ifeval import arguments as read
 from inserter.scoring.ifeval import content, structure
@@ -26,7 +25,7 @@ class Check:
     robust: Callable[..., bool] | None = None
     """Replaces `test` in robust mode, where the published rule fails on how a text is written."""
 
-    def passes(self, response: str, arguments: dict[str, Any], mode: Mode) -> bool:
+    def passes(self, response: str, arguments: Mapping[str, object], mode: Mode) -> bool:
         """Return whether the check passes on a response that is not blank.
 
         In robust mode the response has gone through `as_read`.
@@ -34,7 +33,7 @@ class Check:
         test = self.robust if mode == "robust" and self.robust else self.test
         return test(response, **arguments)
 
-    def read(self, kwargs: Any, mode: Mode = "robust") -> dict[str, Any]:
+    def read(self, kwargs: object, mode: Mode = "robust") -> dict[str, object]:
         """Return the arguments as `test` takes them.
 
         Raise Unscorable if an argument is missing or cannot be used. In reference mode, what is
@@ -53,8 +52,8 @@ class Check:
             raise Unscorable("unexpected argument", read.short(others))
         return self._parse(given, mode)
 
-    def _parse(self, given: dict[str, Any], mode: Mode) -> dict[str, Any]:
-        values = {}
+    def _parse(self, given: Mapping[str, object], mode: Mode) -> dict[str, object]:
+        values: dict[str, object] = {}
         for name, reader in self.arguments.items():
             if name not in given:
                 raise Unscorable("missing argument", name)
@@ -70,7 +69,7 @@ class Check:
         return values
 
 
-def _missing(value: Any) -> bool:
+def _missing(value: object) -> bool:
     """Return whether a value is None, or NaN, as pandas writes None."""
     return value is None or (isinstance(value, float) and value != value)
 

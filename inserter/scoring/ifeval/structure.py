@@ -73,7 +73,7 @@ def _without_blank_ends(pieces: list[str]) -> list[str]:
     return pieces[first:last]
 
 
-def nth_paragraph_first_word(response: str, num_paragraphs: float, nth_paragraph: int, first_word: str) -> bool:
+def nth_paragraph_first_word(response: str, num_paragraphs: float, nth_paragraph: int, *, first_word: str) -> bool:
     """length_constraints:nth_paragraph_first_word: the nth paragraph starts with the word.
 
     The response has exactly `num_paragraphs` paragraphs between empty lines. n is the place among

@@ -1,7 +1,6 @@
 """Turn checks into verdicts: one response, its instructions, strict and loose."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from inserter.scoring.ifeval.arguments import Mode, Unscorable, short
 from inserter.scoring.ifeval.reader import as_read
@@ -30,7 +29,7 @@ def loose_forms(response: str) -> list[str]:
     return list(dict.fromkeys(form for cut in cuts for form in (cut, cut.replace("*", ""))))
 
 
-def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = None, mode: Mode = "robust") -> bool:
+def check(instruction_id: str, response: str, kwargs: Mapping[str, object] | None = None, *, mode: Mode = "robust") -> bool:
     """Return whether `response`, as it is, follows one instruction; a blank response never does.
 
     Raise Unscorable for an unknown instruction, and for arguments that are missing or cannot be
@@ -42,7 +41,7 @@ def check(instruction_id: str, response: str, kwargs: dict[str, Any] | None = No
 
 
 def verdicts(
-    instruction_ids: Sequence[str], kwargs: Sequence[Any], response: str, mode: Mode = "robust"
+    instruction_ids: Sequence[str], kwargs: Sequence[object], response: str, *, mode: Mode = "robust"
 ) -> tuple[list[bool], list[bool]]:
     """Return strict and loose verdicts, one per instruction. What passes strictly passes loosely.
 
@@ -62,7 +61,7 @@ def verdicts(
     return strict, loose
 
 
-def _prepare(instruction_id: Any, kwargs: Any, mode: Mode) -> tuple[Check, dict[str, Any]]:
+def _prepare(instruction_id: object, kwargs: object, mode: Mode) -> tuple[Check, dict[str, object]]:
     if not isinstance(instruction_id, str) or instruction_id not in CHECKS:
         raise Unscorable("unknown instruction", short(instruction_id))
     found = CHECKS[instruction_id]

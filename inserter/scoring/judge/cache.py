@@ -61,7 +61,7 @@ class ReplyCache:
         except OSError as error:
             remedy = "Run from a writable folder: this file keeps the judge's paid replies"
             raise InserterError(f"cannot write {self.path}: {error.strerror}", remedy) from error
-        with self._told():
+        with self._explained():
             self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             with self._transaction():
                 self._connection.execute(TABLE)
@@ -69,13 +69,13 @@ class ReplyCache:
                     self._connection.execute(NOTE)
 
     def replies(self, key: str) -> list[Reply]:
-        with self._told():
+        with self._explained():
             rows = self._connection.execute("SELECT text, note FROM replies WHERE key = ? ORDER BY number", (key,))
             return [Reply(text, note) for text, note in rows]
 
     def add(self, key: str, replies: list[Reply]) -> None:
         """Append to the replies of `key`; all of them are on disk when this method returns."""
-        with self._told(), self._transaction():
+        with self._explained(), self._transaction():
             (first,) = self._connection.execute("SELECT COUNT(*) FROM replies WHERE key = ?", (key,)).fetchone()
             rows = [(key, number, reply.text, reply.note) for number, reply in enumerate(replies, first)]
             self._connection.executemany("INSERT INTO replies VALUES (?, ?, ?, ?)", rows)
@@ -92,7 +92,7 @@ class ReplyCache:
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         # A full disk, no permission, or a lock that another process keeps.

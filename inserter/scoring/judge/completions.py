@@ -66,13 +66,13 @@ def completions(body: Any, n: int) -> Completions | None:
     )
 
 
-def _failed(choice: Any) -> bool:
+def _failed(choice: object) -> bool:
     """Return whether a gateway reports a failed server in place of a completion."""
     return isinstance(choice, dict) and (bool(choice.get("error")) or choice.get("finish_reason") == "error")
 
 
-def _reply(choice: Any) -> Reply:
-    choice = choice if isinstance(choice, dict) else {}
+def _reply(found: object) -> Reply:
+    choice = found if isinstance(found, dict) else {}
     message = choice["message"] if isinstance(choice.get("message"), dict) else {}
     text = _text(message.get("content"))
     finish = str(choice.get("finish_reason") or choice.get("stop_reason") or "").lower()
@@ -85,7 +85,7 @@ def _reply(choice: Any) -> Reply:
     return Reply(text)
 
 
-def _text(content: Any) -> str:
+def _text(content: object) -> str:
     """Return the text of a message's content, which is a string or a list of parts.
 
     Half a surrogate pair becomes a question mark: JSON may hold one, files may not.
@@ -115,7 +115,7 @@ def _events(text: str) -> Iterator[Any]:
         raise ValueError("the stream is cut short")
 
 
-def _joined(events: Iterator[Any]) -> dict[str, Any]:
+def _joined(events: Iterator[object]) -> dict[str, Any]:
     """Return a stream's events as one body."""
     choices: dict[int, dict[str, Any]] = {}
     body: dict[str, Any] = {}
@@ -133,10 +133,10 @@ def _joined(events: Iterator[Any]) -> dict[str, Any]:
     return body | {"choices": [choices[index] for index in sorted(choices)]}
 
 
-def _choices(event: Any) -> list[dict[str, Any]]:
+def _choices(event: object) -> list[dict[str, Any]]:
     found = event.get("choices") if isinstance(event, dict) else None
     return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

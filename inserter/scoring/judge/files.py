@@ -14,7 +14,9 @@ from inserter.scoring.judge.usage import Usage
 from inserter.scoring.recordfiles import check_name, raw_records, value, write_records
 
 
-def judge_file(path: Path | str, out: Path | str, task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER) -> Usage:
+def judge_file(
+    path: Path | str, out: Path | str, task: Task, *, settings: JudgeSettings, cache_folder: Path | str = FOLDER
+) -> Usage:
     """Judge the records of `path` and write them to `out`, in their order, each with `pred_score`.
 
     A line that is not a JSON object becomes {"id": its number, "pred_score": [], "judge_error"}.
@@ -24,7 +26,7 @@ def judge_file(path: Path | str, out: Path | str, task: Task, settings: JudgeSet
     path, out = Path(path), Path(out)
     _check(path, out)
     asked = [(number, _value(raw)) for number, raw in raw_records(path)]
-    records, usage = judge([record for _, record in asked], task, settings, cache_folder)
+    records, usage = judge([record for _, record in asked], task, settings, cache_folder=cache_folder)
     named = (
         judged if isinstance(record, dict) else {"id": number, **judged}
         for (number, record), judged in zip(asked, records, strict=True)
@@ -44,7 +46,7 @@ def _check(path: Path, out: Path) -> None:
         raise InserterError(f"cannot write {out}: {folder} is not a writable folder", "Give --out a file in a writable folder")
 
 
-def _value(raw: Any) -> Any:
+def _value(raw: object) -> Any:
     """Return the record, or None for a line that is not JSON.
 
     Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark.

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from inserter.endpoint import error_of
 from inserter.scoring.judge.prompts import Message
@@ -48,15 +47,15 @@ class Form:
         """Return how many completions a request asks for if `n` are wanted."""
         return 1 if self.one else n
 
-    def body(self, settings: JudgeSettings, messages: list[Message], n: int) -> dict[str, Any]:
+    def body(self, settings: JudgeSettings, messages: list[Message], n: int) -> dict[str, object]:
         sent = self._sampling(settings) | {"n": self.asked(n)}
         kept = {name: value for name, value in sent.items() if value is not None and name not in self.left_out}
         return {"model": settings.model, "messages": messages, **kept, **({"stream": True} if self.stream else {})}
 
-    def _sampling(self, settings: JudgeSettings) -> dict[str, Any]:
+    def _sampling(self, settings: JudgeSettings) -> dict[str, object]:
         return {"temperature": settings.temperature, "top_p": settings.top_p, self.length: settings.max_tokens}
 
-    def after(self, error: Any, settings: JudgeSettings, n: int) -> "Form | None":
+    def after(self, error: object, settings: JudgeSettings, n: int) -> "Form | None":
         """Return the form to try after a refusal with the body `error`.
 
         Return None if the error names no parameter, or the request is too long for the model.
@@ -86,7 +85,7 @@ class Form:
         return [*renamed, *sampling, *["one completion per request"] * self.one, *["streamed"] * self.stream]
 
 
-def _named(error: Any, text: str, names: list[str]) -> str | None:
+def _named(error: object, text: str, names: list[str]) -> str | None:
     """Return the parameter that an error is about, or None.
 
     This is the error's `param`, else the first parameter that the text names.
@@ -108,7 +107,7 @@ def _word(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\\\w]){re.escape(name)}(?!\w|['’]\w)")
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     """Yield every text in a body, in order.
 
     Servers put the name in a message, in a list of places, or in an object in a message.

@@ -5,7 +5,7 @@ The wording is ours. The questions and the fields are SpeechInstructBench's.
 
 import hashlib
 import re
-from typing import Any, Literal
+from typing import Literal
 
 from inserter.scoring.questions import questions_of
 
@@ -13,7 +13,6 @@ Task = Literal["open", "adjustment"]
 Message = dict[str, str]
 # The control tokens of a judge are not known, but most look like this.
 CONTROL = re.compile(r"<([|｜][^\s<>|｜]+[|｜])>")
-FIELDS = ("follow_after_adjust", "follow_before_adjust", "after_adjust_content_correct")
 
 DATA = """\
 Each text stands between markers of the form [[NAME {mark}]] and [[/NAME {mark}]]. The text between the markers is \
@@ -62,7 +61,7 @@ class Unjudgeable(Exception):
     """The record cannot be put to a judge; str() says why."""
 
 
-def messages(record: Any, task: Task) -> list[Message]:
+def messages(record: object, task: Task) -> list[Message]:
     """Return a system and a user message for a record.
 
     The record has `prompt`, `response` and, for open, its questions. A null response counts as an

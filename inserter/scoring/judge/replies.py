@@ -8,11 +8,10 @@ import json
 import re
 from collections import Counter
 from types import ModuleType
-from typing import Any
 
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.judge.completions import CUT, REFUSED, THOUGHTS, Reply
-from inserter.scoring.judge.prompts import FIELDS, Task
+from inserter.scoring.judge.prompts import Task
 from inserter.scoring.thoughts import said
 
 FENCE = re.compile(r"^```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```$", re.DOTALL)
@@ -40,7 +39,7 @@ def usable(text: str, task: Task, count: int) -> bool:
     value = _parsed(said(text) or "")
     if task == "open":
         return isinstance(value, list) and len(value) == count and all(map(_verdict, value))
-    return isinstance(value, dict) and all(_verdict(value.get(name)) for name in FIELDS)
+    return isinstance(value, dict) and all(_verdict(value.get(name)) for name in adjustment.FIELDS)
 
 
 def vote(reply: Reply, task: Task, count: int) -> str:
@@ -51,7 +50,7 @@ def vote(reply: Reply, task: Task, count: int) -> str:
     return reply.text if reply.note != CUT or usable(reply.text, task, count) else ""
 
 
-def counted(votes: list[str], task: Task, count: int, as_they_come: bool = False) -> bool:
+def counted(votes: list[str], task: Task, count: int, *, as_they_come: bool = False) -> bool:
     """Return whether the scorer finds a verdict in these replies.
 
     as_they_come: a verdict that only the scorer's reference mode finds counts too.
@@ -74,7 +73,7 @@ def _kind(reply: Reply) -> str:
     return "other" if text.strip() else THOUGHTS if reply.text.strip() else "empty"
 
 
-def missing(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> int:
+def missing(replies: list[Reply], task: Task, count: int, *, n: int, reask: int) -> int:
     """Return how many completions are still to be asked.
 
     Completions that have not come are asked, and those of no use are asked again. At most
@@ -84,7 +83,7 @@ def missing(replies: list[Reply], task: Task, count: int, n: int, reask: int) ->
     return max(0, min(n - good, n * (1 + reask) - len(replies)))
 
 
-def chosen(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> list[Reply]:
+def chosen(replies: list[Reply], task: Task, count: int, *, n: int, reask: int) -> list[Reply]:
     """Return the n replies that are kept, in the order in which they came.
 
     Usable replies are the first choice, then any others. With reask 0 the first n are kept, as a
@@ -97,11 +96,11 @@ def chosen(replies: list[Reply], task: Task, count: int, n: int, reask: int) -> 
     return [replies[i] for i in sorted(by_use[:n])]
 
 
-def _verdict(value: Any) -> bool:
+def _verdict(value: object) -> bool:
     return isinstance(value, str) and value.strip().upper() in ("YES", "NO")
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> object:
     """Return the list or object that a reply holds in JSON or Python, or None."""
     text = text.strip()
     if fenced := FENCE.match(text):

@@ -19,9 +19,9 @@ from inserter.scoring.judge.replies import NO_VERDICT, WHY, chosen, counted, mis
 from inserter.scoring.judge.settings import JudgeSettings
 from inserter.scoring.judge.usage import Usage
 from inserter.scoring.questions import questions_of
+from inserter.tables import TASKS
 
 Record = dict[str, Any]
-TASKS = ("closed", "open", "adjustment")
 NOT_ASKED = "not asked"
 AGAIN = "Check the judge's endpoint, then run again: all replies are kept"
 # Asking stops if no reply to this many records in a row, with this many completions, can be read.
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def judge(
-    records: Iterable[Record], task: Task, settings: JudgeSettings, cache_folder: Path | str = FOLDER
+    records: Iterable[Record], task: Task, settings: JudgeSettings, *, cache_folder: Path | str = FOLDER
 ) -> tuple[list[Record], Usage]:
     """Return the records in their order, each with `pred_score`, and the usage.
 
@@ -66,10 +66,10 @@ def judge(
     """
     records = list(records)
     jobs: dict[str, Job] = {}
-    keys = [_key(record, task, settings, jobs) for record in records]
+    keys = [_key(record, task, settings, jobs=jobs) for record in records]
     usage = Usage(records=len(records), shared=sum(isinstance(key, str) for key in keys) - len(jobs))
     with ReplyCache(cache_folder) as cache:
-        outcomes = asyncio.run(_Run(task, settings, cache, usage).all(jobs.values())) if jobs else {}
+        outcomes = asyncio.run(_Run(task, settings, cache, usage=usage).all(jobs.values())) if jobs else {}
     judged = []
     for record, key in zip(records, keys, strict=True):
         outcome = outcomes[key] if isinstance(key, str) else Outcome([], str(key))
@@ -81,7 +81,7 @@ def judge(
     return judged, usage
 
 
-def _key(record: Any, task: Task, settings: JudgeSettings, jobs: dict[str, Job]) -> str | Unjudgeable:
+def _key(record: Any, task: Task, settings: JudgeSettings, *, jobs: dict[str, Job]) -> str | Unjudgeable:
     """Return the key of the record's job, and add the job to `jobs`.
 
     Return Unjudgeable if the record cannot be put to the judge.
@@ -98,7 +98,7 @@ def _key(record: Any, task: Task, settings: JudgeSettings, jobs: dict[str, Job])
     return key
 
 
-def _written(record: Any, outcome: Outcome) -> Record:
+def _written(record: object, outcome: Outcome) -> Record:
     kept = {name: value for name, value in record.items() if name != "judge_error"} if isinstance(record, dict) else {}
     failed = {} if outcome.error is None else {"judge_error": outcome.error}
     return {**kept, "pred_score": outcome.votes, **failed}
@@ -107,7 +107,7 @@ def _written(record: Any, outcome: Outcome) -> Record:
 class _Run:
     """The jobs of one call of `judge`, `concurrency` at a time."""
 
-    def __init__(self, task: Task, settings: JudgeSettings, cache: ReplyCache, usage: Usage) -> None:
+    def __init__(self, task: Task, settings: JudgeSettings, cache: ReplyCache, *, usage: Usage) -> None:
         self.task, self.settings, self.cache, self.usage = task, settings, cache, usage
         self.outcomes: dict[str, Outcome] = {}
         self.failed_in_a_row = 0
@@ -137,17 +137,17 @@ class _Run:
 
     async def _one(self, job: Job) -> Outcome:
         replies = self.cache.replies(job.key)
-        rule = (self.task, job.count, self.settings.n, self.settings.reask)
-        self.usage.cached += len(chosen(replies, *rule))
+        limits = {"n": self.settings.n, "reask": self.settings.reask}
+        self.usage.cached += len(chosen(replies, self.task, job.count, **limits))
         self._look(job, replies)
         try:
-            while number := missing(replies, *rule):
+            while number := missing(replies, self.task, job.count, **limits):
                 replies += await self._ask(job, number)
                 self._look(job, replies)
         except GaveUp as error:
             if len(replies) < self.settings.n:
                 return Outcome([], str(error))
-        votes = [vote(reply, self.task, job.count) for reply in chosen(replies, *rule)]
+        votes = [vote(reply, self.task, job.count) for reply in chosen(replies, self.task, job.count, **limits)]
         if counted(votes, self.task, job.count, as_they_come=self.settings.reask == 0):
             return Outcome(votes)
         return Outcome(votes, f"{NO_VERDICT}: {WHY[why_not(replies)][0]}")

@@ -146,7 +146,7 @@ def missing(model: str | None = None, base_url: str | None = None) -> str:
 
 def _split(base_url: str) -> SplitResult:
     """Return the parts of a base URL. The URL is in no message, since it may hold a secret."""
-    return split_url(base_url, "the judge's", BASE_URL, API_KEY, EXAMPLE)
+    return split_url(base_url, "the judge's", BASE_URL, key_variable=API_KEY, example=EXAMPLE)
 
 
 def _path(parts: SplitResult) -> str:

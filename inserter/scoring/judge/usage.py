@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from inserter.scoring.judge.settings import JudgeSettings
 
@@ -74,7 +73,7 @@ class Usage:
             return None
         return (self.prompt_tokens * settings.price_in + self.completion_tokens * settings.price_out) / MILLION
 
-    def summary(self, settings: JudgeSettings) -> dict[str, Any]:
+    def summary(self, settings: JudgeSettings) -> dict[str, object]:
         """Return the counts, the model, the endpoint and the cost (None: not known), JSON-able."""
         counts = asdict(self) | {"reasons": dict(self.reasons.most_common())}
         return {"model": settings.model, "endpoint": settings.endpoint, **counts, "cost": self.cost(settings)}

@@ -79,7 +79,7 @@ def content(text: str, voice: Voice) -> str:
 
 
 def split(
-    jobs: Sequence[Job], contents: Sequence[str], voices: Mapping[str, Voice], kept: Mapping[str, Place], seed: int
+    jobs: Sequence[Job], contents: Sequence[str], voices: Mapping[str, Voice], *, kept: Mapping[str, Place], seed: int
 ) -> list[Part]:
     """Divide the jobs of a shard into parts that take about equally long, longest first.
 

@@ -58,7 +58,7 @@ class Progress:
         return {"originals_made": self.made, "originals_reused": self.reused, "x_real_time": speed}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What shards are made of, and where they go."""
 
@@ -93,7 +93,7 @@ class _Shard:
         self.parts: list[Part] = []
         if not self.finished:
             kept = recipe.earlier.find(dict.fromkeys(contents)) if recipe.earlier else {}
-            self.parts = split(jobs, contents, recipe.voices, kept, recipe.seed)
+            self.parts = split(jobs, contents, recipe.voices, kept=kept, seed=recipe.seed)
         self.left = len(self.parts)
         self.clips: list[Clip] = []
 
@@ -158,22 +158,22 @@ class _Shard:
 
 
 def speak_all(
-    jobs: Iterable[Job], voices: Sequence[Voice], out: Path, rows: Path, seed: int = 1, **options: Any
+    jobs: Iterable[Job], voices: Sequence[Voice], out: Path, *, rows: Path, seed: int = 1, **options: Any
 ) -> list[Utterance]:
     """Return all rows (schema UTTERANCES) in the order of `jobs`.
 
     `speak_shards` is for tables that do not fit in memory.
     """
-    return list(itertools.chain.from_iterable(speak_shards(jobs, voices, out, rows, seed, **options)))
+    return list(itertools.chain.from_iterable(speak_shards(jobs, voices, out, rows=rows, seed=seed, **options)))
 
 
 def speak_shards(
     jobs: Iterable[Job],
     voices: Sequence[Voice],
     out: Path,
+    *,
     rows: Path,
     seed: int = 1,
-    *,
     workers: int = 0,
     executor: Executor = "local",
     shard_clips: int = 256,
@@ -189,18 +189,26 @@ def speak_shards(
     `Recipe` explains the options. total: number of jobs, for the progress bar. Raises InserterError
     when a voice cannot be loaded or a file cannot be written.
     """
-    named = {voice.name: voice for voice in voices}
-    recipe = Recipe(named, Path(out), Path(rows), seed, shard_clips, fingerprint, keep_originals, earlier)
+    recipe = Recipe(
+        voices={voice.name: voice for voice in voices},
+        out=Path(out),
+        rows=Path(rows),
+        seed=seed,
+        shard_clips=shard_clips,
+        fingerprint=fingerprint,
+        keep_originals=keep_originals,
+        earlier=earlier,
+    )
     spread = partial(ordered_map, workers=workers, executor=executor)
     progress = progress or Progress()
     with tqdm(total=total, desc=label, unit="clip", smoothing=0.05) as bar:
-        for shard in make_shards(jobs, recipe, spread, progress):
+        for shard in make_shards(jobs, recipe, spread, progress=progress):
             bar.update(len(shard))
             bar.set_postfix_str(str(progress))
             yield shard
 
 
-def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, progress: Progress) -> Iterator[list[Utterance]]:
+def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, *, progress: Progress) -> Iterator[list[Utterance]]:
     """Yield the rows of each shard, in order, with its parts spoken by `spread`.
 
     `spread` is an ordered map over workers. Memory holds the clips of the next shard, and what the

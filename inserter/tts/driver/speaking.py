@@ -66,7 +66,7 @@ def speak_part(part: Part) -> Spoken:
     made = dict(_speak(missing, part.voices))
     speech = kept | made
     clips = [
-        _clip(number, job, part.voices[job.voice], content, speech[content], part.seed)
+        _clip(number, job, part.voices[job.voice], content=content, speech=speech[content], seed=part.seed)
         for number, job, content in zip(part.numbers, part.jobs, part.contents, strict=True)
     ]
     fresh = [found for found in made.values() if isinstance(found, Speech)]
@@ -117,7 +117,7 @@ def _original(wave: np.ndarray) -> Speech:
     return Speech(samples, flac(samples))
 
 
-def _clip(number: int, job: Job, voice: Voice, content: str, speech: Speech | str, seed: int) -> Clip:
+def _clip(number: int, job: Job, voice: Voice, *, content: str, speech: Speech | str, seed: int) -> Clip:
     effect = job.effect or Effect()
     row: Utterance = {
         "utt_id": job.utt_id,
