@@ -15,9 +15,13 @@ from transformers import (
     TopPLogitsWarper,
 )
 from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 # Processors without state. Others may keep state per row of the batch.
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
+# The name of the cache among the arguments and outputs of a model. transformers before 5.24 calls
+# it `past_key_values`.
+CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
 PROMPTS_AT_ONCE = 16  # prompts of similar length; 96 at once padded 64 positions to 82 on average
 
 
@@ -139,7 +143,7 @@ def _prefill(
     embeds, mask = kwargs.pop("inputs_embeds"), kwargs.pop("attention_mask", None)
     if mask is None:  # transformers passes no mask for a batch without padding
         mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
-    for name in ("past_key_values", "position_ids"):
+    for name in (CACHE, "position_ids"):
         kwargs.pop(name, None)
     counts = mask.sum(dim=1)
     rows = counts.argsort(stable=True)
@@ -151,16 +155,16 @@ def _prefill(
         outputs = lm._prefill(
             input_ids[group],
             generation_config,
-            {**kwargs, **given, "position_ids": places, "past_key_values": DynamicCache(config=lm.config)},
+            {**kwargs, **given, "position_ids": places, CACHE: DynamicCache(config=lm.config)},
         )
         logits.append(outputs.logits[:, -1].float())
-        caches.append(outputs.past_key_values)
+        caches.append(outputs[CACHE])
     cache, more = DynamicCache(config=lm.config), longest - input_ids.shape[1]
     cache.layers = [
         RoomyLayer([(part.layers[at].keys, part.layers[at].values) for part in caches], more) for at in range(len(cache.layers))
     ]
     mask = torch.cat([mask[rows], mask.new_ones(len(mask), 1)], dim=1)
-    ahead = {"attention_mask": mask, "position_ids": counts[rows, None], "past_key_values": cache}
+    ahead = {"attention_mask": mask, "position_ids": counts[rows, None], CACHE: cache}
     return rows, torch.cat(logits), {**kwargs, **ahead}
 
 
@@ -183,6 +187,6 @@ def _keep(left: Tensor, kwargs: dict[str, Any]) -> None:
     mask = kwargs["attention_mask"][left]
     padding = int(mask.any(dim=0).int().argmax())
     kwargs["attention_mask"], kwargs["position_ids"] = mask[:, padding:], kwargs["position_ids"][left]
-    for layer in kwargs["past_key_values"].layers:
+    for layer in kwargs[CACHE].layers:
         layer.batch_select_indices(left)
         layer.forget(padding)
