@@ -6,7 +6,7 @@
 # database schema ... Take a backup"). But a table that is absent counts as an empty database, which is filled by all migrations,
 # before this check. The release that wrote the database is then locked out of it.
 #
-# Seen, on a file of 3.15.2: 3.16.1, which adds a column, refuses to list the experiments. 3.17.2, which adds tables, lists them
+# Seen, on a file of 3.15.2: 3.16.1, which adds columns and indexes, refuses to list the experiments. 3.17.2, which adds tables, lists them
 # and leaves the file upgraded; 3.15.2 then refuses it.
 # Exits 0 while a read by 3.17.2 upgrades the file and a read by 3.16.1 does not, 1 when that changes.
 set -euo pipefail
