@@ -22,11 +22,15 @@ from transformers import (
     TopPLogitsWarper,
 )
 from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from models.attention import PACKED
 
 # Processors without state. Others may keep state per row of the batch.
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
+# The name of the cache among the arguments and outputs of a model. transformers before 5.24 calls
+# it `past_key_values`.
+CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
 PROMPTS_AT_ONCE = 16  # prompts of similar length; 96 at once padded 64 positions to 82 on average
 BLOCK = 16  # positions; kernels add up in vectors of as many
 
@@ -143,9 +147,9 @@ def decode(
                 input_ids=_pair(chosen),
                 attention_mask=rows.mask,
                 position_ids=rows.places,
-                past_key_values=cache,
                 use_cache=True,
                 return_dict=True,
+                **{CACHE: cache},
             )
             rows.put(rows.index, rows.counts + 1)
             logits = outputs.logits[: len(chosen), -1].float()
@@ -200,13 +204,13 @@ def _prefill(lm: Any, embeds: Tensor, mask: Tensor | None, *, more: int) -> tupl
             inputs_embeds=prompts,
             attention_mask=torch.ones(room, room, dtype=torch.bool, device=embeds.device).tril()[None, None],
             position_ids=torch.arange(room, device=embeds.device).expand(len(group), -1),
-            past_key_values=DynamicCache(config=lm.config),
             use_cache=True,
             logits_to_keep=_pair(ends),
             return_dict=True,
+            **{CACHE: DynamicCache(config=lm.config)},
         )
         logits.append(outputs.logits[torch.arange(len(group), device=embeds.device), which].float())
-        caches.append(outputs.past_key_values)
+        caches.append(outputs[CACHE])
     rows = Rows(index, counts[index])
     cache = DynamicCache(config=lm.config)
     cache.layers = [

@@ -18,6 +18,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.models.whisper.modeling_whisper import WhisperDecoder
 
 from models.alignment import token_starts
+from models.decoding import CACHE
 from models.encoder import ENCODER_FRAMES, SpeechEncoder, encoded_lengths
 
 ID_COLUMNS = 2
@@ -180,8 +181,8 @@ class Ear(nn.Module):
 
     def _step(self, ids: Tensor, encoded: Tensor, past: Any) -> tuple[Any, Tensor]:
         """Return the decoder's cache and states (clips, n, width) after `ids` (clips, n)."""
-        output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, past_key_values=past, use_cache=True)
-        return output.past_key_values, output.last_hidden_state
+        output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, use_cache=True, **{CACHE: past})
+        return output[CACHE], output.last_hidden_state
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.decoder.embed_tokens.weight).float()
