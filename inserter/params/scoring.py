@@ -108,6 +108,7 @@ class Evaluate(Section):
     batch_size: Positive
     """Answers that are generated at a time."""
     precision: Precision
+    """Of encoding clips and of answers. Losses and divergences are reported in fp32."""
     judge_model: str | None
     """An OpenAI-compatible model that judges open and adjustment answers (docs/JUDGE.md).
 

@@ -13,7 +13,7 @@ from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
-from inserter.training.heldout import SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, Subject, figures, measure, text_loss
+from inserter.training.heldout import REPORTED_IN, SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, Subject, figures, measure, text_loss
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
@@ -47,7 +47,7 @@ def hearing(
         written = transcripts(
             items, asr_folder(params.assets.asr), work, shards=DATA / "synthesize", name="transcripts of contexts"
         )
-    subject = Subject(model, processor, states, params.evaluate.precision)
+    subject = Subject(model, processor, states, REPORTED_IN)
     found = measure(subject, heldout, written)
     return {**figures(found), "text_nll": text_loss(subject, heldout)}, list(loss_rows(found))
 

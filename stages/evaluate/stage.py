@@ -18,7 +18,7 @@ from inserter.run.work import WorkFolder
 from inserter.scoring import table as scoretable
 from inserter.scoring.scores import closed_table, comparisons, deals
 from inserter.tables import HELDOUT, ITEMS, LOSSES, Item, Loss
-from inserter.training.heldout import Subject
+from inserter.training.heldout import REPORTED_IN, Subject
 from inserter.training.models import saved_model
 from stages.evaluate import likelihood, recordings, responses, selection, transcripts
 from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
@@ -92,5 +92,5 @@ def _likelihood(
     digests, states = responses.clips_of_items(params, model, processor, items=[item for item in items if item["shard"]])
     prompts = likelihood.prompts_of(processor, items, rows, digests=digests, clips=states, own=transcripts.hears_words(model))
     documents = read_table(HELDOUT_FILE, HELDOUT)
-    subject = Subject(model, processor, states, params.evaluate.precision)
+    subject = Subject(model, processor, states, REPORTED_IN)
     return likelihood.measure(params, subject, prompts, rows=documents, by_document=by_document, work=work)
