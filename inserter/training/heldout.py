@@ -28,8 +28,8 @@ SEEN_CLIP: ClipColumn = "utt_id"
 UNSEEN_CLIP: ClipColumn = "unseen_utt_id"
 BATCH_POSITIONS = 1500
 CLIPS = 16  # clips per pass
-# Precision of what is reported of a model. In bf16, rounding alone put one model 0.006 behind its own
-# cascade in an unseen voice, with an interval below 0; in fp32 it is 0.001 (docs/LOG.md).
+# Precision of what is reported of a model. In bf16, rounding alone put one model 0.006 behind its
+# own cascade in an unseen voice, with an interval below 0. In fp32 it is 0.001 (docs/LOG.md).
 REPORTED_IN = "fp32"
 KL_ROWS = 64  # rows of 49 k logits in fp32: 12.6 MB
 Pairs = list[tuple[float, int]]  # (summed loss, tokens) per document
