@@ -99,7 +99,7 @@ def inserter(stages: list[str] | None = None, force: bool = False) -> dict[str, 
         place = f"[{number:2d}/{len(plan)}]"
         step = run_stage.with_options(name=stage.name, task_run_name=stage.name)
         needs = [states[need] for need in stage.needs]
-        state = step(stage.name, place, stage.name in forced, stage.gate, wait_for=needs, return_state=True)
+        state = step(stage.name, place, stage.name in forced, gate=stage.gate, wait_for=needs, return_state=True)
         done[state.result()].append(stage.name)  # raises what stopped the stage
         states[stage.name] = state
         update_progress_artifact(progress, 100.0 * number / len(plan))

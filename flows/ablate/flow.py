@@ -68,7 +68,8 @@ def run_all(experiments: list[Experiment], revision: str) -> dict[str, str]:
             say(f"{place} {experiment.name}: already recorded")
             continue
         step = run_experiment.with_options(name=experiment.name, task_run_name=experiment.name)
-        state = step(place, experiment, *waiting[experiment.name], revision, return_state=True)
+        params, key = waiting[experiment.name]
+        state = step(place, experiment, params, key=key, revision=revision, return_state=True)
         if not state.is_completed():
             failed[experiment.name] = str(state.result(raise_on_failure=False))
             say(f"{place} {failed[experiment.name]}")
