@@ -101,7 +101,7 @@ def _judge(
     try:
         usage = judge_file(file, out, task, settings=settings)
     except KeyboardInterrupt:
-        print("inserter: interrupted. Every reply that came is kept: run it again and it resumes", file=sys.stderr)
+        print("inserter: interrupted. The replies so far are kept: run the same command again to resume", file=sys.stderr)
         raise SystemExit(130) from None
     summary = usage.summary(settings)
     print(json.dumps(summary, ensure_ascii=False) if as_json else render(usage, settings, task, out=out))

@@ -93,7 +93,7 @@ class HttpVoice(Synthesizer):
         if problem.wait is None:
             return
         if problem.wait > MAX_WAIT:
-            raise InserterError(f"{self.url}: {problem}, and to wait {problem.wait:.0f} s", "Run again then: it resumes")
+            raise InserterError(f"{self.url}: {problem}, and to wait {problem.wait:.0f} s", "Run again after that time to resume")
         with self._lock:
             self._not_before = max(self._not_before, time.monotonic() + problem.wait)
 
@@ -104,12 +104,12 @@ class HttpVoice(Synthesizer):
         if isinstance(problem, Unreachable):
             return self._nobody(problem)
         if count >= GIVE_UP_AFTER:
-            remedy = "Look at the server's log, then run again: it resumes"
+            remedy = "Look at the server's log, then run again to resume"
             return InserterError(f"{self.url} failed for {count} texts in a row, the last time with: {problem}", remedy)
         return CannotSpeak(f"gave up after {TRIES} tries: {problem}")
 
     def _nobody(self, error: Exception) -> InserterError:
-        remedy = f"Start the server, or mend {BASE_URL} or the voice's `url`; then run again: it resumes"
+        remedy = f"Start the server, or correct {BASE_URL} or the voice's `url`; then run again to resume"
         return InserterError(f"no speech server answers at {self.url} ({error})", remedy)
 
     def _try(self, text: str) -> np.ndarray:
@@ -143,20 +143,20 @@ class HttpVoice(Synthesizer):
 
     def _refused(self, answer: Answer) -> Exception:
         """Return the exception for an answer whose status is not 200."""
-        status, told = answer.status, self._message(answer)
+        status, message = answer.status, self._message(answer)
         if status in (401, 403):
             remedy = f"Check {API_KEY}" if self.key else f"Set {API_KEY}, and {BASE_URL} to this server: it alone gets the key"
-            return InserterError(f"{self.url} does not take the key ({status}) {told}".strip(), remedy)
+            return InserterError(f"{self.url} does not take the key ({status}) {message}".strip(), remedy)
         if status == 402 or (status == 429 and "insufficient_quota" in str(_error(answer))):
-            return InserterError(f"the account at {self.url} has no credit ({status})", "Top it up, then run again: it resumes")
+            return InserterError(f"the account at {self.url} has no credit ({status})", "Add credit, then run again to resume")
         if status in (408, 429) or status >= 500:
             what = "the server asks for fewer requests" if status == 429 else "the server failed"
-            return Again(f"{status}: {what} {told}".strip(), retry_after(answer.headers.get("retry-after")))
+            return Again(f"{status}: {what} {message}".strip(), retry_after(answer.headers.get("retry-after")))
         if status in (404, 405) or status < 400:
             remedy = f"Check {BASE_URL} or the voice's `url`, its `model` and its `voice`"
-            problem = f"{self.url} has no speech of model {self.model}, voice {self.voice} ({status}) {told}".strip()
+            problem = f"{self.url} has no speech of model {self.model}, voice {self.voice} ({status}) {message}".strip()
             return InserterError(problem, remedy)
-        return CannotSpeak(f"{status}: the server refused the text {told}".strip())
+        return CannotSpeak(f"{status}: the server refused the text {message}".strip())
 
     def _message(self, answer: Answer) -> str:
         message = _error(answer).get("message") or _error(answer).get("detail")

@@ -92,7 +92,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(serve):
     far.speak(TEXT)
     assert time.monotonic() - start >= 0.5
     _, far = serve(refusal(429, "the day's quota is used up", Retry_After="7200"))
-    with pytest.raises(InserterError, match=r"quota.*to wait 7200 s.*it resumes"):
+    with pytest.raises(InserterError, match=r"quota.*to wait 7200 s.*to resume"):
         far.speak(TEXT)
 
 

@@ -128,7 +128,7 @@ class JudgeClient:
             raise Again(f"no answer in {s.timeout:g} s") from error
         except Again as error:
             if isinstance(error, Unreachable) and not self._reached:
-                remedy = f"Start it, or mend {BASE_URL} or --base-url"
+                remedy = f"Start the server, or correct {BASE_URL} or --base-url"
                 raise InserterError(s.redact(f"no judge answers at {s.endpoint} ({error})"), remedy) from error
             raise Again(s.redact(str(error))) from error
         self._reached = True
@@ -152,13 +152,13 @@ class JudgeClient:
     def _refused(self, answer: Answer) -> Exception:
         """Return the exception for an answer whose status is not 200."""
         status, body = answer.status, _json(answer)
-        told, asked_wait = self._message(body), retry_after(answer.headers.get("retry-after"))
+        message, asked_wait = self._message(body), retry_after(answer.headers.get("retry-after"))
         if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
-            return InserterError("the judge's account has no credit (429)", "Top it up, then run again: it resumes")
+            return InserterError("the judge's account has no credit (429)", "Add credit, then run the same command again to resume")
         if status == 429:
             return Again("429: too many requests", asked_wait)
         if status >= 500 and status not in REFUSALS:
-            return Again(f"{status}: the server failed {told}".strip(), asked_wait)
+            return Again(f"{status}: the server failed {message}".strip(), asked_wait)
         if status == 401:
             have = f"Check {API_KEY}" if self.settings.key else f"Set {API_KEY}"
             return InserterError(f"{self.settings.endpoint} does not take the key (401)", have)
@@ -167,7 +167,7 @@ class JudgeClient:
                 f"{self.settings.endpoint} has no chat completions of a model {self.settings.model} ({status})",
                 MEND,
             )
-        reason = f"{status}: the server refused the request {told}".strip()
+        reason = f"{status}: the server refused the request {message}".strip()
         return Refused(reason, body) if status in REFUSALS else GaveUp(reason)
 
     def _message(self, body: Any) -> str:
