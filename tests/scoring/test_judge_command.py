@@ -164,7 +164,7 @@ def test_no_paid_call_is_lost_when_the_run_is_ended_midway(kind: signal.Signals)
         _, err = process.communicate(timeout=60)
         assert not Path("judged.jsonl").exists()
         if kind == signal.SIGINT:
-            assert process.returncode == 130 and "run it again" in err and "Traceback" not in err
+            assert process.returncode == 130 and "run the same command again" in err and "Traceback" not in err
         paid = {request.text for request in server.requests[:7]}
         server.usual = every(OPEN)
         code, out, _ = run(*arguments, "--json", server=server)
