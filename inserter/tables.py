@@ -1,22 +1,29 @@
 """The tables that stages exchange. Each column is described once, here."""
 
+from functools import cached_property
 from types import UnionType
-from typing import Generic, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
 
-import pyarrow as pa
+if TYPE_CHECKING:  # scoring needs the names alone, and installs no pyarrow
+    import pyarrow as pa
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
-PRIMITIVES: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+PRIMITIVES: dict[object, str] = {str: "string", int: "int64", float: "float64", bool: "bool"}
 
 
 class Table(Generic[Row]):
     """A kind of table: the TypedDict of its rows, and their Arrow schema."""
 
     def __init__(self, row: type[Row]) -> None:
-        """Derive the schema from the fields of `row`, in order."""
         self.row = row
-        self.schema = pa.schema(_fields(row))
+
+    @cached_property
+    def schema(self) -> "pa.Schema":
+        """The Arrow schema of the fields of `row`, in order."""
+        import pyarrow as pa
+
+        return pa.schema(_fields(self.row))
 
     @property
     def names(self) -> list[str]:
@@ -24,17 +31,19 @@ class Table(Generic[Row]):
         return list(self.schema.names)
 
 
-def _fields(row: object) -> list[tuple[str, pa.DataType]]:
+def _fields(row: object) -> "list[tuple[str, pa.DataType]]":
     return [(name, _arrow(kind)) for name, kind in get_type_hints(row).items()]
 
 
-def _arrow(kind: object) -> pa.DataType:
+def _arrow(kind: object) -> "pa.DataType":
     """Return the Arrow type of a field. Every column may hold None in the file."""
+    import pyarrow as pa
+
     if isinstance(kind, UnionType):
         (kind,) = (one for one in get_args(kind) if one is not type(None))
     if get_origin(kind) is list:
         return pa.list_(_arrow(get_args(kind)[0]))
-    return pa.struct(_fields(kind)) if is_typeddict(kind) else PRIMITIVES[kind]
+    return pa.struct(_fields(kind)) if is_typeddict(kind) else pa.type_for_alias(PRIMITIVES[kind])
 
 
 LEXICON = "lexicon"

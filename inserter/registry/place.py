@@ -34,10 +34,10 @@ def database(address: str) -> Path | None:
 def absolute(path: Path) -> str:
     """Return the address of `path` that is valid from any folder.
 
-    MLflow keeps one connection per address. A path with a `?` stays as it is, because SQLAlchemy
-    takes `?` as the start of the options.
+    MLflow keeps one connection per address. SQLAlchemy (2.1 and later) decodes what follows a %.
+    A path with a `?` stays as it is, because SQLAlchemy takes `?` as the start of the options.
     """
-    return PREFIX + str(path if "?" in str(path.resolve()) else path.resolve())
+    return PREFIX + str(path if "?" in str(path.resolve()) else path.resolve()).replace("%", "%25")
 
 
 def writable(path: Path) -> bool:

@@ -21,6 +21,7 @@ DECIDES_NOTHING = {
     "inserter/paths.py": "paths of files",
     "inserter/run": "how a stage runs: processes, locks, unfinished work",
     "inserter/tables.py": "a new column is new code in the stage that writes it",
+    "models/precision.py": "which precision is faster; where it counts, it is in the key of unfinished work",
     "inserter/yaml_files.py": "reads and writes the content that callers give",
 }
 

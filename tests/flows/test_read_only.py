@@ -108,7 +108,9 @@ def test_a_judge_needs_a_place_for_the_replies_that_were_paid_for(workspace, tmp
 def test_a_user_without_a_home_is_told_to_set_one(workspace, command):
     drop = "unset HOME XDG_CACHE_HOME XDG_CONFIG_HOME INSERTER_CACHE PREFECT_HOME; exec unshare -U --map-user=54321"
     done = inserter(workspace, command, mount=f'{drop} "$@"; ')
-    assert "inserter: HOME is not set, and this user has no home. Set HOME to a folder" in done.stderr.splitlines()[-1]
+    assert (
+        "inserter: HOME is not set, and this user has no home folder. Set HOME to a writable folder" in done.stderr.splitlines()[-1]
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
 
 

@@ -120,7 +120,7 @@ def test_a_record_that_cannot_be_answered_says_why_in_its_place(url):
     assert [row["answer"] is None for row in body["predictions"]] == [False, True, True, True, True, False]
     told = [row["error"] for row in body["predictions"]]
     assert told[0] is None and "neither base64 of audio nor a readable file" in told[1] and "neither audio nor text" in told[2]
-    assert "of type int" in told[3] and "of type list" in told[4]
+    assert "has the type int" in told[3] and "has the type list" in told[4]
 
 
 def test_a_request_without_any_known_column_is_a_400_that_says_so(url):
