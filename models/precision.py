@@ -18,9 +18,14 @@ FASTER = 1.5
 
 
 def cpu_flags(cpu: str = CPU) -> set[str]:
-    """Return the instruction sets of this machine's CPU; none where /proc/cpuinfo is missing."""
+    """Return the name and the instruction sets of this machine's CPU, as words.
+
+    The set is empty where /proc/cpuinfo is missing.
+    """
     path = Path(cpu)
-    return set(path.read_text(encoding="utf-8", errors="replace").split()) if path.is_file() else set()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    kept = [next((line for line in lines if line.startswith(name)), "") for name in ("model name", "flags")]
+    return set(" ".join(kept).split())
 
 
 @cache

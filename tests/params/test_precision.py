@@ -8,7 +8,7 @@ import yaml
 from checkout import ROOT
 
 from inserter.params import Params, section
-from models.precision import bf16_is_fast, in_bf16
+from models.precision import bf16_is_fast, cpu_flags, in_bf16
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,23 @@ def test_bf16_is_for_gpus_amx_and_where_it_was_measured_to_be_faster(
     assert bf16_is_fast((str(device),), str(cpu), measured) is fast
 
 
+def test_a_clock_that_changes_makes_no_other_machine(tmp_path: Path) -> None:
+    cpu = tmp_path / "cpuinfo"
+    found = []
+    for clock in ("2000.1", "3999.9"):
+        cpu.write_text(f"model name : some\ncpu MHz : {clock}\nflags : fpu avx512_bf16\n")
+        found.append(cpu_flags(str(cpu)))
+    assert found[0] == found[1] and "avx512_bf16" in found[0]
+
+
 def test_a_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSERTER_CACHE", str(tmp_path))
     monkeypatch.setattr(section, "speedup", lambda: 4.8)
     assert section.measured_once() == 4.8
     monkeypatch.setattr(section, "speedup", lambda: 0.4)
     assert section.measured_once() == 4.8
+    monkeypatch.setenv("INSERTER_CACHE", str(tmp_path / next(tmp_path.iterdir())))  # a file, in which nothing can be written
+    assert section.measured_once() == 0.4
 
 
 def test_auto_becomes_bf16_or_fp32_and_a_given_precision_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
