@@ -31,7 +31,6 @@ NOT_RUN = {  # command: why, or the test that runs it
     'make bench ENTRY="verify answers" BENCH_AGAINST=HEAD~9': "tests/flows/test_bench_against.py",
     "make experiment": "tests/flows/test_ablate.py",
     ".venv/bin/inserter ask question.wav": "tests/flows/test_cli.py",
-    '.venv/bin/inserter ask talk.wav --text "Summarise what you heard."': "tests/flows/test_cli.py",
     ".venv/bin/inserter hear question.wav --asr": "tests/flows/test_cli.py",
     ".venv/bin/inserter clip UTT_ID --out clip.flac": "tests/flows/test_cli.py",
     "inserter ablate main": "tests/flows/test_ablate.py",
