@@ -71,12 +71,12 @@ def products_depend_on_rows(width: int) -> bool:
 
 def test_in_bf16_an_answer_is_the_same_alone_and_in_any_company():
     sizes = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4, "vocab_size": 8192}
-    if any(map(products_depend_on_rows, (64, 256))):
-        pytest.skip("this CPU's products in bf16 depend on the number of rows")
+    # Where a CPU's products in bf16 depend on the number of rows, no loop can help: there the promise is fp32's.
+    dtype = torch.float32 if any(map(products_depend_on_rows, (64, 256))) else torch.bfloat16
     torch.manual_seed(0)
     config = LlamaConfig(**sizes, num_key_value_heads=2, attn_implementation="sdpa", initializer_range=0.1)
-    lm = AutoModelForCausalLM.from_config(config).eval().to(torch.bfloat16)
-    prompts = [torch.randn(n, 64, dtype=torch.bfloat16) for n in (7, 61, 3, 44, 19, 38, 12, 25)]
+    lm = AutoModelForCausalLM.from_config(config).eval().to(dtype)
+    prompts = [torch.randn(n, 64, dtype=dtype) for n in (7, 61, 3, 44, 19, 38, 12, 25)]
 
     def answers(some):
         longest = max(len(prompts[row]) for row in some)
