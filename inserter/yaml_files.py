@@ -17,11 +17,11 @@ from inserter.errors import InserterError
 
 NO_FOLD = 10**6  # columns; ruamel loses one of two blanks if it folds the line between them
 REMEDIES = {  # part of ruamel's message -> remedy
-    "unexpected ':'": 'Put a value with a colon in quotes: "embedded:joe"',
     "mapping values are not allowed": 'Put a value with ": " in it in quotes',
     "cannot start any token": "Indent with spaces, and put a value that begins with a sign in quotes",
     "single document": "Remove the second `---`: the file may hold one document",
     "integer string conversion": "Write a smaller number",
+    "unacceptable character": "Remove the control character",
 }
 
 
