@@ -4,7 +4,7 @@ results.json has one object per experiment, taken from the reports of its workin
 measured is null. prompts.jsonl has what each experiment followed of each prompt.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
 from inserter.params import checked, laid_over
 from inserter.paths import DATA, REPORTS
+from inserter.reports import ClosedCell
 from inserter.scoring.chance import chance
 from inserter.scoring.scores import followed_by_prompt, share_by_prompt
 
@@ -149,9 +150,9 @@ def _language(asked: Collection[str]) -> str:
     return "en" if "en" in asked else min(asked)
 
 
-def _intervals(standard: dict[str, Any]) -> Row:
+def _intervals(standard: Mapping[str, ClosedCell]) -> Row:
     cells = {form: standard.get(form) for form in FORMS}
-    return {f"{form}_interval": cell["interval"]["mean"]["instruction"] if cell else None for form, cell in cells.items()}
+    return {f"{form}_interval": known(cell["interval"])["mean"]["instruction"] if cell else None for form, cell in cells.items()}
 
 
 def _spoken(folder: Path) -> Row:

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class SystemSampler(threading.Thread):
                 break
 
 
-def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path | None = None) -> None:
+def run_stage(name: str, main: Callable[[Params], Mapping[str, Any]], report: Path | None = None) -> None:
     """Run `main(params)` alone in this workspace and write its result to `report`.
 
     The default of `report` is `reports/NAME.json`. An InserterError ends the process with one line
@@ -71,7 +71,7 @@ def run_stage(name: str, main: Callable[[Params], dict[str, Any]], report: Path 
         with stage_lock(WORK / f"{name}.lock"):
             drop_resume_points(name)
             sampler.start()
-            metrics = main(load())
+            metrics = dict(main(load()))
             system = metrics.pop("system", {})  # figures that differ in every run
             sampler.stop.set()
             sampler.join()

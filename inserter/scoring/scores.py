@@ -5,10 +5,10 @@ The shares are by task, language, variant and form.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
+from inserter.reports import ClosedCell, Comparison, Ends, Levels, Shares
 from inserter.scoring.chance import deal
 from inserter.scoring.closed import aggregate
 from inserter.scoring.intervals import share_interval, sign_flip_p
@@ -46,22 +46,22 @@ def deals(rows: list[Row]) -> Dealt:
     return {(lang, variant): dealt for (lang, variant, _), group in heard.items() if (dealt := deal(group))}
 
 
-def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, Any]:
+def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, dict[str, dict[str, ClosedCell]]]:
     """Return {lang: {variant: {form: cell}}} of closed-ended rows.
 
-    cell: {score: {level: fraction}}, "interval": the same with [low, high], n_prompts,
-    n_instructions, n_dropped. dealt: `deals` of the rows, if they were made before.
+    dealt: `deals` of the rows, if they were made before.
 
     The form "chance" is the share of other prompts' instructions that the heard answers follow
     (`deal`). This form has no interval of its own: see `comparisons`.
     """
     dealt = deals(rows) if dealt is None else dealt
-    table: dict[str, Any] = {}
+    table: dict[str, dict[str, dict[str, ClosedCell]]] = {}
     for (lang, variant, form), group in _groups(rows):
         forms = table.setdefault(lang, {}).setdefault(variant, {})
         forms[form] = _cell(group, f"{lang} {variant} {form}")
         if form == "heard" and (lang, variant) in dealt:
-            forms[CHANCE] = forms[form] | _shares(aggregate(dealt[lang, variant])) | {"interval": None}
+            scores = aggregate(dealt[lang, variant])
+            forms[CHANCE] = {**forms[form], **_shares(scores), "interval": None}
     return table
 
 
@@ -72,22 +72,29 @@ def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]
     yield from sorted(groups.items())
 
 
-def _cell(group: list[Row], name: str) -> dict[str, object]:
+def _cell(group: list[Row], name: str) -> ClosedCell:
     scored = [row for row in group if row["strict"] is not None]
     scores = aggregate(scored)
-    cell = _shares(scores)
-    cell["interval"] = {
-        score: {level: _interval(scored, measure(score, level), name, score, level) for level in LEVELS} for score in SCORES
+    return {
+        **_shares(scores),
+        "interval": {
+            score: {level: _interval(scored, measure(score, level), name, score, level) for level in LEVELS} for score in SCORES
+        },
+        "n_prompts": scores["n_prompts"],
+        "n_instructions": scores["n_instructions"],
+        "n_dropped": len(group) - len(scored),
     }
-    counts = {count: scores[count] for count in ("n_prompts", "n_instructions")}
-    return cell | counts | {"n_dropped": len(group) - len(scored)}
 
 
-def _shares(scores: Row) -> dict[str, object]:
-    return {score: {level: scores[f"{score}-{level}"] for level in LEVELS} for score in SCORES}
+def _shares(scores: Row) -> Shares:
+    return {"strict": _levels(scores, "strict"), "loose": _levels(scores, "loose"), "mean": _levels(scores, "mean")}
 
 
-def _interval(rows: list[Row], of: Measure, *names: str) -> list[float] | None:
+def _levels(scores: Row, score: str) -> Levels:
+    return {level: scores[f"{score}-{level}"] for level in LEVELS}
+
+
+def _interval(rows: list[Row], of: Measure, *names: str) -> Ends:
     counts = np.array([of(row) for row in rows], dtype=float).reshape(-1, 2)
     return share_interval(counts[:, 0], counts[:, 1], *names)
 
@@ -116,7 +123,7 @@ def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
     return float(followed.sum() / asked.sum()), share_interval(followed, asked, "by prompt")
 
 
-def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[dict[str, Any]]:
+def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[Comparison]:
     """Compare closed-ended rows in pairs, on the same items.
 
     `heard` is compared with each other form, and each heard variant with its clean twin. One such
@@ -157,7 +164,7 @@ def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndar
     return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
 
 
-def _compare(a: Cell, b: Cell, cells: Mapping[Cell, list[Row]]) -> dict[str, object] | None:
+def _compare(a: Cell, b: Cell, cells: Mapping[Cell, list[Row]]) -> Comparison | None:
     sides = [_by_answer(rows, a[1] == ALL) for rows in (cells[a], cells[b])]
     by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for pair in sorted(sides[0].keys() & sides[1].keys()):

@@ -3,8 +3,10 @@
 Only this module knows how a cell is shown.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypedDict, cast
+
+from inserter.reports import Cell, Cells, ClosedCell, Difference, Ends, EvaluateReport, Figure, Form, JudgedCell, Scores
 
 FORMS = {  # in the order of the table
     "heard": "the model hears",
@@ -17,45 +19,62 @@ FORMS = {  # in the order of the table
 MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
 
 
-def rows(scores: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield one row per task, language, variant and form.
+class Figures(Figure):
+    """The figures of a cell."""
 
-    scores: `speechinstructbench` of reports/evaluate.json. Fields of a row:
+    second: float | None
+    """Prompts followed, or ECR for adjustment."""
+    n: int | None
+    """Items."""
 
-    - share: instructions followed (mean of strict and loose), or IAR for adjustment, 0 to 1; None
-      if nothing was judged
-    - low, high: the share's 95 % interval
-    - second: prompts followed, or ECR
-    - n: items
+
+class ScoreRow(Figures):
+    """A cell with its place.
+
+    The share is that of the instructions followed (mean of strict and loose), or IAR for
+    adjustment. It is None if nothing was judged.
     """
-    for task, languages in scores.items():
+
+    task: str
+    lang: str
+    variant: str
+    form: str
+
+
+def by_task(scores: Scores) -> Mapping[str, Cells[Cell]]:
+    """Return `scores` for code that treats all tasks alike."""
+    return cast(Mapping[str, Cells[Cell]], scores)
+
+
+def rows(scores: Scores) -> Iterator[ScoreRow]:
+    """Yield one row per task, language, variant and form."""
+    for task, languages in by_task(scores).items():
         for lang, variants in languages.items():
             for variant, forms in variants.items():
                 for form, cell in forms.items():
                     yield {"task": task, "lang": lang, "variant": variant, "form": form, **_figures(task, cell)}
 
 
-def _figures(task: str, cell: dict[str, Any]) -> dict[str, Any]:
-    shares = cell.get("mean") if task == "closed" else cell
-    intervals = cell.get("interval") or {}
-    intervals = intervals.get("mean", {}) if task == "closed" else intervals
+def _figures(task: str, cell: Cell) -> Figures:
     main = MAIN[task]
+    if task == "closed":
+        closed = cast(ClosedCell, cell)
+        shares, intervals = closed.get("mean") or {}, (closed.get("interval") or {}).get("mean", {})
+        share, second, n = shares.get(main), shares.get("prompt"), closed.get("n_prompts")
+    else:
+        judged = cast(JudgedCell, cell)
+        intervals, n = judged.get("interval") or {}, judged.get("n")
+        share = judged.get("iar" if task == "adjustment" else "instruction")
+        second = judged.get("ecr" if task == "adjustment" else "prompt")
     low, high = intervals.get(main) or (None, None)
-    second = (shares or {}).get("ecr" if task == "adjustment" else "prompt")
-    return {
-        "share": (shares or {}).get(main),
-        "low": low,
-        "high": high,
-        "second": second,
-        "n": cell.get("n_prompts", cell.get("n")),
-    }
+    return {"share": share, "low": low, "high": high, "second": second, "n": n}
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     return "" if share is None else f"{100 * share:.{digits}f}"
 
 
-def shown(row: dict[str, Any] | None, digits: int = 1) -> str:
+def shown(row: ScoreRow | None, digits: int = 1) -> str:
     """Return a cell like `46.1 (40.2–52.0)`, in per cent; "" for a form that was not asked.
 
     Without a share the cell is `not judged`, or `not scored` for closed-ended answers. digits: of
@@ -69,14 +88,14 @@ def shown(row: dict[str, Any] | None, digits: int = 1) -> str:
     return percent(row["share"]) + interval
 
 
-def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
+def grid(scores: Scores, digits: int = 1) -> Iterator[tuple[tuple[str, str], list[str], list[list[str]]]]:
     """Yield ((task, language), header, lines) of each table.
 
     A table has one line per variant, one column per form that some line has, and a column of items.
     Closed-ended tables come first. Within a task English comes first. digits: of the intervals'
     ends.
     """
-    table: dict[tuple[str, str], dict[str, dict[str, dict[str, Any]]]] = {}
+    table: dict[tuple[str, str], dict[str, dict[str, ScoreRow]]] = {}
     for row in rows(scores):
         table.setdefault((row["task"], row["lang"]), {}).setdefault(row["variant"], {})[row["form"]] = row
     for name, variants in sorted(table.items(), key=lambda found: place(*found[0])):
@@ -89,31 +108,48 @@ def grid(scores: dict[str, Any], digits: int = 1) -> Iterator[tuple[tuple[str, s
         yield name, ["variant", *forms, "items"], lines
 
 
-def company(report: dict[str, Any]) -> dict[str, Any]:
-    """Return how the model compares with its own cascade, from reports/evaluate.json.
+class Company(TypedDict):
+    """How the model compares with its own cascade; what was not measured is None.
 
-    - gap: {"difference", "low", "high"} of the gap closed, heard less cascade
-    - instructions: the same for the share followed, heard less cascade
-    - above_chance: the same for the share followed, heard less chance
-    - heard, read, cascade, chance: the shares followed, 0 to 1
-
-    The shares are those of clean speech (variant standard), in English if English was asked. What
-    was not measured is None.
+    The shares are those of clean speech (variant standard), in English if English was asked.
     """
-    closed = (report.get("speechinstructbench") or {}).get("closed") or {}
+
+    gap: Difference | None
+    """Of the gap closed: heard less cascade."""
+    instructions: Difference | None
+    """Of the share followed: heard less cascade."""
+    above_chance: Difference | None
+    """Of the share followed: heard less chance."""
+    heard: float | None
+    """The share followed, 0 to 1; so are the next three."""
+    read: float | None
+    cascade: float | None
+    chance: float | None
+
+
+def company(report: EvaluateReport) -> Company:
+    """Return how the model compares with its own cascade, from reports/evaluate.json."""
+    closed = (report.get("speechinstructbench") or Scores()).get("closed") or {}
     lang = "en" if "en" in closed else min(closed, default=None)
-    cells = (closed.get(lang) or {}).get("standard") or {}
-    shares = {form: (cells.get(form) or {}).get("mean", {}).get("instruction") for form in ("heard", "read", "cascade", "chance")}
+    cells = (closed.get(lang) if lang is not None else None) or {}
+    standard = cells.get("standard") or {}
     gap = report.get("heard_minus_cascade")
     return {
         "gap": gap if gap and gap["difference"] is not None else None,
         "instructions": _heard_less(report, lang, "cascade"),
         "above_chance": _heard_less(report, lang, "chance"),
-        **shares,
+        "heard": _followed(standard.get("heard")),
+        "read": _followed(standard.get("read")),
+        "cascade": _followed(standard.get("cascade")),
+        "chance": _followed(standard.get("chance")),
     }
 
 
-def _heard_less(report: dict[str, Any], lang: str | None, form: str) -> dict[str, Any] | None:
+def _followed(cell: ClosedCell | None) -> float | None:
+    return cell.get("mean", {}).get("instruction") if cell else None
+
+
+def _heard_less(report: EvaluateReport, lang: str | None, form: str) -> Difference | None:
     wanted = ({"variant": "standard", "form": "heard"}, {"variant": "standard", "form": form})
     pairs = [pair for pair in report.get("comparisons") or [] if (pair["a"], pair["b"]) == wanted and pair["lang"] == lang]
     if not pairs:
@@ -122,14 +158,20 @@ def _heard_less(report: dict[str, Any], lang: str | None, form: str) -> dict[str
     return {"difference": pairs[0]["difference"], "low": low, "high": high}
 
 
-LIKELIHOOD = {  # part of the report: (name, key of the count, chance)
+Part = Literal["topic_cloze", "instruction_gap", "minimal_pairs"]
+LIKELIHOOD: dict[Part, tuple[str, Literal["documents", "prompts", "pairs"], str]] = {  # (name, key of the count, chance)
     "topic_cloze": ("topic cloze, % right", "documents", "50"),
     "instruction_gap": ("instruction gap closed, % of reading", "prompts", "0"),
     "minimal_pairs": ("minimal pairs, % right", "pairs", "50"),
 }
+FORMS_MEASURED: tuple[Form, ...] = ("heard", "cascade", "read")
+HEARD_MINUS: dict[Form, Literal["heard_minus_cascade", "heard_minus_read"]] = {
+    "cascade": "heard_minus_cascade",
+    "read": "heard_minus_read",
+}
 
 
-def likelihood(report: dict[str, Any]) -> tuple[list[str], list[list[str]], str] | None:
+def likelihood(report: EvaluateReport) -> tuple[list[str], list[list[str]], str] | None:
     """Return header, lines and a sentence on forgetting, from the report's key `likelihood`.
 
     Return None if the likelihood was not measured.
@@ -137,13 +179,15 @@ def likelihood(report: dict[str, Any]) -> tuple[list[str], list[list[str]], str]
     found = report.get("likelihood")
     if not found:
         return None
-    forms = [form for form in ("heard", "cascade", "read") if form in found["topic_cloze"]]
-    pairs = [f"heard_minus_{form}" for form in forms if form != "heard"]
+    forms = [form for form in FORMS_MEASURED if form in found["topic_cloze"]]
+    pairs = [HEARD_MINUS[form] for form in forms if form != "heard"]
     header = ["measure", *forms, *(pair.replace("_minus_", " - ") for pair in pairs), "chance", "n"]
     lines = []
     for part, (name, count, chance) in LIKELIHOOD.items():
-        cells = [_within(found[part].get(form), "share", "") for form in forms]
-        cells += [_within(found[part].get(pair), "difference", "+") for pair in pairs]
+        shares = [found[part].get(form) for form in forms]
+        differences = [found[part].get(pair) for pair in pairs]
+        cells = [_within(cell["share"], cell, "") if cell else "" for cell in shares]
+        cells += [_within(cell["difference"], cell, "+") if cell else "" for cell in differences]
         lines.append([name, *cells, chance, str(found[part][count])])
     lost = found["forgetting"]
     if lost["kl"] is None:
@@ -156,48 +200,59 @@ def likelihood(report: dict[str, Any]) -> tuple[list[str], list[list[str]], str]
     return header, lines, text
 
 
-def _within(cell: dict[str, Any] | None, name: str, sign: str) -> str:
+def _within(value: float | None, cell: Figure | Difference, sign: str) -> str:
     """Return a cell like `61.2 (55.0 to 67.4)`, in per cent; "" for what was not measured."""
-    if not cell or cell[name] is None:
+    if value is None:
         return ""
-    share, low, high = (None if cell[key] is None else format(100 * cell[key], f"{sign}.1f") for key in (name, "low", "high"))
-    return f"{share}" + ("" if low is None else f" ({low} to {high})")
+    low, high = _points(cell["low"], sign), _points(cell["high"], sign)
+    return f"{_points(value, sign)}" + ("" if low is None else f" ({low} to {high})")
 
 
-PEOPLE = {
+def _points(share: float | None, sign: str) -> str | None:
+    return None if share is None else format(100 * share, f"{sign}.1f")
+
+
+PEOPLE: dict[Literal["heard", "asr", "difference"], str] = {
     "heard": "word errors of what the model hears",
     "asr": "word errors of the recogniser",
     "difference": "model minus recogniser",
 }
 
 
-def people(report: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the figures of reports/evaluate.json on recordings of people; None without recordings.
+class People(TypedDict):
+    """The figures on recordings of people."""
 
-    - clips, hours, refused: totals
-    - errors: {name of PEOPLE: {"share", "low", "high"}} of what was measured, 0 to 1
-    - follow: {language: {form: the same}} of the instructions followed, if the recordings have
-      instructions
-    """
+    clips: int
+    hours: float
+    refused: int
+    errors: dict[Literal["heard", "asr", "difference"], Figure]
+    """Word errors by name of PEOPLE, of what was measured."""
+    follow: dict[str, dict[str, Figure]]
+    """{language: {form: instructions followed}}, if the recordings have instructions."""
+
+
+def people(report: EvaluateReport) -> People | None:
+    """Return the figures of reports/evaluate.json on recordings of people; None without any."""
     found = report.get("recordings")
     if not found or not found.get("clips"):
         return None
-    cells = {name: (found.get("word_errors") or {}).get(name) for name in PEOPLE}
+    measured = found.get("word_errors")
+    cells = {name: measured.get(name) if measured else None for name in PEOPLE}
     errors = {name: _ends(cell["share"], cell.get("interval")) for name, cell in cells.items() if cell}
-    follow: dict[str, Any] = {}
+    follow: dict[str, dict[str, Figure]] = {}
     for row in rows({"closed": found.get("answers") or {}}):
         if row["share"] is not None:
-            follow.setdefault(row["lang"], {})[row["form"]] = {name: row[name] for name in ("share", "low", "high")}
+            follow.setdefault(row["lang"], {})[row["form"]] = {"share": row["share"], "low": row["low"], "high": row["high"]}
     refused = sum((found.get("refused") or {}).values())
     return {"clips": found["clips"], "hours": found["hours"], "refused": refused, "errors": errors, "follow": follow}
 
 
-def _ends(share: float, interval: list[float] | None) -> dict[str, Any]:
+def _ends(share: float, interval: Ends) -> Figure:
     low, high = interval or (None, None)
     return {"share": share, "low": low, "high": high}
 
 
-def people_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+def people_lines(found: People) -> list[tuple[str, str]]:
     """Return (name, value) of each figure of `people`, in per cent with 95 % intervals."""
     lines = [("clips", f"{found['clips']:,} ({found['hours']:.2f} h); {found['refused']:,} refused")]
     for name, cell in found["errors"].items():
@@ -209,9 +264,9 @@ def people_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def _spread(cell: dict[str, Any], sign: str, unit: str) -> str:
-    shares = [None if cell[name] is None else format(100 * cell[name], f"{sign}.1f") for name in ("share", "low", "high")]
-    return f"{shares[0]}{unit}" + ("" if shares[1] is None else f" (95 % {shares[1]} to {shares[2]})")
+def _spread(cell: Figure, sign: str, unit: str) -> str:
+    share, low, high = (_points(end, sign) for end in (cell["share"], cell["low"], cell["high"]))
+    return f"{share}{unit}" + ("" if low is None else f" (95 % {low} to {high})")
 
 
 def place(task: str, lang: str) -> tuple[int, bool, str]:

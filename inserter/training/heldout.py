@@ -6,13 +6,14 @@ A context is heard, read, transcribed, another document's, or absent.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from inserter.reports import Difference, HeldOutFigures, HeldOutReport
 from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, known
 from inserter.training.batches import Example, Place, example, grouped, hear, places_of, to_sequences
@@ -255,12 +256,12 @@ class HeldOut:
     """By voice, KL(read || heard) per document; empty if it was not asked for."""
 
 
-def continuation(subject: Subject, rows: list[HeldOutContext]) -> dict[str, object]:
+def continuation(subject: Subject, rows: list[HeldOutContext]) -> HeldOutReport:
     """Return `figures` of `measure`, without the cascade."""
     return figures(measure(subject, rows))
 
 
-def figures(found: HeldOut) -> dict[str, Any]:
+def figures(found: HeldOut) -> HeldOutReport:
     """Return the figures over the held-out rows, by name.
 
     - "continuation": mean loss by context
@@ -326,10 +327,10 @@ def measure(subject: Subject, rows: list[HeldOutContext], transcripts: Transcrip
     return HeldOut(rows, seen, both, unseen, {name: found.kl for name, found in compared.items()})
 
 
-def _figures(measured: Measured, kl: Pairs | None = None) -> dict[str, object]:
+def _figures(measured: Measured, kl: Pairs | None = None) -> HeldOutFigures:
     means = {context: mean(pairs) for context, pairs in measured.items()}
     closed = gap_closed(means)
-    beside: dict[str, Any] = {"kl_read_heard": mean(kl)} if kl else {}
+    beside: HeldOutFigures = {"kl_read_heard": mean(kl)} if kl else {}
     if CASCADE[0] in measured:
         cascade = gap_closed(means, "cascade")
         beside["cascade"] = {
@@ -369,7 +370,7 @@ def _gap_interval(measured: Measured, how: str = "heard") -> list[float] | None:
     return share_of_reading(gains(measured, how), gains(measured, "read"), "gap closed")
 
 
-def _behind(measured: Measured, heard: float | None, cascade: float | None) -> dict[str, object]:
+def _behind(measured: Measured, heard: float | None, cascade: float | None) -> Difference:
     """Return {"difference", "low", "high"}: gap closed by hearing, less that by the cascade.
 
     Both are over the same documents.

@@ -4,16 +4,26 @@ In the cascade, the same model reads the recogniser's transcript.
 """
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from inserter.assets import asr_folder
 from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA
+from inserter.reports import EvaluateReport
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
-from inserter.training.heldout import REPORTED_IN, SEEN_CLIP, UNSEEN_CLIP, HeldOut, Pairs, Subject, figures, measure, text_loss
+from inserter.training.heldout import (
+    REPORTED_IN,
+    SEEN_CLIP,
+    UNSEEN_CLIP,
+    HeldOut,
+    Measured,
+    Subject,
+    figures,
+    measure,
+    text_loss,
+)
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import hears_words, own_words, transcripts
@@ -33,7 +43,7 @@ def heldout_clips(
 
 def hearing(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, work: WorkFolder
-) -> tuple[dict[str, object], list[Loss]]:
+) -> tuple[EvaluateReport, list[Loss]]:
     """Return what the report says of held-out contexts, and the rows of LOSSES.
 
     The report has `figures` and the loss of the text alone.
@@ -62,7 +72,7 @@ def loss_rows(found: HeldOut) -> Iterator[Loss]:
         for row in found.documents
     ]
     every = range(len(found.documents))
-    voices: list[tuple[str, Any, dict[str, Pairs]]] = [("seen", every, found.seen), ("unseen", found.both, found.unseen or {})]
+    voices: list[tuple[str, Sequence[int], Measured]] = [("seen", every, found.seen), ("unseen", found.both, found.unseen or {})]
     for voice, places, measured in voices:
         kl = {KL: found.kl[voice]} if voice in found.kl else {}
         for context, pairs in {**measured, **kl}.items():

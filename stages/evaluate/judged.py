@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 
 from inserter.errors import InserterError
+from inserter.reports import JudgedCell
 from inserter.run.runner import say
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval
 from inserter.scoring.records import Row
 
+if TYPE_CHECKING:
+    from inserter.scoring.judge import JudgeSettings
+
 NOT_JUDGED = "no judge is set: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
 SCORERS = {"open": open_ended, "adjustment": adjustment}
 
 
-def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) -> Any:
+def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) -> "JudgeSettings | None":
     """Return the endpoint for evaluate.judge_model, or None if no judge is named.
 
     Raises InserterError if a judge is named, but its endpoint has no address.
@@ -34,7 +38,7 @@ def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) ->
     return settings
 
 
-def judge_rows(rows: list[Row], settings: Any) -> list[Row]:
+def judge_rows(rows: list[Row], settings: "JudgeSettings | None") -> list[Row]:
     """Return `rows` with `judged`: the verdicts on open-ended and adjustment answers.
 
     A verdict is as `inserter score` gives it. Without settings the rows stay as they are. Earlier
@@ -80,24 +84,24 @@ def records(rows: list[Row], task: str) -> list[Row]:
     ]
 
 
-def judged_table(rows: list[Row]) -> dict[str, Any]:
-    """Return {task: {lang: {variant: {form: cell}}}} of the tasks that code cannot check.
+def judged_table(rows: list[Row]) -> Scores:
+    """Return the scores of the tasks that code cannot check.
 
-    A cell without verdicts is {"judged": False, "n", "reason"}. Other cells have "judged": True,
-    the task's scores and counts, and "interval": {score: [low, high]}.
+    A cell without verdicts has "judged": False, "n" and "reason". Other cells have "judged": True,
+    the task's scores and counts, and "interval".
     """
     groups: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
         if row["task"] in SCORERS:
             groups[row["task"], row["lang"], row["variant"], row["form"]].append(row)
-    table: dict[str, Any] = {}
+    table: dict[str, dict[str, dict[str, dict[str, JudgedCell]]]] = {}
     for (task, lang, variant, form), group in sorted(groups.items()):
         cells = table.setdefault(task, {}).setdefault(lang, {}).setdefault(variant, {})
         cells[form] = _cell(task, f"{lang} {variant} {form}", group)
-    return table
+    return cast(Scores, table)  # which has the tasks in SCORERS
 
 
-def _cell(task: str, name: str, rows: list[Row]) -> Row:
+def _cell(task: str, name: str, rows: list[Row]) -> JudgedCell:
     verdicts = [row["judged"] for row in rows if row["judged"] is not None]
     if not verdicts:
         return {"judged": False, "n": len(rows), "reason": NOT_JUDGED}
@@ -106,7 +110,7 @@ def _cell(task: str, name: str, rows: list[Row]) -> Row:
         score: share_interval(np.array([c[score][0] for c in counted]), np.array([c[score][1] for c in counted]), task, name, score)
         for score in (counted[0] if counted else {})
     }
-    return {"judged": True, **SCORERS[task].aggregate(verdicts), "interval": interval}
+    return cast(JudgedCell, {"judged": True, **SCORERS[task].aggregate(verdicts), "interval": interval})
 
 
 def _counts(task: str, verdict: Row) -> dict[str, tuple[float, float]]:

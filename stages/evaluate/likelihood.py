@@ -6,14 +6,16 @@ costs no decoding.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, write_json
 from inserter.params import Params
+from inserter.reports import Difference, Figure, Forgetting, Form, Likelihood, Measure
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
@@ -42,35 +44,8 @@ from stages.evaluate.transcripts import hears_words, own_words
 ANSWER_FORMS = ("lm", "asr_lm", "read", "cascade", "heard")
 
 
-class Cell(TypedDict):
-    """One figure with its 95 % interval."""
-
-    share: float | None
-    """0 to 1, or a gap closed; None if it was not measured."""
-
-    low: float | None
-    high: float | None
-
-
-class Pair(TypedDict):
-    """A paired difference of two forms with its 95 % interval."""
-
-    difference: float | None
-    low: float | None
-    high: float | None
-
-
-class Likelihood(TypedDict):
-    """The key `likelihood` of reports/evaluate.json.
-
-    Each part holds counts and, but for `forgetting`, a Cell per form and a Pair per comparison.
-    """
-
-    topic_cloze: Row
-    instruction_gap: Row
-    minimal_pairs: Row
-    forgetting: Row
-    """See `forgotten`."""
+Value = TypeVar("Value")
+Trial = tuple[int, str]  # (place of a prompt, answer)
 
 
 class Prompt(NamedTuple):
@@ -106,7 +81,7 @@ def measure(
     rows: the held-out documents.
     by_document: rows of LOSSES, whose losses are not measured again.
     """
-    forms = ("heard", "read", "cascade") if hears_words(subject.model) else ("heard", "read")
+    forms: tuple[Form, ...] = ("heard", "read", "cascade") if hears_words(subject.model) else ("heard", "read")
     trials = sorted(needed(prompts))
     asked = [(prompts[place].item["item_id"], answer) for place, answer in trials]
     found = _kept(work, "answers", asked)
@@ -124,16 +99,16 @@ def measure(
     }
 
 
-def _place(work: WorkFolder, name: str, asked: list[Any]) -> Any:
+def _place(work: WorkFolder, name: str, asked: Sequence[object]) -> Path:
     return work / "likelihood" / f"{name}-{fingerprint(asked)}.json"
 
 
-def _kept(work: WorkFolder, name: str, asked: list[Any]) -> Any:
+def _kept(work: WorkFolder, name: str, asked: Sequence[object]) -> Any:
     path = _place(work, name, asked)
     return read_json(path) if path.exists() else None
 
 
-def _keep(work: WorkFolder, name: str, asked: list[Any], *, value: Any) -> Any:
+def _keep(work: WorkFolder, name: str, asked: Sequence[object], *, value: Value) -> Value:
     write_json(_place(work, name, asked), value)
     return value
 
@@ -218,9 +193,7 @@ def needed(prompts: list[Prompt]) -> set[tuple[int, str]]:
     return trials
 
 
-def answer_losses(
-    subject: Subject, forms: tuple[str, ...], prompts: list[Prompt], *, trials: list[tuple[int, str]]
-) -> dict[str, Pairs]:
+def answer_losses(subject: Subject, forms: tuple[Form, ...], prompts: list[Prompt], *, trials: list[Trial]) -> dict[str, Pairs]:
     """Return {form: (summed loss, tokens) of each trial}.
 
     The loss is that of the answer and its end, after the prompt as the user's turn.
@@ -236,7 +209,7 @@ def answer_losses(
     return {form: losses(subject, turns[form], f"likelihood: answers, {form}", heard=heard) for form in forms}
 
 
-def topic_cloze(forms: tuple[str, ...], by_document: list[Loss], others: Mapping[str, str]) -> Row:
+def topic_cloze(forms: tuple[Form, ...], by_document: list[Loss], others: Mapping[str, str]) -> Measure:
     """Return the share of documents whose context favours their own continuation over another's.
 
     A continuation is favoured if it is likelier per token. Chance is 50 %.
@@ -259,21 +232,30 @@ def _likelier(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (np.sign(other - own) + 1) / 2
 
 
-def _shares(right: dict[str, np.ndarray], name: str) -> Row:
-    result: Row = {form: _cell(one, name, form) for form, one in right.items()}
-    for other in ("cascade", "read"):
-        if other in right:
-            found = _cell(right["heard"] - right[other], name, f"heard - {other}")
-            result[f"heard_minus_{other}"] = Pair(difference=found["share"], low=found["low"], high=found["high"])
+def _shares(right: dict[Form, np.ndarray], name: str) -> Measure:
+    result: Measure = {}
+    for form, one in right.items():
+        result[form] = _cell(one, name, form)
+    if "cascade" in right:
+        result["heard_minus_cascade"] = _difference(right["heard"] - right["cascade"], name, "heard - cascade")
+    if "read" in right:
+        result["heard_minus_read"] = _difference(right["heard"] - right["read"], name, "heard - read")
     return result
 
 
-def _cell(values: np.ndarray, *names: str) -> Cell:
+def _difference(values: np.ndarray, *names: str) -> Difference:
+    found = _cell(values, *names)
+    return {"difference": found["share"], "low": found["low"], "high": found["high"]}
+
+
+def _cell(values: np.ndarray, *names: str) -> Figure:
     low, high = share_interval(values, np.ones(len(values)), *names) or (None, None)
     return {"share": float(values.mean()) if len(values) else None, "low": low, "high": high}
 
 
-def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
+def instruction_gap(
+    forms: tuple[Form, ...], prompts: list[Prompt], table: Mapping[Form, Mapping[Trial, tuple[float, int]]]
+) -> Measure:
     """Return the gap closed over prompts.
 
     The gap is between the losses of a passing answer after the other prompt and after its own
@@ -288,7 +270,7 @@ def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mappin
     means = {context: mean(pairs) for context, pairs in measured.items()}
     read = gains(measured, "read")
     closed = {form: gap_closed(means, form) for form in forms if form != "read"}
-    result: Row = {
+    result: Measure = {
         "prompts": len(chosen),
         "without_answer": sum(not prompt.answers for prompt in prompts),
         "without_other": sum(bool(prompt.answers) for prompt in prompts) - len(chosen),
@@ -296,16 +278,16 @@ def instruction_gap(forms: tuple[str, ...], prompts: list[Prompt], table: Mappin
     }
     for form, gap in closed.items():
         low, high = _of_reading(gap, gains(measured, form), read, name=f"instruction gap {form}")
-        result[form] = Cell(share=gap, low=low, high=high)
+        result[form] = Figure(share=gap, low=low, high=high)
     heard = closed["heard"]
     if "cascade" in closed:
         both = None if heard is None or closed["cascade"] is None else heard - closed["cascade"]
         gained = gains(measured, "heard") - gains(measured, "cascade")
         low, high = _of_reading(both, gained, read, name="instruction gap heard - cascade")
-        result["heard_minus_cascade"] = Pair(difference=both, low=low, high=high)
+        result["heard_minus_cascade"] = Difference(difference=both, low=low, high=high)
     behind = None if heard is None else heard - 1.0  # reading closes the gap by definition
     low, high = _of_reading(behind, gains(measured, "heard") - read, read, name="instruction gap heard - read")
-    result["heard_minus_read"] = Pair(difference=behind, low=low, high=high)
+    result["heard_minus_read"] = Difference(difference=behind, low=low, high=high)
     return result
 
 
@@ -314,7 +296,9 @@ def _of_reading(value: float | None, gained: np.ndarray, read: np.ndarray, *, na
     return (found[0], found[1]) if found else (None, None)
 
 
-def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[str, Mapping[tuple[int, str], Any]]) -> Row:
+def minimal_pairs(
+    forms: tuple[Form, ...], prompts: list[Prompt], table: Mapping[Form, Mapping[Trial, tuple[float, int]]]
+) -> Measure:
     """Return the share of choices in which the passing answer is likelier than the other prompt's.
 
     Likelihood is per token. A pair is two choices, one per prompt. Each answer is right once and
@@ -322,7 +306,7 @@ def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[
     """
     pairs, left_out = telling_pairs(prompts)
 
-    def loss(form: str, place: int, answer: str) -> float:
+    def loss(form: Form, place: int, answer: str) -> float:
         total, tokens = table[form][place, answer]
         return total / max(1, tokens)
 
@@ -335,7 +319,7 @@ def minimal_pairs(forms: tuple[str, ...], prompts: list[Prompt], table: Mapping[
     return {"pairs": len(pairs), **left_out, **_shares(right, "minimal pairs")}
 
 
-def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> Any:
+def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> dict[str, list[float]]:
     processor = subject.processor
     base, before = new_model(params.assets, params.warmup.adapter, 0, delimiters=processor.delimiters)
     sizes = len(before.tokenizer), len(processor.tokenizer)
@@ -346,7 +330,7 @@ def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> Any:
     return forgetting(base, subject.model, texts, precision=subject.precision)
 
 
-def forgotten(lost: dict[str, Any]) -> Row:
+def forgotten(lost: dict[str, list[float]]) -> Forgetting:
     """Return what training changed on the held-out text, in nats per token.
 
     The figures are KL(base || model), the loss of both models, and the difference of these losses.
@@ -370,5 +354,5 @@ def forgotten(lost: dict[str, Any]) -> Row:
         "high": high,
         "text_nll_base": per_token("base", lost["base"])[0],
         "text_nll_model": per_token("model", lost["model"])[0],
-        "model_minus_base": Pair(difference=more[0], low=more[1], high=more[2]),
+        "model_minus_base": Difference(difference=more[0], low=more[1], high=more[2]),
     }

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -161,7 +160,7 @@ class _Search:
         In a folder, a table that names no audio is no transcript. Such a table is skipped unless
         one of its rows cannot be read.
         """
-        records: list[tuple[int, Any]]
+        records: list[tuple[int, object]]
         try:
             column = people_files.sound_column(file)
             if people_files.headless(file):
@@ -270,8 +269,8 @@ def _audio_name(value: Mapping[str, object]) -> str | None:
     return None
 
 
-def _language(value: dict[str, Any]) -> str | None:
-    said = next((value[key] for key in LANGUAGE if isinstance(value.get(key), str)), "")
+def _language(value: Mapping[str, object]) -> str | None:
+    said = next((found for key in LANGUAGE if isinstance(found := value.get(key), str)), "")
     code = re.split("[-_]", said.strip().lower())[0]
     return ISO_639.get(code, code) if re.fullmatch("[a-z]{2,3}", code) else None
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -126,7 +125,7 @@ def _group_sizes(file: Path) -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def _group(file: Path, column: str, number: int) -> Any:
+def _group(file: Path, column: str, number: int) -> pa.Array:
     """Return one row group's bytes: the part of the file that is in memory at a time."""
     with pq.ParquetFile(file) as parquet:
         found = parquet.read_row_group(number, columns=[column]).column(0).combine_chunks()

@@ -7,7 +7,7 @@ kept apart. A clip that cannot be used is refused with a reason and counted.
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from inserter.assets import asr_folder
 from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, write_json, write_jsonl
 from inserter.params import Evaluate, Params
+from inserter.reports import Recordings, Spoken, WordErrors
 from inserter.run.closure import deciding
 from inserter.run.executor import ordered_map
 from inserter.run.runner import say
@@ -68,7 +69,7 @@ def find(settings: Evaluate) -> Found | None:
 
 def measure(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, found: Found | None, work: WorkFolder
-) -> dict[str, Any] | None:
+) -> Recordings | None:
     """Return the key `recordings` of reports/evaluate.json, or None without recordings.
 
     Each clip's row is left in `work/out`, to be published. The counts satisfy clips + refused =
@@ -87,7 +88,7 @@ def measure(
     _hear(params.evaluate, model, processor, rows=rows, work=work)
     answers = _answers(params.evaluate, model, processor, rows=[row for row in rows if row["instruction_id_list"]], work=work)
     languages = sorted({row["language"] for row in rows})
-    result = {
+    result: Recordings = {
         "path": params.evaluate.recordings,
         "found": len(rows) + len(refused),
         "refused": dict(sorted(Counter(row["reason"] for row in refused).items())),
@@ -301,7 +302,7 @@ def _question(settings: Evaluate, model: InserterForConditionalGeneration, proce
     return Question(row["id"], row["seconds"] * 16, states=lambda: _states(settings, model, processor, recording=row["recording"]))
 
 
-def _table(rows: list[Row]) -> dict[str, object]:
+def _table(rows: list[Row]) -> Spoken:
     """Return the clips, hours, words and word errors of `rows`."""
     names = {form: f"{form}_errors" for form in ("heard", "asr")}
     errors = {form: np.array([row[name] for row in rows if row[name] is not None]) for form, name in names.items()}
@@ -319,16 +320,19 @@ def _table(rows: list[Row]) -> dict[str, object]:
     }
 
 
-def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> dict[str, object]:
+def _cell(errors: np.ndarray, asked: np.ndarray, name: str) -> WordErrors:
     """Return the errors, their share of the words (it may exceed 1), and its interval."""
     interval = share_interval(errors, asked, "recordings", name)
     return {"errors": int(errors.sum()), "share": float(errors.sum() / asked.sum()), "interval": interval}
 
 
-def _summary(result: dict[str, Any]) -> str:
-    shares = {form: f"{100 * cell['share']:.1f} %" if cell else "not measured" for form, cell in result["word_errors"].items()}
+def _summary(result: Recordings) -> str:
+    heard, asr = (
+        f"{100 * cell['share']:.1f} %" if cell else "not measured"
+        for cell in (result["word_errors"]["heard"], result["word_errors"]["asr"])
+    )
     refused = sum(result["refused"].values())
     return (
         f"evaluate: {result['clips']} recordings of people ({result['hours']:.2f} h, {refused} refused): word errors of what the "
-        f"model hears {shares['heard']}, of the recogniser {shares['asr']}"
+        f"model hears {heard}, of the recogniser {asr}"
     )

@@ -5,7 +5,6 @@ The trained model or the LM before training answers what it hears or reads.
 
 import hashlib
 import json
-from typing import Any
 
 from inserter.assets import asr_folder
 from inserter.audio.clips import read_clip_bytes
@@ -62,7 +61,7 @@ class Respondent:
 
 def respond(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, items: list[Item], work: WorkFolder
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Return one row per item and form, as in data/evaluate/responses.jsonl.
 
     An item without audio has no row for a form that hears it.
@@ -135,7 +134,7 @@ def _sound(digest: str, item: Item, states: States) -> Question:
     return Question(f"clip {digest}", item["duration"] * 16, states=lambda: states[digest])
 
 
-def _row(item: Item, form: str, response: str, *, transcript: str | None) -> dict[str, Any]:
+def _row(item: Item, form: str, response: str, *, transcript: str | None) -> Row:
     """Return the benchmark's fields, the response, and the verdicts if the item is closed-ended.
 
     A verdict is None if the response cannot be scored; `error` says why.

@@ -1,7 +1,6 @@
 """Choose the items to answer: all, or a number per task, the same for every model."""
 
 from collections import defaultdict
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.params import EvaluateItems
@@ -20,7 +19,7 @@ def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...])
     there = sorted({item["lang"] for item in items})
     if absent := sorted(set(languages) - set(there)):
         raise InserterError(f"evaluate.languages: the benchmark has no {', '.join(absent)}", f"Choose from {', '.join(there)}")
-    groups: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    groups: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
     for item in items:
         if item["lang"] in languages:
             groups[_group(item)].add(item["key"])
@@ -29,11 +28,11 @@ def select(items: list[Item], limits: EvaluateItems, languages: tuple[str, ...])
     return [item for item in items if item["key"] in chosen.get(first.get(_name(item), _group(item)), ())]
 
 
-def _name(item: Item) -> tuple[Any, ...]:
+def _name(item: Item) -> tuple[str, str, str]:
     return item["task"], item["lang"], item["key"]
 
 
-def _group(item: Item) -> tuple[Any, ...]:
+def _group(item: Item) -> tuple[str, str, str | None]:
     kinds = item["instruction_id_list"]
     return item["task"], item["lang"], kinds[0] if item["task"] == "closed" and kinds else None
 

@@ -4,14 +4,13 @@ The stage measures the fine-tuned model, beside its baselines, on held-out conte
 benchmark.
 """
 
-from typing import Any
-
 from tabulate import tabulate
 
 from inserter.errors import InserterError
 from inserter.files import read_table, write_jsonl, write_table
 from inserter.params import Params
 from inserter.paths import DATA
+from inserter.reports import EvaluateReport, Likelihood, Scores
 from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
@@ -30,7 +29,7 @@ MODEL = DATA / "sft" / "model"
 ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihood", "responses", "selection"))
 
 
-def main(params: Params) -> dict[str, object]:
+def main(params: Params) -> EvaluateReport:
     p = params.evaluate
     # A missing endpoint or folder is refused here, before the answers are made.
     judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())
@@ -61,7 +60,7 @@ def main(params: Params) -> dict[str, object]:
         write_jsonl(work / "out" / f"{task}.jsonl", records(rows, task))
     work.publish("out", DATA / "evaluate")
     dealt = deals(closed)
-    scores = {"closed": closed_table(closed, dealt), **judged_table(rows)}
+    scores: Scores = {"closed": closed_table(closed, dealt), **judged_table(rows)}
     for (task, lang), header, lines in scoretable.grid(scores):
         say(f"evaluate: {task}, {lang}, % with 95 % intervals")
         say(tabulate(lines, header))
@@ -81,9 +80,7 @@ def main(params: Params) -> dict[str, object]:
     }
 
 
-def _likelihood(
-    params: Params, items: list[Item], rows: list[dict[str, Any]], *, by_document: list[Loss], work: WorkFolder
-) -> likelihood.Likelihood:
+def _likelihood(params: Params, items: list[Item], rows: list[Row], *, by_document: list[Loss], work: WorkFolder) -> Likelihood:
     """Return the measures by likelihood, of the model as it was saved.
 
     At bf16 the model that answered has other weights. All clips are encoded by now.

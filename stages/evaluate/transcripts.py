@@ -3,10 +3,10 @@
 The recogniser is the model's own if its adapter is `decoder`, else `assets.asr`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 from tqdm import tqdm
@@ -45,7 +45,7 @@ class Task(NamedTuple):
     path: Path
     """The file that gets their transcripts."""
 
-    items: list[Mapping[str, Any]]
+    items: list[Clip]
     asr: Path
     """The recogniser's folder."""
 
@@ -55,7 +55,7 @@ class Task(NamedTuple):
 
 
 def transcripts(
-    items: Iterable[Mapping[str, Any]],
+    items: Iterable[Clip],
     asr: Path,
     work: WorkFolder,
     *,

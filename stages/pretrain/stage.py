@@ -4,12 +4,12 @@ The stage makes data/pretrain/model from the warmed-up adapter, sequences and cl
 """
 
 from dataclasses import replace
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
+from inserter.reports import HeldOutReport
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
@@ -23,7 +23,7 @@ from inserter.training.states import clips_for
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
 
 
-def gap_row(measured: dict[str, Any]) -> dict[str, object]:
+def gap_row(measured: HeldOutReport) -> dict[str, object]:
     return {"gap_closed": measured["gap_closed"], **measured["continuation"]}
 
 
