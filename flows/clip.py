@@ -1,11 +1,12 @@
 """`inserter clip`: find the sound of one utterance by its id, as FLAC."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from inserter.audio.clips import read_clip_bytes
 from inserter.errors import InserterError
 from inserter.paths import DATA
+from inserter.tables import InShard
 
 # (table, its column of ids, the folder of its shards): the clips of pre-training, the clean and the
 # quarantined clips of sft, and the items of the benchmark.
@@ -15,6 +16,17 @@ PLACES = (
     (DATA / "sft" / "clips" / "quarantine.parquet", "utt_id", DATA / "sft" / "clips"),
     (DATA / "benchmark" / "items.parquet", "item_id", DATA / "benchmark"),
 )
+
+
+class Row(TypedDict, total=False):
+    """A row of one of the tables; `original_...` and `error` are not in all of them."""
+
+    shard: str | None
+    offset: int
+    size: int
+    original_offset: int
+    original_size: int
+    error: str | None
 
 
 def clip(name: str, original: bool = False) -> bytes:
@@ -33,7 +45,7 @@ def clip(name: str, original: bool = False) -> bytes:
     raise InserterError(f"no clip has the id {name}", f"Take an id from {', '.join(tables)}")
 
 
-def _row(table: Path, column: str, name: str) -> dict[str, object] | None:
+def _row(table: Path, column: str, name: str) -> Row | None:
     """Return the row of that id, or None, without reading the rest of the table into memory."""
     import pyarrow.dataset as ds
 
@@ -41,17 +53,18 @@ def _row(table: Path, column: str, name: str) -> dict[str, object] | None:
     return found[0] if found else None
 
 
-def _spoken(row: dict[str, Any], name: str) -> dict[str, Any]:
+def _spoken(row: Row, name: str) -> InShard:
     if row["shard"] is None:
         raise InserterError(f"{name} has no clip: {row.get('error') or 'the item is only read'}")
-    return row
+    return {"shard": row["shard"], "offset": row["offset"], "size": row["size"]}
 
 
-def _before(row: dict[str, Any], name: str) -> dict[str, Any]:
-    if "original_size" not in _spoken(row, name):
+def _before(row: Row, name: str) -> InShard:
+    spoken = _spoken(row, name)
+    if "original_size" not in row:
         raise InserterError(f"the benchmark keeps no original of {name}", "Leave out --original")
     if not row["original_size"]:
         raise InserterError(
             f"the original of {name} was not kept", "Set synthesize.keep_originals to true, then run `inserter run`"
         )
-    return {**row, "offset": row["original_offset"], "size": row["original_size"]}
+    return {"shard": spoken["shard"], "offset": row["original_offset"], "size": row["original_size"]}

@@ -11,7 +11,7 @@ import os
 import shutil
 import tokenize
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from io import StringIO
@@ -122,7 +122,7 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
                 yield json.loads(line)
 
 
-def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], table: "Table[Any]") -> Path:
+def write_table(path: Path | str, rows: Iterable[Row], table: "Table[Row]") -> Path:
     """Write rows of `table` as one Parquet file; the same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -131,7 +131,7 @@ def write_table(path: Path | str, rows: Iterable[Mapping[str, Any]], table: "Tab
     return atomic(path, lambda p: pq.write_table(whole, p, compression="zstd"))
 
 
-def write_batches(path: Path | str, batches: Iterable[Sequence[Mapping[str, Any]]], table: "Table[Any]") -> Path:
+def write_batches(path: Path | str, batches: Iterable[Sequence[Row]], table: "Table[Row]") -> Path:
     """Write rows that come in batches as one Parquet file.
 
     Each batch with rows becomes a row group, so memory stays flat.

@@ -83,7 +83,7 @@ class ClosedCell(Shares):
 
 
 class JudgedCell(TypedDict, total=False):
-    """The scores of answers that a judge reads; without verdicts only `judged`, `n` and `reason`."""
+    """The scores of judged answers; without a verdict only `judged`, `n` and `reason`."""
 
     judged: bool
     n: int

@@ -108,6 +108,21 @@ class Span(TypedDict):
     """The same span as a voice reads it."""
 
 
+class InShard(TypedDict):
+    """Where a clip is; so do Utterance and Item say."""
+
+    shard: str | None
+    offset: int
+    size: int
+
+
+class Clip(InShard):
+    """What the encoder asks of a row, as of Utterance."""
+
+    utt_id: str
+    duration: float
+
+
 class Utterance(TypedDict):
     """data/synthesize/utterances.parquet, and what sft and benchmark speak themselves.
 
@@ -236,8 +251,8 @@ class Sequence(TypedDict):
     n_words: int
 
 
-class HeldOutContext(TypedDict):
-    """data/interleave/heldout.parquet: held-out contexts and what follows them."""
+class Context(TypedDict):
+    """A context of a held-out document, and what follows it."""
 
     doc_id: str
     utt_id: str
@@ -248,6 +263,11 @@ class HeldOutContext(TypedDict):
     """The context in writing."""
     continuation: str
     """The text that follows."""
+
+
+class HeldOutContext(Context):
+    """data/interleave/heldout.parquet: held-out contexts, each with another document."""
+
     other_doc_id: str
     """The other document, whose context is the honest baseline."""
 

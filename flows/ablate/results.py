@@ -17,6 +17,7 @@ from inserter.paths import DATA, REPORTS
 from inserter.reports import ClosedCell
 from inserter.scoring.chance import chance
 from inserter.scoring.scores import followed_by_prompt, share_by_prompt
+from inserter.tables import known
 
 RESULTS, PROMPTS = Path("docs/results.json"), Path("docs/prompts.jsonl")
 IDENTITY = ("group", "arm", "seed")

@@ -10,14 +10,13 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 from inserter.errors import InserterError
 from inserter.files import atomic, read_batches, sha256
-from inserter.tables import SHARDS
+from inserter.tables import SHARDS, InShard, Utterance, known
 from models.sound import SAMPLE_RATE, NoSound, Sound, resample
 from models.sound import read as read_sound
 
@@ -165,15 +164,12 @@ def check_shards(folder: Path | str) -> int:
     return count
 
 
-def read_clip(folder: Path | str, row: Mapping[str, object]) -> np.ndarray:
-    """Return float32 (samples,) at 16 kHz of one clip in `folder`.
-
-    row: a table row with the clip's `shard`, `offset` and `size`.
-    """
+def read_clip(folder: Path | str, row: InShard) -> np.ndarray:
+    """Return float32 (samples,) at 16 kHz of one clip in `folder`; `row` says where it is."""
     return read(read_clip_bytes(folder, row))
 
 
-def read_original(folder: Path | str, row: Mapping[str, object]) -> np.ndarray:
+def read_original(folder: Path | str, row: Utterance) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of a clip's speech before its effect.
 
     Raises InserterError when this original was not kept.
@@ -182,15 +178,15 @@ def read_original(folder: Path | str, row: Mapping[str, object]) -> np.ndarray:
         raise InserterError(
             f"the original of {row['utt_id']} was not kept", "Set synthesize.keep_originals to true and run `dvc repro`"
         )
-    return read(read_clip_bytes(folder, {**row, "offset": row["original_offset"], "size": row["original_size"]}))
+    return read(read_clip_bytes(folder, {"shard": row["shard"], "offset": row["original_offset"], "size": row["original_size"]}))
 
 
-def read_clip_bytes(folder: Path | str, row: Mapping[str, Any]) -> bytes:
+def read_clip_bytes(folder: Path | str, row: InShard) -> bytes:
     """Return the FLAC bytes of one clip in `folder`; `row` as for `read_clip`.
 
     Raises InserterError when the shard is absent or truncated.
     """
-    path = Path(folder) / row["shard"]
+    path = Path(folder) / known(row["shard"])
     try:
         with path.open("rb") as file:
             file.seek(row["offset"])

@@ -9,9 +9,8 @@ map, so memory does not grow with the corpus.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from inserter.audio.clips import read_clip
 from inserter.files import atomic, fingerprint, read_json, write_json
 from inserter.params import Pretrain, Sft
 from inserter.paths import states_home
-from inserter.tables import Utterance
+from inserter.tables import Clip, Utterance
 from inserter.training.processes import barrier, rank, world
 from models import InserterForConditionalGeneration, InserterProcessor
 
@@ -102,6 +101,15 @@ class Sounds:
 Clips = States | Sounds
 
 
+def joined(one: Clips, other: Clips) -> Clips:
+    """Return both together, which are of the same kind; the other's clips win if an id is in both."""
+    if isinstance(one, States):
+        assert isinstance(other, States)
+        return one.join(other)
+    assert isinstance(other, Sounds)
+    return one.join(other)
+
+
 def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Return the padded states (clips, frames, width) and their lengths (clips,)."""
     lengths = torch.tensor([len(s) for s in states], device=device)
@@ -132,7 +140,7 @@ def clips_for(
 def encode_clips(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[Clip],
     *,
     shards: Path,
     precision: str,
@@ -145,7 +153,7 @@ def encode_clips(
     Each split (if rows have one) is cached by itself, because evaluation asks for the held-out
     clips alone.
     """
-    splits: dict[str | None, list[Mapping[str, Any]]] = {}
+    splits: dict[object, list[Clip]] = {}
     for row in sorted(rows, key=lambda row: row["duration"]):  # similar lengths share a batch
         splits.setdefault(row.get("split"), []).append(row)
     encoder = encoder_digest(model)
@@ -164,12 +172,12 @@ def encode_clips(
 def _encode_split(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[Mapping[str, object]],
+    rows: list[Clip],
     *,
     shards: Path,
     key: str,
     precision: str,
-    bar: Any,
+    bar: tqdm,
 ) -> dict[str, tuple[str, int, int]]:
     """Encode what the cache lacks of one split and return where each clip is.
 
@@ -196,12 +204,12 @@ def _encode_split(
 def _encode_chunk(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: list[Mapping[str, Any]],
+    rows: list[Clip],
     *,
     shards: Path,
     path: Path,
     precision: str,
-    bar: Any,
+    bar: tqdm,
 ) -> dict[str, tuple[int, int]]:
     """Write the chunk's states; return where each clip is: {utt_id: (first frame, frames)}."""
     index: dict[str, tuple[int, int]] = {}
@@ -225,9 +233,9 @@ def _encode_chunk(
     return index
 
 
-def _by_seconds(rows: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def _by_seconds(rows: list[Clip]) -> list[list[Clip]]:
     """Return groups of at most BATCH_SECONDS of padded audio."""
-    groups: list[list[Mapping[str, Any]]] = [[]]
+    groups: list[list[Clip]] = [[]]
     for row in rows:
         if groups[-1] and (len(groups[-1]) + 1) * (row["duration"] + 0.5) > BATCH_SECONDS:
             groups.append([])

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,9 +29,20 @@ ROWS = 8  # clips decoded per batch of a Parquet file: 3 MB if a clip lasts 12 s
 # Peak memory is about 2.4 row groups (262 MB for groups of 38 MB), however many groups there are.
 READ_BYTES = 1 << 20
 
-# A usable clip has shard, offset, size, duration and, if there are any, notes.
-# An unusable clip has reason and detail.
-Clip = dict[str, Any]
+
+class Clip(TypedDict, total=False):
+    """A usable clip, or why a clip is unusable."""
+
+    shard: str
+    offset: int
+    size: int
+    duration: float
+    notes: list[str]
+    """For the owner of the audio, if there are any."""
+    reason: str
+    """Of an unusable clip alone."""
+    detail: str
+    """Of an unusable clip alone."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ def _column(file: Path, column: str, group: int) -> Iterator[bytes | None]:
             yield from (values.flatten()[0] if pa.types.is_struct(values.type) else values).to_pylist()
 
 
-def _clip(source: Path | bytes, name: str) -> tuple[dict[str, object], bytes]:
+def _clip(source: Path | bytes, name: str) -> tuple[Clip, bytes]:
     """Return the clip's metadata and its FLAC bytes at 16 kHz. Raises Refused.
 
     The metadata is the duration in seconds and, if there are any, notes for the owner of the audio.
@@ -156,4 +167,7 @@ def _clip(source: Path | bytes, name: str) -> tuple[dict[str, object], bytes]:
         raise Refused(error.reason, f"{name} {error.detail}") from error
     if not sound.wave.any():
         raise Refused("silent", name)
-    return {"duration": len(sound.wave) / SAMPLE_RATE, **({"notes": list(sound.notes)} if sound.notes else {})}, flac(sound.wave)
+    about: Clip = {"duration": len(sound.wave) / SAMPLE_RATE}
+    if sound.notes:
+        about["notes"] = list(sound.notes)
+    return about, flac(sound.wave)

@@ -1,8 +1,8 @@
 """Publish the files of data/benchmark in one step and compute the metrics, for both sources."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.files import write_jsonl, write_table
@@ -12,7 +12,12 @@ from inserter.tables import ITEMS, Item
 
 
 def finish(
-    work: WorkFolder, target: Path, prompts: list[dict[str, object]], *, rows: list[Item], quarantined: list[dict[str, Any]]
+    work: WorkFolder,
+    target: Path,
+    prompts: list[dict[str, object]],
+    *,
+    rows: list[Item],
+    quarantined: Sequence[Mapping[str, object]],
 ) -> dict[str, object]:
     """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from inserter.audio.effects import Effect
 from inserter.params import Voice
@@ -12,7 +12,18 @@ from inserter.tables import ISO_639, Item
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
-NO_CLIP: Mapping[str, object] = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
+
+class Spoken(TypedDict):
+    """What an item takes from its utterance."""
+
+    shard: str | None
+    offset: int
+    size: int
+    duration: float
+    voice: str | None
+
+
+NO_CLIP: Spoken = {"shard": None, "offset": 0, "size": 0, "duration": 0.0, "voice": None}
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Planned:
         voice = self.voice.name if self.voice else ""
         return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, voice, self.effect)
 
-    def row(self, utterance: Mapping[str, Any]) -> Item:
+    def row(self, utterance: Spoken) -> Item:
         """Return the item with the clip of its utterance, which may be NO_CLIP."""
         return {
             "item_id": self.item_id,

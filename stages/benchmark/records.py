@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from inserter.scoring.ifeval import CHECKS, Unscorable
 from inserter.scoring.questions import split_questions
@@ -181,7 +180,7 @@ def _instructions(value: Mapping[str, object]) -> tuple[list[str], list[dict[str
     return ids, [_arguments(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 
-def _arguments(name: object, given: Any) -> dict[str, object]:
+def _arguments(name: object, given: object) -> dict[str, object]:
     if not isinstance(name, str) or name not in CHECKS:
         raise Refused("unknown instruction", repr(name))
     try:

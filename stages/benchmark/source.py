@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,7 +45,7 @@ class Raw:
     number: int
     """Number of the record in its file, from 1."""
 
-    value: dict[str, Any] | Refused
+    value: dict[str, object] | Refused
     """The record; Refused if it cannot be read at all."""
 
     embedded: Embedded | None = None

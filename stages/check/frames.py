@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.files import read_batches
-from inserter.tables import Row, Table
+from inserter.tables import InShard, Row, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class Shards:
         self.folder = folder
         self.sizes: dict[str, int] = {}
 
-    def hold(self, row: Mapping[str, Any]) -> bool:
+    def hold(self, row: InShard) -> bool:
         shard = row["shard"]
         if shard is None:
             return False

@@ -76,7 +76,7 @@ class Choice:
     """Number of documents left out of training because they repeat a held-out document."""
 
 
-def rows(db: "DuckDBPyConnection", query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+def rows(db: "DuckDBPyConnection", query: str, *values: object) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query, streamed through a separate cursor."""
     for batch in db.cursor().sql(query, params=values).to_arrow_reader(BATCH):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -165,7 +165,7 @@ class _Drawn:
         self.words = [0] * len(self.queues)
 
     @cached_property
-    def heads(self) -> list[tuple[Any, ...] | None]:
+    def heads(self) -> list[tuple[int, int, str] | None]:
         """The next document of each source; computed on first use, because the query sorts."""
         return [next(queue, None) for queue in self.queues]
 

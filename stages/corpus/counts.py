@@ -1,8 +1,8 @@
 """Count what happened to all text that was read; each finished part keeps its counts beside it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 BUCKET_BITS = 12  # draws are counted in 4,096 equal ranges
 NO_BOUND = 2**63 - 1
@@ -39,7 +39,7 @@ class Counts:
         return {name: dict(counter) for name, counter in vars(self).items()}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Counts":
+    def from_json(cls, values: Mapping[str, Mapping[str, int]]) -> "Counts":
         return cls(**{name: Counter(values[name]) for name in vars(cls())})
 
     def add(self, other: "Counts") -> None:

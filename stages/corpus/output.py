@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.files import write_batches
 from inserter.params import Corpus
@@ -45,7 +45,7 @@ def _shard(first: list[Document], documents: Iterator[Document]) -> Iterator[lis
         yield list(islice(documents, BATCH))
 
 
-def _document(row: tuple[Any, ...], params: Corpus) -> Document:
+def _document(row: tuple[str, int, str, bool, str, int], params: Corpus) -> Document:
     doc_id, number, language, heldout, text, n_words = row
     source = params.sources[number]
     return {

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,6 +48,28 @@ COLUMNS = [
     ("n_words", N),
 ]
 PART_DOCUMENTS = 2**20  # seq = part * PART_DOCUMENTS + place in the part
+
+
+class Judged(TypedDict):
+    """The columns that the text of a candidate decides."""
+
+    language: str
+    n_words: int
+    reason: str | None
+    text: str | None
+
+
+class Candidate(Judged):
+    """A row of COLUMNS; `seq` is set last."""
+
+    seq: NotRequired[int]
+    source: int
+    doc_id: str
+    draw: int
+    own_draw: int
+    origin: str
+    origin_draw: int
+    origin_words: int
 
 
 @dataclass(frozen=True)
@@ -105,7 +127,7 @@ class Preparer:
         write_json(marker(part.path), {"counts": counts.to_json(), "quarantine": [{"source": source, **row} for row in quarantine]})
         return counts
 
-    def _documents(self, raw: RawDocument, part: Part, counts: Counts) -> Iterator[dict[str, Any]]:
+    def _documents(self, raw: RawDocument, part: Part, counts: Counts) -> Iterator[Candidate]:
         """Yield every candidate of a raw document below the bound, without seq and bands."""
         counts.raw["in"] += 1
         kept = self._clean(raw, counts)
@@ -115,7 +137,7 @@ class Preparer:
         origin = f"{source}/{raw.name}"
         size = sum(map(count_words, kept))
         counts.words["kept"] += size
-        of = {"origin": origin, "origin_draw": self._heldout(origin), "origin_words": size}
+        origin_draw = self._heldout(origin)
         lost: Counter[str] = Counter()
         for text in cut(kept, self.params.min_words, self.params.max_words, dropped=lost):
             counts.documents["in"] += 1
@@ -125,8 +147,16 @@ class Preparer:
             if draw >= part.bound:
                 counts.dropped["not_sampled"] += 1
                 continue
-            row = {"source": part.source, "doc_id": name, "draw": draw, "own_draw": self._heldout(digest), **of}
-            yield row | self._judged(text, draw, counts)
+            yield {
+                "source": part.source,
+                "doc_id": name,
+                "draw": draw,
+                "own_draw": self._heldout(digest),
+                "origin": origin,
+                "origin_draw": origin_draw,
+                "origin_words": size,
+                **self._judged(text, draw, counts),
+            }
         counts.documents["in"] += lost.total()
         counts.dropped += lost
 
@@ -148,7 +178,7 @@ class Preparer:
             counts.raw_dropped["no_clean_paragraph"] += 1
         return kept
 
-    def _judged(self, text: str, draw: int, counts: Counts) -> dict[str, Any]:
+    def _judged(self, text: str, draw: int, counts: Counts) -> Judged:
         code, size = language(text), count_words(text)
         reason = None
         if self.contamination.found_in(text):

@@ -5,13 +5,16 @@ from collections.abc import Iterator, Sequence
 from glob import has_magic
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
 from inserter.files import endings
 from inserter.params import Source
 from inserter.prompts import generate
 from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form, place
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
 
 FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
 PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words per prompt
@@ -118,7 +121,7 @@ def _hub(source: Source, records: Records, skip: int = 0) -> Iterator[RawDocumen
 
     records.found = skip > 0  # an earlier run read these rows, so it found the column
     path, _, configuration = source.path.partition(":")
-    rows: Any = None
+    rows: IterableDataset | None = None
     number = skip
     try:
         rows = load_dataset(path, configuration or None, split=source.split, streaming=True)

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.files import endings, read_jsonl, write_jsonl, write_table
@@ -117,7 +116,9 @@ def _nothing_to_train_on(made: Sample, params: Corpus) -> InserterError:
     )
 
 
-def _metrics(params: Corpus, made: Sample, written: dict[str, Any], *, contamination: Contamination) -> dict[str, object]:
+def _metrics(
+    params: Corpus, made: Sample, written: dict[str, dict[str, dict[str, int]]], *, contamination: Contamination
+) -> dict[str, object]:
     counts = made.counts
     sources = {
         source.name: {**written["sources"][source.name], "license": source.license, "weight": source.weight, "exhausted": exhausted}

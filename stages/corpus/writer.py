@@ -5,7 +5,7 @@ The model runs in CTranslate2, in int8, on one thread.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inserter.assets import lm_folder
 from inserter.assets.embedded import cached
@@ -13,6 +13,9 @@ from inserter.errors import InserterError
 from inserter.files import fingerprint
 from inserter.text.sentences import sentence_spans
 from stages.corpus.clean import finished
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def model_folder(name: str) -> Path:
@@ -48,7 +51,7 @@ class Writer:
         from models.plaintext import PlainText
 
         self.folder = folder
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
         self.plain = PlainText(self.tokenizer)
 
     def write(self, prompts: Sequence[str], seed: int, temperature: float, *, top_k: int, max_new_tokens: int) -> list[str]:

@@ -26,7 +26,7 @@ from inserter.training.heldout import (
 )
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.evaluate.transcripts import hears_words, own_words, transcripts
+from stages.evaluate.transcripts import Clip, hears_words, own_words, transcripts
 
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
 CLEAN_FILE = DATA / "verify" / "clean.parquet"
@@ -53,7 +53,17 @@ def hearing(
     if hears_words(model):
         written = {name: own_words(processor, states[name]) for name in used if name}
     else:
-        items = [{**row, "item_id": row["utt_id"], "lang": row["language"]} for row in clips if row["utt_id"] in used]
+        items: list[Clip] = [
+            {
+                "item_id": row["utt_id"],
+                "lang": row["language"],
+                "shard": row["shard"],
+                "offset": row["offset"],
+                "size": row["size"],
+            }
+            for row in clips
+            if row["utt_id"] in used
+        ]
         written = transcripts(
             items, asr_folder(params.assets.asr), work, shards=DATA / "synthesize", name="transcripts of contexts"
         )

@@ -4,12 +4,12 @@ Otherwise the answers are counted and reported as not judged.
 """
 
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from inserter.errors import InserterError
-from inserter.reports import JudgedCell
+from inserter.reports import JudgedCell, Scores
 from inserter.run.runner import say
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval

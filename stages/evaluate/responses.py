@@ -12,7 +12,8 @@ from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
-from inserter.tables import Item
+from inserter.scoring.records import Row
+from inserter.tables import Clip, Item
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers, new_model
 from inserter.training.states import States, encode_clips
@@ -124,10 +125,12 @@ def clips_of_items(
     digests = {
         item["item_id"]: hashlib.blake2b(read_clip_bytes(DATA / "benchmark", item), digest_size=8).hexdigest() for item in items
     }
-    distinct = {digests[item["item_id"]]: item | {"utt_id": digests[item["item_id"]]} for item in items}
-    return digests, encode_clips(
-        model, processor, distinct.values(), shards=DATA / "benchmark", precision=params.evaluate.precision
-    )
+    distinct = {digests[item["item_id"]]: item for item in items}
+    clips: list[Clip] = [
+        {"utt_id": name, "shard": item["shard"], "offset": item["offset"], "size": item["size"], "duration": item["duration"]}
+        for name, item in distinct.items()
+    ]
+    return digests, encode_clips(model, processor, clips, shards=DATA / "benchmark", precision=params.evaluate.precision)
 
 
 def _sound(digest: str, item: Item, states: States) -> Question:

@@ -15,6 +15,7 @@ from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring import table as scoretable
+from inserter.scoring.records import Row
 from inserter.scoring.scores import closed_table, comparisons, deals
 from inserter.tables import HELDOUT, ITEMS, LOSSES, Item, Loss
 from inserter.training.heldout import REPORTED_IN, Subject

@@ -16,7 +16,7 @@ from inserter.files import read_json, write_json
 from inserter.paths import DATA
 from inserter.run.executor import ordered_map
 from inserter.run.work import WorkFolder
-from inserter.tables import ISO_639
+from inserter.tables import ISO_639, InShard
 from inserter.verification.asr import BATCH, Transcriber
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import split_rows
@@ -37,6 +37,13 @@ def own_words(processor: InserterProcessor, rows: Tensor) -> str:
     rows: a clip as `models.ear.as_rows` returns it.
     """
     return str(processor.tokenizer.decode(split_rows(rows)[1].tolist())).strip()
+
+
+class Clip(InShard):
+    """What the recogniser asks of a row, as of Item."""
+
+    item_id: str
+    lang: str
 
 
 class Task(NamedTuple):
@@ -65,7 +72,7 @@ def transcripts(
 ) -> dict[str, str]:
     """Return {item_id: text} of the items that are spoken.
 
-    items: rows with item_id, lang, shard, offset and size. shards: the folder of their clips.
+    shards: the folder of the items' clips.
     Each clip is heard by itself. Finished batches are kept in the work folder's `name`, and not
     heard again.
     """

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from tqdm import tqdm
 
@@ -10,7 +9,7 @@ from inserter.errors import InserterError
 from inserter.files import atomic, publish, write_batches, write_table
 from inserter.params import Params
 from inserter.paths import DATA, WORK
-from inserter.tables import HELDOUT, LEXICON, SEQUENCES, Sequence
+from inserter.tables import HELDOUT, LEXICON, SEQUENCES, Context, HeldOutContext, Sequence
 from inserter.training.sequences import text_part
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.join import Entry, entries
@@ -33,7 +32,9 @@ def main(params: Params) -> dict[str, object]:
     heldout = mixer.heldout
     if len(heldout) < 2:
         raise InserterError(f"{len(heldout)} held-out contexts, at least 2 are needed", "Raise corpus.heldout_documents")
-    others = [{**row, "other_doc_id": heldout[(i + 1) % len(heldout)]["doc_id"]} for i, row in enumerate(heldout)]
+    others: list[HeldOutContext] = [
+        {**row, "other_doc_id": heldout[(i + 1) % len(heldout)]["doc_id"]} for i, row in enumerate(heldout)
+    ]
     write_table(folder / "heldout.parquet", others, HELDOUT)
     atomic(folder / "sample.md", lambda path: path.write_text("\n".join(mixer.shown), encoding="utf-8"))
     publish(folder, DATA / "interleave")
@@ -55,7 +56,7 @@ class Mixer:
         self.words: Counter[str] = Counter(dict.fromkeys(self.shares, 0))
         self.kinds: Counter[str] = Counter()
         self.spans: Counter[str] = Counter()
-        self.heldout: list[dict[str, Any]] = []  # at most corpus.heldout_documents
+        self.heldout: list[Context] = []  # at most corpus.heldout_documents
         self.shown: list[str] = []
 
     def sequences(self, documents: Iterable[Entry], size: int = 1024) -> Iterator[list[Sequence]]:
@@ -105,12 +106,17 @@ class Mixer:
                 self.shown.append(readable(row))
         return rows
 
-    def _context(self, entry: Entry) -> dict[str, object]:
+    def _context(self, entry: Entry) -> Context:
         """Return the context that is heard or read, and the text that follows it."""
         span = entry.spans[0]
         after = first_words(entry.document["text"][span["end"] :], self.heldout_words)
-        clips = {"utt_id": span["utt_id"], "unseen_utt_id": entry.unseen(span)}
-        return {"doc_id": entry.document["doc_id"], **clips, "context": span["written"], "continuation": after}
+        return {
+            "doc_id": entry.document["doc_id"],
+            "utt_id": span["utt_id"],
+            "unseen_utt_id": entry.unseen(span),
+            "context": span["written"],
+            "continuation": after,
+        }
 
     def metrics(self) -> dict[str, object]:
         """Return the metrics.

@@ -9,7 +9,7 @@ import numpy as np
 from inserter.audio.clips import read, read_clip_bytes
 from inserter.errors import InserterError
 from inserter.page.audio import audio_name
-from inserter.tables import Verified
+from inserter.tables import InShard, Verified
 from stages.listen.diff import compared
 
 Row = dict[str, Any]
@@ -83,7 +83,7 @@ def _add_sound(found: Row, row: Verified, folder: Path, *, sounds: dict[str, byt
         return
     found["audio"] = _keep(row["utt_id"], data, sounds)
     if row["original_size"] and row["original_offset"] != row["offset"]:
-        place = {**row, "offset": row["original_offset"], "size": row["original_size"]}
+        place: InShard = {"shard": row["shard"], "offset": row["original_offset"], "size": row["original_size"]}
         found["original"] = _keep(f"{row['utt_id']}-original", read_clip_bytes(folder, place), sounds)
 
 

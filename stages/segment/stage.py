@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -79,7 +78,7 @@ def _workers(source: Path, params: Segment) -> int:
     return params.workers or min(cores(), 1 + documents // (6 * BLOCK))
 
 
-def _segment_block(task: Task) -> tuple[Path, int, list[Any]]:
+def _segment_block(task: Task) -> tuple[Path, int, list[tuple[list[str | int], int]]]:
     """Return (the block's table, its number of documents, its counts as pairs).
 
     A block that an earlier run finished is not segmented again.

@@ -5,7 +5,6 @@ The stage makes data/sft/model from pairs and the pre-trained model.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.files import read_table, write_table
@@ -20,7 +19,7 @@ from inserter.training.heldout import Subject, losses, mean
 from inserter.training.loop import train, write_curve
 from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from inserter.training.processes import join, main_first, rank
-from inserter.training.states import clips_for
+from inserter.training.states import clips_for, joined
 from models import InserterProcessor
 from stages.sft.clips import spoken, teachers, verified
 from stages.sft.pairs import answered, prompts, readable
@@ -145,8 +144,10 @@ def main(params: Params) -> dict[str, object]:
     chat = chat_examples(p, processor, taught, lengths=lengths)
     examples = chat + replayed(p, processor, chat, lengths=lengths)
     needed = {*clips_needed(examples, p), *(pair["utt_id"] for pair in kept_out)}
-    clips: Any = clips_for(model, processor, corpus_clips, shards=DATA / "synthesize", settings=p, needed=needed)
-    clips = clips.join(clips_for(model, processor, prompt_clips, shards=work / "out" / "clips", settings=p, needed=needed))
+    clips = joined(
+        clips_for(model, processor, corpus_clips, shards=DATA / "synthesize", settings=p, needed=needed),
+        clips_for(model, processor, prompt_clips, shards=work / "out" / "clips", settings=p, needed=needed),
+    )
     subject = Subject(model, processor, clips, p.precision)
     before = pair_loss(subject, kept_out)
     outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work)
