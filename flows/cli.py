@@ -4,9 +4,9 @@ Heavy imports stand inside the commands, so that --help is quick.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -17,7 +17,7 @@ from inserter.run.quiet import quiet
 app = new_app()
 
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., object])
 FILE = click.Path(path_type=Path)
 MODEL = click.option("--model", metavar="DIR|models:/NAME@ALIAS", help="Default: the registered champion, else data/sft/model.")
 
@@ -236,7 +236,7 @@ def experiment(overlay: Path, name: str, seed: int) -> None:
     raise SystemExit(run.experiment(overlay, name, seed))
 
 
-def decision_line(decision: dict[str, Any]) -> str:
+def decision_line(decision: Mapping[str, object]) -> str:
     return f"{decision.get('model', 'model')} version {decision['version']}: {decision['decision']}: {decision['reason']}"
 
 

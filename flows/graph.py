@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
 from inserter.run.quiet import quiet
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 DVC = Path(".dvc")
+# Of `dvc status`: "always changed", or {"changed deps": {path: state}}, or for parameters
+# {"changed deps": {file: {key: state}}}.
+Entry = str | dict[str, dict[str, str | dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def changes(name: str | None = None) -> dict[str, list[str]]:
     return {stage: list(_reasons(entries)) for stage, entries in status.items()}
 
 
-def _reasons(entries: list[Any]) -> Iterator[str]:
+def _reasons(entries: list[Entry]) -> Iterator[str]:
     """Yield `pretrain.seed modified`, `data/corpus deleted` ... from the entries of dvc status."""
     for entry in entries:
         if isinstance(entry, str):  # "changed command", "always changed"

@@ -10,20 +10,29 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
 from inserter.run.lifetime import die_with_parent
 
 GRACE_SECONDS = 3.0  # between SIGTERM and SIGKILL
 
 
-def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+def start(
+    command: list[str],
+    *,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
     """Start `command` under a guard, the leader of its process group.
 
-    options: as for Popen.
+    The other arguments are those of Popen.
     """
     guarded = [sys.executable, "-m", "flows.guard", str(os.getpid()), *command]
-    return subprocess.Popen(guarded, start_new_session=True, **options)
+    return subprocess.Popen(guarded, start_new_session=True, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -5,7 +5,7 @@ The text shows why an answer is wrong.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
@@ -24,13 +24,32 @@ if TYPE_CHECKING:
     from models import InserterForConditionalGeneration, InserterProcessor
 
 
-def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield one row per file: {"file", "seconds", "positions", "heard", "words", "asr"}.
+class Word(TypedDict):
+    """A token that is heard."""
 
-    A file that cannot be read gives {"file", "error"}.
-    positions: the number of LM positions of the audio.
-    words: [{"text", "start"}], one per token; start in seconds.
-    asr: what `assets.asr` writes; None if it is not asked for.
+    text: str
+    start: float
+    """Seconds."""
+
+
+class Heard(TypedDict, total=False):
+    """What is heard of a file; of one that cannot be read, `file` and `error` alone."""
+
+    file: str
+    error: str
+    seconds: float
+    positions: int
+    """LM positions of the audio."""
+    heard: str
+    words: list[Word]
+    asr: str | None
+    """What `assets.asr` writes; None if it is not asked for."""
+
+
+def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> Iterator[Heard]:
+    """Yield one row per file.
+
+    asr: whether `assets.asr` hears the files too.
 
     Raises InserterError for an adapter that spells nothing.
     """

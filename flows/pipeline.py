@@ -4,7 +4,7 @@ Gates and the summary become artifacts.
 """
 
 import time
-from typing import Any, cast
+from typing import TypedDict, cast
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
@@ -15,6 +15,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.states import State
 
 from flows import graph, record, steps
 from flows.summary import duration, gate_report, gate_rows, summary
@@ -23,7 +24,7 @@ from inserter.run.runner import say
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
 
 
-def _locked(task: object, run: object, state: Any) -> bool:
+def _locked(task: object, run: object, state: State[bool]) -> bool:
     """Return whether a retry is worth it: only for DVC's lock.
 
     A stage that failed would fail again, hours later.
@@ -78,22 +79,31 @@ def promote() -> dict[str, object]:
     return record.decide()
 
 
+class Ran(TypedDict):
+    """What a run did."""
+
+    ran: list[str]
+    """Names of stages."""
+    up_to_date: list[str]
+    promotion: dict[str, object] | None
+    """What `promote` returned, or None without a new version."""
+
+
 @flow(name="inserter", persist_result=False)
-def inserter(stages: list[str] | None = None, force: bool = False) -> dict[str, Any]:
+def inserter(stages: list[str] | None = None, force: bool = False) -> Ran:
     """Bring `stages` and all that they need up to date, one after the other, in DVC's order.
 
     stages: names; None for all stages.
     force: run the named stages (all if None) again, even if nothing changed.
 
-    Return {"ran": [...], "up_to_date": [...], "promotion": {...} or None}. Raises InserterError
-    with the stage's own message.
+    Raises InserterError with the stage's own message.
     """
     everything = graph.read()
     plan = graph.upstream(everything, stages)
     forced = set(graph.named(everything, stages or [s.name for s in everything])) if force else set()
     # In a synchronous flow, Prefect's artifact functions return the id itself.
     progress = cast(UUID, create_progress_artifact(0.0, key="progress", description=f"inserter: {len(plan)} stages"))
-    states: dict[str, Any] = {}
+    states: dict[str, State[bool]] = {}
     done: dict[bool, list[str]] = {True: [], False: []}
     for number, stage in enumerate(plan, 1):
         place = f"[{number:2d}/{len(plan)}]"

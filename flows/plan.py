@@ -7,7 +7,7 @@ The estimates say which machine to ask for, not how long a run will last.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
 from inserter.params import Params
@@ -16,6 +16,7 @@ from models.encoder import ENCODER_FRAMES
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedConfig
 
     from models import InserterForConditionalGeneration
 
@@ -132,7 +133,7 @@ def shapes(params: Params) -> "InserterForConditionalGeneration":
         return InserterForConditionalGeneration(config)
 
 
-def _config(name: str) -> Any:
+def _config(name: str) -> "PreTrainedConfig":
     """Return a model's configuration.
 
     The source is the table of known shapes, the inside of a package, a folder or the hub.

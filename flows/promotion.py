@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 from prefect import flow
@@ -33,6 +33,15 @@ AGAIN = "evaluate heard, cascade and at least four prompts, then run `dvc repro 
 
 PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
 Verdicts = dict[str, tuple[str, list[bool]]]  # item_id -> (key, strict verdict of each instruction)
+
+
+class Answer(TypedDict):
+    """A line of RESPONSES, as far as it is read."""
+
+    item_id: str
+    key: str
+    form: str
+    strict: NotRequired[list[bool] | None]
 
 
 @dataclass(frozen=True)
@@ -215,7 +224,7 @@ def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
         ) from error
 
 
-def _heard(rows: Iterable[dict[str, Any]]) -> Verdicts:
+def _heard(rows: Iterable[Answer]) -> Verdicts:
     return {row["item_id"]: (row["key"], row["strict"]) for row in rows if row["form"] == "heard" and row.get("strict")}
 
 

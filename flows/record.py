@@ -3,8 +3,6 @@
 The module is light to import, so that a run with nothing to do stays quick.
 """
 
-from typing import Any
-
 from inserter.files import read_json, write_json
 from inserter.params import load
 from inserter.paths import REPORTS, WORK
@@ -12,12 +10,12 @@ from inserter.paths import REPORTS, WORK
 PROMOTIONS = WORK / "promotion.json"
 
 
-def decisions() -> dict[str, dict[str, Any]]:
+def decisions() -> dict[str, dict[str, object]]:
     """Return {version: what `flows.promotion.promote` returned}."""
     return read_json(PROMOTIONS) if PROMOTIONS.exists() else {}
 
 
-def registered() -> dict[str, Any]:
+def registered() -> dict[str, object]:
     """Return reports/register.json, or {}."""
     path = REPORTS / "register.json"
     return read_json(path) if path.exists() else {}

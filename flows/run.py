@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flows import graph, record
 from flows.summary import WIDTH, duration, summary
@@ -15,6 +15,9 @@ from inserter.params import load
 from inserter.run.quiet import quiet
 from inserter.run.runner import say
 from inserter.yaml_files import not_kept
+
+if TYPE_CHECKING:
+    from flows.pipeline import Ran
 
 PARAMS = Path("params.yaml")
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -72,7 +75,7 @@ def run(stages: list[str] | None = None, force: bool = False) -> int:
     return 0
 
 
-def run_flow(stages: list[str] | None, force: bool) -> dict[str, Any]:
+def run_flow(stages: list[str] | None, force: bool) -> "Ran":
     """Run the Prefect flow in this process, on the configured API or a server of our own."""
     quiet_prefect()
     from flows.pipeline import inserter

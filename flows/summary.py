@@ -1,9 +1,9 @@
 """Summarise what a workspace holds, from its files. What was not measured is left out."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -12,23 +12,32 @@ from rich.text import Text
 from flows import record
 from inserter.files import read_json
 from inserter.paths import GATES, REPORTS, SYSTEM
+from inserter.reports import Difference, EvaluateReport, GateReport, Scores
 from inserter.scoring import table as scoretable
+from inserter.tables import known
 
 WIDTH = 100
 UNTOLD = "not told apart"  # the 95 % interval contains 0
 
 
-def report(path: Path) -> dict[str, Any]:
-    """Return a report as a dict, or {} if there is none."""
+Report = TypeVar("Report")
+
+
+def report(path: Path, kind: type[Report]) -> Report:
+    """Return a report, which is of `kind`, or {} if there is none."""
     value = read_json(path) if path.exists() else {}
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else kind()
 
 
-def gate_report(name: str) -> dict[str, Any]:
-    return report(GATES / f"{name}.json")
+def gate_report(name: str) -> GateReport:
+    return report(GATES / f"{name}.json", GateReport)
 
 
-def gate_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+def evaluated() -> EvaluateReport:
+    return report(REPORTS / "evaluate.json", EvaluateReport)
+
+
+def gate_rows(found: GateReport) -> list[dict[str, str]]:
     """Return the expectations of a gate report as flat rows of text, failed ones first."""
     expectations = sorted(found.get("expectations", []), key=lambda e: bool(e.get("passed")))
     return [
@@ -59,18 +68,18 @@ def summary(color: bool = False, width: int = WIDTH) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
-def verdict(found: dict[str, Any]) -> str | None:
+def verdict(found: EvaluateReport) -> str | None:
     """Return a sentence that says whether the model hears better or worse than its own cascade.
 
     found: reports/evaluate.json. Return None if nothing was measured.
     """
     beside = scoretable.company(found)
-    shown = {"gap": ("gap closed", 1, 3, ""), "instructions": ("instructions followed", 100, 1, " points")}
+    shown = ((beside["gap"], "gap closed", 1, 3, ""), (beside["instructions"], "instructions followed", 100, 1, " points"))
     parts, verdicts = [], set()
-    for key, (name, factor, digits, unit) in shown.items():
-        if pair := beside[key]:
+    for pair, name, factor, digits, unit in shown:
+        if pair:
             verdicts.add(_verdict(pair))
-            difference = f"{factor * pair['difference']:+.{digits}f}{unit}{_range(pair, factor, digits)}"
+            difference = f"{factor * known(pair['difference']):+.{digits}f}{unit}{_range(pair, factor, digits)}"
             parts.append(f"{name} {difference}, {_verdict(pair)}")
     if not parts:
         return None
@@ -83,18 +92,20 @@ def verdict(found: dict[str, Any]) -> str | None:
     return f"{start}: {'; '.join(parts)}."
 
 
-def _verdict(pair: dict[str, Any]) -> str:
-    if pair["low"] is None or pair["low"] <= 0 <= pair["high"]:
+def _verdict(pair: Difference) -> str:
+    if pair["low"] is None or pair["low"] <= 0 <= known(pair["high"]):
         return UNTOLD
-    return "better" if pair["difference"] > 0 else "worse"
+    return "better" if known(pair["difference"]) > 0 else "worse"
 
 
-def _range(pair: dict[str, Any], factor: int, digits: int) -> str:
-    return "" if pair["low"] is None else f" (95 % {factor * pair['low']:+.{digits}f} to {factor * pair['high']:+.{digits}f})"
+def _range(pair: Difference, factor: int, digits: int) -> str:
+    if pair["low"] is None:
+        return ""
+    return f" (95 % {factor * pair['low']:+.{digits}f} to {factor * known(pair['high']):+.{digits}f})"
 
 
 def _company() -> Iterator[RenderableType]:
-    if line := verdict(report(REPORTS / "evaluate.json")):
+    if line := verdict(evaluated()):
         yield from (Text(line, style="bold"), Text(""))
 
 
@@ -107,24 +118,24 @@ def _facts(title: str, facts: list[tuple[str, str]]) -> Iterator[RenderableType]
         yield from (table, Text(""))
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _within(found: Any, *keys: str) -> Any:
+def _within(found: object, *keys: str) -> object:
     """Return found[key][key]..., or None."""
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
     return found
 
 
-def _reasons(counts: Any) -> str:
+def _reasons(counts: Mapping[str, int]) -> str:
     """Return `50 (silence 10, wer 40)` for {reason: count}."""
     named = [f"{reason} {count:,}" for reason, count in sorted(counts.items()) if count]
     return f"{sum(counts.values()):,}" + (f" ({', '.join(named)})" if named else "")
 
 
-def _before_after(before: Any, after: Any) -> str:
+def _before_after(before: object, after: object) -> str:
     """Return `3.912 -> 3.104`; for dicts, one such text per key that both have.
 
     Return "" if a side was not measured.
@@ -132,12 +143,32 @@ def _before_after(before: Any, after: Any) -> str:
     if isinstance(before, dict) and isinstance(after, dict):
         shown = {key: _before_after(value, after.get(key)) for key, value in before.items()}
         return ", ".join(f"{key.replace('_', ' ')} {text}" for key, text in shown.items() if text)
-    numbers = isinstance(before, int | float) and isinstance(after, int | float)
-    return f"{before:.3f} -> {after:.3f}" if numbers else ""
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        return f"{before:.3f} -> {after:.3f}"
+    return ""
+
+
+class Synthesized(TypedDict, total=False):
+    """reports/synthesize.json, as far as it is read."""
+
+    hours: float
+    clips: int
+    failed: dict[str, int]
+    """By reason."""
+
+
+class Verified(TypedDict, total=False):
+    """reports/verify.json, as far as it is read."""
+
+    hours_clean: float
+    clean: int
+    quarantined: dict[str, int]
+    """By reason."""
+    wer_mean: float | None
 
 
 def _speech() -> Iterator[RenderableType]:
-    spoken, verified = report(REPORTS / "synthesize.json"), report(REPORTS / "verify.json")
+    spoken, verified = report(REPORTS / "synthesize.json", Synthesized), report(REPORTS / "verify.json", Verified)
     facts = []
     if "hours" in spoken:
         facts.append(("spoken", f"{spoken['hours']:.2f} h in {_number(spoken.get('clips', '?'))} clips"))
@@ -153,7 +184,8 @@ def _speech() -> Iterator[RenderableType]:
 
 
 def _training() -> Iterator[RenderableType]:
-    found = {stage: report(REPORTS / f"{stage}.json") for stage in ("warmup", "pretrain", "sft", "evaluate")}
+    found = {stage: report(REPORTS / f"{stage}.json", dict[str, object]) for stage in ("warmup", "pretrain", "sft")}
+    evaluate = evaluated()
     before_after = {
         "pretrain: loss, first steps -> last": _losses(found["pretrain"]),
         "pretrain: loss on plain text, before -> after": _before_after(
@@ -168,31 +200,31 @@ def _training() -> Iterator[RenderableType]:
     error = found["warmup"].get("heldout_token_error")
     if isinstance(error, float):
         facts.insert(0, ("warm-up: token error on held-out clips", f"{error:.3f}"))
-    losses = found["evaluate"].get("continuation") or {}
+    losses = evaluate.get("continuation") or {}
     names = ("heard_own", "heard_other", "cascade_own", "cascade_other", "read_own", "read_other", "absent")
     shown = [f"{name.replace('_', ' ')} {losses[name]:.3f}" for name in names if isinstance(losses.get(name), float)]
     if shown:
         facts.append(("held-out loss after a context", ", ".join(shown)))
-    if isinstance(found["evaluate"].get("gap_closed"), float):
-        facts.append(("gap closed (0: deaf, 1: as good as reading)", f"{found['evaluate']['gap_closed']:.3f}"))
-    if isinstance(_within(found["evaluate"], "cascade", "gap_closed"), float):
-        facts.append(("gap closed by its own cascade", f"{found['evaluate']['cascade']['gap_closed']:.3f}"))
-    if isinstance(found["evaluate"].get("kl_read_heard"), float):
-        facts.append(("KL(read || heard) of the next token, nats", f"{found['evaluate']['kl_read_heard']:.3f}"))
-    unseen = _within(found["evaluate"], "voices", "unseen")
-    if isinstance(_within(unseen, "gap_closed"), float):
-        seen = _number(_within(found["evaluate"], "voices", "seen", "gap_closed"))
-        text = f"seen {seen}, unseen {unseen['gap_closed']:.3f}, over the same {unseen['documents']} documents"
+    if isinstance(gap := evaluate.get("gap_closed"), float):
+        facts.append(("gap closed (0: deaf, 1: as good as reading)", f"{gap:.3f}"))
+    if isinstance(gap := _within(evaluate, "cascade", "gap_closed"), float):
+        facts.append(("gap closed by its own cascade", f"{gap:.3f}"))
+    if isinstance(kl := evaluate.get("kl_read_heard"), float):
+        facts.append(("KL(read || heard) of the next token, nats", f"{kl:.3f}"))
+    unseen = _within(evaluate, "voices", "unseen")
+    if isinstance(gap := _within(unseen, "gap_closed"), float):
+        seen = _number(_within(evaluate, "voices", "seen", "gap_closed"))
+        text = f"seen {seen}, unseen {gap:.3f}, over the same {_within(unseen, 'documents')} documents"
         facts.append(("gap closed by voices seen and unseen", text))
     yield from _facts("Training", facts)
 
 
-def _losses(found: dict[str, Any]) -> str:
+def _losses(found: Mapping[str, object]) -> str:
     return _before_after(found.get("loss_first"), found.get("loss_last"))
 
 
 def _benchmark() -> Iterator[RenderableType]:
-    scores = report(REPORTS / "evaluate.json").get("speechinstructbench") or {}
+    scores = evaluated().get("speechinstructbench") or Scores()
     for (task, language), header, lines in scoretable.grid(scores, digits=0):
         followed = "corrections followed" if task == "adjustment" else "instructions followed"
         table = Table(box=None, padding=(0, 0, 0, 1))
@@ -205,7 +237,7 @@ def _benchmark() -> Iterator[RenderableType]:
 
 
 def _likelihood() -> Iterator[RenderableType]:
-    if found := scoretable.likelihood(report(REPORTS / "evaluate.json")):
+    if found := scoretable.likelihood(evaluated()):
         header, lines, forgotten = found
         table = Table(box=None, padding=(0, 0, 0, 1))
         for name in header:
@@ -217,14 +249,14 @@ def _likelihood() -> Iterator[RenderableType]:
 
 
 def _people() -> Iterator[RenderableType]:
-    if found := scoretable.people(report(REPORTS / "evaluate.json")):
+    if found := scoretable.people(evaluated()):
         yield from _facts("Recordings of people", scoretable.people_lines(found))
 
 
 def _gates() -> Iterator[RenderableType]:
     facts = []
     for path in sorted(GATES.glob("*.json")):
-        found = report(path)
+        found = report(path, GateReport)
         failed = [e for e in found.get("expectations", []) if not e.get("passed")]
         verdict = "passed" if found.get("passed") else f"FAILED ({len(failed)} expectations)"
         facts.append(
@@ -248,10 +280,17 @@ def _registry() -> Iterator[RenderableType]:
     yield from _facts("Model", facts)
 
 
+class System(TypedDict, total=False):
+    """reports/system/STAGE.json, as far as it is read."""
+
+    wall_seconds: float
+    peak_rss_mb: float
+
+
 def _times() -> Iterator[RenderableType]:
     rows = []
     for path in SYSTEM.glob("*.json"):
-        found = report(path)
+        found = report(path, System)
         if "wall_seconds" in found:
             rows.append((path.stem, found["wall_seconds"], found.get("peak_rss_mb"), path.stat().st_mtime))
     if not rows:

@@ -19,6 +19,9 @@ FORMS = {  # in the order of the table
 MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
 
 
+JUDGED: tuple[Literal["instruction", "prompt", "iar", "ecr"], ...] = ("instruction", "prompt", "iar", "ecr")
+
+
 class Figures(Figure):
     """The figures of a cell."""
 
@@ -60,14 +63,14 @@ def _figures(task: str, cell: Cell) -> Figures:
     if task == "closed":
         closed = cast(ClosedCell, cell)
         shares, intervals = closed.get("mean") or {}, (closed.get("interval") or {}).get("mean", {})
-        share, second, n = shares.get(main), shares.get("prompt"), closed.get("n_prompts")
+        n: int | None = closed.get("n_prompts")
     else:
         judged = cast(JudgedCell, cell)
+        shares = {level: judged.get(level) for level in JUDGED}
         intervals, n = judged.get("interval") or {}, judged.get("n")
-        share = judged.get("iar" if task == "adjustment" else "instruction")
-        second = judged.get("ecr" if task == "adjustment" else "prompt")
     low, high = intervals.get(main) or (None, None)
-    return {"share": share, "low": low, "high": high, "second": second, "n": n}
+    second = shares.get("ecr" if task == "adjustment" else "prompt")
+    return {"share": shares.get(main), "low": low, "high": high, "second": second, "n": n}
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -102,7 +102,7 @@ Clips = States | Sounds
 
 
 def joined(one: Clips, other: Clips) -> Clips:
-    """Return both together, which are of the same kind; the other's clips win if an id is in both."""
+    """Return both together, which are of one kind; the other's clips win if an id is in both."""
     if isinstance(one, States):
         assert isinstance(other, States)
         return one.join(other)

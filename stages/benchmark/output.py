@@ -1,7 +1,7 @@
 """Publish the files of data/benchmark in one step and compute the metrics, for both sources."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inserter.errors import InserterError

@@ -9,10 +9,16 @@ import logging
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inserter.paths import REPORTS
 from stages.check.rules import Table
+
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult as SuiteResult
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.data_context import AbstractDataContext
+    from great_expectations.data_context.store import ExpectationsStore, ValidationResultsStore
 
 SITE = REPORTS / "data_docs"
 # Rows per broken rule in the stored results. A table that is all wrong must not be stored again.
@@ -21,7 +27,7 @@ LISTS = ("unexpected_list", "unexpected_index_list")
 VIEWS = {"module_name": "stages.check.views"}
 
 
-def publish(context: Any, stage: str, found: list[tuple[Table, object]], *, site: Path = SITE) -> Path:
+def publish(context: "AbstractDataContext", stage: str, found: list[tuple[Table, "SuiteResult"]], *, site: Path = SITE) -> Path:
     """Build the pages of `stage` and return the index.
 
     found: the stage's tables, each with its result of Great Expectations.
@@ -48,12 +54,20 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", name)
 
 
-def _folder(path: Path, suffix: str | None = None) -> dict[str, Any]:
+def _folder(path: Path, suffix: str | None = None) -> dict[str, str]:
     backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(path.resolve())}
     return backend if suffix is None else backend | {"filepath_suffix": suffix}
 
 
-def _store(suites: Any, results: Any, name: str, *, run: Any, table: Table, result: Any) -> None:
+def _store(
+    suites: "ExpectationsStore",
+    results: "ValidationResultsStore",
+    name: str,
+    *,
+    run: "RunIdentifier",
+    table: Table,
+    result: "SuiteResult",
+) -> None:
     """Store the result, and its expectations as a suite called `name`.
 
     Rows that no page shows are left out.
@@ -73,7 +87,7 @@ def _store(suites: Any, results: Any, name: str, *, run: Any, table: Table, resu
     results.set(ValidationResultIdentifier(suite, run, f"{rows}-rows"), result)
 
 
-def _build(context: Any, site: Path) -> Path:
+def _build(context: "AbstractDataContext", site: Path) -> Path:
     """Build the pages of all stored results and return the index.
 
     The views need no network. The index drops pages that have no result.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ class Rule:
     remedy: str
     """What to do if the expectation fails."""
 
-    limits: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, object] = field(default_factory=dict)
     """Arguments of the expectation in Great Expectations."""
 
 
@@ -81,5 +81,5 @@ def rows(remedy: str, low: float | None = None, high: float | None = None) -> Ru
     return Rule("expect_table_row_count_to_be_between", None, remedy, _limits(low, high))
 
 
-def _limits(low: float | None, high: float | None) -> dict[str, float]:
+def _limits(low: float | None, high: float | None) -> dict[str, object]:
     return {name: value for name, value in (("min_value", low), ("max_value", high)) if value is not None}

@@ -1,20 +1,28 @@
 """Evaluate the rules over tables with Great Expectations."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inserter.params import Params
+from inserter.reports import Expectation, GateReport
 from inserter.run.runner import say
 from stages.check import docs
 from stages.check.rules import Rule, Table
 from stages.check.suites import SUITES
 
+if TYPE_CHECKING:
+    import great_expectations as gx
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult as SuiteResult,
+    )
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationValidationResult as RuleResult,
+    )
+    from great_expectations.data_context import AbstractDataContext
 
-def check(name: str, params: Params) -> dict[str, Any]:
-    """Return the report of suite `name`: {"stage", "passed", "rows", "expectations"}.
 
-    `rows` is the number of rows of the first table.
-    """
+def check(name: str, params: Params) -> GateReport:
+    """Return the report of suite `name`."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -34,7 +42,7 @@ def check(name: str, params: Params) -> dict[str, Any]:
     }
 
 
-def _publish(context: Any, name: str, results: list[tuple[Table, Any]]) -> None:
+def _publish(context: "AbstractDataContext", name: str, results: list[tuple[Table, "SuiteResult"]]) -> None:
     """Publish the results as Data Docs too.
 
     The gate reads the report alone, so a check is valid without the pages.
@@ -45,7 +53,7 @@ def _publish(context: Any, name: str, results: list[tuple[Table, Any]]) -> None:
         say(f"check@{name}: the Data Docs were not written ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
 
 
-def validate(context: Any, table: Table) -> Any:
+def validate(context: "AbstractDataContext", table: Table) -> "SuiteResult":
     """Return the results of Great Expectations for a table: one per rule.
 
     The meta of each result has the number of its rule.
@@ -66,7 +74,7 @@ def validate(context: Any, table: Table) -> Any:
     )
 
 
-def described(table: Table, result: Any, first_ids: int) -> list[dict[str, Any]]:
+def described(table: Table, result: "SuiteResult", first_ids: int) -> list[Expectation]:
     """Return one dict per rule, in the order of the rules.
 
     Each dict names the first `first_ids` rows that break the rule.
@@ -75,7 +83,7 @@ def described(table: Table, result: Any, first_ids: int) -> list[dict[str, Any]]
     return [_found(table, rule, by_rule[n], first_ids=first_ids) for n, rule in enumerate(table.rules)]
 
 
-def _expectation(number: int, rule: Rule) -> Any:
+def _expectation(number: int, rule: Rule) -> "gx.expectations.Expectation":
     import great_expectations as gx
 
     name = "".join(part.capitalize() for part in rule.expectation.split("_"))
@@ -83,7 +91,7 @@ def _expectation(number: int, rule: Rule) -> Any:
     return getattr(gx.expectations, name)(**column, **rule.limits, meta={"rule": number}, notes=f"Remedy: {rule.remedy}.")
 
 
-def _found(table: Table, rule: Rule, item: Any, *, first_ids: int) -> dict[str, Any]:
+def _found(table: Table, rule: Rule, item: "RuleResult", *, first_ids: int) -> Expectation:
     if item.exception_info and "observed_value" not in item.result and "element_count" not in item.result:
         raise RuntimeError(f"{rule.expectation} on {table.name}.{rule.column}: {item.exception_info}")
     count, ids, observed = _broken(table, rule, item)
@@ -100,7 +108,7 @@ def _found(table: Table, rule: Rule, item: Any, *, first_ids: int) -> dict[str, 
     }
 
 
-def _broken(table: Table, rule: Rule, item: Any) -> tuple[int, list[str], Any]:
+def _broken(table: Table, rule: Rule, item: "RuleResult") -> tuple[int, list[str], object]:
     """Return how many rows break the rule, their ids (each once), and what was observed."""
     result = item.result
     if "element_count" in result:  # a rule about every row
@@ -113,13 +121,13 @@ def _broken(table: Table, rule: Rule, item: Any) -> tuple[int, list[str], Any]:
     return len(ones), [str(value) for value in ones], result["observed_value"]
 
 
-def _limit(rule: Rule) -> Any:
+def _limit(rule: Rule) -> object:
     if rule.limits.get("mostly", 1.0) == 1.0 and "value_set" in rule.limits:
         return rule.limits["value_set"]
     return {name.removesuffix("_value"): value for name, value in rule.limits.items()} or None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return `value` as JSON can hold it, which has no NaN and no numpy numbers."""
     if isinstance(value, list):
         return [_plain(item) for item in value]

@@ -4,15 +4,13 @@ So the pages work from a file. The original site loads Bootstrap, jQuery and oth
 hosts, and its index is empty without them.
 """
 
-from typing import Any
-
 from great_expectations.render.view.view import DefaultJinjaIndexPageView, DefaultJinjaPageView
 from jinja2 import ChoiceLoader, PackageLoader
 
 from inserter.page import text
 
 
-def _ours(view: Any) -> None:
+def _ours(view: DefaultJinjaPageView | DefaultJinjaIndexPageView) -> None:
     """Replace templates by those of the same name in stages/check/data_docs."""
     view.env.loader = ChoiceLoader([PackageLoader("stages.check", "data_docs"), view.env.loader])
     view.env.globals["base_style"] = text("inserter.page", "base.css")

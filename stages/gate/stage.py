@@ -1,10 +1,9 @@
 """Give the verdict of a gate on the report of `stages.check`."""
 
-from typing import Any
-
 from inserter.errors import InserterError
 from inserter.files import read_json
 from inserter.paths import GATES
+from inserter.reports import Expectation, GateReport
 
 
 def gate(name: str) -> dict[str, object]:
@@ -13,14 +12,14 @@ def gate(name: str) -> dict[str, object]:
     So the stages after a gate do not run again if only figures change. Raises InserterError with
     the first expectation that failed, the number of rows, their first ids and the remedy.
     """
-    report = read_json(GATES / f"{name}.json")
+    report: GateReport = read_json(GATES / f"{name}.json")
     failed = [found for found in report["expectations"] if not found["passed"]]
     if failed:
         raise InserterError(describe(failed[0]) + _others(len(failed) - 1, name), failed[0]["remedy"])
     return {"gate": name, "passed": True}
 
 
-def describe(found: dict[str, Any]) -> str:
+def describe(found: Expectation) -> str:
     """Describe one failed expectation of a report.
 
     The text has its name, table, column, limit, observed value, number of rows and first ids.

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec  # importing `models` itself takes seconds
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, read_table
 from inserter.paths import DATA, GATES, REPORTS, SYSTEM
+from inserter.reports import Difference, EvaluateReport, GateReport
 from inserter.scoring import table as scoretable
 from inserter.tables import ITEMS
 from inserter.yaml_files import read_yaml
@@ -24,6 +26,27 @@ PARAMS = Path("params.yaml")
 OWN = "register"
 
 
+class Out(TypedDict):
+    """An output of a stage in dvc.lock."""
+
+    path: str
+    md5: NotRequired[str]
+
+
+class LockEntry(TypedDict, total=False):
+    """A stage in dvc.lock, as far as it is read."""
+
+    outs: list[Out]
+
+
+class System(TypedDict, total=False):
+    """The content of reports/system/STAGE.json, as far as it is read."""
+
+    wall_seconds: float
+    samples: list[dict[str, float]]
+    """One per 2 s, each with its `seconds`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What a version is made from."""
@@ -34,16 +57,16 @@ class Inputs:
     items: str
     """Fingerprint of the benchmark."""
 
-    reports: dict[str, dict[str, Any]]
+    reports: dict[str, dict[str, object]]
     """Content of reports/STAGE.json by stage, without `register`."""
 
-    system: dict[str, dict[str, Any]]
+    system: dict[str, System]
     """Content of reports/system/STAGE.json by stage."""
 
-    gates: dict[str, dict[str, Any]]
+    gates: dict[str, GateReport]
     """Content of reports/gates/NAME.json by name."""
 
-    lock: dict[str, dict[str, Any]]
+    lock: dict[str, LockEntry]
     """Entries of dvc.lock by stage, without `register`."""
 
     commit: str
@@ -53,9 +76,14 @@ class Inputs:
     """"true" if there are uncommitted changes, else "false"; "unknown" without git."""
 
     @property
+    def evaluate(self) -> EvaluateReport:
+        """Return the content of reports/evaluate.json."""
+        return cast(EvaluateReport, self.reports["evaluate"])
+
+    @property
     def gap_closed(self) -> float | None:
         """Return the gap closed, or None if there was no gap: reading the context did not help."""
-        return self.reports["evaluate"]["gap_closed"]
+        return self.evaluate["gap_closed"]
 
 
 def read_inputs() -> Inputs:
@@ -91,7 +119,7 @@ def read_inputs() -> Inputs:
     )
 
 
-def stage_hash(entry: dict[str, Any]) -> str:
+def stage_hash(entry: Mapping[str, object]) -> str:
     """Return 16 hex digits over a stage's entry in dvc.lock.
 
     The entry has the command, the parameters, and the hashes of what the stage read and wrote.
@@ -105,7 +133,7 @@ def lineage(inputs: Inputs) -> dict[str, str]:
         "fingerprint": inputs.fingerprint,
         "items": inputs.items,
         "gap_closed": repr(inputs.gap_closed),
-        **_company(inputs.reports["evaluate"]),
+        **_company(inputs.evaluate),
         "git.commit": inputs.commit,
         "git.dirty": inputs.dirty,
         "dvc.lock": stage_hash(inputs.lock) if inputs.lock else "unknown",
@@ -118,18 +146,23 @@ def lineage(inputs: Inputs) -> dict[str, str]:
     return {"".join(c if c.isalnum() or c in "_-./ " else "." for c in key): value for key, value in tags.items()}
 
 
-def _company(report: dict[str, Any]) -> dict[str, str]:
+def _company(report: EvaluateReport) -> dict[str, str]:
     """Return how the model compares with its cascade and with chance, by name.
 
     Values are texts: shares and their differences as fractions of 1, or "None" if nothing was
     measured.
     """
     beside = scoretable.company(report)
-    found = {f"follow.{form}": beside[form] for form in ("heard", "read", "cascade", "chance")}
-    found["gap_closed.cascade"] = (report.get("cascade") or {}).get("gap_closed")
-    for name in ("gap", "instructions"):
-        found |= {f"heard_minus_cascade.{name}.{end}": value for end, value in (beside[name] or {}).items()}
-    found |= {f"heard_minus_chance.instructions.{end}": value for end, value in (beside["above_chance"] or {}).items()}
+    found: dict[str, object] = {
+        "follow.heard": beside["heard"],
+        "follow.read": beside["read"],
+        "follow.cascade": beside["cascade"],
+        "follow.chance": beside["chance"],
+        "gap_closed.cascade": cascade.get("gap_closed") if (cascade := report.get("cascade")) else None,
+        **_ends("heard_minus_cascade.gap", beside["gap"]),
+        **_ends("heard_minus_cascade.instructions", beside["instructions"]),
+        **_ends("heard_minus_chance.instructions", beside["above_chance"]),
+    }
     if people := scoretable.people(report):
         found |= {f"recordings.word_errors.{name}": cell["share"] for name, cell in people["errors"].items()}
         for lang, forms in people["follow"].items():
@@ -137,7 +170,11 @@ def _company(report: dict[str, Any]) -> dict[str, str]:
     return {name: repr(value) for name, value in found.items()}
 
 
-def passed(report: dict[str, Any]) -> bool:
+def _ends(name: str, pair: Difference | None) -> dict[str, object]:
+    return {f"{name}.{end}": value for end, value in pair.items()} if pair else {}
+
+
+def passed(report: GateReport) -> bool:
     """Return whether a gate's report lets the pipeline continue."""
     return report.get("passed") is True
 
@@ -149,11 +186,11 @@ def _items() -> str:
     return fingerprint(files=[table, *(BENCHMARK / shard for shard in sorted(shards))])
 
 
-def _json_files(folder: Path) -> dict[str, dict[str, Any]]:
+def _json_files(folder: Path) -> dict[str, Any]:
     return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
 
 
-def _lock() -> dict[str, dict[str, Any]]:
+def _lock() -> dict[str, LockEntry]:
     """Return the entries of dvc.lock by stage, without this stage.
 
     While DVC runs this stage, its own entry is out of date or missing.

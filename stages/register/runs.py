@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from inserter.params import Params
 from inserter.paths import GATES, REPORTS, SYSTEM
 from inserter.registry.tracking import RESPONSES
+from inserter.reports import EvaluateReport, GateReport, Scores
 from inserter.scoring import table as scoretable
-from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
+from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, System, passed, stage_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,11 +32,11 @@ def log_pipeline(client: "MlflowClient", run_id: str, params: Params, *, inputs:
     The lock file and the parameter file are logged too: they say how the version was made.
     """
     log_params(client, run_id, params.model_dump(mode="json", by_alias=True))
-    log_metrics(client, run_id, dict(flatten(named_comparisons(inputs.reports["evaluate"]))))
+    log_metrics(client, run_id, dict(flatten(named_comparisons(inputs.evaluate))))
     for path in (RESPONSES_FILE, LOSSES_FILE, REPORTS / "evaluate.json"):  # for `inserter compare`
         if path.exists():
             client.log_artifact(run_id, str(path), RESPONSES.partition("/")[0])
-    if scores := score_table(inputs.reports["evaluate"].get("speechinstructbench", {})):
+    if scores := score_table(inputs.evaluate.get("speechinstructbench", {})):
         client.log_table(run_id, scores, "benchmark.json")
     for path in (REPORTS / "benchmark.md", REPORTS / "benchmark.png"):
         if path.exists():
@@ -90,7 +91,7 @@ def log_metrics(client: "MlflowClient", run_id: str, values: Mapping[str, object
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
-def log_system(client: "MlflowClient", run_id: str, system: dict[str, Any], *, start: int, prefix: str = "system") -> None:
+def log_system(client: "MlflowClient", run_id: str, system: System, *, start: int, prefix: str = "system") -> None:
     """Log the samples (one per 2 s) by MLflow's names of system metrics, and the totals.
 
     start: ms since the epoch.
@@ -133,43 +134,46 @@ def log_curve(client: "MlflowClient", run_id: str, path: Path, *, timestamp: int
     client.log_figure(run_id, _figure(rows), f"plots/{path.stem}.png")
 
 
-def score_table(scores: dict[str, object]) -> dict[str, list[Any]]:
+def score_table(scores: Scores) -> dict[str, list[object]]:
     """Return the columns of a table with one row per task, language, variant and form.
 
     Shares are 0 to 1, with 95 % intervals.
     """
-    found = list(scoretable.rows(scores))
+    found: list[Mapping[str, object]] = list(scoretable.rows(scores))
     return {name: [row[name] for row in found] for name in (found[0] if found else {})}
 
 
-def gate_table(gates: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
+def gate_table(gates: dict[str, GateReport]) -> dict[str, list[object]]:
     """Return the columns of a table with one row per expectation.
 
     If no report has expectations, there is one row per gate.
     """
-    rows = [{"gate": name, **found} for name, report in gates.items() for found in report.get("expectations", [])]
+    rows: list[dict[str, object]] = [
+        {"gate": name, **found} for name, report in gates.items() for found in report.get("expectations", [])
+    ]
     rows = rows or [{"gate": name, "passed": passed(report)} for name, report in gates.items()]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return {key: [_cell(row.get(key)) for row in rows] for key in columns}
 
 
-def named_comparisons(report: dict[str, Any]) -> dict[str, object]:
+def named_comparisons(report: EvaluateReport | dict[str, object]) -> Mapping[str, object]:
     """Return `report` with its list `comparisons` as a dictionary by name.
 
     A name looks like `en.all.heard-cascade`. Each value has difference, low, high and p_value. A
     report without such a list stays as it is.
     """
-    if not isinstance(report.get("comparisons"), list):
+    comparisons = report.get("comparisons")
+    if not isinstance(comparisons, list):
         return report
     named: dict[str, object] = {}
-    for pair in report["comparisons"]:
+    for pair in comparisons:
         of_variants = pair["a"]["form"] == pair["b"]["form"]
         variant = f"{pair['a']['variant']}-{pair['b']['variant']}" if of_variants else pair["a"]["variant"]
         form = pair["a"]["form"] if of_variants else f"{pair['a']['form']}-{pair['b']['form']}"
         low, high = pair["interval"] or (None, None)
         figures = {"difference": pair["difference"], "low": low, "high": high, "p_value": pair["p_value"]}
         named[f"{pair['lang']}.{variant}.{form}"] = figures
-    return report | {"comparisons": named}
+    return {**report, "comparisons": named}
 
 
 def flatten(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -4,11 +4,16 @@ The figure has one panel per task and language.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from inserter.reports import Scores
 from inserter.scoring import table as scoretable
-from stages.report.kinds import Row
+from inserter.scoring.table import ScoreRow
 from stages.report.words import LANGUAGES, TASKS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind readers tell apart. Markers differ too, for print.
 STYLE = {
@@ -23,14 +28,14 @@ FOLLOWED = {"closed": "instructions followed", "open": "questions met", "adjustm
 SPREAD = 0.16  # distance between the forms of a variant; variants are 1 apart
 
 
-def draw(scores: dict[str, Any], path: Path) -> None:
+def draw(scores: Scores, path: Path) -> None:
     """Write `scores` as a PNG to `path`. The same scores give the same bytes.
 
     scores: `speechinstructbench` in reports/evaluate.json.
     """
     from matplotlib.figure import Figure
 
-    panels: dict[tuple[str, str], list[Row]] = {}
+    panels: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in sorted(scoretable.rows(scores), key=lambda row: scoretable.place(row["task"], row["lang"])):
         if row["share"] is not None:
             panels.setdefault((row["task"], row["lang"]), []).append(row)
@@ -46,7 +51,7 @@ def draw(scores: dict[str, Any], path: Path) -> None:
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _panel(axes: Any, name: tuple[str, str], rows: list[Row]) -> None:
+def _panel(axes: "Axes", name: tuple[str, str], rows: list[ScoreRow]) -> None:
     task, lang = name
     variants = sorted({row["variant"] for row in rows}, key=lambda v: (v != "standard", v))
     forms = [form for form in scoretable.FORMS if any(row["form"] == form for row in rows)]
@@ -71,7 +76,7 @@ def _panel(axes: Any, name: tuple[str, str], rows: list[Row]) -> None:
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
 
 
-def _legend(figure: Any, forms: set[str]) -> None:
+def _legend(figure: "Figure", forms: set[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from inserter.page.audio import audio_name
 from inserter.tables import Item
@@ -51,7 +50,7 @@ def _item(item_id: str, group: list[Row], place: Item | None) -> Row:
     }
 
 
-def _checks(row: Row) -> list[tuple[str, Any]]:
+def _checks(row: Row) -> list[tuple[str, object]]:
     kinds, kwargs = row["instruction_id_list"] or [], row["kwargs"] or []
     return [(kind, kwargs[place] if place < len(kwargs) else None) for place, kind in enumerate(kinds)]
 

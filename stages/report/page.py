@@ -7,13 +7,15 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from jinja2 import Environment
 from markupsafe import Markup
 
 from inserter.page import environment, policy_hash, text
+from inserter.reports import Cell, EvaluateReport, Scores
 from inserter.scoring import table as scoretable
+from inserter.scoring.table import ScoreRow
 from inserter.yaml_files import read_yaml
 from stages.report import words
 from stages.report.kinds import Row, by_type
@@ -23,7 +25,7 @@ from stages.report.text import FOLLOWED, figures
 HERE = Path(__file__).parent
 
 
-def render(evaluation: dict[str, Any], rows: list[Row], items: list[Row]) -> str:
+def render(evaluation: EvaluateReport, rows: list[Row], items: list[Row]) -> str:
     """Return the page as HTML.
 
     evaluation: reports/evaluate.json. rows: data/evaluate/responses.jsonl. items: `items.browsable`
@@ -65,17 +67,36 @@ def embedded(value: object) -> Markup:
     return Markup(data)
 
 
-def tables(scores: dict[str, Any]) -> Iterator[Row]:
-    """Yield one table per task and language, with the cells of its variants by form.
+class Shown(ScoreRow):
+    """A cell with its place and its figures."""
 
-    scored: whether any cell has a share.
-    tried: whether the answers were checked by code or judged.
-    reason: why answers were not judged, or None.
-    """
-    grouped: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
+    cell: Cell
+
+
+class Table(TypedDict):
+    """One table of the page."""
+
+    task: str
+    lang: str
+    forms: list[str]
+    scored: bool
+    """Whether any cell has a share."""
+    tried: bool
+    """Whether the answers were checked by code or judged."""
+    reason: object
+    """Why answers were not judged, or None."""
+    n: int
+    variants: dict[str, dict[str, Shown]]
+    """{variant: {form: cell}}."""
+
+
+def tables(scores: Scores) -> Iterator[Table]:
+    """Yield one table per task and language, with the cells of its variants by form."""
+    by_task = scoretable.by_task(scores)
+    grouped: dict[tuple[str, str], dict[str, dict[str, Shown]]] = {}
     for row in scoretable.rows(scores):
         variant = grouped.setdefault((row["task"], row["lang"]), {}).setdefault(row["variant"], {})
-        variant[row["form"]] = {**row, "cell": scores[row["task"]][row["lang"]][row["variant"]][row["form"]]}
+        variant[row["form"]] = {**row, "cell": by_task[row["task"]][row["lang"]][row["variant"]][row["form"]]}
     for (task, lang), variants in grouped.items():
         cells = [cell for forms in variants.values() for cell in forms.values()]
         used = {cell["form"] for cell in cells}

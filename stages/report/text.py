@@ -1,11 +1,10 @@
 """Format the scores as Markdown, for a repository's page, a model card or a terminal."""
 
-from typing import Any
-
 from tabulate import tabulate
 
+from inserter.reports import EvaluateReport, Scores
 from inserter.scoring import table as scoretable
-from stages.report.pairs import grouped
+from stages.report.pairs import Worded, grouped
 from stages.report.words import LANGUAGES, TASKS, probability, signed
 
 FOLLOWED = {
@@ -15,7 +14,7 @@ FOLLOWED = {
 }
 
 
-def markdown(scores: dict[str, Any]) -> str:
+def markdown(scores: EvaluateReport) -> str:
     """Return one table per task and language, then the paired comparisons.
 
     scores: the content of reports/evaluate.json. Shares are in per cent, with 95 % intervals and n.
@@ -44,7 +43,7 @@ def markdown(scores: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def figures(pair: dict[str, Any]) -> str:
+def figures(pair: Worded) -> str:
     """Return a pair's figures: `95 % −37.9 to +11.6, p = 0.389, 30 items; not settled`."""
     interval = pair["interval"]
     between = "" if interval is None else f"95 % {signed(interval[0])} to {signed(interval[1])}, "
@@ -52,7 +51,7 @@ def figures(pair: dict[str, Any]) -> str:
     return f"{between}{probability(pair['p_value'])}, {pair['n_prompts']} items{settled}"
 
 
-def _forms(scores: dict[str, object]) -> list[str]:
+def _forms(scores: Scores) -> list[str]:
     used = {row["form"] for row in scoretable.rows(scores)}
     lines = [f"- **{form}**: {meaning}" for form, meaning in scoretable.FORMS.items() if form in used]
     return ["\n".join(lines)] if lines else ["Nothing was scored."]

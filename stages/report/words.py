@@ -1,7 +1,6 @@
 """Names of the benchmark's parts in plain words."""
 
 from collections.abc import Mapping
-from typing import Any
 
 FORMS = {
     "heard": "heard",
@@ -82,7 +81,7 @@ NOTES = {
 }
 
 
-class _Said(dict[str, Any]):
+class _Said(dict[str, str]):
     """Values of arguments in words; a missing value reads "(not given)"."""
 
     def __missing__(self, key: str) -> str:
