@@ -93,7 +93,7 @@ def hear(audio: tuple[Path, ...], *, asr: bool, as_json: bool, model: str | None
         elif "error" in row:
             print(f"inserter: {row['error']}", file=sys.stderr)
         else:
-            texts = [row["heard"], *([row["asr"]] if asr else [])]
+            texts = [row["heard"], *([row["asr"] or ""] if asr else [])]
             print("\t".join([row["file"], *(" ".join(text.split()) for text in texts)]), flush=True)
     raise SystemExit(failed)
 

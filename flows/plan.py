@@ -127,8 +127,8 @@ def shapes(params: Params) -> "InserterForConditionalGeneration":
     from models import InserterForConditionalGeneration
     from models.configuration import InserterConfig
 
-    parts = {"text_config": _config(params.assets.lm), "audio_config": _config(params.assets.encoder)}
-    config = InserterConfig(**parts, **adapter_settings(params.warmup.adapter))
+    lm, encoder = _config(params.assets.lm), _config(params.assets.encoder)
+    config = InserterConfig(text_config=lm, audio_config=encoder, **adapter_settings(params.warmup.adapter))
     with torch.device("meta"):
         return InserterForConditionalGeneration(config)
 

@@ -225,7 +225,7 @@ def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
 
 
 def _heard(rows: Iterable[Answer]) -> Verdicts:
-    return {row["item_id"]: (row["key"], row["strict"]) for row in rows if row["form"] == "heard" and row.get("strict")}
+    return {row["item_id"]: (row["key"], strict) for row in rows if row["form"] == "heard" and (strict := row.get("strict"))}
 
 
 def _candidate(client: "MlflowClient", model: str, version: int | None) -> "ModelVersion":

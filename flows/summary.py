@@ -25,8 +25,8 @@ Report = TypeVar("Report")
 
 def report(path: Path, kind: type[Report]) -> Report:
     """Return a report, which is of `kind`, or {} if there is none."""
-    value = read_json(path) if path.exists() else {}
-    return value if isinstance(value, dict) else kind()
+    found: Report = read_json(path) if path.exists() else kind()
+    return found if isinstance(found, dict) else kind()
 
 
 def gate_report(name: str) -> GateReport:
@@ -207,14 +207,14 @@ def _training() -> Iterator[RenderableType]:
         facts.append(("held-out loss after a context", ", ".join(shown)))
     if isinstance(gap := evaluate.get("gap_closed"), float):
         facts.append(("gap closed (0: deaf, 1: as good as reading)", f"{gap:.3f}"))
-    if isinstance(gap := _within(evaluate, "cascade", "gap_closed"), float):
-        facts.append(("gap closed by its own cascade", f"{gap:.3f}"))
+    if isinstance(own := _within(evaluate, "cascade", "gap_closed"), float):
+        facts.append(("gap closed by its own cascade", f"{own:.3f}"))
     if isinstance(kl := evaluate.get("kl_read_heard"), float):
         facts.append(("KL(read || heard) of the next token, nats", f"{kl:.3f}"))
     unseen = _within(evaluate, "voices", "unseen")
-    if isinstance(gap := _within(unseen, "gap_closed"), float):
+    if isinstance(other := _within(unseen, "gap_closed"), float):
         seen = _number(_within(evaluate, "voices", "seen", "gap_closed"))
-        text = f"seen {seen}, unseen {gap:.3f}, over the same {_within(unseen, 'documents')} documents"
+        text = f"seen {seen}, unseen {other:.3f}, over the same {_within(unseen, 'documents')} documents"
         facts.append(("gap closed by voices seen and unseen", text))
     yield from _facts("Training", facts)
 

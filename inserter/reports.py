@@ -265,11 +265,16 @@ class Answered(TypedDict):
     of: int
 
 
-class EvaluateReport(HeldOutReport, total=False):
-    """reports/evaluate.json. An older report lacks keys."""
+class HearingReport(HeldOutReport, total=False):
+    """What reports/evaluate.json says of held-out contexts."""
 
     text_nll: float
     """Loss per token of the held-out text alone."""
+
+
+class EvaluateReport(HearingReport, total=False):
+    """reports/evaluate.json. An older report lacks keys."""
+
     likelihood: Likelihood
     precision: str
     speechinstructbench: Scores

@@ -17,8 +17,6 @@ FORMS = {  # in the order of the table
     "chance": "the answers to what was heard, each checked against other items",
 }
 MAIN = {"closed": "instruction", "open": "instruction", "adjustment": "iar"}
-
-
 JUDGED: tuple[Literal["instruction", "prompt", "iar", "ecr"], ...] = ("instruction", "prompt", "iar", "ecr")
 
 

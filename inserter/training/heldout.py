@@ -396,5 +396,5 @@ def transcript_loss(subject: Subject, rows: list[HeldOutContext]) -> float:
 
     Each transcript is asked for, and its clip heard, as in a transcribe sequence.
     """
-    parts = [transcript_parts({"utt_id": row[SEEN_CLIP], "written": row["context"]}) for row in rows]
+    parts = [transcript_parts({"utt_id": known(row[SEEN_CLIP]), "written": row["context"]}) for row in rows]
     return mean(losses(subject, [example(subject.processor, p, end=True) for p in parts], "held out: transcripts"))

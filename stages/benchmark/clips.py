@@ -102,7 +102,7 @@ def _encode(task: _Task) -> dict[str, Clip]:
         return read_json(task.rows)
     made: dict[str, Clip] = {}
     for item_id, (offset, size) in write_shard(task.shard, _flacs(task.sounds, made)).items():
-        made[item_id].update(shard=task.shard.name, offset=offset, size=size)
+        made[item_id].update({"shard": task.shard.name, "offset": offset, "size": size})
     write_json(task.rows, made)
     return made
 

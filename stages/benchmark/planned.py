@@ -8,7 +8,7 @@ from typing import TypedDict
 from inserter.audio.effects import Effect
 from inserter.params import Voice
 from inserter.prompts import Prompt
-from inserter.tables import ISO_639, Item
+from inserter.tables import ISO_639, Item, Utterance
 from inserter.text.spoken import spoken_form
 from inserter.tts import Job
 
@@ -56,7 +56,7 @@ class Planned:
         voice = self.voice.name if self.voice else ""
         return Job(self.item_id, self.prompt.key, "benchmark", self.text, spoken, voice, self.effect)
 
-    def row(self, utterance: Spoken) -> Item:
+    def row(self, utterance: Spoken | Utterance) -> Item:
         """Return the item with the clip of its utterance, which may be NO_CLIP."""
         return {
             "item_id": self.item_id,

@@ -180,7 +180,7 @@ def _instructions(value: Mapping[str, object]) -> tuple[list[str], list[dict[str
     return ids, [_arguments(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 
-def _arguments(name: object, given: object) -> dict[str, object]:
+def _arguments(name: object, given: Mapping[str, object] | None) -> dict[str, object]:
     if not isinstance(name, str) or name not in CHECKS:
         raise Refused("unknown instruction", repr(name))
     try:

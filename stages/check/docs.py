@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inserter.paths import REPORTS
+from inserter.tables import known
 from stages.check.rules import Table
 
 if TYPE_CHECKING:
@@ -76,14 +77,15 @@ def _store(
     from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier, ValidationResultIdentifier
 
     rows = len(table.frame)
-    for item in result.results:
+    expectations = [known(item.expectation_config) for item in result.results]
+    for item, expectation in zip(result.results, expectations, strict=True):
         item.result.update({key: item.result[key][:SHOWN] for key in LISTS if key in item.result})
-        item.expectation_config.kwargs.pop("batch_id", None)
+        expectation.kwargs.pop("batch_id", None)
     result.suite_name = name
     asset = {"data_asset_name": f"{table.name}, {rows:,} row{'' if rows == 1 else 's'}", "rows": rows, "named by": table.id}
     result.meta = {"run_id": run, "batch_spec": asset}
     suite = ExpectationSuiteIdentifier(name)
-    suites.set(suite, gx.ExpectationSuite(name=name, expectations=[item.expectation_config for item in result.results]))
+    suites.set(suite, gx.ExpectationSuite(name=name, expectations=[*expectations]))
     results.set(ValidationResultIdentifier(suite, run, f"{rows}-rows"), result)
 
 

@@ -79,8 +79,14 @@ def described(table: Table, result: "SuiteResult", first_ids: int) -> list[Expec
 
     Each dict names the first `first_ids` rows that break the rule.
     """
-    by_rule = {item.expectation_config.meta["rule"]: item for item in result.results}
+    by_rule = {_number(item): item for item in result.results}
     return [_found(table, rule, by_rule[n], first_ids=first_ids) for n, rule in enumerate(table.rules)]
+
+
+def _number(item: "RuleResult") -> int:
+    config = item.expectation_config
+    assert config is not None and config.meta is not None
+    return config.meta["rule"]
 
 
 def _expectation(number: int, rule: Rule) -> "gx.expectations.Expectation":

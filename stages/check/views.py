@@ -12,7 +12,9 @@ from inserter.page import text
 
 def _ours(view: DefaultJinjaPageView | DefaultJinjaIndexPageView) -> None:
     """Replace templates by those of the same name in stages/check/data_docs."""
-    view.env.loader = ChoiceLoader([PackageLoader("stages.check", "data_docs"), view.env.loader])
+    theirs = view.env.loader
+    assert theirs is not None
+    view.env.loader = ChoiceLoader([PackageLoader("stages.check", "data_docs"), theirs])
     view.env.globals["base_style"] = text("inserter.page", "base.css")
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,9 +60,8 @@ class Judged(TypedDict):
 
 
 class Candidate(Judged):
-    """A row of COLUMNS; `seq` is set last."""
+    """A row of COLUMNS without `seq`."""
 
-    seq: NotRequired[int]
     source: int
     doc_id: str
     draw: int
@@ -117,9 +116,9 @@ class Preparer:
         hashes = band_hashes(
             [shingles(row["text"] or "", self.params.near_duplicates.shingle_words) for row in rows], self.params.near_duplicates
         )
-        for place, row in enumerate(rows):
-            row["seq"] = part.number * PART_DOCUMENTS + place
-        table = pa.Table.from_pylist(rows, pa.schema(COLUMNS))
+        first = part.number * PART_DOCUMENTS
+        numbered = [{**row, "seq": first + place} for place, row in enumerate(rows)]
+        table = pa.Table.from_pylist(numbered, pa.schema(COLUMNS))
         for name, column in zip(band_names(self.params), hashes.T, strict=True):
             table = table.append_column(name, pa.array(column, N))
         atomic(part.path, lambda path: pq.write_table(table, path, compression="zstd"))

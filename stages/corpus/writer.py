@@ -73,11 +73,11 @@ class Writer:
             include_prompt_in_result=False,
             end_token=self.tokenizer.eos_token,
         )
-        return [self.tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip() for result in results]
+        return [str(self.tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True)).strip() for result in results]
 
     def _tokens(self, prompt: str) -> list[str]:
         turn = {"role": "user", "content": [prompt]}
-        return self.tokenizer.convert_ids_to_tokens(self.plain.chat([turn], add_generation_prompt=True))
+        return list(self.tokenizer.convert_ids_to_tokens(self.plain.chat([turn], add_generation_prompt=True)))
 
 
 def whole_sentences(text: str) -> str:

@@ -10,7 +10,7 @@ from inserter.assets import asr_folder
 from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.reports import EvaluateReport
+from inserter.reports import HearingReport
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
 from inserter.training.heldout import (
@@ -43,7 +43,7 @@ def heldout_clips(
 
 def hearing(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, work: WorkFolder
-) -> tuple[EvaluateReport, list[Loss]]:
+) -> tuple[HearingReport, list[Loss]]:
     """Return what the report says of held-out contexts, and the rows of LOSSES.
 
     The report has `figures` and the loss of the text alone.

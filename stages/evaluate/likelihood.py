@@ -316,7 +316,12 @@ def minimal_pairs(
             [(loss(form, A, a), loss(form, A, b), loss(form, B, b), loss(form, B, a)) for A, a, B, b in pairs], dtype=float
         ).reshape(-1, 4)
         right[form] = (_likelier(of[:, 0], of[:, 1]) + _likelier(of[:, 2], of[:, 3])) / 2
-    return {"pairs": len(pairs), **left_out, **_shares(right, "minimal pairs")}
+    return {
+        "pairs": len(pairs),
+        "without_answer": left_out["without_answer"],
+        "passes_both": left_out["passes_both"],
+        **_shares(right, "minimal pairs"),
+    }
 
 
 def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> dict[str, list[float]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inserter.reports import Scores
 from inserter.scoring import table as scoretable
 from inserter.scoring.table import ScoreRow
+from inserter.tables import known
 from stages.report.words import LANGUAGES, TASKS
 
 if TYPE_CHECKING:
@@ -60,9 +61,18 @@ def _panel(axes: "Axes", name: tuple[str, str], rows: list[ScoreRow]) -> None:
         place = forms.index(row["form"]) if row["form"] in forms else len(forms)
         y = variants.index(row["variant"]) + SPREAD * (place - (len(forms) - 1) / 2)
         if row["low"] is not None:
-            axes.plot([100 * row["low"], 100 * row["high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="round")
-        point = {"marker": marker, "markersize": 6, "color": colour, "markeredgecolor": "white", "markeredgewidth": 0.6}
-        axes.plot(100 * row["share"], y, **point, clip_on=False, zorder=3)  # whole at 0 and 100
+            axes.plot([100 * row["low"], 100 * known(row["high"])], [y, y], color=colour, linewidth=1.6, solid_capstyle="round")
+        axes.plot(
+            100 * known(row["share"]),
+            y,
+            marker=marker,
+            markersize=6,
+            color=colour,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            clip_on=False,  # whole at 0 and 100
+            zorder=3,
+        )
     axes.set_yticks(range(len(variants)), variants)
     axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.set_xlim(0, 100)
