@@ -8,10 +8,10 @@ from rich.table import Table
 from flows import graph
 from flows.ask import aliases
 from flows.run import say_what_is_not_kept
-from flows.summary import System, duration, gate_report, report
+from flows.summary import duration, gate_report, report
 from inserter.params import load
 from inserter.paths import SYSTEM
-from inserter.reports import GateReport
+from inserter.reports import GateReport, SystemReport
 
 MAX_REASONS = 3
 
@@ -23,7 +23,7 @@ def status() -> None:
     stages, changed, known = graph.read(), graph.changes(), graph.recorded()
     table = Table("stage", "state", "wall time", "peak memory", "gate", box=None)
     for stage in stages:
-        system = report(SYSTEM / f"{stage.name}.json", System)
+        system = report(SYSTEM / f"{stage.name}.json", SystemReport)
         wall, peak = system.get("wall_seconds"), system.get("peak_rss_mb")
         gate = gate_report(stage.gate) if stage.gate else GateReport()
         verdict = ("passed" if gate.get("passed") else "FAILED") if gate else ""

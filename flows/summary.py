@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 from flows import record
 from inserter.files import read_json
 from inserter.paths import GATES, REPORTS, SYSTEM
-from inserter.reports import Difference, EvaluateReport, GateReport, Scores
+from inserter.reports import Difference, EvaluateReport, GateReport, Scores, SynthesizeReport, SystemReport, VerifyReport
 from inserter.scoring import table as scoretable
 from inserter.tables import known
 
@@ -148,27 +148,8 @@ def _before_after(before: object, after: object) -> str:
     return ""
 
 
-class Synthesized(TypedDict, total=False):
-    """reports/synthesize.json, as far as it is read."""
-
-    hours: float
-    clips: int
-    failed: dict[str, int]
-    """By reason."""
-
-
-class Verified(TypedDict, total=False):
-    """reports/verify.json, as far as it is read."""
-
-    hours_clean: float
-    clean: int
-    quarantined: dict[str, int]
-    """By reason."""
-    wer_mean: float | None
-
-
 def _speech() -> Iterator[RenderableType]:
-    spoken, verified = report(REPORTS / "synthesize.json", Synthesized), report(REPORTS / "verify.json", Verified)
+    spoken, verified = report(REPORTS / "synthesize.json", SynthesizeReport), report(REPORTS / "verify.json", VerifyReport)
     facts = []
     if "hours" in spoken:
         facts.append(("spoken", f"{spoken['hours']:.2f} h in {_number(spoken.get('clips', '?'))} clips"))
@@ -280,17 +261,10 @@ def _registry() -> Iterator[RenderableType]:
     yield from _facts("Model", facts)
 
 
-class System(TypedDict, total=False):
-    """reports/system/STAGE.json, as far as it is read."""
-
-    wall_seconds: float
-    peak_rss_mb: float
-
-
 def _times() -> Iterator[RenderableType]:
     rows = []
     for path in SYSTEM.glob("*.json"):
-        found = report(path, System)
+        found = report(path, SystemReport)
         if "wall_seconds" in found:
             rows.append((path.stem, found["wall_seconds"], found.get("peak_rss_mb"), path.stat().st_mtime))
     if not rows:

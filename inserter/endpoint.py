@@ -65,7 +65,7 @@ class Server:
         proxy = _proxy(urlsplit(url))
         self._pool = ProxyManager(proxy, proxy_headers=_credentials(proxy), **more) if proxy else PoolManager(**more)
 
-    def post(self, body: Any, timeout: float) -> Answer:
+    def post(self, body: object, timeout: float) -> Answer:
         """Post `body` as JSON and return the answer. No redirect is followed.
 
         Raise Again if no whole answer comes in `timeout` seconds or the connection breaks. Raise
@@ -176,7 +176,7 @@ def check_key(key: str, variable: str) -> str:
     return key
 
 
-def error_of(body: Any) -> dict[str, Any]:
+def error_of(body: object) -> dict[str, object]:
     """Return the `error` object of a response body.
 
     Some servers send a string instead, or the fields without `error`.

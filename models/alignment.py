@@ -6,15 +6,24 @@ early with warping alone (Whisper base). A token therefore begins at the likelie
 Then none of these words was 0.2 s off, and words without a pause were 0.07 s off on average.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from transformers.models.whisper.modeling_whisper import WhisperDecoder
+
 
 @torch.no_grad()
 def token_starts(
-    decoder: Any, prompt: list[int], written: list[int], *, states: Tensor, frames: int, heads: list[list[int]] | None
+    decoder: "WhisperDecoder",
+    prompt: list[int],
+    written: list[int],
+    *,
+    states: Tensor,
+    frames: int,
+    heads: list[list[int]] | None,
 ) -> list[int]:
     """Return the encoder frame (50 per second) at which each token of `written` begins.
 

@@ -1,6 +1,6 @@
 """Configuration of the speech LLM."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -9,6 +9,24 @@ SPEECH_TOKENS = [AUDIO_BOS, AUDIO, AUDIO_EOS]
 # The tokens that stand for a clip among text: the placeholder that the clip's positions replace,
 # alone (`none`), or between two delimiters as in the paper (`tokens`).
 SPANS = {"none": [AUDIO], "tokens": SPEECH_TOKENS}
+
+
+class Recogniser(TypedDict, total=False):
+    """Settings of Whisper's decoder (`models.ear.recogniser_settings`)."""
+
+    prompt: list[int]
+    end: int
+    """The token that ends a text."""
+    silence: int
+    """The token that says that nobody speaks."""
+    suppress: list[int]
+    """Tokens that are never written."""
+    suppress_first: list[int]
+    """Tokens that are not written first."""
+    alignment_heads: list[list[int]] | None
+    """[layer, head] of each head that follows the sound."""
+    languages: list[int]
+    """Tokens of the languages to choose from, if there are several."""
 
 
 class InserterConfig(PreTrainedConfig):
@@ -23,7 +41,7 @@ class InserterConfig(PreTrainedConfig):
     adapter_layers: number of these convolution blocks.
     adapter_spelling: width of the vectors of tokens' letters at the CTC head; 0: none.
     adapter_top: number of tokens that are mixed into a soft token.
-    recogniser: settings of Whisper's decoder (`models.ear.recogniser_settings`).
+    recogniser: settings of Whisper's decoder.
     audio_token_id: the placeholder that speech replaces.
     document_start_id: the token that a plain document begins with.
     """
@@ -42,7 +60,7 @@ class InserterConfig(PreTrainedConfig):
         adapter_layers: int = 2,
         adapter_spelling: int = 256,
         adapter_top: int = 4,
-        recogniser: dict[str, Any] | None = None,
+        recogniser: Recogniser | None = None,
         audio_token_id: int | None = None,
         document_start_id: int | None = None,
         **kwargs: Any,

@@ -85,7 +85,7 @@ class RoomyLayer(DynamicLayer):
     def _show(self) -> None:
         self.keys, self.values = (buffer[: len(self.batch.places), :, : self.batch.size] for buffer in self.buffers)
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
         """Append one position to each row and return all keys and values."""
         places = self.batch.places[:, 0]
         rows = torch.arange(len(places), device=places.device)
@@ -129,7 +129,7 @@ def decode(
     texts: list[Tensor] = list(input_ids)
     with lm._optimize_model_for_decode():
         while True:
-            scores = logits_processor(cast(Any, ids), cast(Any, logits))
+            scores = logits_processor(cast(torch.LongTensor, ids), cast(torch.FloatTensor, logits))
             drawn = generation_config.do_sample
             chosen = torch.multinomial(scores.softmax(-1), 1) if drawn else scores.argmax(-1, keepdim=True)
             ids = torch.cat([ids, chosen], dim=-1)
@@ -158,7 +158,7 @@ def decode(
     return pad_sequence(texts, batch_first=True, padding_value=0 if pad is None else int(pad))
 
 
-def starts_rows_at_0(lm: Any) -> bool:
+def starts_rows_at_0(lm: PreTrainedModel) -> bool:
     """Return whether rows of an LM's cache can each have a length of their own.
 
     The cache keeps every position, and the LM takes each row's positions and a mask of its own.
@@ -182,7 +182,7 @@ def _pair(rows: Tensor) -> Tensor:
     return rows if len(rows) > 1 else rows.expand(2, *rows.shape[1:])
 
 
-def _prefill(lm: Any, embeds: Tensor, mask: Tensor | None, *, more: int) -> tuple[Rows, Tensor, DynamicCache]:
+def _prefill(lm: PreTrainedModel, embeds: Tensor, mask: Tensor | None, *, more: int) -> tuple[Rows, Tensor, DynamicCache]:
     """Read the prompts, shortest first.
 
     embeds: (batch, n, width), left-padded where mask (batch, n) is 0; a batch without padding may

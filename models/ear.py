@@ -13,11 +13,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GenerationConfig, WhisperConfig
+from transformers import Cache, GenerationConfig, WhisperConfig
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.models.whisper.modeling_whisper import WhisperDecoder
 
 from models.alignment import token_starts
+from models.configuration import Recogniser
 from models.decoding import CACHE
 from models.encoder import ENCODER_FRAMES, SpeechEncoder, encoded_lengths
 
@@ -52,12 +53,12 @@ class Ear(nn.Module):
     With the whole window encoded, the rate was 0.021 (docs/LOG.md).
     """
 
-    def __init__(self, config: WhisperConfig, recogniser: dict[str, Any] | None) -> None:
+    def __init__(self, config: WhisperConfig, recogniser: Recogniser | None) -> None:
         """Build the decoder. recogniser: see `recogniser_settings`."""
         super().__init__()
         self.decoder = WhisperDecoder(config)
-        self.settings = recogniser or {}
-        self._silence: dict[tuple[Any, ...], Tensor] = {}
+        self.settings = recogniser or Recogniser()
+        self._silence: dict[tuple[float, torch.device, bool], Tensor] = {}
 
     @torch.no_grad()
     def hear(self, encoder: SpeechEncoder, features: Tensor, lengths: Tensor) -> list[tuple[Written, Tensor]]:
@@ -164,7 +165,7 @@ class Ear(nn.Module):
             found.append((written, by[row, : len(written)]))
         return found
 
-    def _prompted(self, encoded: Tensor) -> tuple[Tensor, Any, Tensor | None]:
+    def _prompted(self, encoded: Tensor) -> tuple[Tensor, Cache | None, Tensor | None]:
         """Return each clip's prompt (clips, n), and the decoder's cache and states at its start.
 
         The cache and the states are those after the prompt's first token, by which the language is
@@ -179,7 +180,7 @@ class Ear(nn.Module):
         ids[:, 1] = languages[self._logits(begun[:, 0])[:, languages].argmax(-1)]
         return ids, past, begun
 
-    def _step(self, ids: Tensor, encoded: Tensor, past: Any) -> tuple[Any, Tensor]:
+    def _step(self, ids: Tensor, encoded: Tensor, past: Cache | None) -> tuple[Cache, Tensor]:
         """Return the decoder's cache and states (clips, n, width) after `ids` (clips, n)."""
         output = self.decoder(input_ids=ids, encoder_hidden_states=encoded, use_cache=True, **{CACHE: past})
         return output[CACHE], output.last_hidden_state
@@ -203,7 +204,7 @@ def without_loop(tokens: Written) -> Written:
     return tokens
 
 
-def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> dict[str, Any]:
+def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> Recogniser:
     """Return the settings of a Whisper's decoder, from its generation configuration.
 
     The settings are the prompt, the heads that follow the sound, and the tokens that end a text,
@@ -222,10 +223,10 @@ def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> dict[str
     if unknown := [name[2:-2] for name in names if name not in known]:
         told = "does not know the language" if len(known) > 1 else "knows English only, not"
         raise ValueError(f"the recogniser of {encoder} {told} {unknown[0]!r}")
-    spoken = [known[name] for name in names if known[name] is not None]
+    spoken = [token for name in names if (token := known[name]) is not None]
     task = [spoken[0], g.task_to_id["transcribe"]] if spoken else []
     suppress = list(g.suppress_tokens or [])
-    settings = {
+    settings: Recogniser = {
         "prompt": [g.decoder_start_token_id, *task, g.no_timestamps_token_id],
         "end": g.eos_token_id,
         "silence": g.no_timestamps_token_id - 1,  # <|nospeech|>: in every Whisper the token before
@@ -233,7 +234,9 @@ def recogniser_settings(encoder: str, languages: Sequence[str] = ()) -> dict[str
         "suppress_first": sorted({*suppress, *(g.begin_suppress_tokens or [])}),
         "alignment_heads": getattr(g, "alignment_heads", None),
     }
-    return settings | ({"languages": spoken} if len(spoken) > 1 else {})
+    if len(spoken) > 1:
+        settings["languages"] = spoken
+    return settings
 
 
 @cache

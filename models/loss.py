@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 ROWS = 64  # rows of 49 k logits in fp32 take 12.6 MB, which a cache holds
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:  # noqa: PLR0917 (apply passes by position)
+    def forward(ctx: FunctionCtx, logits: Tensor, targets: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:  # noqa: PLR0917 (apply passes by position)
         losses, used = [], 0
         for row, target, share in zip(logits.split(ROWS), targets.split(ROWS), shares.split(ROWS), strict=True):
             known = row.float().log_softmax(-1)

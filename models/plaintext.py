@@ -9,10 +9,11 @@ of the tokenizer. In the twin, every control token has another name, which no te
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
 
 from models.configuration import SPEECH_TOKENS
 
@@ -21,7 +22,13 @@ from models.configuration import SPEECH_TOKENS
 HOLE = 'hOle<{}>&"'
 HOLES = re.compile(re.escape(HOLE).replace(r"\{\}", r"(\d+)"))
 
-Turn = Mapping[str, Any]  # {"role": str, "content": [text, or None for a clip]}
+
+class Turn(TypedDict):
+    """One turn of a chat."""
+
+    role: str
+    content: Sequence[str | None]
+    """Texts, and None for a clip."""
 
 
 class PlainText:
@@ -30,7 +37,7 @@ class PlainText:
     The tokenizer is one of transformers, with a backend of `tokenizers`.
     """
 
-    def __init__(self, tokenizer: Any, span: Sequence[str] = SPEECH_TOKENS) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, span: Sequence[str] = SPEECH_TOKENS) -> None:
         """Build the twin of `tokenizer`.
 
         span: the control tokens that stand for a clip.
@@ -41,7 +48,7 @@ class PlainText:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
             raise ValueError(f"{type(tokenizer).__name__} is a tokenizer without a tokenizer.json")
-        self.tokenizer, self.span = tokenizer, "".join(span)
+        self.tokenizer, self.backend, self.span = tokenizer, backend, "".join(span)
         self._twin, self._names, unknown = _twin(backend)
         # The unknown token is legitimate in text: it stands for a letter that the vocabulary lacks.
         self._control = self._names.keys() - {unknown}
@@ -68,7 +75,7 @@ class PlainText:
         Raises ValueError for a template that loses or changes a text.
         """
         holed, texts = self._holed(turns, template)
-        encoding = self.tokenizer.backend_tokenizer.encode(holed, add_special_tokens=False)
+        encoding = self.backend.encode(holed, add_special_tokens=False)
         control = [(span, number) for span, number in zip(encoding.offsets, encoding.ids, strict=True) if number in self._control]
         named, at = "", 0
         for (start, end), number in control:
@@ -108,7 +115,7 @@ class PlainText:
             return before + HOLE.format(len(texts) - 1) + after
 
         messages = [{"role": _role(turn["role"]), "content": "".join(map(hole, turn["content"]))} for turn in turns]
-        rendered = self.tokenizer.apply_chat_template(messages, **{**template, "tokenize": False})
+        rendered = str(self.tokenizer.apply_chat_template(messages, **{**template, "tokenize": False}))
         lost = set(range(len(texts))) - {int(number) for number in HOLES.findall(rendered)}
         if lost:
             raise ValueError(f"the LM's chat template loses or changes the text {texts[min(lost)][:80]!r} (chat_template.jinja)")

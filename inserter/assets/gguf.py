@@ -1,7 +1,10 @@
 """Convert a causal LM from a GGUF file to a Hugging Face folder."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def to_transformers(gguf: Path, target: Path) -> None:
@@ -10,9 +13,9 @@ def to_transformers(gguf: Path, target: Path) -> None:
     The weights are dequantised and written as float32 safetensors.
     """
     import torch
-    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
-    loaded: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
@@ -34,7 +37,7 @@ def to_transformers(gguf: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _tokenizer(gguf: Path, length: int) -> Any:
+def _tokenizer(gguf: Path, length: int) -> "PreTrainedTokenizerBase":
     """Return the file's tokenizer, with its declared pre-tokenizer and `<|im_end|>` as end of turn.
 
     transformers drops GGUF's `pre = smollm`, which separates every digit and then applies GPT-2's

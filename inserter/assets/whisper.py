@@ -11,7 +11,7 @@ length that counts the closing zero, then the bytes. The file has, in this order
 import json
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -92,6 +92,16 @@ def to_transformers(source: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
+class Settings(TypedDict):
+    """The converted model's config.json, as far as it is read."""
+
+    suppress_ids: list[int]
+    suppress_ids_begin: list[int]
+    alignment_heads: list[list[int]]
+    lang_ids: list[int]
+    """Of a multilingual model."""
+
+
 def _config(variables: dict[str, np.ndarray], tokenizer: Any) -> "WhisperConfig":
     """Return the configuration, from the weights' shapes and the ids of the special tokens."""
     from transformers import WhisperConfig
@@ -166,7 +176,7 @@ def _state(variables: dict[str, np.ndarray], config: "WhisperConfig") -> dict[st
     return state
 
 
-def _generation(settings: dict[str, Any], tokenizer: "WhisperTokenizer", config: "WhisperConfig") -> dict[str, object]:
+def _generation(settings: Settings, tokenizer: "WhisperTokenizer", config: "WhisperConfig") -> dict[str, object]:
     """Return what `generate` needs: suppressed tokens, languages and tasks."""
     multilingual = config.vocab_size >= 51_865  # the English vocabulary has 51,864
     ids = tokenizer.convert_tokens_to_ids

@@ -6,8 +6,9 @@ The judge is a model at any OpenAI-compatible endpoint.
 import json
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -24,11 +25,11 @@ FILE = click.Path(path_type=Path)
 
 
 def _number(
-    name: str, default: float | None, about: str, *, least: float = 0, most: float | None = None, **more: Any
+    name: str, default: float | None, about: str, *, least: float = 0, most: float | None = None, envvar: str | None = None
 ) -> click.Option:
     """Return an option that takes a number, a whole one if `default` is whole."""
     kind = click.IntRange if isinstance(default, int) else click.FloatRange
-    return click.Option([f"--{name}"], type=kind(least, most), default=default, help=about, show_envvar=True, **more)
+    return click.Option([f"--{name}"], type=kind(least, most), default=default, help=about, show_envvar=True, envvar=envvar)
 
 
 PARAMETERS: list[click.Parameter] = [
@@ -67,7 +68,7 @@ def _command(task: Literal["open", "adjustment"], said: str) -> None:
     said: what the command does, for --help.
     """
 
-    def command(file: Path, out: Path, *, model: str | None, base_url: str | None, as_json: bool, **changes: Any) -> None:
+    def command(file: Path, out: Path, *, model: str | None, base_url: str | None, as_json: bool, **changes: object) -> None:
         _judge(task, file, out, model=model, base_url=base_url, changes=changes, as_json=as_json)
 
     about = f"{said}\n\nFILE has records with a response: JSON Lines, Parquet or CSV. The key: INSERTER_JUDGE_API_KEY."
@@ -86,7 +87,7 @@ def _judge(
     *,
     model: str | None,
     base_url: str | None,
-    changes: dict[str, Any],
+    changes: Mapping[str, object],
     as_json: bool,
 ) -> None:
     quiet()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -49,7 +49,7 @@ def measured_once() -> float:
     return speedup()
 
 
-def _known(value: Any) -> Any:
+def _known(value: object) -> object:
     return ("bf16" if bf16_is_fast(measured=measured_once) else "fp32") if value == "auto" else value
 
 
@@ -57,8 +57,8 @@ Precision = Annotated[Literal["bf16", "fp32"], BeforeValidator(_known)]
 """Precision of products. `auto` in params.yaml selects the faster one on this machine."""
 
 
-def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    names = [getattr(item, "name", item) for item in items]
+def _distinct(items: tuple[object, ...]) -> tuple[object, ...]:
+    names = [str(getattr(item, "name", item)) for item in items]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"{twice[0]} is given twice: {', '.join(names)}")

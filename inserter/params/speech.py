@@ -1,6 +1,6 @@
 """Parameters of speech: voices, effects, the limits of a clip, and the mixture with text."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -133,7 +133,7 @@ class Verify(Section):
     workers: Annotated[int, Field(ge=0)]
     """Processes; 0 means one per core."""
 
-    def limits(self) -> dict[str, Any]:
+    def limits(self) -> dict[str, object]:
         """Return the fields that decide the verdict on a clip."""
         return self.model_dump(exclude={"max_quarantine_share", "max_quarantine_share_by_voice", "workers"})
 

@@ -4,7 +4,7 @@ import difflib
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError
 
@@ -16,6 +16,9 @@ from inserter.params.speech import Interleave, Synthesize, Verify
 from inserter.params.text import Corpus, Segment
 from inserter.params.training import Model, Pretrain, Sft, Warmup
 from inserter.yaml_files import read_yaml
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Assets(Section):
@@ -65,7 +68,7 @@ def load(path: Path | str = "params.yaml", overlay: Path | str | None = None) ->
     return checked(raw, str(overlay or path))
 
 
-def checked(raw: Any, source: str) -> Params:
+def checked(raw: object, source: str) -> Params:
     """Return `raw` as Params. No value is converted, such as text to a number or `true` to 1.
 
     Raises InserterError that names `source`, the key and what is allowed there.
@@ -77,14 +80,14 @@ def checked(raw: Any, source: str) -> Params:
         raise InserterError(f"{source}: {'; '.join(_explain(e) for e in error.errors())}") from error
 
 
-def laid_over(below: Any, above: Any) -> Any:
+def laid_over(below: object, above: object) -> Any:
     """Return `above` laid over `below`: mappings are merged by key, anything else is replaced."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return {**below, **{key: laid_over(below.get(key), value) for key, value in above.items()}}
 
 
-def read(path: Path | str) -> dict[str, Any]:
+def read(path: Path | str) -> dict[str, object]:
     """Return the keys of the file `path`, with their values as DVC reads them.
 
     Raises InserterError if the file has no keys.
@@ -95,7 +98,7 @@ def read(path: Path | str) -> dict[str, Any]:
     return raw
 
 
-def _plain(value: Any, source: str, *at: Any) -> Any:
+def _plain(value: object, source: str, *at: object) -> object:
     """Return `value` as JSON has it; 24.0 becomes the whole number 24.
 
     Raises InserterError if JSON has no such value.
@@ -114,7 +117,7 @@ def _plain(value: Any, source: str, *at: Any) -> Any:
     raise InserterError(f"{where}: YAML reads {value} as a {type(value).__name__}", "Put the value in quotes if it is text")
 
 
-def _explain(error: Any) -> str:
+def _explain(error: "ErrorDetails") -> str:
     """Return a pydantic error as `section.key: problem`.
 
     For an unknown key, the text lists the allowed keys.
@@ -130,7 +133,7 @@ def _explain(error: Any) -> str:
     return f"unknown key {where}{hint}; allowed here: {', '.join(allowed)}"
 
 
-def _hint(expected: str, found: Any) -> str:
+def _hint(expected: str, found: object) -> str:
     """Return how to write the intended value in YAML, or "" if there is no hint."""
     if expected == "string_type" and found is not None:
         return ": put the value in quotes"
@@ -141,7 +144,7 @@ def _hint(expected: str, found: Any) -> str:
     )
 
 
-def _allowed(location: tuple[Any, ...]) -> list[str]:
+def _allowed(location: tuple[int | str, ...]) -> list[str]:
     model: Any = Params
     for part in location:
         if isinstance(part, int):

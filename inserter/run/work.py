@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from inserter.files import fingerprint, link, publish, read_json, write_json
 from inserter.paths import WORK
@@ -73,7 +72,7 @@ class WorkFolder:
         self.mark(PUBLISHED, {})
         return published
 
-    def marker(self, name: str) -> dict[str, Any] | None:
+    def marker(self, name: str) -> dict[str, object] | None:
         """Return what was recorded when the part `name` was finished, or None."""
         path = self.root / f"{name}.done.json"
         return read_json(path) if path.exists() else None

@@ -5,11 +5,11 @@ pyarrow is an extra (`parquet`), so `recordfiles` imports this module when a fil
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,15 +23,15 @@ def zstd_reader(path: Path) -> BinaryIO:
     return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
 
 
-def zstd_writer(file: BinaryIO) -> Any:
+def zstd_writer(file: BinaryIO) -> pa.CompressedOutputStream:
     return pa.CompressedOutputStream(pa.PythonFile(file), "zstd")
 
 
-def write_parquet(path: Path, records: list[dict[str, Any]]) -> None:
+def write_parquet(path: Path, records: Sequence[Mapping[str, object]]) -> None:
     pq.write_table(_table(records), path, compression="zstd")
 
 
-def read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
+def read_parquet(path: Path) -> Iterator[tuple[int, object]]:
     """Yield each row as a record, with its number from 1."""
     with pq.ParquetFile(path) as parquet:
         columns = [name for column in parquet.schema_arrow for name in _readable(column)]
@@ -42,7 +42,7 @@ def read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, _plain(row)
 
 
-def rows_of(batch: pa.RecordBatch) -> list[Any]:
+def rows_of(batch: pa.RecordBatch) -> list[dict[str, object] | str]:
     """Return the rows as dicts, with NOT_UTF8 in place of a row whose text is not UTF-8.
 
     Parquet does not check the encoding.
@@ -68,7 +68,7 @@ def _bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
-def _plain(found: Any) -> Any:
+def _plain(found: object) -> object:
     """Return what JSON can hold: dates, times and decimals as text, and None for bytes."""
     if isinstance(found, dict):
         return {name: _plain(part) for name, part in found.items()}
@@ -79,12 +79,12 @@ def _plain(found: Any) -> Any:
     return str(found) if isinstance(found, date | time | timedelta | Decimal) else found
 
 
-def _table(records: list[dict[str, Any]]) -> pa.Table:
+def _table(records: Sequence[Mapping[str, object]]) -> pa.Table:
     names = sorted({name for record in records for name in record})
     return pa.table({name: _column([record.get(name) for record in records]) for name in names})
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _column(values: Sequence[object]) -> pa.Array:
     """Return a column, with objects, and values of several kinds, as JSON text.
 
     Parquet has one schema for all rows and would add keys to every object.
@@ -97,9 +97,9 @@ def _column(values: list[Any]) -> pa.Array:
     return pa.array([_as_text(one) for one in values], pa.string())
 
 
-def _as_text(found: Any) -> str | None:
+def _as_text(found: object) -> str | None:
     return found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
 
 
-def _has_object(found: Any) -> bool:
+def _has_object(found: object) -> bool:
     return isinstance(found, dict) or (isinstance(found, list) and any(map(_has_object, found)))

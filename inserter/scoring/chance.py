@@ -5,15 +5,13 @@ Many checks pass whatever was asked ("no comma", "fewer than 90 words"). A model
 (docs/RESULTS.md, group adapter). Only what lies above chance was understood.
 """
 
-from typing import Any
-
 from inserter.scoring.closed import aggregate, score_record
 from inserter.scoring.records import Row
 
 DEALS = 32  # other prompts per answer: with 8 the figure moved by half a point
 
 
-def chance(rows: list[Row]) -> dict[str, Any] | None:
+def chance(rows: list[Row]) -> Row | None:
     """Return `aggregate` of `deal`, or None if `deal` gives no rows."""
     return aggregate(dealt) if (dealt := deal(rows)) else None
 

@@ -41,7 +41,7 @@ def _stands(row: Row) -> bool:
 SCORER = Scorer("closed", _verdict, {"strict": None, "loose": None}, _stands)
 
 
-def _fields(record: object, mode: Mode) -> tuple[list[Any], list[Any], str]:
+def _fields(record: object, mode: Mode) -> tuple[list[Any], list[object], str]:
     """Return (instruction_id_list, kwargs, response), or raise Unscorable.
 
     In robust mode a null response is blank.

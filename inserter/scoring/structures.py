@@ -8,12 +8,11 @@ import io
 import json
 import tokenize
 from collections.abc import Mapping
-from typing import Any
 
 LONGEST = 1_000_000  # characters in Python's notation, whose parser takes memory for each
 
 
-def structure(value: object) -> Any:
+def structure(value: object) -> object:
     """Return the list or object that the text `value` holds, else `value` itself.
 
     Parquet, CSV and JSON Lines files hold nested columns as JSON text, or as Python wrote them
@@ -31,16 +30,17 @@ def structure(value: object) -> Any:
     return value
 
 
-def instructions(record: Mapping[str, object]) -> tuple[Any, Any]:
+def instructions(record: Mapping[str, object]) -> tuple[object, object]:
     """Return `instruction_id_list` and `kwargs` of a record as lists, also if they are text.
 
     Their parts may be text too. A table may also keep one list per argument, {"num_words": [3,
     None]}, as `datasets` makes of a sequence of objects.
     """
     ids, kwargs = structure(record.get("instruction_id_list")), structure(record.get("kwargs"))
-    columns = list(kwargs.values()) if isinstance(kwargs, dict) else []
-    if columns and isinstance(ids, list) and all(isinstance(one, list) and len(one) == len(ids) for one in columns):
-        kwargs = [dict(zip(kwargs, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(kwargs, dict) and kwargs and isinstance(ids, list):
+        columns = list(kwargs.values())
+        if all(isinstance(one, list) and len(one) == len(ids) for one in columns):
+            kwargs = [dict(zip(kwargs, row, strict=True)) for row in zip(*columns, strict=True)]
     return ids, [structure(given) for given in kwargs] if isinstance(kwargs, list) else kwargs
 
 

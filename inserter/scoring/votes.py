@@ -21,6 +21,7 @@ from inserter.scoring.structures import structure
 from inserter.scoring.thoughts import said
 
 Vote = TypeVar("Vote")
+Kind = TypeVar("Kind")
 YES, NO = "YES", "NO"
 WORDS = {"yes": YES, "true": YES, "no": NO, "false": NO}
 FLAT_LIST, FLAT_OBJECT = re.compile(r"\[[^\[\]]*\]"), re.compile(r"\{[^{}]*\}")  # none inside
@@ -55,7 +56,7 @@ def _are_replies(found: object) -> bool:
     return isinstance(found, list) and all(isinstance(one, str) and answer(one) is None for one in found)
 
 
-def literal(text: Any) -> Any:
+def literal(text: Any) -> object:
     """Return `ast.literal_eval` of the text, or None for what it refuses.
 
     Text that is too deep or too long, null bytes, and other types than text are refused too.
@@ -134,7 +135,7 @@ def judgement(reply: object, names: Sequence[str]) -> dict[str, str | None] | No
     return best
 
 
-def _inside(reply: object, kind: type) -> Iterator[Any]:
+def _inside(reply: object, kind: type[Kind]) -> Iterator[Kind]:
     """Yield every `kind` (list or dict) in what `reply` says.
 
     The candidates are the text from the first opening to the last closing mark, and every list or

@@ -6,12 +6,15 @@ nothing is downloaded. The stops of other scripts end a sentence too.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import regex
 
 from inserter.assets import punkt_folder
 from inserter.text.words import HAN, word_starts
+
+if TYPE_CHECKING:
+    from nltk.tokenize.punkt import PunktTokenizer
 
 # Signs that end a sentence by Unicode, a Chinese ellipsis before a closing quote, and the Greek
 # question mark. The signs . ! ? are not here, because Punkt decides about them.
@@ -45,7 +48,7 @@ _ABBREVIATIONS = {
 
 
 @lru_cache(maxsize=1)
-def _punkt() -> Any:
+def _punkt() -> "PunktTokenizer":
     import nltk
     from nltk.tokenize.punkt import PunktTokenizer
 

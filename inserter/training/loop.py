@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -27,23 +27,24 @@ from inserter.training.processes import join, rank, shard, summed, world
 from inserter.training.trainable import Parts, groups, schedule
 
 LIMIT_NOT_FINITE = 5
+Piece = TypeVar("Piece")
 COLUMNS = ("step", "loss", "positions", "tokens", "lr", "gradient_norm")
 
 
-class Task(Protocol):
+class Task(Protocol[Piece]):
     """What is learnt.
 
     A step runs in pieces (micro-batches), each with a backward pass of its own (gradient
     accumulation). A rank therefore needs the memory of one piece, not that of the step.
     """
 
-    def pieces(self, step: int, rank: int, world: int) -> list[Any]:
+    def pieces(self, step: int, rank: int, world: int) -> list[Piece]:
         """Return the pieces of one rank.
 
         Every rank has equally many pieces, because all ranks take part in every backward pass.
         """
 
-    def loss(self, piece: Any) -> tuple[Tensor, int]:
+    def loss(self, piece: Piece) -> tuple[Tensor, int]:
         """Return the loss summed over the piece's tokens, and the piece's positions."""
 
     def tokens(self, step: int) -> int:
@@ -65,7 +66,7 @@ class Phase:
     parts: Parts
     """What is trained, each part with its learning rate."""
 
-    task: Task
+    task: Task[Any]
     weight_decay: float
     clip: float
     """Largest norm of the gradient."""
@@ -103,7 +104,7 @@ class Outcome:
     skipped: int = 0
     """Number of steps whose loss or gradient was not finite."""
 
-    watched: list[dict[str, Any]] = field(default_factory=list)
+    watched: list[dict[str, object]] = field(default_factory=list)
     """The figures of `Phase.watch`, each with its step."""
 
     speed: float | None = None
@@ -113,7 +114,7 @@ class Outcome:
         """Return what a checkpoint keeps of the outcome."""
         return {"curve": self.curve, "skipped": self.skipped, "watched": self.watched}
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Return the first and last loss and the totals.
 
         The losses are means of up to ten steps, or None if there was no step.
@@ -134,12 +135,12 @@ class Outcome:
 class _Share(nn.Module):
     """The loss of a piece as the forward pass of one module, for which FSDP gathers the weights."""
 
-    def __init__(self, model: nn.Module, loss: Callable[..., Any]) -> None:
+    def __init__(self, model: nn.Module, loss: Callable[[object], tuple[Tensor, int]]) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
 
-    def forward(self, piece: Any) -> tuple[Tensor, int]:
+    def forward(self, piece: object) -> tuple[Tensor, int]:
         return self.loss(piece)
 
 
@@ -220,7 +221,7 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Optimizer, *, p
         # checkpoint could not be loaded.
         if p.grad is None:
             p.grad = torch.zeros_like(p)
-    length: Any = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
+    length = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
     norm = float(length.full_tensor() if hasattr(length, "full_tensor") else length)
     total, positions = summed(total, positions)
     finite = math.isfinite(total) and math.isfinite(norm)

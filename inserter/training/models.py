@@ -15,6 +15,7 @@ from inserter.params import Adapter, Assets, Trainable
 from inserter.training.processes import full_state, rank, world
 from inserter.training.trainable import merge_lora, with_lora
 from models import InserterForConditionalGeneration, InserterProcessor
+from models.configuration import Recogniser
 from models.ear import recogniser_settings
 
 Pair = tuple[InserterForConditionalGeneration, InserterProcessor]
@@ -65,7 +66,7 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, *, delimiters: str = 
     return _placed(model), processor
 
 
-def _recogniser(name: str, folder: str, languages: Sequence[str]) -> dict[str, Any]:
+def _recogniser(name: str, folder: str, languages: Sequence[str]) -> Recogniser:
     """Return the `recogniser_settings` of the encoder in `folder`.
 
     Raise InserterError for an encoder without the tokenizer or the settings of its decoder.

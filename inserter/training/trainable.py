@@ -7,11 +7,12 @@ from torch import nn
 
 from inserter.errors import InserterError
 from inserter.params import Optimizer, Trainable
+from models import InserterForConditionalGeneration
 
 Parts = list[tuple[nn.Module, float]]
 
 
-def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
+def parts_of(model: InserterForConditionalGeneration, trainable: Trainable, optimizer: Optimizer) -> Parts:
     """Return (part, learning rate) for what is trained, and freeze everything else.
 
     With `lora`, the LM is wrapped (see `merge_lora`). Raise InserterError if the encoder is to be
@@ -41,13 +42,13 @@ def parts_of(model: Any, trainable: Trainable, optimizer: Optimizer) -> Parts:
     return chosen
 
 
-def with_lora(model: Any) -> None:
+def with_lora(model: InserterForConditionalGeneration) -> None:
     from peft import LoraConfig, get_peft_model
 
     model.language_model = get_peft_model(model.language_model, LoraConfig(target_modules="all-linear"))
 
 
-def merge_lora(model: Any) -> None:
+def merge_lora(model: InserterForConditionalGeneration) -> None:
     """Merge LoRA's matrices into the LM's weights, so that an ordinary model is saved."""
     if hasattr(model.language_model, "merge_and_unload"):
         model.language_model = model.language_model.merge_and_unload()

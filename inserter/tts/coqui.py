@@ -39,8 +39,8 @@ class CoquiVoice(Synthesizer):
         self.options = self._options(voice, speaker, language)
         self.sample_rate = int(self.model.synthesizer.output_sample_rate)
 
-    def _options(self, voice: str, speaker: str | None, language: str) -> dict[str, Any]:
-        options: dict[str, Any] = {"language": language} if self.model.is_multi_lingual else {}
+    def _options(self, voice: str, speaker: str | None, language: str) -> dict[str, str | list[str]]:
+        options: dict[str, str | list[str]] = {"language": language} if self.model.is_multi_lingual else {}
         if found := recordings(speaker):
             return {**options, "speaker_wav": [str(path) for path in found]}
         if self.model.is_multi_speaker:

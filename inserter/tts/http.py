@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tenacity import RetryCallState, Retrying
@@ -167,7 +166,7 @@ class HttpVoice(Synthesizer):
         return text.replace(self.key, "[key]") if self.key else text
 
 
-def _error(answer: Answer) -> dict[str, Any]:
+def _error(answer: Answer) -> dict[str, object]:
     try:
         return error_of(json.loads(answer.content))
     except (ValueError, RecursionError):

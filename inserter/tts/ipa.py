@@ -8,7 +8,10 @@ letters is misaki's own; the lengths are espeak-ng's.
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hibari import Hibari
 
 _LETTERS = str.maketrans(
     {"A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "Q": "əʊ", "ʤ": "dʒ", "ʧ": "tʃ", "T": "ɾ", "ᵊ": "ə"}
@@ -38,7 +41,7 @@ def to_espeak(misaki: str, british: bool = False) -> str:
 
 
 @lru_cache(maxsize=2)
-def _hibari(british: bool) -> Any:
+def _hibari(british: bool) -> "Hibari":
     from hibari import Hibari
     from hibari.g2p import G2P
 

@@ -7,9 +7,10 @@ that the user chooses, and is imported only when a voice of such a language is n
 
 import importlib.util
 import json
+from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -21,6 +22,24 @@ from inserter.tts.base import CannotSpeak, Synthesizer
 EXTRA = "this voice needs Piper's phonemes. Install piper-tts with `pip install 'inserter[piper]'`; piper-tts is GPL-3.0"
 START, END, PAD = "^", "$", "_"
 EMBEDDED = "embedded:"
+
+
+class Audio(TypedDict):
+    """The sound of a voice."""
+
+    sample_rate: int
+
+
+class Config(TypedDict, total=False):
+    """The .onnx.json of a voice, as far as it is read; the first three keys are always there."""
+
+    phoneme_id_map: dict[str, list[int]]
+    audio: Audio
+    inference: dict[str, float]
+    phoneme_type: str
+    espeak: dict[str, str]
+    speaker_id_map: dict[str, int] | None
+    num_speakers: int
 
 
 class PiperVoice(Synthesizer):
@@ -67,7 +86,7 @@ class PiperVoice(Synthesizer):
         return self.session.run(None, given)[0].reshape(-1)
 
 
-def _config(model: Path) -> dict[str, Any]:
+def _config(model: Path) -> Config:
     path = Path(f"{model}.json")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -79,11 +98,11 @@ def _config(model: Path) -> dict[str, Any]:
     return config
 
 
-def _is_english(config: dict[str, Any]) -> bool:
+def _is_english(config: Config) -> bool:
     return config.get("phoneme_type", "espeak") == "espeak" and config.get("espeak", {}).get("voice", "").startswith("en")
 
 
-def _phonemes(model: Path, config: dict[str, Any]) -> Any:
+def _phonemes(model: Path, config: Config) -> Callable[[str], list[str]]:
     """Return a function from a text to espeak-ng's symbols for each of its sentences."""
     if _is_english(config):
         british = config["espeak"]["voice"].startswith("en-gb")
@@ -94,7 +113,7 @@ def _phonemes(model: Path, config: dict[str, Any]) -> Any:
     return lambda text: ["".join(sentence) for sentence in theirs.phonemize(text)]
 
 
-def _speaker(model: Path, config: dict[str, Any], speaker: str | None) -> int | None:
+def _speaker(model: Path, config: Config, speaker: str | None) -> int | None:
     """Return the number of a speaker given by name or by number; None where there is only one.
 
     Raises InserterError when the model has no such speaker.

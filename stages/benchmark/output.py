@@ -7,6 +7,7 @@ from pathlib import Path
 from inserter.errors import InserterError
 from inserter.files import write_jsonl, write_table
 from inserter.prompts import INSTRUCTION_TYPES
+from inserter.reports import BenchmarkReport
 from inserter.run.work import WorkFolder
 from inserter.tables import ITEMS, Item
 
@@ -18,13 +19,13 @@ def finish(
     *,
     rows: list[Item],
     quarantined: Sequence[Mapping[str, object]],
-) -> dict[str, object]:
+) -> BenchmarkReport:
     """Add the tables to the shards in `work/out`, publish the folder and return the metrics.
 
     In the metrics, read = items + quarantined. Raises InserterError if there is no item.
     target: the folder that is published. prompts: every prompt, used or not. rows: schema ITEMS.
     """
-    reasons = Counter(row["reason"] for row in quarantined)
+    reasons = Counter(str(row["reason"]) for row in quarantined)
     if not rows:
         why = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
         raise InserterError(f"the benchmark has no usable item ({why or 'it is empty'})", "Check benchmark.path in params.yaml")

@@ -13,6 +13,7 @@ from pathlib import Path
 from inserter import tts
 from inserter.params import Benchmark, BenchmarkItems, Voice
 from inserter.prompts import Lang, Prompt, generate, generate_adjustment, generate_open
+from inserter.reports import BenchmarkReport
 from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
@@ -25,7 +26,7 @@ from stages.benchmark.variants import plan
 SHARD_CLIPS = 32  # small, so that no core idles at the end: 2,200 clips make 69 tasks
 
 
-def build(settings: Benchmark, target: Path) -> dict[str, object]:
+def build(settings: Benchmark, target: Path) -> BenchmarkReport:
     """Make the set, publish it as `target` and return the metrics."""
     return speak(prompts(settings), settings, target)
 
@@ -41,7 +42,7 @@ def _prompts(count: BenchmarkItems, seed: int, lang: Lang) -> list[Prompt]:
     return [*closed, *generate_open(seed, count.open_items, lang), *generate_adjustment(seed, count.adjustment_items, lang)]
 
 
-def speak(asked: list[Prompt], settings: Benchmark, target: Path, *, workers: int = 0) -> dict[str, object]:
+def speak(asked: list[Prompt], settings: Benchmark, target: Path, *, workers: int = 0) -> BenchmarkReport:
     """Speak `asked` in every variant that can be made on this machine and return the metrics.
 
     An item that cannot be spoken goes to the quarantine. target: the folder that is published.

@@ -11,6 +11,7 @@ from pathlib import Path
 from inserter.errors import InserterError
 from inserter.files import endings
 from inserter.params import Benchmark
+from inserter.reports import BenchmarkReport
 from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
@@ -53,7 +54,7 @@ class Found:
         self.quarantined.append({**place, "reason": reason, "detail": detail})
 
 
-def build(settings: Benchmark, target: Path, workers: int = 0) -> dict[str, object]:
+def build(settings: Benchmark, target: Path, workers: int = 0) -> BenchmarkReport:
     """Read the folder `settings.path`, publish it as `target` and return the metrics.
 
     Raises InserterError if the folder or its records are missing, or if no record can be used.

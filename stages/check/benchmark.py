@@ -5,11 +5,12 @@ be compared.
 """
 
 import json
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from inserter.files import read_json
 from inserter.params import Check, Params
 from inserter.paths import DATA, REPORTS
+from inserter.reports import BenchmarkReport
 from inserter.tables import ITEMS, TASKS, VARIANTS, Item
 from stages.check.frames import Picked, Shards, frame
 from stages.check.rules import Table, one_of, present, rows, unique, within
@@ -41,22 +42,10 @@ LENGTH = "Listen to these clips with `inserter clip`; correct the data set, or c
 MUTE = "Read data/benchmark/quarantine.jsonl: these items lack audio, but other items of the language have it"
 
 
-class Report(TypedDict, total=False):
-    """reports/benchmark.json, as far as it is read."""
-
-    read: int
-    quarantined: dict[str, int]
-    """"total", and the number by reason."""
-    text_only: list[str]
-    """Languages without any audio."""
-    absent: dict[str, str]
-    """{variant or language/variant: why there is none}."""
-
-
 def benchmark(params: Params) -> list[Table]:
     shards = Shards(DATA / "benchmark")
     items = frame(DATA / "benchmark" / "items.parquet", ITEMS, lambda row: _item(row, shards), columns=COLUMNS)
-    report: Report = read_json(REPORTS / "benchmark.json")
+    report: BenchmarkReport = read_json(REPORTS / "benchmark.json")
     closed = items[items["task"] == "closed"]
     missing = params.check.max_missing_items
     return [
@@ -108,7 +97,7 @@ def _fit(kwargs: str | None, ids: list[str]) -> bool:
     return isinstance(value, list) and len(value) == len(ids) and all(isinstance(item, dict) for item in value)
 
 
-def _sound(items: "pd.DataFrame", report: Report, check: Check) -> list[Table]:
+def _sound(items: "pd.DataFrame", report: BenchmarkReport, check: Check) -> list[Table]:
     """Return the tables of the spoken items and of the items that are only read.
 
     Spoken items must be audible. Items may be only read if their language has no audio at all, or
@@ -155,7 +144,7 @@ def _variants(items: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame({"variant": ["/".join(name) for name in counts.index], "missing_share": missing.to_list()})
 
 
-def _absent(closed: "pd.DataFrame", report: Report) -> "pd.DataFrame":
+def _absent(closed: "pd.DataFrame", report: BenchmarkReport) -> "pd.DataFrame":
     """Return the variants that a language lacks, each with the reason that the stage gave.
 
     Only spoken closed-ended items count.
@@ -172,7 +161,7 @@ def _absent(closed: "pd.DataFrame", report: Report) -> "pd.DataFrame":
     return pd.DataFrame([(name, reasons.get(name, reasons.get(all_of))) for name, all_of in names], columns=["variant", "reason"])
 
 
-def _counts(items: "pd.DataFrame", report: Report) -> "pd.DataFrame":
+def _counts(items: "pd.DataFrame", report: BenchmarkReport) -> "pd.DataFrame":
     """Return one row: the number of records that are neither items nor quarantined; must be 0."""
     import pandas as pd
 

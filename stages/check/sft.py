@@ -5,7 +5,7 @@ Few enough clips were refused.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from inserter.files import read_json, read_jsonl
 from inserter.params import Params
@@ -21,6 +21,8 @@ CLIPS = DATA / "sft" / "clips"
 COLUMNS = ["pair_id", "prompt", "response", "instructions", "unknown_types", "clip"]
 AGAIN = "Delete data/sft and run `dvc repro sft`"
 OVERLAP = "Run `dvc repro sft`, which leaves benchmark prompts out; if that fails, reword inserter/prompts/train.yaml"
+
+Counted: TypeAlias = "int | dict[str, Counted]"
 
 
 def sft(params: Params) -> list[Table]:
@@ -126,6 +128,6 @@ def _counts(written: int) -> "pd.DataFrame":
     return pd.DataFrame([{"report": "reports/sft.json", "lost": lost}])
 
 
-def _total(dropped: int | dict[str, Any]) -> int:
+def _total(dropped: Counted) -> int:
     """Return the sum of counts by reason, which may contain counts by reason themselves."""
     return sum(map(_total, dropped.values())) if isinstance(dropped, dict) else dropped

@@ -5,13 +5,16 @@ in 19 languages: none is more accurate, and all are slower (docs/CORPUS.md).
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from inserter.assets.embedded import CATALOGUE, check, locate
 
+if TYPE_CHECKING:
+    from fasttext.FastText import _FastText
+
 
 @lru_cache(maxsize=1)
-def _model() -> Any:
+def _model() -> "_FastText":
     import fasttext
 
     ((part,), digest) = CATALOGUE["fasttext-lid.176"].files["lid.176.ftz"]

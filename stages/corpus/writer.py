@@ -17,6 +17,8 @@ from stages.corpus.clean import finished
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from models.plaintext import Turn
+
 
 def model_folder(name: str) -> Path:
     """Return the CTranslate2 folder (int8) of the causal LM `name` (as in assets.lm).
@@ -76,7 +78,7 @@ class Writer:
         return [str(self.tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True)).strip() for result in results]
 
     def _tokens(self, prompt: str) -> list[str]:
-        turn = {"role": "user", "content": [prompt]}
+        turn: Turn = {"role": "user", "content": [prompt]}
         return list(self.tokenizer.convert_ids_to_tokens(self.plain.chat([turn], add_generation_prompt=True)))
 
 

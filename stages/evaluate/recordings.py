@@ -239,7 +239,7 @@ def _states(
 ) -> torch.Tensor:
     """Return the adapter's input for a clip (n, width): its windows, one after the other."""
     given = processor.features([wave_of(recording)])
-    part = [given[name].to(model.device) for name in ("input_features", "feature_lengths")]
+    part = [given["input_features"].to(model.device), given["feature_lengths"].to(model.device)]
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         states, lengths = model.encode(*part)
     return torch.cat([window[:n].float() for window, n in zip(states, lengths.tolist(), strict=True)])

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, read_table
 from inserter.paths import DATA, GATES, REPORTS, SYSTEM
-from inserter.reports import Difference, EvaluateReport, GateReport
+from inserter.reports import Difference, EvaluateReport, GateReport, SystemReport
 from inserter.scoring import table as scoretable
 from inserter.tables import ITEMS
 from inserter.yaml_files import read_yaml
@@ -39,14 +39,6 @@ class LockEntry(TypedDict, total=False):
     outs: list[Out]
 
 
-class System(TypedDict, total=False):
-    """The content of reports/system/STAGE.json, as far as it is read."""
-
-    wall_seconds: float
-    samples: list[dict[str, float]]
-    """One per 2 s, each with its `seconds`."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What a version is made from."""
@@ -60,7 +52,7 @@ class Inputs:
     reports: dict[str, dict[str, object]]
     """Content of reports/STAGE.json by stage, without `register`."""
 
-    system: dict[str, System]
+    system: dict[str, SystemReport]
     """Content of reports/system/STAGE.json by stage."""
 
     gates: dict[str, GateReport]

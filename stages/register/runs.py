@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from inserter.params import Params
 from inserter.paths import GATES, REPORTS, SYSTEM
 from inserter.registry.tracking import RESPONSES
-from inserter.reports import EvaluateReport, GateReport, Scores
+from inserter.reports import EvaluateReport, GateReport, Scores, SystemReport
 from inserter.scoring import table as scoretable
-from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, System, passed, stage_hash
+from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -91,7 +91,7 @@ def log_metrics(client: "MlflowClient", run_id: str, values: Mapping[str, object
     _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
 
 
-def log_system(client: "MlflowClient", run_id: str, system: System, *, start: int, prefix: str = "system") -> None:
+def log_system(client: "MlflowClient", run_id: str, system: SystemReport, *, start: int, prefix: str = "system") -> None:
     """Log the samples (one per 2 s) by MLflow's names of system metrics, and the totals.
 
     start: ms since the epoch.

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from inserter.reports import SynthesizeReport
 from inserter.tables import UNSEEN, Utterance
 
 
@@ -27,12 +28,8 @@ class Report:
             self.hours_by_language[row["language"]] += hours
         return rows
 
-    def metrics(self) -> dict[str, object]:
-        """Return the metrics: in = clips + the sum over `failed`.
-
-        failed: the 20 most frequent reasons, and `other`.
-        unseen: the part of `in` that repeats a held-out context in a held-out voice.
-        """
+    def metrics(self) -> SynthesizeReport:
+        """Return the metrics."""
         common = dict(self.failed.most_common(20))
         other = self.failed.total() - sum(common.values())
         return {

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter, defaultdict
-from typing import Any
 
+from inserter.reports import VerifyReport, VoiceReport
 from inserter.tables import known, reason_kind
 from inserter.verification.verdict import Verdict
 
@@ -41,15 +41,8 @@ class Report:
             self.refused[voice] += 1
             self.reasons[reason_kind(row["reason"])] += 1
 
-    def metrics(self) -> dict[str, Any]:
-        """Return the metrics: in = clean + the sum over `quarantined`.
-
-        wer_mean, wer_median: over the clean clips; None if there is none.
-        pace: characters per second.
-        second_opinion: the clips that the second recogniser was asked about, and how many of them
-        are clean by the second opinion alone.
-        readings_checked: the clips whose numbers were compared as they are written.
-        """
+    def metrics(self) -> VerifyReport:
+        """Return the metrics."""
         total = self.clips.total()
         return {
             "in": total,
@@ -64,7 +57,7 @@ class Report:
             "wer_median": _median(self.wer),
         }
 
-    def _voice(self, voice: str) -> dict[str, object]:
+    def _voice(self, voice: str) -> VoiceReport:
         clips, seconds = self.clips[voice], self.seconds[voice]
         pace = self.characters[voice] / seconds if seconds else None
         return {"clips": clips, "quarantine_share": self.refused[voice] / clips, "pace": pace}

@@ -13,6 +13,7 @@ from inserter.audio.clips import check_shards
 from inserter.files import count_rows, read_batches, read_table, write_batches
 from inserter.params import Params, Verify
 from inserter.paths import DATA
+from inserter.reports import VerifyReport
 from inserter.run.closure import deciding
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
@@ -24,7 +25,7 @@ from stages.verify.report import Report
 BLOCK = 128  # clips per block: about 10 minutes of speech and 15 s of work, which a kill can cost
 
 
-def main(params: Params) -> dict[str, object]:
+def main(params: Params) -> VerifyReport:
     clips, limits = DATA / "synthesize", params.verify
     check_shards(clips)
     listeners = listeners_of(params)

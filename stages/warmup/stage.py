@@ -5,7 +5,7 @@ warm-up is a stage of its own, so that experiments on later stages share its res
 """
 
 import copy
-from typing import Any, cast
+from typing import cast
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -45,7 +45,7 @@ def learn(
     Return the outcome with the curve, and the learnt weights.
     """
     model.requires_grad_(False)
-    adapter: Any = copy.deepcopy(model.adapter).requires_grad_(True)
+    adapter = cast(SoftTokenAdapter, copy.deepcopy(model.adapter)).requires_grad_(True)
     adapter.prefer_blanks()
     outcome = train(adapter, phase(w, adapter, model, states=states, spelled=targets(processor, rows), rows=rows), work)
     return outcome, from_main(full_state(adapter))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from inserter.errors import InserterError
@@ -53,8 +54,8 @@ class Actors:
         self.worker = self.ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
         self.arguments = (str(Path.cwd()), initializer, initargs)
         self.load: dict[object, int] = {}  # started actor -> number of its tasks
-        self.starting: dict[Any, Any] = {}  # pending reference -> the actor that starts
-        self.running: dict[Any, tuple[_Task, Any]] = {}  # pending reference -> task and its actor
+        self.starting: dict[object, object] = {}  # pending reference -> the actor that starts
+        self.running: dict[object, tuple[_Task, object]] = {}  # pending reference -> task and its actor
         self.failures = 0
         for _ in range(min(workers or room, room)):
             self._start()
@@ -104,7 +105,7 @@ class Actors:
         free = [actor for actor, tasks in self.load.items() if tasks < IN_FLIGHT]
         return min(free, key=self.load.__getitem__) if free else None
 
-    def _submit(self, actor: Any, function: Callable[..., Any], task: _Task) -> None:
+    def _submit(self, actor: Any, function: Callable[[Item], object], task: _Task) -> None:
         self.running[actor.run.remote(function, task.item)] = task, actor
         self.load[actor] += 1
 
@@ -161,7 +162,7 @@ class _Worker:
     def ready(self) -> None:
         pass
 
-    def run(self, function: Callable[[object], object], item: object) -> Any:
+    def run(self, function: Callable[[object], object], item: object) -> object:
         return function(item)
 
 
@@ -169,7 +170,7 @@ def _name(error: Exception) -> str:
     return type(error).__name__
 
 
-def _ray() -> Any:
+def _ray() -> ModuleType:
     if find_spec("ray") is None:
         raise InserterError("`executor: ray` needs Ray", "Install Ray with `pip install 'inserter[ray]'`, or set `executor: local`")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -178,7 +179,7 @@ def _ray() -> Any:
     return ray
 
 
-def _connect(ray: Any) -> None:
+def _connect(ray: ModuleType) -> None:
     address = os.environ.get("RAY_ADDRESS")
     quietly: dict[str, object] = {"log_to_driver": False, "logging_level": "ERROR"}
     if (address or "").startswith("ray://"):  # Ray gives its workers the driver's folder only without a client

@@ -6,7 +6,12 @@ Tools are loaded once, when they are first needed.
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langdetect_rs import DetectorFactory
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+    from nltk.tokenize.punkt import PunktTokenizer
 
 HAN = re.compile("[\u4e00-\u9fff]")
 # A token in capitals has a capital that no small letter follows. Treebank splits two letters only
@@ -24,7 +29,7 @@ def has_han(text: str) -> bool:
 
 
 @lru_cache(1)
-def _punkt() -> Any:
+def _punkt() -> "PunktTokenizer":
     """Return nltk's English Punkt model from the project's assets, without a download."""
     import nltk
     from nltk.tokenize.punkt import PunktTokenizer
@@ -38,7 +43,7 @@ def _punkt() -> Any:
 
 
 @lru_cache(1)
-def _treebank() -> Any:
+def _treebank() -> "NLTKWordTokenizer":
     from nltk.tokenize.destructive import NLTKWordTokenizer
 
     return NLTKWordTokenizer()
@@ -71,7 +76,7 @@ def _capitals_in(sentence: str) -> int:
 
 
 @lru_cache(1)
-def _detectors() -> Any:
+def _detectors() -> "DetectorFactory":
     """Return a seeded langdetect factory of our own.
 
     The process-wide factory of the package stays as it is. langdetect-rs gives langdetect's answers

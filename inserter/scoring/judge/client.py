@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from threading import Thread
-from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState
 
@@ -40,7 +39,7 @@ class GaveUp(Exception):
 class Refused(GaveUp):
     """The server does not take the request as it is. body: the server's answer."""
 
-    def __init__(self, reason: str, body: Any) -> None:
+    def __init__(self, reason: str, body: object) -> None:
         super().__init__(reason)
         self.body = body
 
@@ -170,13 +169,13 @@ class JudgeClient:
         reason = f"{status}: the server refused the request {message}".strip()
         return Refused(reason, body) if status in REFUSALS else GaveUp(reason)
 
-    def _message(self, body: Any) -> str:
+    def _message(self, body: object) -> str:
         message = error_of(body).get("message") or error_of(body).get("detail")
         text = " ".join(self.settings.redact(message).split()) if isinstance(message, str) else ""
         return f"({text[:SHOWN]})" if text else ""
 
 
-def _json(answer: Answer) -> Any:
+def _json(answer: Answer) -> object:
     """Return the body of an error: its JSON value, or the text itself."""
     try:
         return json.loads(answer.content)

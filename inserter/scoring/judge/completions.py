@@ -40,7 +40,7 @@ class Completions:
     """As the server counts them; None if it does not say."""
 
 
-def body_of(text: str) -> Any:
+def body_of(text: str) -> object:
     """Return the body of an answer, with a stream's events put together.
 
     Raise ValueError for what is neither JSON nor a stream, or is cut short.
@@ -53,12 +53,13 @@ def body_of(text: str) -> Any:
         raise ValueError("nested too deep") from error
 
 
-def completions(body: Any, n: int) -> Completions | None:
+def completions(body: object, n: int) -> Completions | None:
     """Return the first `n` completions of a body, or None if it has none."""
-    choices = body.get("choices") if isinstance(body, dict) else None
+    found = body if isinstance(body, dict) else {}
+    choices = found.get("choices")
     if not isinstance(choices, list) or not choices or any(map(_failed, choices)):
         return None
-    usage = body["usage"] if isinstance(body.get("usage"), dict) else {}
+    usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
     return Completions(
         [_reply(choice) for choice in choices[:n]],
         _whole(usage.get("prompt_tokens", usage.get("input_tokens"))),
@@ -97,7 +98,7 @@ def _text(content: object) -> str:
     return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
 
 
-def _events(text: str) -> Iterator[Any]:
+def _events(text: str) -> Iterator[object]:
     """Yield the JSON of each event.
 
     Raise ValueError if the stream ends without its mark [DONE] or a finish reason.
@@ -115,10 +116,10 @@ def _events(text: str) -> Iterator[Any]:
         raise ValueError("the stream is cut short")
 
 
-def _joined(events: Iterator[object]) -> dict[str, Any]:
+def _joined(events: Iterator[object]) -> dict[str, object]:
     """Return a stream's events as one body."""
     choices: dict[int, dict[str, Any]] = {}
-    body: dict[str, Any] = {}
+    body: dict[str, object] = {}
     for event in events:
         if not isinstance(event, dict) or "error" in event:
             return event if isinstance(event, dict) else {}

@@ -3,7 +3,6 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from inserter.errors import InserterError
 from inserter.scoring.judge.cache import FOLDER
@@ -46,7 +45,7 @@ def _check(path: Path, out: Path) -> None:
         raise InserterError(f"cannot write {out}: {folder} is not a writable folder", "Give --out a file in a writable folder")
 
 
-def _value(raw: object) -> Any:
+def _value(raw: object) -> object:
     """Return the record, or None for a line that is not JSON.
 
     Half a surrogate pair, which UTF-8 cannot hold, becomes a question mark.

@@ -51,7 +51,7 @@ class Outcome:
 
 
 def judge(
-    records: Iterable[Record], task: Task, settings: JudgeSettings, *, cache_folder: Path | str = FOLDER
+    records: Iterable[object], task: Task, settings: JudgeSettings, *, cache_folder: Path | str = FOLDER
 ) -> tuple[list[Record], Usage]:
     """Return the records in their order, each with `pred_score`, and the usage.
 
@@ -81,7 +81,7 @@ def judge(
     return judged, usage
 
 
-def _key(record: Any, task: Task, settings: JudgeSettings, *, jobs: dict[str, Job]) -> str | Unjudgeable:
+def _key(record: object, task: Task, settings: JudgeSettings, *, jobs: dict[str, Job]) -> str | Unjudgeable:
     """Return the key of the record's job, and add the job to `jobs`.
 
     Return Unjudgeable if the record cannot be put to the judge.
@@ -94,7 +94,8 @@ def _key(record: Any, task: Task, settings: JudgeSettings, *, jobs: dict[str, Jo
     except Unjudgeable as error:
         return error
     key = key_of(said, settings)
-    jobs.setdefault(key, Job(key, said, len(questions_of(record)) if task == "open" else 0))
+    count = len(questions_of(record)) if task == "open" and isinstance(record, dict) else 0
+    jobs.setdefault(key, Job(key, said, count))
     return key
 
 

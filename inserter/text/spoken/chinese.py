@@ -9,13 +9,16 @@ import re
 import unicodedata
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import regex
 
 from inserter.text.spoken.characters import SITE, URL, decimals, heard
 from inserter.text.spoken.refusal import CannotRead
 from inserter.text.words import HAN
+
+if TYPE_CHECKING:
+    from wetext import Normalizer
 
 CURRENCY = {
     "HK$": "港元",
@@ -62,7 +65,7 @@ PUNCTUATION = str.maketrans(
 
 
 @lru_cache(maxsize=1)
-def _library() -> Any:
+def _library() -> "Normalizer":
     from wetext import Normalizer
 
     return Normalizer(lang="zh", operator="tn")
