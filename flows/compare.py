@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from inserter import seeds
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, read_table
 from inserter.params import load
+from inserter.reports import Response
 from inserter.scoring.intervals import CONFIDENCE, RESAMPLES
 from inserter.tables import KL, LOSSES
 
@@ -23,17 +24,39 @@ RUN_ID = re.compile(r"[0-9a-f]{32}")
 HEARS = ("heard", "cascade")
 VOICES = ("seen", "unseen")
 REMEDY = "Give a folder with data/evaluate, a losses.parquet or responses.jsonl, a version (3, @champion) or an MLflow run id"
-Row = dict[str, Any]
 # {(voice, context, content of the document): (summed loss, tokens)}
 Losses = dict[tuple[str, str, str], tuple[float, int]]
 
 
-def compare(a: str, b: str) -> Row:
-    """Return {"a", "b", "rows"}: one row per figure.
+class Row(TypedDict):
+    """One figure of both models."""
 
-    A row has "figure", "voice", "unit", "a", "b", "difference" (a less b), "low", "high" and "n".
-    low, high: the 95 % interval of the difference. What both share is resampled: documents, or
-    prompts with their variants.
+    figure: str
+    voice: str | None
+    unit: str
+    a: float
+    b: float
+    difference: float
+    """a less b."""
+    low: float | None
+    """Of the 95 % interval of the difference."""
+    high: float | None
+    n: int
+    """Documents or prompts that both share."""
+
+
+class Compared(TypedDict):
+    """The comparison of the models `a` and `b`."""
+
+    a: str
+    b: str
+    rows: list[Row]
+
+
+def compare(a: str, b: str) -> Compared:
+    """Compare two models.
+
+    What both share is resampled for the intervals: documents, or prompts with their variants.
 
     Raises InserterError if one cannot be found, or if both share nothing.
     """
@@ -49,15 +72,16 @@ def compare(a: str, b: str) -> Row:
     return {"a": a, "b": b, "rows": rows}
 
 
-def table(found: Row) -> str:
+def table(found: Compared) -> str:
     """Return the result of `compare` as text, with losses in nats and shares in points."""
     from tabulate import tabulate
 
     lines = []
     for row in found["rows"]:
         factor, digits = (100, 1) if row["unit"] == "points" else (1, 3)
-        values = [f"{factor * row[side]:.{digits}f}" for side in ("a", "b")]
-        ends = "" if row["low"] is None else f" [{factor * row['low']:+.{digits}f}, {factor * row['high']:+.{digits}f}]"
+        values = [f"{factor * value:.{digits}f}" for value in (row["a"], row["b"])]
+        low, high = row["low"], row["high"]
+        ends = "" if low is None or high is None else f" [{factor * low:+.{digits}f}, {factor * high:+.{digits}f}]"
         difference = f"{factor * row['difference']:+.{digits}f}{ends}"
         lines.append([row["figure"], row["voice"] or "", row["unit"], *values, difference, str(row["n"])])
     header = ["figure", "voice", "unit", "A", "B", "A − B [95 %]", "shared"]
@@ -66,7 +90,7 @@ def table(found: Row) -> str:
     return f"A: {found['a']}\nB: {found['b']}\n\n{shown}"
 
 
-def _read(name: str) -> tuple[Losses, list[Row]]:
+def _read(name: str) -> tuple[Losses, list[Response]]:
     """Return losses by document and scored answers of one side; empty if it has none."""
     path = Path(name)
     if path.is_file() and path.suffix == ".parquet":
@@ -132,7 +156,7 @@ def _losses(path: Path) -> Losses:
         raise InserterError(f"{path} has no losses by document ({error})", "Run `dvc repro -f evaluate`") from error
 
 
-def _answers(path: Path) -> list[Row]:
+def _answers(path: Path) -> list[Response]:
     try:
         rows = list(read_jsonl(path))
         return [row for row in rows if row["task"] == "closed" and row.get("strict") is not None]
@@ -180,7 +204,7 @@ def _costs(one: Losses, other: Losses) -> Iterator[Row]:
             yield _row(name, None if context in ("read_own", "absent") else voice, "nats", counts=np.array(found, dtype=float))
 
 
-def _instructions(one: list[Row], other: list[Row]) -> Iterator[Row]:
+def _instructions(one: list[Response], other: list[Response]) -> Iterator[Row]:
     """Yield the instructions followed (mean of strict and loose) by form.
 
     Only answers that both have count. The unit is the prompt with its variants.

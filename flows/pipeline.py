@@ -24,7 +24,7 @@ from inserter.run.runner import say
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
 
 
-def _locked(task: object, run: object, state: State[bool]) -> bool:
+def _locked(task: object, run: object, state: "State[bool]") -> bool:
     """Return whether a retry is worth it: only for DVC's lock.
 
     A stage that failed would fail again, hours later.

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect import flow
@@ -17,6 +17,7 @@ from inserter.errors import InserterError
 from inserter.files import read_jsonl
 from inserter.params import Register, load
 from inserter.registry.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
+from inserter.reports import Response
 from inserter.scoring.intervals import sign_flip_p
 
 if TYPE_CHECKING:
@@ -33,15 +34,6 @@ AGAIN = "evaluate heard, cascade and at least four prompts, then run `dvc repro 
 
 PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"
 Verdicts = dict[str, tuple[str, list[bool]]]  # item_id -> (key, strict verdict of each instruction)
-
-
-class Answer(TypedDict):
-    """A line of RESPONSES, as far as it is read."""
-
-    item_id: str
-    key: str
-    form: str
-    strict: NotRequired[list[bool] | None]
 
 
 @dataclass(frozen=True)
@@ -224,7 +216,7 @@ def verdicts(client: "MlflowClient", version: "ModelVersion") -> Verdicts:
         ) from error
 
 
-def _heard(rows: Iterable[Answer]) -> Verdicts:
+def _heard(rows: Iterable[Response]) -> Verdicts:
     return {row["item_id"]: (row["key"], strict) for row in rows if row["form"] == "heard" and (strict := row.get("strict"))}
 
 

@@ -18,8 +18,6 @@ from inserter.tables import known
 
 WIDTH = 100
 UNTOLD = "not told apart"  # the 95 % interval contains 0
-
-
 Report = TypeVar("Report")
 
 

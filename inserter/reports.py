@@ -1,7 +1,7 @@
 """The reports that other parts of the project read again. Each key is described once, here."""
 
 from collections.abc import Mapping
-from typing import Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 Kind = TypeVar("Kind")
 Ends = list[float] | None
@@ -347,6 +347,43 @@ class Recordings(Spoken):
     languages: dict[str, Spoken]
     answers: Cells[ClosedCell] | None
     """Of recordings that have instructions."""
+
+
+class Answer(TypedDict):
+    """An item's answer in one form, before it is scored."""
+
+    id: str
+    """Of the item and the form."""
+    item_id: str
+    key: str
+    task: str
+    lang: str
+    variant: str
+    form: str
+    prompt: str
+    clean_prompt: str
+    instruction_id_list: list[str]
+    kwargs: list[dict[str, object] | None]
+    """Arguments of the checks, parallel to `instruction_id_list`."""
+    questions: list[str]
+    """What a judge is asked about the answer."""
+    voice: str | None
+    """None for an item that is only read."""
+    transcript: str | None
+    """What the recogniser wrote, for a form that hears."""
+    response: str
+
+
+class Response(Answer):
+    """data/evaluate/responses.jsonl: an answer with its verdicts."""
+
+    judged: dict[str, Any] | None
+    """The judge's verdict, a row of `inserter score`; None if there is none."""
+    strict: list[bool] | None
+    """Of a closed-ended item: the verdict on each instruction. So is `loose`."""
+    loose: list[bool] | None
+    error: str | None
+    """Why the answer cannot be scored."""
 
 
 class Answered(TypedDict):

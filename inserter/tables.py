@@ -109,7 +109,7 @@ class Span(TypedDict):
 
 
 class InShard(TypedDict):
-    """Where a clip is; so do Utterance and Item say."""
+    """Where a clip is. A row of Utterance and a row of Item say so, too."""
 
     shard: str | None
     offset: int
@@ -117,7 +117,7 @@ class InShard(TypedDict):
 
 
 class Clip(InShard):
-    """What the encoder asks of a row, as of Utterance."""
+    """What the encoder takes from a row of Utterance."""
 
     utt_id: str
     duration: float

@@ -14,7 +14,7 @@ from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
 from inserter.params import checked, laid_over
 from inserter.paths import DATA, REPORTS
-from inserter.reports import ClosedCell, EvaluateReport
+from inserter.reports import ClosedCell, EvaluateReport, Response
 from inserter.scoring.chance import chance
 from inserter.scoring.scores import followed_by_prompt, share_by_prompt
 from inserter.tables import known
@@ -134,12 +134,12 @@ def followed(experiment: Experiment, folder: Path) -> Row:
     return {name: getattr(experiment, name) for name in IDENTITY} | by_form
 
 
-def _answers(folder: Path) -> dict[str, list[Row]]:
+def _answers(folder: Path) -> dict[str, list[Response]]:
     """Return by form the closed-ended answers in one language to all items that are spoken.
 
     A read prompt, too, counts once per variant that is spoken.
     """
-    rows = [row for row in read_jsonl(folder / DATA / "evaluate" / "responses.jsonl") if row["task"] == "closed"]
+    rows: list[Response] = [row for row in read_jsonl(folder / DATA / "evaluate" / "responses.jsonl") if row["task"] == "closed"]
     language = _language({row["lang"] for row in rows})
     spoken = [row for row in rows if row["lang"] == language and row["voice"]]
     return {form: [row for row in spoken if row["form"] == form] for form in FORMS}

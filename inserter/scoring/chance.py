@@ -5,18 +5,20 @@ Many checks pass whatever was asked ("no comma", "fewer than 90 words"). A model
 (docs/RESULTS.md, group adapter). Only what lies above chance was understood.
 """
 
+from collections.abc import Sequence
+
 from inserter.scoring.closed import aggregate, score_record
-from inserter.scoring.records import Row
+from inserter.scoring.records import Given, Row
 
 DEALS = 32  # other prompts per answer: with 8 the figure moved by half a point
 
 
-def chance(rows: list[Row]) -> Row | None:
+def chance(rows: Sequence[Given]) -> Row | None:
     """Return `aggregate` of `deal`, or None if `deal` gives no rows."""
     return aggregate(dealt) if (dealt := deal(rows)) else None
 
 
-def deal(rows: list[Row]) -> list[Row]:
+def deal(rows: Sequence[Given]) -> list[Given]:
     """Return the verdicts on the rows' answers, each checked against up to DEALS other prompts.
 
     The other prompts stand a quarter to three quarters of the set away. Each prompt gets equally

@@ -12,7 +12,7 @@ from typing import Any
 
 from inserter.scoring import records
 from inserter.scoring.ifeval import Mode, Unscorable, verdicts
-from inserter.scoring.records import CHUNK, Drops, Row, Scorer
+from inserter.scoring.records import CHUNK, Drops, Given, Row, Scorer
 from inserter.scoring.structures import instructions
 
 __all__ = ["CHUNK", "aggregate", "render", "score_file", "score_record"]
@@ -71,7 +71,7 @@ class Tally:
         self.instructions: Counter[str] = Counter()
         self.drops = Drops()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Given) -> None:
         if row["strict"] is None:
             self.drops.add(row)
             return
@@ -93,7 +93,7 @@ class Tally:
         return {**scores, "n_records": self.prompts["n"] + drops["n_dropped"], **drops}
 
 
-def aggregate(rows: Iterable[Row]) -> Row:
+def aggregate(rows: Iterable[Given]) -> Row:
     """Return the strict, loose and mean scores of prompt and instruction, with counts.
 
     rows: of `score_record`. prompt: the share of records whose every verdict is true. instruction:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inserter.scoring import records, votes
 from inserter.scoring.ifeval.arguments import Mode, Unscorable
-from inserter.scoring.records import Drops, Row, Scorer
+from inserter.scoring.records import Drops, Given, Row, Scorer
 
 __all__ = ["aggregate", "render", "score_file", "score_record"]
 
@@ -77,7 +77,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.drops = Drops()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Given) -> None:
         if not row["counted"]:
             self.drops.add(row)
             return

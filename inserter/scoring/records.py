@@ -4,7 +4,7 @@ The module names each row, counts the records without a verdict, and reports the
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from inserter.scoring.recordfiles import Raw, check_name, raw_records, value, wr
 from inserter.tables import TASKS
 
 Row = dict[str, Any]
+Given = Mapping[str, Any]  # a row that is only read, such as a Response of `inserter.reports`
 MODES = ("robust", "reference")
 SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed as they stand
 CHUNK = 250  # records per task
@@ -120,7 +121,7 @@ class Drops:
         self.reasons: Counter[str] = Counter()
         self.examples: list[Row] = []
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Given) -> None:
         self.reasons[row["reason"]] += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append({"id": row["id"], "error": row["error"]})
@@ -140,12 +141,12 @@ class Drops:
 class Tally(Protocol):
     """Running counts over rows."""
 
-    def add(self, row: Row) -> None: ...
+    def add(self, row: Given) -> None: ...
 
     def result(self) -> Row: ...
 
 
-def total(rows: Iterable[Row], tally: Tally) -> Row:
+def total(rows: Iterable[Given], tally: Tally) -> Row:
     """Return the result of `tally` over all `rows`."""
     for row in rows:
         tally.add(row)

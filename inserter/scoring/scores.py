@@ -4,7 +4,7 @@ The shares are by task, language, variant and form.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from inserter.reports import ClosedCell, Comparison, Ends, Levels, Shares
 from inserter.scoring.chance import deal
 from inserter.scoring.closed import aggregate
 from inserter.scoring.intervals import share_interval, sign_flip_p
-from inserter.scoring.records import Row
+from inserter.scoring.records import Given
 
 Cell = tuple[str, str, str]  # language, variant, form
-Dealt = dict[tuple[str, str], list[Row]]
-Measure = Callable[[Row], tuple[float, int]]  # from a row to (followed, asked)
+Dealt = dict[tuple[str, str], list[Given]]
+Measure = Callable[[Given], tuple[float, int]]  # from a row to (followed, asked)
 SCORES = ("strict", "loose", "mean")
 LEVELS = ("prompt", "instruction")
 ALL = "all"  # the variant of a comparison over all variants together
@@ -30,23 +30,23 @@ def measure(score: str, level: str) -> Measure:
     score: strict, loose, or mean of both. level: prompt or instruction.
     """
 
-    def count(row: Row, kind: str) -> float:
+    def count(row: Given, kind: str) -> float:
         return float(all(row[kind])) if level == "prompt" else float(sum(row[kind]))
 
-    def of(row: Row) -> tuple[float, int]:
+    def of(row: Given) -> tuple[float, int]:
         kinds = ("strict", "loose") if score == "mean" else (score,)
         return sum(count(row, kind) for kind in kinds) / len(kinds), 1 if level == "prompt" else len(row["strict"])
 
     return of
 
 
-def deals(rows: list[Row]) -> Dealt:
+def deals(rows: Sequence[Given]) -> Dealt:
     """Return `deal` of the heard answers, by language and variant: the rows of the form CHANCE."""
     heard = {name: group for name, group in _groups(rows) if name[2] == "heard"}
     return {(lang, variant): dealt for (lang, variant, _), group in heard.items() if (dealt := deal(group))}
 
 
-def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, dict[str, dict[str, ClosedCell]]]:
+def closed_table(rows: Sequence[Given], dealt: Dealt | None = None) -> dict[str, dict[str, dict[str, ClosedCell]]]:
     """Return {lang: {variant: {form: cell}}} of closed-ended rows.
 
     dealt: `deals` of the rows, if they were made before.
@@ -65,14 +65,14 @@ def closed_table(rows: list[Row], dealt: Dealt | None = None) -> dict[str, dict[
     return table
 
 
-def _groups(rows: list[Row]) -> Iterator[tuple[tuple[str, str, str], list[Row]]]:
-    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+def _groups(rows: Sequence[Given]) -> Iterator[tuple[Cell, list[Given]]]:
+    groups: dict[Cell, list[Given]] = defaultdict(list)
     for row in rows:
         groups[row["lang"], row["variant"], row["form"]].append(row)
     yield from sorted(groups.items())
 
 
-def _cell(group: list[Row], name: str) -> ClosedCell:
+def _cell(group: Sequence[Given], name: str) -> ClosedCell:
     scored = [row for row in group if row["strict"] is not None]
     scores = aggregate(scored)
     return {
@@ -86,20 +86,20 @@ def _cell(group: list[Row], name: str) -> ClosedCell:
     }
 
 
-def _shares(scores: Row) -> Shares:
+def _shares(scores: Given) -> Shares:
     return {"strict": _levels(scores, "strict"), "loose": _levels(scores, "loose"), "mean": _levels(scores, "mean")}
 
 
-def _levels(scores: Row, score: str) -> Levels:
+def _levels(scores: Given, score: str) -> Levels:
     return {level: scores[f"{score}-{level}"] for level in LEVELS}
 
 
-def _interval(rows: list[Row], of: Measure, *names: str) -> Ends:
+def _interval(rows: Sequence[Given], of: Measure, *names: str) -> Ends:
     counts = np.array([of(row) for row in rows], dtype=float).reshape(-1, 2)
     return share_interval(counts[:, 0], counts[:, 1], *names)
 
 
-def followed_by_prompt(rows: list[Row]) -> dict[str, tuple[float, float]]:
+def followed_by_prompt(rows: Sequence[Given]) -> dict[str, tuple[float, float]]:
     """Return PAIRED as {prompt: (followed, asked)}, by key, over closed-ended rows.
 
     Rows of many variants count together.
@@ -112,7 +112,7 @@ def followed_by_prompt(rows: list[Row]) -> dict[str, tuple[float, float]]:
     return {key: (float(counts[key][0]), float(counts[key][1])) for key in sorted(counts)}
 
 
-def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
+def share_by_prompt(rows: Sequence[Given]) -> tuple[float | None, list[float] | None]:
     """Return the share of `followed_by_prompt` and its 95 % interval; None for both without a row.
 
     A prompt is resampled with all its variants, which are no independent answers.
@@ -123,7 +123,7 @@ def share_by_prompt(rows: list[Row]) -> tuple[float | None, list[float] | None]:
     return float(followed.sum() / asked.sum()), share_interval(followed, asked, "by prompt")
 
 
-def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[Comparison]:
+def comparisons(rows: Sequence[Given], dealt: Dealt | None = None) -> list[Comparison]:
     """Compare closed-ended rows in pairs, on the same items.
 
     `heard` is compared with each other form, and each heard variant with its clean twin. One such
@@ -151,7 +151,7 @@ def comparisons(rows: list[Row], dealt: Dealt | None = None) -> list[Comparison]
     return [found for a, b in pairs if (found := _compare(a, b, cells))]
 
 
-def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndarray]:
+def _by_answer(rows: Sequence[Given], together: bool) -> dict[tuple[str, str], np.ndarray]:
     """Return (followed, asked) by prompt, as the mean of its rows.
 
     If variants stand `together`, the rows of a prompt are divided by variant.
@@ -164,7 +164,7 @@ def _by_answer(rows: list[Row], together: bool) -> dict[tuple[str, str], np.ndar
     return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
 
 
-def _compare(a: Cell, b: Cell, cells: Mapping[Cell, list[Row]]) -> Comparison | None:
+def _compare(a: Cell, b: Cell, cells: Mapping[Cell, Sequence[Given]]) -> Comparison | None:
     sides = [_by_answer(rows, a[1] == ALL) for rows in (cells[a], cells[b])]
     by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for pair in sorted(sides[0].keys() & sides[1].keys()):

@@ -11,7 +11,7 @@ TRANSCRIBE = "Transcribe what you hear:"
 
 
 class Said(TypedDict):
-    """What a part asks of a row, as of Span: the clip, and the written form."""
+    """What a part takes from a row of Span: the clip, and the written form."""
 
     utt_id: str
     written: str

@@ -12,12 +12,8 @@ from stages.check.suites import SUITES
 
 if TYPE_CHECKING:
     import great_expectations as gx
-    from great_expectations.core.expectation_validation_result import (
-        ExpectationSuiteValidationResult as SuiteResult,
-    )
-    from great_expectations.core.expectation_validation_result import (
-        ExpectationValidationResult as RuleResult,
-    )
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult as SuiteResult
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult as RuleResult
     from great_expectations.data_context import AbstractDataContext
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from inserter.errors import InserterError
-from inserter.reports import JudgedCell, Scores
+from inserter.reports import JudgedCell, Response, Scores
 from inserter.run.runner import say
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval
@@ -38,7 +38,7 @@ def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) ->
     return settings
 
 
-def judge_rows(rows: list[Row], settings: "JudgeSettings | None") -> list[Row]:
+def judge_rows(rows: list[Response], settings: "JudgeSettings | None") -> list[Response]:
     """Return `rows` with `judged`: the verdicts on open-ended and adjustment answers.
 
     A verdict is as `inserter score` gives it. Without settings the rows stay as they are. Earlier
@@ -62,10 +62,10 @@ def judge_rows(rows: list[Row], settings: "JudgeSettings | None") -> list[Row]:
             problem = f"{task}: {usage.failed} of {usage.records} answers are not judged ({usage.stopped}; {usage.paid()})"
             raise InserterError(problem, f"{usage.remedy}, then run again: all answers and replies are kept")
         verdicts |= {record["id"]: SCORERS[task].score_record(record) for record in judged}
-    return [row | {"judged": verdicts.get(row["id"])} for row in rows]
+    return [{**row, "judged": verdicts.get(row["id"])} for row in rows]
 
 
-def records(rows: list[Row], task: str) -> list[Row]:
+def records(rows: list[Response], task: str) -> list[dict[str, object]]:
     """Return the answers to a task in the benchmark's fields, as a judge gets them.
 
     The stage writes these records to data/evaluate/TASK.jsonl.
@@ -84,13 +84,13 @@ def records(rows: list[Row], task: str) -> list[Row]:
     ]
 
 
-def judged_table(rows: list[Row]) -> Scores:
+def judged_table(rows: list[Response]) -> Scores:
     """Return the scores of the tasks that code cannot check.
 
     A cell without verdicts has "judged": False, "n" and "reason". Other cells have "judged": True,
     the task's scores and counts, and "interval".
     """
-    groups: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str], list[Response]] = defaultdict(list)
     for row in rows:
         if row["task"] in SCORERS:
             groups[row["task"], row["lang"], row["variant"], row["form"]].append(row)
@@ -101,7 +101,7 @@ def judged_table(rows: list[Row]) -> Scores:
     return cast(Scores, table)  # which has the tasks in SCORERS
 
 
-def _cell(task: str, name: str, rows: list[Row]) -> JudgedCell:
+def _cell(task: str, name: str, rows: list[Response]) -> JudgedCell:
     verdicts = [row["judged"] for row in rows if row["judged"] is not None]
     if not verdicts:
         return {"judged": False, "n": len(rows), "reason": NOT_JUDGED}

@@ -15,11 +15,10 @@ import numpy as np
 from inserter.errors import InserterError
 from inserter.files import fingerprint, read_json, write_json
 from inserter.params import Params
-from inserter.reports import Difference, Figure, Forgetting, Form, Likelihood, Measure
+from inserter.reports import Difference, Figure, Forgetting, Form, Likelihood, Measure, Response
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
-from inserter.scoring.records import Row
 from inserter.tables import HeldOutContext, Item, Loss
 from inserter.training.batches import Example, chat_example, example
 from inserter.training.heldout import (
@@ -114,7 +113,13 @@ def _keep(work: WorkFolder, name: str, asked: Sequence[object], *, value: Value)
 
 
 def prompts_of(
-    processor: InserterProcessor, items: list[Item], responses: list[Row], *, digests: Mapping[str, str], clips: States, own: bool
+    processor: InserterProcessor,
+    items: list[Item],
+    responses: list[Response],
+    *,
+    digests: Mapping[str, str],
+    clips: States,
+    own: bool,
 ) -> list[Prompt]:
     """Return the closed-ended prompts of the standard variant that have a clip.
 

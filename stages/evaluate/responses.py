@@ -10,9 +10,9 @@ from inserter.assets import asr_folder
 from inserter.audio.clips import read_clip_bytes
 from inserter.params import Params
 from inserter.paths import DATA
+from inserter.reports import Answer, Response
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
-from inserter.scoring.records import Row
 from inserter.tables import Clip, Item
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers, new_model
@@ -62,7 +62,7 @@ class Respondent:
 
 def respond(
     params: Params, model: InserterForConditionalGeneration, processor: InserterProcessor, *, items: list[Item], work: WorkFolder
-) -> list[Row]:
+) -> list[Response]:
     """Return one row per item and form, as in data/evaluate/responses.jsonl.
 
     An item without audio has no row for a form that hears it.
@@ -137,12 +137,12 @@ def _sound(digest: str, item: Item, states: States) -> Question:
     return Question(f"clip {digest}", item["duration"] * 16, states=lambda: states[digest])
 
 
-def _row(item: Item, form: str, response: str, *, transcript: str | None) -> Row:
+def _row(item: Item, form: str, response: str, *, transcript: str | None) -> Response:
     """Return the benchmark's fields, the response, and the verdicts if the item is closed-ended.
 
     A verdict is None if the response cannot be scored; `error` says why.
     """
-    row = {
+    row: Answer = {
         "id": f"{item['item_id']} {form}",
         "item_id": item["item_id"],
         "key": item["key"],
@@ -158,7 +158,12 @@ def _row(item: Item, form: str, response: str, *, transcript: str | None) -> Row
         "voice": item["voice"] if item["shard"] else None,
         "transcript": transcript if form in ("heard", *CASCADES) else None,
         "response": response,
-        "judged": None,
     }
     verdict = score_record(row) if item["task"] == "closed" else {}
-    return {**row, **{name: verdict.get(name) for name in ("strict", "loose", "error")}}
+    return {
+        **row,
+        "judged": None,
+        "strict": verdict.get("strict"),
+        "loose": verdict.get("loose"),
+        "error": verdict.get("error"),
+    }

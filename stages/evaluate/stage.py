@@ -10,12 +10,11 @@ from inserter.errors import InserterError
 from inserter.files import read_table, write_jsonl, write_table
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.reports import EvaluateReport, Likelihood, Scores
+from inserter.reports import EvaluateReport, Likelihood, Response, Scores
 from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring import table as scoretable
-from inserter.scoring.records import Row
 from inserter.scoring.scores import closed_table, comparisons, deals
 from inserter.tables import HELDOUT, ITEMS, LOSSES, Item, Loss
 from inserter.training.heldout import REPORTED_IN, Subject
@@ -81,7 +80,9 @@ def main(params: Params) -> EvaluateReport:
     }
 
 
-def _likelihood(params: Params, items: list[Item], rows: list[Row], *, by_document: list[Loss], work: WorkFolder) -> Likelihood:
+def _likelihood(
+    params: Params, items: list[Item], rows: list[Response], *, by_document: list[Loss], work: WorkFolder
+) -> Likelihood:
     """Return the measures by likelihood, of the model as it was saved.
 
     At bf16 the model that answered has other weights. All clips are encoded by now.

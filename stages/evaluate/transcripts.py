@@ -40,7 +40,7 @@ def own_words(processor: InserterProcessor, rows: Tensor) -> str:
 
 
 class Clip(InShard):
-    """What the recogniser asks of a row, as of Item."""
+    """What the recogniser takes from a row of Item."""
 
     item_id: str
     lang: str

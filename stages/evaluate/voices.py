@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from inserter.params import Params, Voice
-from inserter.scoring.scores import Row, closed_table
+from inserter.reports import Response
+from inserter.scoring.scores import closed_table
 
 Seen = Callable[[str], bool]
 HEARD_OR_READ = ("heard", "cascade", "asr_lm", "read")
@@ -27,7 +28,7 @@ def _speaker(voice: Voice) -> tuple[str | None, ...]:
     return (voice.engine, voice.voice, voice.speaker, voice.model)
 
 
-def by_voice(rows: list[Row], seen: Seen) -> dict[str, object]:
+def by_voice(rows: list[Response], seen: Seen) -> dict[str, object]:
     """Return `closed_table` of the items with audio, separately for seen and unseen voices.
 
     The shape is {lang: {"seen": {variant: {form: cell}}, "unseen": {...}}}. The forms are those

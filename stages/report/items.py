@@ -2,31 +2,63 @@
 
 import json
 from collections.abc import Mapping
+from typing import TypedDict
 
 from inserter.page.audio import audio_name
+from inserter.reports import Response
 from inserter.tables import Item
-from stages.report.kinds import Row
 from stages.report.words import FORMS, check_name, note, rule
 
 
-def browsable(rows: list[Row], table: Mapping[str, Item]) -> list[Row]:
+class Shown(TypedDict):
+    """One form's answer."""
+
+    text: str
+    ok: bool | None
+    """Whether every mark is `pass`; None without a verdict."""
+    marks: list[str]
+    """One per check or question: `pass`, `fail`, or `loose` if only the loose form passes."""
+    why: str | None
+    """Why there is no verdict, or None."""
+
+
+class PageItem(TypedDict):
+    """An item with its answers."""
+
+    id: str
+    key: str
+    task: str
+    lang: str
+    variant: str
+    prompt: str
+    clean: str | None
+    """The clean prompt; None if it equals `prompt`."""
+    checks: list[list[str]]
+    """[id, name, rule] per check."""
+    questions: list[str]
+    transcript: str | None
+    audio: str | None
+    """A path relative to the page."""
+    seconds: float | None
+    """Duration of the audio."""
+    voice: str | None
+    notes: list[list[str]]
+    """[name, value] per parameter of the variant."""
+    forms: dict[str, Shown]
+
+
+def browsable(rows: list[Response], table: Mapping[str, Item]) -> list[PageItem]:
     """Return one entry per answered item, in the order of `rows`.
 
     table: {item_id: row of ITEMS}.
-    An entry has id, key, task, lang, variant, prompt, questions, transcript, voice, and:
-    clean: the clean prompt; None if it equals `prompt`.
-    checks: [id, name, rule] per check.
-    audio: a path relative to the page, or None. seconds: its duration.
-    notes: [name, value] per parameter of the variant.
-    forms: {form: answer}; see `_answer`.
     """
-    grouped: dict[str, list[Row]] = {}
+    grouped: dict[str, list[Response]] = {}
     for row in rows:
         grouped.setdefault(row["item_id"], []).append(row)
     return [_item(item_id, group, table.get(item_id)) for item_id, group in grouped.items()]
 
 
-def _item(item_id: str, group: list[Row], place: Item | None) -> Row:
+def _item(item_id: str, group: list[Response], place: Item | None) -> PageItem:
     first = group[0]
     clean = first.get("clean_prompt")
     spoken = place is not None and place["shard"] is not None
@@ -50,19 +82,12 @@ def _item(item_id: str, group: list[Row], place: Item | None) -> Row:
     }
 
 
-def _checks(row: Row) -> list[tuple[str, object]]:
+def _checks(row: Response) -> list[tuple[str, object]]:
     kinds, kwargs = row["instruction_id_list"] or [], row["kwargs"] or []
     return [(kind, kwargs[place] if place < len(kwargs) else None) for place, kind in enumerate(kinds)]
 
 
-def _answer(row: Row) -> Row:
-    """Return one form's answer: {"text", "ok", "marks", "why"}.
-
-    ok: whether every mark is `pass`; None without a verdict.
-    marks: one per check or question. `loose`: only the loose form passes. The others are `pass` and
-    `fail`.
-    why: why there is no verdict, or None.
-    """
+def _answer(row: Response) -> Shown:
     marks = _marks(row)
     judged = row.get("judged") or {}
     why = row.get("error") or ("not judged" if row["task"] != "closed" and not judged else None)
@@ -76,7 +101,7 @@ def _answer(row: Row) -> Row:
     }
 
 
-def _marks(row: Row) -> list[str]:
+def _marks(row: Response) -> list[str]:
     if row["task"] == "closed":
         pairs = zip(row.get("strict") or [], row.get("loose") or [], strict=False)
         return ["pass" if strict else "loose" if loose else "fail" for strict, loose in pairs]

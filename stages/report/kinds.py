@@ -1,21 +1,33 @@
 """Compare what is followed heard and read, by instruction type and on the same items."""
 
 from collections import defaultdict
-from typing import Any
+from typing import TypedDict
 
+from inserter.reports import Response
+from inserter.tables import known
 from stages.report.words import check_name
 
-Row = dict[str, Any]
 PAIRED = ("heard", "read")
 
 
-def by_type(rows: list[Row]) -> dict[str, list[Row]]:
-    """Return {lang: [{type, name, n, heard, read}]} of closed-ended rows.
+class Row(TypedDict):
+    """One instruction type."""
 
-    The greatest loss by hearing comes first. heard and read: the mean of strict and loose over n
-    instructions. Only items that are scored in both forms count.
+    type: str
+    name: str
+    n: int
+    """Instructions."""
+    heard: float
+    """The mean of strict and loose over the instructions. So is `read`."""
+    read: float
+
+
+def by_type(rows: list[Response]) -> dict[str, list[Row]]:
+    """Return {lang: rows} of closed-ended answers.
+
+    The greatest loss by hearing comes first. Only items that are scored in both forms count.
     """
-    scored: dict[str, dict[str, Row]] = {form: {} for form in PAIRED}
+    scored: dict[str, dict[str, Response]] = {form: {} for form in PAIRED}
     for row in rows:
         if row["task"] == "closed" and row["form"] in PAIRED and row.get("strict") is not None:
             scored[row["form"]][row["item_id"]] = row
@@ -25,15 +37,19 @@ def by_type(rows: list[Row]) -> dict[str, list[Row]]:
         for place, kind in enumerate(heard["instruction_id_list"]):
             count = counts[heard["lang"], kind]
             count["n"] += 1
-            count["heard"] += (heard["strict"][place] + heard["loose"][place]) / 2
-            count["read"] += (read["strict"][place] + read["loose"][place]) / 2
+            count["heard"] += _followed(heard, place)
+            count["read"] += _followed(read, place)
     return _tables(counts)
+
+
+def _followed(row: Response, place: int) -> float:
+    return (known(row["strict"])[place] + known(row["loose"])[place]) / 2
 
 
 def _tables(counts: dict[tuple[str, str], dict[str, float]]) -> dict[str, list[Row]]:
     tables: dict[str, list[Row]] = defaultdict(list)
     for (lang, kind), count in counts.items():
-        shares = {form: count[form] / count["n"] for form in PAIRED}
-        tables[lang].append({"type": kind, "name": check_name(kind), "n": int(count["n"]), **shares})
+        heard, read = (count[form] / count["n"] for form in PAIRED)
+        tables[lang].append({"type": kind, "name": check_name(kind), "n": int(count["n"]), "heard": heard, "read": read})
     ordered = {lang: sorted(table, key=lambda row: (row["heard"] - row["read"], row["name"])) for lang, table in tables.items()}
     return dict(sorted(ordered.items()))

@@ -7,25 +7,26 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from jinja2 import Environment
 from markupsafe import Markup
 
 from inserter.page import environment, policy_hash, text
-from inserter.reports import Cell, EvaluateReport, Scores
+from inserter.reports import Cell, EvaluateReport, Response, Scores
 from inserter.scoring import table as scoretable
 from inserter.scoring.table import ScoreRow
 from inserter.yaml_files import read_yaml
 from stages.report import words
-from stages.report.kinds import Row, by_type
+from stages.report.items import PageItem
+from stages.report.kinds import by_type
 from stages.report.pairs import grouped, scale
 from stages.report.text import FOLLOWED, figures
 
 HERE = Path(__file__).parent
 
 
-def render(evaluation: EvaluateReport, rows: list[Row], items: list[Row]) -> str:
+def render(evaluation: EvaluateReport, rows: list[Response], items: list[PageItem]) -> str:
     """Return the page as HTML.
 
     evaluation: reports/evaluate.json. rows: data/evaluate/responses.jsonl. items: `items.browsable`
@@ -124,7 +125,7 @@ def _environment() -> Environment:
     return found
 
 
-def _choices(items: list[Row]) -> dict[str, dict[str, str]]:
+def _choices(items: list[PageItem]) -> dict[str, dict[str, str]]:
     """Return {filter: {value: name}} for the browser, with only the values that some item has."""
     kinds = {kind: name for item in items for kind, name, _ in item["checks"]}
     return {
@@ -135,12 +136,12 @@ def _choices(items: list[Row]) -> dict[str, dict[str, str]]:
     }
 
 
-def _offered(items: list[Row], field: str, names: dict[str, str]) -> dict[str, str]:
+def _offered(items: list[PageItem], field: Literal["task", "lang", "variant"], names: dict[str, str]) -> dict[str, str]:
     used = {item[field] for item in items}
     return {value: names.get(value, value) for value in (*names, *sorted(used - names.keys())) if value in used}
 
 
-def _form_names(items: list[Row]) -> dict[str, list[str]]:
+def _form_names(items: list[PageItem]) -> dict[str, list[str]]:
     """Return {form: [short name, long name]} of the forms that occur, in the order of the table."""
     used = dict.fromkeys((*words.FORMS, *(form for item in items for form in item["forms"])))
     return {form: [words.FORMS.get(form, form), scoretable.FORMS.get(form, form)] for form in used}

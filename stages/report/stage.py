@@ -10,10 +10,10 @@ from inserter.errors import InserterError
 from inserter.files import atomic, read_json, read_jsonl, read_table
 from inserter.page.audio import audio_name, publish_files
 from inserter.paths import DATA, REPORTS
+from inserter.reports import Response
 from inserter.tables import ITEMS
 from stages.report.figure import draw
 from stages.report.items import browsable
-from stages.report.kinds import Row
 from stages.report.page import render
 from stages.report.text import markdown
 
@@ -41,7 +41,7 @@ def build(data: Path = DATA, reports: Path = REPORTS) -> dict[str, int]:
     return {"items": len(items), "audio": len(clips), "without_audio": len(items) - len(clips), "rows": len(rows)}
 
 
-def _responses(path: Path) -> list[Row]:
+def _responses(path: Path) -> list[Response]:
     try:
         rows = list(read_jsonl(path))
     except FileNotFoundError as error:
