@@ -13,9 +13,9 @@ import numpy as np
 
 from inserter import seeds
 from inserter.errors import InserterError
+from inserter.evaluation import Response
 from inserter.files import read_jsonl, read_table
 from inserter.params import load
-from inserter.reports import Response
 from inserter.scoring.intervals import CONFIDENCE, RESAMPLES
 from inserter.tables import KL, LOSSES
 

@@ -14,10 +14,10 @@ import numpy as np
 from prefect import flow
 
 from inserter.errors import InserterError
+from inserter.evaluation import Response
 from inserter.files import read_jsonl
 from inserter.params import Register, load
 from inserter.registry.tracking import CHALLENGER, CHAMPION, RESPONSES, connect
-from inserter.reports import Response
 from inserter.scoring.intervals import sign_flip_p
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from flows import record
+from inserter.evaluation import Difference, EvaluateReport, Scores
 from inserter.files import read_json
 from inserter.paths import GATES, REPORTS, SYSTEM
-from inserter.reports import Difference, EvaluateReport, GateReport, Scores, SynthesizeReport, SystemReport, VerifyReport
+from inserter.reports import GateReport, SynthesizeReport, SystemReport, VerifyReport
 from inserter.scoring import table as scoretable
 from inserter.tables import known
 

@@ -11,10 +11,10 @@ from typing import Any
 from flows.ablate import copies
 from flows.ablate.arms import Experiment
 from inserter.errors import InserterError
+from inserter.evaluation import ClosedCell, EvaluateReport, Response
 from inserter.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
 from inserter.params import checked, laid_over
 from inserter.paths import DATA, REPORTS
-from inserter.reports import ClosedCell, EvaluateReport, Response
 from inserter.scoring.chance import chance
 from inserter.scoring.scores import followed_by_prompt, share_by_prompt
 from inserter.tables import known

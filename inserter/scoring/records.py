@@ -20,7 +20,7 @@ from inserter.scoring.recordfiles import Raw, check_name, raw_records, value, wr
 from inserter.tables import TASKS
 
 Row = dict[str, Any]
-Given = Mapping[str, Any]  # a row that is only read, such as a Response of `inserter.reports`
+Given = Mapping[str, Any]  # a row that is only read, such as a Response of `inserter.evaluation`
 MODES = ("robust", "reference")
 SCORED_BEFORE = "as in the file"  # the mode of a file of verdicts, which are summed as they stand
 CHUNK = 250  # records per task

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from inserter.reports import ClosedCell, Comparison, Ends, Levels, Shares
+from inserter.evaluation import ClosedCell, Comparison, Ends, Levels, Shares
 from inserter.scoring.chance import deal
 from inserter.scoring.closed import aggregate
 from inserter.scoring.intervals import share_interval, sign_flip_p

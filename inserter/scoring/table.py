@@ -6,7 +6,7 @@ Only this module knows how a cell is shown.
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypedDict, cast
 
-from inserter.reports import Cell, Cells, ClosedCell, Difference, Ends, EvaluateReport, Figure, Form, JudgedCell, Scores
+from inserter.evaluation import Cell, Cells, ClosedCell, Difference, Ends, EvaluateReport, Figure, Form, JudgedCell, Scores
 
 FORMS = {  # in the order of the table
     "heard": "the model hears",

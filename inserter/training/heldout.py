@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from inserter.reports import Difference, HeldOutFigures, HeldOutReport
+from inserter.evaluation import Difference, HeldOutFigures, HeldOutReport
 from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, known
 from inserter.training.batches import Example, Place, example, grouped, hear, places_of, to_sequences

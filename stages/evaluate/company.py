@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from inserter.assets import asr_folder
+from inserter.evaluation import HearingReport
 from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.reports import HearingReport
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
 from inserter.training.heldout import (

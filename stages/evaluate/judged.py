@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from inserter.errors import InserterError
-from inserter.reports import JudgedCell, Response, Scores
+from inserter.evaluation import JudgedCell, Response, Scores
 from inserter.run.runner import say
 from inserter.scoring import adjustment, open_ended
 from inserter.scoring.intervals import share_interval

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from inserter.errors import InserterError
+from inserter.evaluation import Difference, Figure, Forgetting, Form, Likelihood, Measure, Response
 from inserter.files import fingerprint, read_json, write_json
 from inserter.params import Params
-from inserter.reports import Difference, Figure, Forgetting, Form, Likelihood, Measure, Response
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from inserter.assets import asr_folder
 from inserter.errors import InserterError
+from inserter.evaluation import Recordings, Spoken, WordErrors
 from inserter.files import fingerprint, read_json, write_json, write_jsonl
 from inserter.params import Evaluate, Params
-from inserter.reports import Recordings, Spoken, WordErrors
 from inserter.run.closure import deciding
 from inserter.run.executor import ordered_map
 from inserter.run.runner import say

@@ -8,9 +8,9 @@ import json
 
 from inserter.assets import asr_folder
 from inserter.audio.clips import read_clip_bytes
+from inserter.evaluation import Answer, Response
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.reports import Answer, Response
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.tables import Clip, Item

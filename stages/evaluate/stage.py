@@ -7,10 +7,10 @@ benchmark.
 from tabulate import tabulate
 
 from inserter.errors import InserterError
+from inserter.evaluation import EvaluateReport, Likelihood, Response, Scores
 from inserter.files import read_table, write_jsonl, write_table
 from inserter.params import Params
 from inserter.paths import DATA
-from inserter.reports import EvaluateReport, Likelihood, Response, Scores
 from inserter.run.closure import deciding
 from inserter.run.runner import say
 from inserter.run.work import WorkFolder

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from inserter.evaluation import Response
 from inserter.params import Params, Voice
-from inserter.reports import Response
 from inserter.scoring.scores import closed_table
+from inserter.tables import known
 
 Seen = Callable[[str], bool]
 HEARD_OR_READ = ("heard", "cascade", "asr_lm", "read")
@@ -36,5 +37,7 @@ def by_voice(rows: list[Response], seen: Seen) -> dict[str, object]:
     """
     spoken = [row for row in rows if row["voice"] and row["form"] in HEARD_OR_READ]
     kinds = {"seen": True, "unseen": False}
-    tables = {kind: closed_table([row for row in spoken if seen(row["voice"]) is is_seen]) for kind, is_seen in kinds.items()}
+    tables = {
+        kind: closed_table([row for row in spoken if seen(known(row["voice"])) is is_seen]) for kind, is_seen in kinds.items()
+    }
     return {lang: {kind: tables[kind].get(lang) for kind in kinds} for lang in sorted({row["lang"] for row in spoken})}

@@ -6,10 +6,10 @@ The stage makes data/pretrain/model from the warmed-up adapter, sequences and cl
 from dataclasses import replace
 
 from inserter.errors import InserterError
+from inserter.evaluation import HeldOutReport
 from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
-from inserter.reports import HeldOutReport
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, SEQUENCES, VERIFIED

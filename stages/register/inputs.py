@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from inserter.errors import InserterError
+from inserter.evaluation import Difference, EvaluateReport
 from inserter.files import fingerprint, read_json, read_table
 from inserter.paths import DATA, GATES, REPORTS, SYSTEM
-from inserter.reports import Difference, EvaluateReport, GateReport, SystemReport
+from inserter.reports import GateReport, SystemReport
 from inserter.scoring import table as scoretable
 from inserter.tables import ITEMS
 from inserter.yaml_files import read_yaml

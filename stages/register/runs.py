@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inserter.evaluation import EvaluateReport, Scores
 from inserter.params import Params
 from inserter.paths import GATES, REPORTS, SYSTEM
 from inserter.registry.tracking import RESPONSES
-from inserter.reports import EvaluateReport, GateReport, Scores, SystemReport
+from inserter.reports import GateReport, SystemReport
 from inserter.scoring import table as scoretable
 from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
 

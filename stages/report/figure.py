@@ -6,7 +6,7 @@ The figure has one panel per task and language.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inserter.reports import Scores
+from inserter.evaluation import Scores
 from inserter.scoring import table as scoretable
 from inserter.scoring.table import ScoreRow
 from inserter.tables import known

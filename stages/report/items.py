@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import TypedDict
 
+from inserter.evaluation import Response
 from inserter.page.audio import audio_name
-from inserter.reports import Response
 from inserter.tables import Item
 from stages.report.words import FORMS, check_name, note, rule
 

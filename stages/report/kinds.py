@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import TypedDict
 
-from inserter.reports import Response
+from inserter.evaluation import Response
 from inserter.tables import known
 from stages.report.words import check_name
 

@@ -12,8 +12,8 @@ from typing import Literal, TypedDict
 from jinja2 import Environment
 from markupsafe import Markup
 
+from inserter.evaluation import Cell, EvaluateReport, Response, Scores
 from inserter.page import environment, policy_hash, text
-from inserter.reports import Cell, EvaluateReport, Response, Scores
 from inserter.scoring import table as scoretable
 from inserter.scoring.table import ScoreRow
 from inserter.yaml_files import read_yaml

@@ -5,7 +5,7 @@ The costs of each way of speaking come first, then the costs of hearing.
 
 import math
 
-from inserter.reports import Comparison
+from inserter.evaluation import Comparison
 from stages.report.words import FORMS, VARIANTS
 
 LEVEL = 0.05

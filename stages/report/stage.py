@@ -7,10 +7,10 @@ from pathlib import Path
 
 from inserter.audio.clips import read_clip_bytes
 from inserter.errors import InserterError
+from inserter.evaluation import Response
 from inserter.files import atomic, read_json, read_jsonl, read_table
 from inserter.page.audio import audio_name, publish_files
 from inserter.paths import DATA, REPORTS
-from inserter.reports import Response
 from inserter.tables import ITEMS
 from stages.report.figure import draw
 from stages.report.items import browsable

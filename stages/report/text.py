@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from inserter.reports import EvaluateReport, Scores
+from inserter.evaluation import EvaluateReport, Scores
 from inserter.scoring import table as scoretable
 from stages.report.pairs import Worded, grouped
 from stages.report.words import LANGUAGES, TASKS, probability, signed
