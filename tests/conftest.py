@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, WhisperConfig, WhisperFeatureExtractor
 from transformers import WhisperForConditionalGeneration as Whisper
 
+from flows import guard, server
 from inserter.assets import encoder_folder
 from inserter.params import Params
 from inserter.run.quiet import quiet
@@ -24,11 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share the co
 
 # Files whose tests start servers, browsers or stages as processes: `make test-fast` leaves them out.
 SLOW = {
-    "test_ablate", "test_bench", "test_bench_against", "test_cli", "test_coqui", "test_corpus_scale", "test_deployment",
-    "test_disk", "test_documents", "test_executor", "test_judge_command", "test_kill_speech", "test_light_install",
+    "test_ablate", "test_arm", "test_bench", "test_bench_against", "test_cli", "test_coqui", "test_corpus_scale", "test_deployment",
+    "test_disk", "test_documents", "test_executor", "test_judge_command", "test_light_install",
     "test_listen_browser", "test_pipeline", "test_read_only", "test_record_files", "test_recordings", "test_register",
     "test_report_browser", "test_serving", "test_speech_server", "test_synthesize", "test_synthesize_ray",
-    "test_synthesize_reuse", "test_training", "test_training_processes", "test_two_arms", "test_ui", "test_verify_faults",
+    "test_synthesize_reuse", "test_training", "test_training_processes", "test_ui", "test_verify_faults",
     "test_whole_pipeline",
 }  # fmt: skip
 
@@ -156,6 +157,22 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     fill(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API's address of a real server with a home of its own."""
+    quiet()
+    home = tmp_path_factory.mktemp("prefect")
+    os.environ["PREFECT_HOME"] = str(home)
+    port = server.free_port()
+    process = server.start(port)
+    try:
+        server.wait(f"http://127.0.0.1:{port}/api/health", process, "the Prefect server")
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        guard.stop(process)
+        del os.environ["PREFECT_HOME"]
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,17 @@
 """The real pipeline, small: real text, voice, recogniser, DVC, Prefect, gates and MLflow; only the LM and the encoder are tiny.
 
-It is killed while it speaks, run again to its end, run once more (nothing to do), and then with another pre-training seed.
+It is killed in three stages, run again to its end, run once more (nothing to do), and then with another pre-training seed. An
+undisturbed run in another folder makes the same bytes.
 """
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
+import re
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
-from checkout import ROOT
-from small_pipeline import SMALL, environment, project
+from small_pipeline import finish, kill_when, project, times
 
+from flows import graph
 from inserter.files import read_json, read_jsonl, sha256
 from inserter.params import load
 
@@ -34,7 +29,7 @@ STAGES = [
     "report",
     "register",
 ]
-BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "check@sft", "evaluate", "report", "register"}
+BEGUN_AGAIN_BY_A_SEED = {"pretrain", "sft", "check@sft"}  # up to check@sft
 
 
 NEVER_THE_SAME = {  # of what a stage writes
@@ -45,69 +40,33 @@ NEVER_THE_SAME = {  # of what a stage writes
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory, tiny_lm, tiny_encoder) -> Path:
-    """A copy of the project with parameters for minutes instead of half an hour."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for section, values in SMALL.items():
-        params[section].update(values)
-    params["assets"].update(lm=str(tiny_lm), encoder=str(tiny_encoder))
-    params["benchmark"]["variants"]["accents"] = params["benchmark"]["variants"]["accents"][-1:]
-    return project(tmp_path_factory.mktemp("e2e") / "project", params)
-
-
-def start(workspace: Path, *arguments: str) -> subprocess.Popen:
-    log = (workspace / "run.log").open("a")
-    command = [sys.executable, "-m", "flows.cli", "run", *arguments]
-    return subprocess.Popen(command, cwd=workspace, env=environment(workspace), stdout=log, stderr=log, start_new_session=True)
-
-
-def finish(workspace: Path) -> str:
-    """Run to the end and give what was printed."""
-    before = (workspace / "run.log").stat().st_size if (workspace / "run.log").exists() else 0
-    process = start(workspace)
-    code = process.wait(1500)
-    printed = (workspace / "run.log").read_bytes()[before:].decode(errors="replace")
-    assert code == 0, printed[-4000:]
-    return printed
-
-
-def left_behind(workspace: Path) -> list[str]:
-    """Command lines of processes that work in the folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()) == workspace:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.Error, OSError):
-            continue
-    return found
+def workspace(shared: Path, parameters: dict) -> Path:
+    return project(shared / "project", parameters)
 
 
 def locked(workspace: Path) -> dict:
     return yaml.safe_load((workspace / "dvc.lock").read_text())["stages"]
 
 
-def kill_when(workspace: Path, pattern: str) -> dict[Path, int]:
-    """kill -9 of the whole run as soon as a file fits `pattern`; the files that fit it then, with their times."""
-    process = start(workspace)
-    while not list(workspace.glob(pattern)):
-        assert process.poll() is None, (workspace / "run.log").read_text()[-4000:]
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    deadline = time.monotonic() + 30
-    while left_behind(workspace) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left_behind(workspace) == [], "no orphan"
-    return {path: path.stat().st_mtime_ns for path in workspace.glob(pattern)}
-
-
-def test_killed_while_it_speaks_the_run_resumes(workspace):
-    spoken = kill_when(workspace, ".work/synthesize/*/rows/shard-*.json")
-    assert not (workspace / "data/synthesize").exists() and not (workspace / "reports/synthesize.json").exists()
-    finished = locked(workspace)
-    finish(workspace)
-    assert spoken and spoken == {f: f.stat().st_mtime_ns for f in spoken}, "no finished shard is spoken again"
+def test_killed_in_three_stages_the_run_resumes(workspace, prefect_server):
+    """While it speaks, while it verifies, and in pre-training."""
+    shards, blocks, points = (
+        f".work/{name}"
+        for name in ("synthesize/*/rows/shard-*.json", "verify/*/blocks/*", "pretrain/*/pretrain-checkpoints/step-*")
+    )
+    finished = {}
+    for stage, pattern in (("synthesize", shards), ("verify", blocks), ("pretrain", points)):
+        kill_when(workspace, pattern, "run", api=prefect_server)
+        assert not (workspace / f"data/{stage}").exists() and not (workspace / f"reports/{stage}.json").exists()
+        assert {name: locked(workspace)[name] for name in finished} == finished, "no finished stage is run again"
+        finished = locked(workspace)
+        if stage == "synthesize":
+            spoken = times(workspace, shards)
+        else:
+            assert spoken and spoken == {path: path.stat().st_mtime_ns for path in spoken}, "no finished shard is spoken again"
+    printed = finish(workspace, "run")
+    begun = re.search(r"pretrain: .*?\| +(\d+)/8 \[00:00<\?", printed)
+    assert begun and int(begun[1]) >= 4, "from the resume point"
     assert {name: locked(workspace)[name] for name in finished} == finished
 
 
@@ -165,7 +124,7 @@ def test_a_version_is_registered_with_its_lineage(workspace):
 
 def test_run_again_the_command_says_that_nothing_is_to_do(workspace):
     before = locked(workspace)
-    assert "up to date" in finish(workspace)
+    assert "up to date" in finish(workspace, "run")
     assert locked(workspace) == before
 
 
@@ -176,28 +135,20 @@ def made(workspace: Path) -> dict[str, str]:
     return {name: sha256(file) for name, file in names.items() if not name.startswith(tuple(NEVER_THE_SAME))}
 
 
-def test_every_stage_gives_the_same_bytes_in_another_folder(workspace, tmp_path_factory):
-    """Not killed, by `dvc repro` alone, with one worker in place of one per core, and under another hash seed."""
-    params = yaml.safe_load((workspace / "params.yaml").read_text())
-    for section in params.values():
-        if isinstance(section, dict) and "workers" in section:
-            section["workers"] = 1
-    other = project(tmp_path_factory.mktemp("elsewhere") / "another name", params)
-    command = [sys.executable, "-m", "dvc", "repro", "-q", "report", "listen"]
-    subprocess.run(command, cwd=other, env=environment(other) | {"PYTHONHASHSEED": "7"}, check=True, timeout=2400)
-    first, second = made(workspace), made(other)
+def test_an_undisturbed_run_in_another_folder_makes_the_same_bytes(workspace, undisturbed):
+    first, second = made(workspace), made(undisturbed)
     assert set(first) == set(second)
     assert [name for name in second if first[name] != second[name]] == []
 
 
-def test_another_seed_killed_in_pretraining_reruns_it_and_what_depends_on_it(workspace):
+def test_another_seed_reruns_pretraining_and_what_depends_on_it(workspace, prefect_server, monkeypatch):
     """Nothing before pre-training is touched, the warm-up neither."""
     before = locked(workspace)
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     params["pretrain"]["seed"] += 1
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
-    shutil.rmtree(workspace / ".work/pretrain")
-    kill_when(workspace, ".work/pretrain/*/pretrain-checkpoints/step-*")
-    finish(workspace)
+    finish(workspace, "run", "check@sft", api=prefect_server)
     after = locked(workspace)
     assert {name for name in after if after[name] != before[name]} == BEGUN_AGAIN_BY_A_SEED
+    monkeypatch.chdir(workspace)
+    assert "evaluate" in graph.changes("evaluate"), "the model that it evaluates is another"

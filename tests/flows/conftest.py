@@ -1,6 +1,5 @@
 """A toy project to run flows on, and one real Prefect server on loopback for all tests here."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import pytest
 from checkout import ROOT
 from toy_project import GRAPH, STAGES, Toy
 
-from flows import guard, server
 from inserter.run.quiet import quiet
 
 
@@ -36,22 +34,6 @@ def toy(dvc_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> To
     project.set(one="ok", two="ok", other="ok", gate=True)
     shutil.copytree(dvc_folder, tmp_path / ".dvc")
     return project
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API's address of a real server with a home of its own."""
-    quiet()
-    home = tmp_path_factory.mktemp("prefect")
-    os.environ["PREFECT_HOME"] = str(home)
-    port = server.free_port()
-    process = server.start(port)
-    try:
-        server.wait(f"http://127.0.0.1:{port}/api/health", process, "the Prefect server")
-        yield f"http://127.0.0.1:{port}/api"
-    finally:
-        guard.stop(process)
-        del os.environ["PREFECT_HOME"]
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ def killed_at(steps: list[int], name: str, folder: Path) -> None:
 def test_stages_killed_at_random_steps_end_with_the_same_bytes(tiny_lm, tiny_encoder, tmp_path):
     """Warm-up and pre-training: the encoding is not done again, every loss and every weight is bit for bit the same."""
     calm, killed = (workspace(tmp_path / name, tiny_lm, tiny_encoder) for name in ("calm", "killed"))
-    for name, steps in (("warmup", (5, 20)), ("pretrain", random.Random(5).sample(range(3, 36), 3))):
+    for name, steps in (("warmup", (5,)), ("pretrain", random.Random(5).sample(range(3, 36), 2))):
         finish(stage(name, calm), calm)
         killed_at(list(steps), name, killed)
         encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}

@@ -43,7 +43,11 @@ def number(text: str, kind: str = "cardinal") -> str:
 
 def year(text: str) -> str:
     """Read four digits from 1100 to 2099 as a year, and anything else as a number."""
-    return words(int(text), "year") if len(text) == 4 and 1100 <= int(text) <= 2099 else number(text)
+    return words(int(text), "year") if _is_year(text) else number(text)
+
+
+def _is_year(text: str) -> bool:
+    return len(text) == 4 and text.isdecimal() and 1100 <= int(text) <= 2099
 
 
 def short(text: str) -> str:
@@ -103,7 +107,7 @@ def span(match: re.Match[str]) -> str:
     first, last = match["first"], match["last"]
     if (first, last) in (("50", "50"), ("24", "7")):
         return f"{number(first)} {number(last)}"
-    if len(first) == 4 and len(last) == 2 and 1100 <= int(first) <= 2099:
+    if _is_year(first) and len(last) == 2:
         if 1 <= int(last) <= 12 and int(last) <= int(first[2:]):
             return f"{MONTHS[int(last) - 1]} {year(first)}"
         return f"{year(first)} to {year(str(int(first[:2]) + 1) + last) if last == '00' else short(last)}"
