@@ -32,8 +32,8 @@ def test_the_pieces_of_all_processes_are_the_step(model):
     assert one == [[0], [1, 2], [3], [4, 5, 6]], "in order, a longer example by itself"
     assert sorted(i for pieces in three for piece in pieces for i in piece) == list(range(7))
     assert len({len(pieces) for pieces in three}) == 1 and [] in three[1], "as many backward passes in each process"
-    full = Packed(model[0], examples, [[1, 2, 4, 5, 6]], {}, 20)
-    assert full.pieces(0, 0, 1) == [[1, 2, 4, 5], [6]], "a row is filled to the last position"
+    full = Packed(model[0], examples, [[1, 2, 4, 5, 6, 1, 2, 4, 5]], {}, 20)
+    assert full.pieces(0, 0, 1) == [[1, 2, 4, 5], [6, 1, 2, 4], [5]], "each row is filled to the last position"
 
 
 def test_an_example_of_text_has_as_many_positions_as_tokens(model):
