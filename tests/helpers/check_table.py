@@ -23,6 +23,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
     ("keywords:forbidden_words", {"forbidden_words": ["下雨"]}, "今天天晴。", "今天下雨了。"),
     ("keywords:letter_frequency", {"letter": "E", "let_frequency": 2, "let_relation": LEAST}, "Eel", "bed"),
     ("keywords:letter_frequency", {"letter": "q", "let_frequency": 1, "let_relation": LESS}, "Nothing.", "Queue."),
+    ("keywords:letter_frequency", {"letter": "z", "let_frequency": 2, "let_relation": LEAST}, "Pizza", "Zebra"),
     ("language:response_language", {"language": "es"}, SPANISH, ENGLISH),
     ("language:response_language", {"language": "hi"}, "12345 !!!", ENGLISH),
     (
@@ -73,6 +74,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
         "「姓名」在【日期】来。",
     ),
     ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye.\nps bring it", "Bye, my maps."),
+    ("detectable_content:postscript", {"postscript_marker": "Note"}, "Bye.\nNote: bring it", "Bye.\nNotebooks are dear."),
     ("detectable_content:postscript", {"postscript_marker": "附言"}, "再见。附言：带伞。", "再见。"),
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* one\n  - two", "* one\n- two\n* three"),
     ("detectable_format:number_bullet_lists", {"num_bullets": 1}, "**bold**\n* one", "**bold**"),
@@ -92,10 +94,12 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
         "部分一\n土。",
     ),
     ("detectable_format:json_format", {}, '```json\n{"a": [1, NaN]}\n```', 'Here: {"a": 1}'),
+    ("detectable_format:json_format", {}, '\n```json\n{"a": 1}\n```\n', '\n```json\n{"a": }\n```\n'),
     ("detectable_format:json_format", {}, "42", "[" * 100_000),
     ("detectable_format:title", {}, "<<Rain>>\nIt fell.", "<< >>\nIt fell."),
     ("detectable_format:title", {}, "《夜雨》", "〈夜雨〉"),
     ("combination:two_responses", {}, "******\nWalk.\n******\nRead.\n******", "Walk.\n******\nWalk. "),
+    ("combination:two_responses", {}, "Walk.\n******\nRead.\n******", "Walk.\n******\n\n******"),
     ("combination:two_responses", {}, "走。******看。", "走。******\n******看。"),
     (
         "combination:repeat_prompt",
@@ -117,6 +121,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
     ("punctuation:no_comma", {}, "Bread； milk、 eggs.", "Bread, milk."),
     ("punctuation:no_comma", {}, "面包和牛奶。", "面包，牛奶。"),
     ("startend:quotation", {}, ' "It is closed.” ', 'It is "closed".'),
+    ("startend:quotation", {}, '"A"', '"A'),
     ("startend:quotation", {}, "“门关了。”", '"'),
     ("startend:quotation", {}, '"门关了。”', "「门关了。」"),
     # Chinese, where the rows above have only English

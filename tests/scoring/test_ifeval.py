@@ -62,6 +62,7 @@ MENDED: list[tuple[str, dict[str, Any], str, bool]] = [
     ("length_constraints:number_words", {"num_words": 3, "relation": "Exactly"}, "one two three", True),
     ("length_constraints:number_words", {"num_words": 0, "relation": "more than"}, "one", True),
     ("detectable_format:number_bullet_lists", {"num_bullets": 0}, "no list", True),
+    ("change_case:capital_word_frequency", {"capital_frequency": 0, "capital_relation": "exactly"}, "no capitals here", True),
     ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": LEAST}, "# a #", True),
     ("language:response_language", {"language": "zh"}, "今天下午我们去河边散步吧，天气非常好。", True),
     ("language:response_language", {"language": "zh"}, ENGLISH, False),
@@ -109,6 +110,8 @@ def test_reference_takes_keywords_as_expressions_and_drops_false_arguments():
         ("length_constraints:number_words", {"num_words": -1, "relation": LESS}, "num_words"),
         ("length_constraints:number_words", {"num_words": "three", "relation": LESS}, "three"),
         ("length_constraints:number_words", {"num_words": 3, "relation": "about"}, "about"),
+        ("length_constraints:number_words", {"num_words": 3, "relation": 3}, "relation"),
+        ("keywords:letter_frequency", {"letter": "ab", "let_frequency": 2, "let_relation": LEAST}, "not one letter"),
         ("language:response_language", {"language": "klingon"}, "klingon"),
         (
             "length_constraints:nth_paragraph_first_word",
@@ -123,6 +126,20 @@ def test_no_value_is_ever_made_up(name, kwargs, says, mode):
     for response in ("some text", ""):  # not even where the response is blank
         with pytest.raises(Unscorable, match=says):
             check(name, response, kwargs, mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "says"),
+    [
+        ("keywords:existence", {"keywords": ["lake", " "]}, "keywords is blank"),
+        ("startend:end_checker", {"end_phrase": ""}, "end_phrase is blank"),
+        ("length_constraints:number_words", {"num_words": True, "relation": LESS}, "not a whole number"),
+        ("length_constraints:number_words", {"num_words": 2.5, "relation": LESS}, "not a whole number"),
+    ],
+)
+def test_robust_refuses_an_argument_that_every_response_would_pass_or_fail(name, kwargs, says):
+    with pytest.raises(Unscorable, match=says):
+        check(name, "some text", kwargs, mode="robust")
 
 
 def test_the_language_is_the_same_on_every_call_and_the_package_is_left_alone():

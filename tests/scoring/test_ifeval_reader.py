@@ -43,7 +43,16 @@ def test_where_a_reader_differs_from_the_published_rule(name, kwargs, response, 
 
 
 @pytest.mark.parametrize(
-    ("phrase", "response"), [("!", "Great! "), ("...", "And then…"), ("？", "真的吗?"), ("?", '"Is it?"'), ("Bye!", "So. bye")]
+    ("phrase", "response"),
+    [
+        ("!", "Great! "),
+        ("...", "And then…"),
+        ("？", "真的吗?"),
+        ("?", '"Is it?"'),
+        ("***", "The end\n***"),
+        ('"', 'So he said "no"'),
+        ("Bye!", "So. bye"),
+    ],
 )
 def test_an_end_phrase_is_found_however_it_is_written(phrase, response):
     assert check("startend:end_checker", response, {"end_phrase": phrase}, mode="robust")

@@ -253,6 +253,17 @@ def test_votes_that_cannot_be_counted_have_no_verdict_in_the_reference_mode():
     assert row["reason"] == "unusable vote" and row["iar"] is None
 
 
+def test_votes_of_the_reference_mode_are_kept_as_the_judge_wrote_them():
+    assert _votes(["[1, 0.5, None, True, ('YES', 2)]"], "reference") == [1, 0.5, None, True, ["YES", 2]]
+    assert _votes(["[1e999, b'YES']"], "reference") == ["inf", "b'YES'"], "what JSON has no form for, as Python writes it"
+
+
+@pytest.mark.parametrize("given", [{}, {"pred_score": None}, {"pred_score": []}], ids=str)
+def test_a_record_without_replies_says_why_the_judge_gave_none(given):
+    row = open_ended.score_record({**given, "judge_error": "gave up after 3 tries"})
+    assert row["reason"] == "not judged" and "gave up after 3 tries" in row["error"]
+
+
 def test_the_reference_takes_a_bare_string_for_its_characters():
     assert _votes("['YES']", "reference") == "no usable reply"
     assert _votes("['YES']") == ["YES"]

@@ -164,6 +164,12 @@ def test_an_interval_covers_the_truth_as_often_as_it_says():
         hits += low <= 0.3 <= high
     assert hits >= 88
     assert share_interval(np.ones(1), np.ones(1)) is None
+    assert share_interval(np.ones(2), np.ones(2)) == [1.0, 1.0]
+
+
+def test_what_was_followed_is_drawn_together_with_what_was_asked():
+    asked = np.array([1.0, 2.0, 3.0, 9.0])
+    assert share_interval(asked / 2, asked, "x") == [0.5, 0.5], "every prompt has the same share, so that no draw has another"
 
 
 def test_variants_are_compared_with_their_own_twins():
@@ -192,6 +198,25 @@ def test_over_all_variants_a_prompt_is_one_draw_however_often_it_was_heard():
     assert widths[1] == pytest.approx(widths[0], rel=0.15), "no narrower for being said twice"
     alone = [row for row in rows if row["variant"] == "standard"]
     assert "all" not in {c["a"]["variant"] for c in comparisons(alone)}
+
+
+def test_each_language_is_compared_over_its_own_answers():
+    """A second language, with other forms and other prompts, changes nothing of what is said of the first."""
+
+    def rows(lang: str, forms: dict[str, int]) -> list[dict]:
+        return [
+            scored(f"{lang}{n}", variant, form, n < good, 1) | {"lang": lang}
+            for form, good in forms.items()
+            for n in range(12)
+            for variant in VARIANTS
+        ]
+
+    english, chinese = rows("en", {"heard": 6, "read": 9}), rows("zh", {"heard": 3, "cascade": 12})
+    apart = [*comparisons(english), *comparisons(chinese)]
+    assert sorted(comparisons([*english, *chinese]), key=repr) == sorted(apart, key=repr)
+    together = [pair for pair in apart if pair["a"]["variant"] == "all" and pair["b"]["form"] != "chance"]
+    found = {(pair["lang"], pair["b"]["form"]): pair["difference"] for pair in together}
+    assert found == {("en", "read"): -0.25, ("zh", "cascade"): -0.75}
 
 
 def test_the_paired_test_is_exact_for_few_items():

@@ -11,7 +11,7 @@ from inserter.files import read_table, write_table
 from inserter.params import load
 from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UNSEEN, VERIFIED
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
-from stages.interleave.stage import main
+from stages.interleave.stage import SHOWN, main
 
 TEXT = "Fellow citizens, the state of the Union is good.  It was\nnot always so; we remember it well. And now we go on."
 
@@ -71,6 +71,45 @@ def test_a_speech_task_transcribes_with_a_prefix_or_continues():
     assert speech_task(document(), at_the_end, 1, transcribe_share=0.0, words=8) is None, "and no transcript is wanted"
 
 
+def test_five_words_after_a_clip_are_enough_to_continue_and_four_are_not():
+    first = span(0, 48)
+    enough = speech_task(document(), first, 1, transcribe_share=1e-9, words=5)
+    assert enough["kind"] == "continue" and enough["parts"][-1]["text"].split() == TEXT[48:].split()[:5]
+    assert speech_task(document(), first, 1, transcribe_share=1e-9, words=4)["kind"] == "transcribe"
+
+
+def mixed(text: float):
+    """The settings with that share of plain text, and speech tasks and interleaved text in equal shares."""
+    params = load()
+    rest = (1.0 - text) / 2
+    mixture = params.interleave.mixture.model_copy(update={"interleaved": rest, "speech_tasks": rest, "text": text})
+    return params.model_copy(update={"interleave": params.interleave.model_copy(update={"mixture": mixture})})
+
+
+def test_each_group_gets_its_share_of_the_words(tables):
+    write(tables)
+    report = main(mixed(0.2))
+    wanted = {"interleaved": 0.4, "speech_tasks": 0.4, "text": 0.2}
+    assert report["share_of_words"] == pytest.approx(wanted, abs=0.05)
+    rows = read_table("data/interleave/sequences.parquet", SEQUENCES)
+    words = {kind: sum(row["n_words"] for row in rows if row["kind"] == kind) for kind in report["by_kind"]}
+    assert words["interleaved"] / report["words"] == report["share_of_words"]["interleaved"]
+    assert report["words"] == sum(words.values()) and report["sequences"] == len(rows)
+
+
+@pytest.mark.parametrize("bare", ["d10", "d39"])
+def test_a_document_without_a_clean_clip_is_plain_text_or_left_out(tables, bare):
+    tables["clean"] = [row for row in tables["clean"] if row["doc_id"] != bare]
+    write(tables)
+
+    def kinds(text: float) -> list[str]:
+        main(mixed(text))
+        return [row["kind"] for row in read_table("data/interleave/sequences.parquet", SEQUENCES) if row["doc_id"] == bare]
+
+    assert kinds(0.2) == ["text"]
+    assert kinds(0.0) == [], "no plain text is wanted"
+
+
 @pytest.mark.parametrize(("share", "kind"), [(1.0, "transcribe"), (0.0, "continue")])
 def test_a_mixture_of_one_kind_is_of_that_kind_alone(tables, share, kind):
     write(tables)
@@ -86,6 +125,15 @@ def test_a_mixture_of_one_kind_is_of_that_kind_alone(tables, share, kind):
 def test_the_dump_can_be_read():
     row = sequence(document(), "d-i", "interleaved", parts=interleaved(document(), [span(0, 16)]))
     assert "«Fellow citizens,»  the state of the Union" in readable(row)
+    spoken = speech_task(document(), span(0, 16), 1, transcribe_share=1.0, words=4)
+    assert "[Transcribe what you hear:] «Fellow citizens,» \nFellow citizens," in readable(spoken), "what is not learnt is marked"
+
+
+def test_the_first_sequences_can_be_read_in_a_sample(tables):
+    write(tables)
+    main(load())
+    rows = read_table("data/interleave/sequences.parquet", SEQUENCES)
+    assert Path("data/interleave/sample.md").read_text(encoding="utf-8") == "\n".join(map(readable, rows[:SHOWN]))
 
 
 @pytest.fixture
@@ -138,6 +186,35 @@ def test_a_held_out_context_has_its_clip_in_an_unseen_voice_where_there_is_one(t
     assert rows["d00"]["unseen_utt_id"] == "d00-000" + UNSEEN and rows["d02"]["unseen_utt_id"] is None
     assert {row["other_doc_id"] for row in rows.values()} == set(rows), "each is the baseline of another"
     assert all(row["other_doc_id"] != doc for doc, row in rows.items())
+
+
+def test_a_held_out_context_is_the_first_clean_clip_and_what_follows_it(tables):
+    tables["clean"] = [row for row in tables["clean"] if row["utt_id"] != "d01-000"]
+    write(tables)
+    main(load())
+    rows = {row["doc_id"]: row for row in read_table("data/interleave/heldout.parquet", HELDOUT)}
+    found = {doc: (row["utt_id"], row["context"], row["continuation"]) for doc, row in rows.items()}
+    assert found["d00"] == ("d00-000", TEXT[:48], TEXT[48:]), "a continuation may be as long as the text"
+    assert found["d01"] == ("d01-001", TEXT[64:83], TEXT[83:])
+
+
+@pytest.mark.parametrize("heldout", [0, 1, 2])
+def test_a_held_out_context_needs_another_one_to_be_compared_with(tables, heldout):
+    tables["clean"] = [row for row in tables["clean"] if row["doc_id"] >= "d04" or row["doc_id"] < f"d{heldout:02d}"]
+    write(tables)
+    if heldout == 2:
+        assert main(load())["heldout_contexts"] == 2
+        return
+    with pytest.raises(InserterError, match=rf"{heldout} held-out contexts.*heldout_documents"):
+        main(load())
+    assert not Path("data/interleave").exists(), "nothing half-made is published"
+
+
+def test_a_corpus_of_which_nothing_can_be_learnt_is_refused(tables):
+    tables["clean"] = [row for row in tables["clean"] if row["doc_id"] < "d04"]
+    write(tables)
+    with pytest.raises(InserterError, match=r"no training sequence.*verify\.json"):
+        main(mixed(0.0))
 
 
 def test_tables_of_different_runs_are_refused(tables):

@@ -12,7 +12,8 @@ from transformers import MambaConfig, MambaForCausalLM
 from inserter.errors import InserterError
 from inserter.params import checked, load
 from inserter.run.work import WorkFolder
-from inserter.training.batches import Example, Packed, example, heard_lengths, packed_phase
+from inserter.training import batches
+from inserter.training.batches import Example, Packed, chat_example, example, hear, heard_lengths, packed_phase, places_of
 from inserter.training.loop import train
 from inserter.training.models import new_model
 from inserter.training.states import batch
@@ -31,6 +32,50 @@ def test_the_pieces_of_all_processes_are_the_step(model):
     assert one == [[0], [1, 2], [3], [4, 5, 6]], "in order, a longer example by itself"
     assert sorted(i for pieces in three for piece in pieces for i in piece) == list(range(7))
     assert len({len(pieces) for pieces in three}) == 1 and [] in three[1], "as many backward passes in each process"
+    full = Packed(model[0], examples, [[1, 2, 4, 5, 6, 1, 2, 4, 5]], {}, 20)
+    assert full.pieces(0, 0, 1) == [[1, 2, 4, 5], [6, 1, 2, 4], [5]], "each row is filled to the last position"
+
+
+def test_an_example_of_text_has_as_many_positions_as_tokens(model):
+    _, processor = model
+    assert (read := example(processor, [PART])).positions == len(read.ids)
+    assert (turn := chat_example(processor, "Is it so?", "Yes.", utt_id=None)).positions == len(turn.ids)
+    spoken = [chat_example(processor, "Is it so?", "Yes.", utt_id="a", lengths={"a": length}) for length in (20, 50)]
+    assert spoken[1].positions - spoken[0].positions == 30, "what is heard counts as long as it is"
+
+
+def test_a_row_has_the_positions_that_the_lm_sees(model):
+    net, processor = model
+    examples, clips = some_examples(processor), states_of(["u0", "u1"])
+    heard = hear(net, places_of(net, examples[:2]), clips)
+    loss, positions = Packed(net, examples, [[0, 1]], clips, 100).loss([0, 1])
+    assert positions == sum(len(item.ids) - 1 for item in examples[:2]) + sum(len(clip) for clip in heard.values())
+    assert float(loss) > 0
+
+
+def test_an_empty_row_has_no_loss_and_a_gradient_of_zeros(model):
+    """A process with fewer rows than another takes part in its passes. The first example's clips are all that it needs."""
+    net, processor = model
+    loss, positions = Packed(net, some_examples(processor), [[0]], states_of(["u0"]), 100).loss([])
+    assert (float(loss), positions) == (0.0, 0)
+    loss.backward()
+    for part in (net.adapter, net.language_model):
+        gradients = [weight.grad for weight in part.parameters() if weight.grad is not None]
+        assert gradients and not any(gradient.any() for gradient in gradients)
+
+
+def test_of_many_processes_one_with_text_alone_hears_and_reads_as_the_others_do(model, monkeypatch):
+    """Otherwise the others wait for its part of a sum without end. Its loss is that of the text all the same."""
+    net, processor = model
+    spoken = some_examples(processor)[0]
+    text = example(processor, [PART])
+    task = Packed(net, [spoken, text], [[0, 1]], states_of(["u0"]), 100, [text, text], 0.5)
+    alone = float(task.loss([1])[0])
+    passes = []
+    net.language_model.register_forward_pre_hook(lambda *_: passes.append("lm"))
+    net.adapter.register_forward_pre_hook(lambda *_: passes.append("adapter"))
+    monkeypatch.setattr(batches, "world", lambda: 2)
+    assert float(task.loss([1])[0]) == pytest.approx(alone, rel=1e-6) and sorted(passes) == ["adapter", "lm", "lm"]
 
 
 @pytest.mark.parametrize("change", [{"micro_positions": 20}, {"gradient_checkpointing": True}])
