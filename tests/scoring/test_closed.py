@@ -58,6 +58,7 @@ BAD = {
         json.dumps({**GOOD, "kwargs": {}}).encode(),
         json.dumps({**GOOD, "kwargs": [{}, {}]}).encode(),
         json.dumps({**GOOD, "instruction_id_list": []}).encode(),
+        json.dumps({**GOOD, "instruction_id_list": [], "kwargs": []}).encode(),
         json.dumps({**GOOD, "instruction_id_list": "punctuation:no_comma"}).encode(),
     ],
     "no response": [

@@ -64,6 +64,7 @@ MENDED: list[tuple[str, dict[str, Any], str, bool]] = [
     ("detectable_format:number_bullet_lists", {"num_bullets": 0}, "no list", True),
     ("change_case:capital_word_frequency", {"capital_frequency": 0, "capital_relation": "exactly"}, "no capitals here", True),
     ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": LEAST}, "# a #", True),
+    ("keywords:letter_frequency", {"letter": " E ", "let_frequency": 2, "let_relation": LEAST}, "Eel", True),
     ("language:response_language", {"language": "zh"}, "今天下午我们去河边散步吧，天气非常好。", True),
     ("language:response_language", {"language": "zh"}, ENGLISH, False),
     ("language:response_language", {"language": "en-US"}, ENGLISH, True),

@@ -12,6 +12,7 @@ from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring import open_ended
 from inserter.scoring.judge import judge
+from inserter.scoring.judge.completions import body_of, completions
 from inserter.scoring.thoughts import said
 
 NO = '["NO", "NO"]'
@@ -237,6 +238,27 @@ def test_a_server_that_only_streams_is_read() -> None:
     with JudgeServer(*cut) as server:
         judged, usage = judge([record(3)], "open", settings(server))
     assert usage.retries == 1 and judged[0]["pred_score"] == [OPEN] * 4, "a stream without its end is asked again"
+
+
+def stream_of(text: str, finish: str | None) -> str:
+    """A stream of one reply without the mark [DONE], in UTF-8 as it is."""
+    chunks = [{"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}]
+    chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}]
+    return "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n" for chunk in chunks)
+
+
+def test_a_stream_may_end_with_a_reason_in_place_of_its_mark() -> None:
+    found = completions(body_of(stream_of(OPEN, "stop")), 1)
+    assert found and [reply.text for reply in found.replies] == [OPEN]
+    with pytest.raises(ValueError, match="cut short"):
+        body_of(stream_of(OPEN, None))
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85"], ids=ascii)
+def test_a_line_separator_in_a_reply_does_not_cut_its_event(sign: str) -> None:
+    """JSON may hold these as they are. Between events only CR and LF end a line."""
+    found = completions(body_of(stream_of(f"One.{sign}{OPEN}", "stop")), 1)
+    assert found and [reply.text for reply in found.replies] == [f"One.{sign}{OPEN}"]
 
 
 def test_a_web_page_and_an_absent_server_end_the_run_in_one_line() -> None:

@@ -117,6 +117,11 @@ def test_replies_of_another_length_never_decide():
     assert _votes([long, "['YES']"], **THREE) == "wrong number of answers"
 
 
+def test_replies_in_the_text_of_a_cell_each_have_a_vote():
+    replies = ["['YES', 'NO']", "['YES', 'NO']", "['NO', 'NO']"]
+    assert _votes(json.dumps(replies)) == _votes(str(replies)) == _votes(replies) == ["YES", "NO"], "the last does not decide alone"
+
+
 def test_an_abstention_is_no_vote():
     assert _votes(["['YES', 'unsure', 'NO']", "['YES', 'YES', 'NO']", "['n/a', 'YES', 'YES']"]) == ["YES", "YES", "NO"]
     assert _votes(["['YES', 'unsure']", "['YES', 'perhaps']"]) == "no vote"

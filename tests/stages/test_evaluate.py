@@ -200,6 +200,14 @@ def test_over_all_variants_a_prompt_is_one_draw_however_often_it_was_heard():
     assert "all" not in {c["a"]["variant"] for c in comparisons(alone)}
 
 
+def test_over_all_variants_an_answer_is_compared_with_its_own_twin():
+    """Every noisy clip is misheard, and the text was read for the clean ones alone: by reading nothing is won."""
+    heard = [scored(f"k{n}", variant, "heard", variant == "standard", 1) for n in range(10) for variant in VARIANTS]
+    read = [scored(f"k{n}", "standard", "read", True, 1) for n in range(10)]
+    (every,) = [c for c in comparisons([*heard, *read]) if c["a"]["variant"] == "all" and c["b"]["form"] == "read"]
+    assert (every["difference"], every["n_prompts"]) == (0.0, 10)
+
+
 def test_each_language_is_compared_over_its_own_answers():
     """A second language, with other forms and other prompts, changes nothing of what is said of the first."""
 

@@ -4,6 +4,7 @@ The result has the replies, without what was thought, and the number of tokens.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ CUT_REASONS = ("length", "max_tokens", "max_output_tokens", "model_length")
 REFUSED_REASONS = ("content_filter", "refusal", "safety")
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
 THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")
+LINE_END = re.compile(r"\r\n|\r|\n")  # of a stream; others, such as U+2028, may stand in its JSON
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _events(text: str) -> Iterator[object]:
     Raise ValueError if the stream ends without its mark [DONE] or a finish reason.
     """
     ended = False
-    for line in text.splitlines():
+    for line in LINE_END.split(text):
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if data == "[DONE]":
             return
