@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from inserter.errors import InserterError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     from inserter.tables import Table
 
 Row = TypeVar("Row")
@@ -161,6 +164,13 @@ def read_batches(path: Path | str, table: "Table[Row]", size: int = 4096) -> Ite
 
     Memory does not grow with the table. Raises InserterError as `read_table` does.
     """
+    for file in _parts_of(path, table):
+        for batch in file.iter_batches(batch_size=size):
+            yield batch.to_pylist()
+
+
+def _parts_of(path: Path | str, table: "Table[Row]") -> "Iterator[pq.ParquetFile]":
+    """Yield the file, or all Parquet files of a folder in name order. Their columns are checked."""
     import pyarrow.parquet as pq
 
     path = Path(path)
@@ -174,8 +184,16 @@ def read_batches(path: Path | str, table: "Table[Row]", size: int = 4096) -> Ite
                 f"{file} has columns {parquet.schema_arrow.names}, expected {table.names}",
                 "Delete that file, which another version made, and run `dvc repro`",
             )
-        for batch in parquet.iter_batches(batch_size=size):
-            yield batch.to_pylist()
+        yield parquet
+
+
+def read_arrow(path: Path | str, table: "Table[Row]", columns: Sequence[str], *, size: int = 65_536) -> "Iterator[pa.RecordBatch]":
+    """Yield some columns of a Parquet file in Arrow batches of at most `size` rows.
+
+    No row is made, so a large table is read fast. Raises InserterError as `read_batches` does.
+    """
+    for file in _parts_of(path, table):
+        yield from file.iter_batches(batch_size=size, columns=list(columns))
 
 
 def count_rows(path: Path | str) -> int:

@@ -9,17 +9,18 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Generation
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from models.adapter import DecoderAdapter, PoolingAdapter, SoftTokenAdapter
-from models.attention import PACKED
+from models.attention import PACKED, needs_mask
 from models.configuration import InserterConfig
 from models.ear import ID_COLUMNS, Ear, Opens, Read, as_rows, opened
 from models.encoder import SpeechEncoder, encoded_lengths
 from models.loss import cross_entropy
+from models.packing import IGNORE, laid_out
 from models.processor import InserterProcessor
 from models.room import check_room
 
-IGNORE = -100
 FRAMES_AT_ONCE = 12_000  # log-mel frames, two minutes: an hour at once would take gigabytes
-Sequence = tuple[Tensor, Tensor, list[Tensor]]  # ids (n,), labels (n,), LM positions of each clip
+# ids (n,) and labels (n,) on the CPU, LM positions of each clip on the model's device
+Sequence = tuple[Tensor, Tensor, list[Tensor]]
 
 
 class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -217,25 +218,6 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             at = place + 1
         return torch.cat([*pieces, text[at:]]), torch.cat([*sources, index[at:]])
 
-    def pack(self, sequences: list[Sequence], texts: list[Tensor]) -> dict[str, Tensor]:
-        """Pack many sequences, embedded as `texts`, into one row in which none sees another.
-
-        Returns inputs_embeds (1, m, width), position_ids (1, m) and labels (1, m), with -100 at
-        speech. The position_ids restart with each sequence. From the restarts, transformers masks
-        the other sequences of the row.
-        """
-        embeds, labels, positions = [], [], []
-        for (ids, label, speech), text in zip(sequences, texts, strict=True):
-            embed, source = self.splice(ids, text, speech)
-            embeds.append(embed)
-            labels.append(torch.where(source >= 0, label[source.clamp(min=0)], IGNORE))
-            positions.append(torch.arange(len(embed), device=ids.device))
-        return {
-            "inputs_embeds": torch.cat(embeds)[None],
-            "position_ids": torch.cat(positions)[None],
-            "labels": torch.cat(labels)[None],
-        }
-
     def packed_losses(
         self, sequences: list[Sequence], read: list[Sequence] | None = None, share: float = 0.0
     ) -> tuple[Tensor, Tensor]:
@@ -263,18 +245,26 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         The tokens (k,) are ids. The owners (k,) are indices in `sequences`. The LM's head, a
         fifth of a small model's cost, is computed only where something is learnt.
         """
+        row = laid_out(
+            [(ids.numpy(), labels.numpy(), [len(clip) for clip in speech]) for ids, labels, speech in sequences],
+            self.config.audio_token_id,
+        )
+        on = row.to(self.device)
         # One look-up for all sequences: each look-up costs a gradient as large as the whole table
         # (113 MB for 49 k tokens).
-        texts = self.get_input_embeddings()(torch.cat([ids for ids, _, _ in sequences])).split([len(s[0]) for s in sequences])
-        packed: dict[str, Any] = self.pack(sequences, list(texts))
-        if self.language_model.config._attn_implementation == PACKED:
-            packed["lengths"] = [len(ids) + sum(len(clip) - 1 for clip in speech) for ids, _, speech in sequences]
-        labels = packed.pop("labels")[0]
-        first = packed["position_ids"][0] == 0
-        labels = torch.where(first, IGNORE, labels)  # nothing predicts a sequence's first token
-        targets = (labels != IGNORE).nonzero().flatten()
-        logits = self.language_model(**packed, use_cache=False, logits_to_keep=targets - 1).logits[0]
-        return logits, labels[targets], first.cumsum(0)[targets] - 1
+        embeds = self.get_input_embeddings()(on.ids)
+        if len(row.speech):
+            heard = torch.cat([clip for _, _, speech in sequences for clip in speech])
+            embeds = embeds.index_copy(0, on.speech, heard.to(embeds.dtype))
+        packed: dict[str, Any] = {"inputs_embeds": embeds[None], "position_ids": on.places[None]}
+        lm = self.language_model.config
+        if lm._attn_implementation == PACKED:
+            packed |= {"lengths": row.lengths, "ends": on.ends}
+            if not needs_mask(lm, max(row.lengths)):
+                # A mask of 4 dimensions is passed on as it is, so none is made for the row.
+                packed["attention_mask"] = embeds.new_zeros(1, 1, 1, 1)
+        logits = self.language_model(**packed, use_cache=False, logits_to_keep=on.before).logits[0]
+        return logits, on.targets, on.owner
 
     def _inputs(
         self,

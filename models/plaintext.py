@@ -9,7 +9,7 @@ of the tokenizer. In the twin, every control token has another name, which no te
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 from tokenizers import Tokenizer
@@ -59,6 +59,12 @@ class PlainText:
         The ids are those that the tokenizer gives to a text without control tokens.
         """
         return self._encode(text, [])
+
+    def encode_all(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """Return the result of `encode` for each text, computed on all cores."""
+        distinct = list(dict.fromkeys(texts))
+        encodings = self._twin.encode_batch_fast([_whole(text) for text in distinct], add_special_tokens=False)
+        return {text: self._checked(found.ids, text, []) for text, found in zip(distinct, encodings, strict=True)}
 
     def encode_placed(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids of `text`, and the character range in `text` of each token."""

@@ -3,6 +3,7 @@
 The processor has the tokenizer with the speech tokens, the log-mel features and the chat template.
 """
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
@@ -124,6 +125,10 @@ class InserterProcessor(ProcessorMixin):
         Ordinary tokens spell what looks like a control token in the text.
         """
         return self.plain.encode(text)
+
+    def encode_all(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """Return the result of `encode` for each text, computed on all cores."""
+        return self.plain.encode_all(texts)
 
     @property
     def audio_token_id(self) -> int:

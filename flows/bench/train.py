@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import Trainer
 
-    from inserter.training.batches import Example
+    from inserter.training.examples import Example
     from models import InserterForConditionalGeneration
 
 DOCUMENTS = 24  # of the embedded corpus; about 45 sequences in the mixture of params.yaml
@@ -41,9 +41,11 @@ def train_packed() -> Entry:
     The LM and the adapter learn in full; the encoder's states are given.
     """
     from inserter.run.work import WorkFolder
-    from inserter.training.batches import Packed, example, packed_phase
+    from inserter.training.batches import Packed, packed_phase
+    from inserter.training.examples import example
     from inserter.training.loop import train
     from inserter.training.models import new_model
+    from inserter.training.tokens import Tokens
     from inserter.training.trainable import groups, parts_of
 
     params = load()
@@ -56,8 +58,9 @@ def train_packed() -> Entry:
     folder = Path(mkdtemp())
     # Each example occurs once, as on the other side.
     split = [list(range(n, len(examples), steps)) for n in range(steps)]
-    phase = packed_phase("bench", settings, model, examples=examples, clips=states)
-    phase = replace(phase, task=Packed(model, examples, split, states, p.micro_positions))
+    tokens = Tokens.of(examples)
+    phase = packed_phase("bench", settings, model, examples=tokens, clips=states)
+    phase = replace(phase, task=Packed(model, tokens, split, states, p.micro_positions))
 
     def packed() -> None:
         train(model, phase, WorkFolder("bench", {}))

@@ -1,155 +1,85 @@
-"""Turn sequences into token ids, labels and clips, and assign them to steps.
+"""Turn examples into rows for the LM, and assign the rows to micro-batches and ranks.
 
 The seed decides the assignment before training begins.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from inserter.params import Pretrain, Sft
-from inserter.seeds import derive, rng
-from inserter.tables import Part, Utterance
+from inserter.seeds import derive
+from inserter.tables import Clip
+from inserter.training.examples import Example
 from inserter.training.loop import Phase
+from inserter.training.plan import Plan
 from inserter.training.processes import world
-from inserter.training.states import Clips, Sounds, batch
+from inserter.training.states import Ahead, Clips, Sounds, batch
+from inserter.training.tokens import Tokens
 from inserter.training.trainable import parts_of
-from models import InserterForConditionalGeneration, InserterProcessor
+from models import InserterForConditionalGeneration
 from models.encoder import ENCODER_FRAMES
-from models.modeling import IGNORE, Sequence
+from models.modeling import Sequence
 from models.processor import TAIL_SECONDS
 
-NOTHING: Mapping[str, int] = {}
 # A clip, and whether a text begins with it: the adapter `decoder` then hears no leading blank.
 Place = tuple[str, bool]
+# Positions of a rank whose clips are read and encoded together: up to an hour of speech at 25 per
+# second and a third of the positions.
+WINDOW = 1 << 18
 
 
-@dataclass(frozen=True)
-class Example:
-    """One sequence to learn from or to measure."""
+class HeardLengths(Mapping[str, int]):
+    """The LM positions of each clip, where they are known before the clip is heard.
 
-    ids: tuple[int, ...]
-    """Token ids, with one placeholder per clip."""
-
-    labels: tuple[int, ...]
-    """Parallel to `ids`; -100 where nothing is learnt."""
-
-    clips: tuple[str, ...]
-    """Ids of the clips, in order."""
-
-    positions: int
-    """LM positions, estimated before the speech is known.
-
-    A spoken word counts as its written tokens, unless `heard_lengths` gives the clip's positions.
+    The adapter `pooling` has a fixed number of positions per second. For other adapters no clip is
+    known.
     """
 
-    @property
-    def learnt(self) -> int:
-        """Number of tokens with a loss: the first token of a sequence has nothing before it."""
-        return sum(label != IGNORE for label in self.labels[1:])
+    def __init__(self, model: InserterForConditionalGeneration, *clips: Mapping[str, Clip]) -> None:
+        """clips: rows with duration in seconds, by utt_id; the first that has a clip counts."""
+        config = model.config
+        self.clips = clips if config.adapter == "pooling" else ()
+        self.rate = ENCODER_FRAMES / config.adapter_stride
+
+    def __getitem__(self, utt_id: str) -> int:
+        for clips in self.clips:
+            if (row := clips.get(utt_id)) is not None:
+                return math.ceil((row["duration"] + TAIL_SECONDS) * self.rate)
+        raise KeyError(utt_id)
+
+    def __contains__(self, utt_id: object) -> bool:
+        return any(utt_id in clips for clips in self.clips)
+
+    def __iter__(self) -> Iterator[str]:
+        return (utt_id for clips in self.clips for utt_id in clips)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.clips))
 
 
-def heard_lengths(model: InserterForConditionalGeneration, clips: Iterable[Utterance]) -> dict[str, int]:
-    """Return the LM positions of each clip, if they are known before the clip is heard.
+def planned(examples: Tokens, settings: Pretrain | Sft) -> Plan:
+    """Return the plan of a phase with these settings."""
+    return Plan(examples.positions, settings.steps, settings.batch_positions, seed=settings.seed)
 
-    The adapter `pooling` has a fixed number of positions per second. Other adapters give {}.
-    clips: rows with utt_id, and duration in seconds.
+
+def clips_needed(examples: Tokens, settings: Pretrain | Sft) -> set[str]:
+    """Return the clips that a phase with these settings trains on, with those of `_stand_ins`."""
+    steps = planned(examples, settings)
+    return {*_stand_ins(examples), *(clip for step in steps for i in step for clip in examples.clips_of(i))}
+
+
+def _stand_ins(examples: Tokens) -> tuple[str, ...]:
+    """Return the clips of the first example, for empty rows, and one clip for rows of text.
+
+    See `Packed.loss` and `Packed._spare`.
     """
-    config = model.config
-    if config.adapter != "pooling":
-        return {}
-    rate = ENCODER_FRAMES / config.adapter_stride
-    return {clip["utt_id"]: math.ceil((clip["duration"] + TAIL_SECONDS) * rate) for clip in clips}
-
-
-def example(
-    processor: InserterProcessor, parts: Iterable[Part], end: bool = False, *, lengths: Mapping[str, int] = NOTHING
-) -> Example:
-    """Return the example of a sequence's parts (text, utt_id, loss).
-
-    end: the document's end is learnt as well. lengths: see `heard_lengths`.
-    """
-    ids, labels, clips = [processor.document_start_id], [IGNORE], []
-    positions = 1
-    for part in parts:
-        text, utt_id = processor.encode(part["text"]), part["utt_id"]
-        positions += len(text) if utt_id is None else lengths.get(utt_id, len(text))
-        if utt_id:
-            ids += processor.span_ids
-            labels += [IGNORE] * len(processor.span_ids)
-            clips.append(utt_id)
-            positions += len(processor.span_ids) - 1
-        else:
-            ids += text
-            labels += text if part["loss"] else [IGNORE] * len(text)
-    if end:
-        ids.append(processor.document_start_id)
-        labels.append(processor.document_start_id)
-    return Example(tuple(ids), tuple(labels), tuple(clips), positions)
-
-
-def as_read(parts: Iterable[Part]) -> list[Part]:
-    """Return the parts of a sequence with text in place of speech."""
-    return [part | {"utt_id": None} for part in parts]
-
-
-def chat_example(
-    processor: InserterProcessor, prompt: str, answer: str, *, utt_id: str | None, lengths: Mapping[str, int] = NOTHING
-) -> Example:
-    """Return the example of a chat turn, which is heard if it has a `utt_id`, else read.
-
-    Only the answer and its end are learnt. lengths: see `heard_lengths`.
-    """
-    head = processor.chat([None if utt_id else prompt])
-    tail = [*processor.encode(answer), processor.tokenizer.eos_token_id]
-    spoken = lengths.get(utt_id, len(processor.encode(prompt))) if utt_id else 0
-    return Example(
-        tuple(head + tail), tuple([IGNORE] * len(head) + tail), (utt_id,) if utt_id else (), len(head) + len(tail) + spoken
-    )
-
-
-def plan(examples: list[Example], steps: int, batch_positions: int, *, seed: int) -> list[list[int]]:
-    """Return the indices of each step's examples: about `batch_positions` estimated positions.
-
-    The order is a shuffle from (seed, epoch). A new epoch begins where the last one ends, also
-    within a step. Nothing depends on the number of ranks.
-    """
-    order: list[int] = []
-    result: list[list[int]] = []
-    epoch = 0
-    for _ in range(steps):
-        chosen: list[int] = []
-        positions = 0
-        while positions < batch_positions:
-            if not order:
-                order = list(range(len(examples)))
-                rng(seed, "epoch", epoch).shuffle(order)
-                epoch += 1
-            following = examples[order[-1]].positions
-            if chosen and positions + following > 1.1 * batch_positions:
-                break
-            chosen.append(order.pop())
-            positions += following
-        result.append(chosen)
-    return result
-
-
-def clips_of(examples: Iterable[Example]) -> list[str]:
-    return [clip for item in examples for clip in item.clips]
-
-
-def clips_needed(examples: list[Example], settings: Pretrain | Sft) -> set[str]:
-    """Return the clips that a phase with these settings trains on.
-
-    The clips of the first example are included, for empty rows (`Packed.loss`). One more clip is
-    included for rows of text (`Packed._spare`).
-    """
-    steps = plan(examples, settings.steps, settings.batch_positions, seed=settings.seed)
-    spare = next((e.clips[:1] for e in examples if e.clips), ())
-    return {*clips_of(examples[i] for step in steps for i in step), *clips_of(examples[:1]), *spare}
+    return (*examples.clips_of(0), *(name.decode() for name in examples.clips[:1].tolist())) if len(examples) else ()
 
 
 def places_of(model: InserterForConditionalGeneration, examples: Iterable[Example]) -> list[Place]:
@@ -175,30 +105,27 @@ def to_sequences(model: InserterForConditionalGeneration, examples: list[Example
 
     heard: the result of `hear` for every clip of the examples.
     """
-    device = model.device
     return [
-        (
-            torch.tensor(item.ids, device=device),
-            torch.tensor(item.labels, device=device),
-            [heard[place] for place in places_of(model, [item])],
-        )
+        (torch.tensor(item.ids), torch.tensor(item.labels), [heard[place] for place in places_of(model, [item])])
         for item in examples
     ]
 
 
-def grouped(examples: list[Example], chosen: list[int], positions: int) -> list[list[int]]:
-    """Split `chosen`, in order, into groups of at most `positions` estimated positions.
+def grouped(positions: SequenceOf[int] | np.ndarray, chosen: list[int], most: int) -> list[list[int]]:
+    """Split `chosen`, in order, into groups of at most `most` estimated positions.
 
-    A longer example has a group of its own.
+    positions: of every example, of which `chosen` are indices. A longer example has a group of its
+    own.
     """
     groups: list[list[int]] = [[]]
     used = 0
     for i in chosen:
-        if groups[-1] and used + examples[i].positions > positions:
+        length = int(positions[i])
+        if groups[-1] and used + length > most:
             groups.append([])
             used = 0
         groups[-1].append(i)
-        used += examples[i].positions
+        used += length
     return groups
 
 
@@ -207,9 +134,9 @@ class Packed:
     """A loop's `Task` over packed sequences. A piece (micro-batch) is one row of examples."""
 
     model: InserterForConditionalGeneration
-    examples: list[Example]
-    steps: list[list[int]]
-    """The indices of each step's examples (see `plan`), of which each rank takes every world-th."""
+    examples: Tokens
+    steps: SequenceOf[list[int]]
+    """The indices of each step's examples (see `Plan`), of which each rank takes every world-th."""
 
     clips: Clips
     micro_positions: int
@@ -219,19 +146,34 @@ class Packed:
     positions trained 221, 241, 252 and 259 positions per second.
     """
 
-    read: list[Example] = field(default_factory=list)
-    """The examples with text in place of speech; empty without `distill`."""
+    read: Tokens | None = None
+    """The examples with text in place of speech; None without `distill`."""
 
     distill: float = 0.0
     """Share, 0 to 1, of the loss of sequences with speech that is KL(read || heard)."""
 
+    window: int = 1
+    """Steps whose clips are made ready together."""
+
     def pieces(self, step: int, rank: int, world: int) -> list[list[int]]:
-        """Return the rows of this rank, then empty rows if another rank has more."""
-        shares = [grouped(self.examples, self.steps[step][start::world], self.micro_positions) for start in range(world)]
+        """Return the rows of this rank, then empty rows if another rank has more.
+
+        The clips of the rows are ready from here on.
+        """
+        if isinstance(self.clips, Sounds | Ahead):
+            self.clips.reach(step // self.window, lambda window: self._heard_in(window, rank, world))
+        chosen, most = self.steps[step], self.micro_positions
+        shares = [grouped(self.examples.positions, chosen[start::world], most) for start in range(world)]
         return shares[rank] + [[]] * (max(map(len, shares)) - len(shares[rank]))
 
+    def _heard_in(self, window: int, rank: int, world: int) -> list[str]:
+        """Return the clips of a rank's examples in a window of steps, and those of `_stand_ins`."""
+        steps = range(window * self.window, min(len(self.steps), (window + 1) * self.window))
+        chosen = (i for step in steps for i in self.steps[step][rank::world])
+        return list(dict.fromkeys((*_stand_ins(self.examples), *(clip for i in chosen for clip in self.examples.clips_of(i)))))
+
     def tokens(self, step: int) -> int:
-        return sum(self.examples[i].learnt for i in self.steps[step])
+        return int(self.examples.learnt[self.steps[step]].sum())
 
     def loss(self, piece: list[int]) -> tuple[Tensor, int]:
         """Return the summed loss of a row and its positions.
@@ -239,7 +181,7 @@ class Packed:
         An empty row has a loss of 0, no positions and a gradient of zeros. The first example stands
         in for it.
         """
-        chosen = [self.examples[i] for i in piece] or self.examples[:1]
+        chosen = [self.examples[i] for i in piece or [0]]
         places = places_of(self.model, chosen)
         heard = hear(self.model, places or self._spare(), self.clips)
         sequences = to_sequences(self.model, chosen, heard)
@@ -255,9 +197,9 @@ class Packed:
         Over many ranks the LM has to read on all of them or on none. A rank without such a sequence
         reads the first example.
         """
-        if not self.distill:
+        if self.read is None:
             return None
-        taught = [i for i in piece if self.examples[i].clips] or ([0] if world() > 1 else [])
+        taught = [i for i in piece if self.examples.clips_of(i)] or ([0] if world() > 1 else [])
         return to_sequences(self.model, [self.read[i] for i in taught], {})
 
     def _spare(self) -> list[Place]:
@@ -267,7 +209,7 @@ class Packed:
         learn, a row of text would have no gradient at all.
         """
         needed = world() > 1 or not any(q.requires_grad for q in self.model.language_model.parameters())
-        return next(([(e.clips[0], False)] for e in self.examples if e.clips), []) if needed else []
+        return [(name.decode(), False) for name in self.examples.clips[:1].tolist()] if needed else []
 
 
 def packed_phase(
@@ -275,9 +217,9 @@ def packed_phase(
     settings: Pretrain | Sft,
     model: InserterForConditionalGeneration,
     *,
-    examples: list[Example],
+    examples: Tokens,
     clips: Clips,
-    read: Iterable[Example] = (),
+    read: Tokens | None = None,
     distill: float = 0.0,
 ) -> Phase:
     """Return the phase that trains on `examples` under a stage's section of params.yaml.
@@ -285,8 +227,8 @@ def packed_phase(
     read, distill: see `Packed`.
     """
     s, o = settings, settings.optimizer
-    steps = plan(examples, s.steps, s.batch_positions, seed=s.seed)
-    task = Packed(model, examples, steps, clips, s.micro_positions, list(read), distill)
+    window = max(1, WINDOW * world() // s.batch_positions)
+    task = Packed(model, examples, planned(examples, s), clips, s.micro_positions, read, distill, window)
     torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
     if s.gradient_checkpointing:

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from inserter.evaluation import Difference, HeldOutFigures, HeldOutReport
 from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, known
-from inserter.training.batches import Example, Place, example, grouped, hear, places_of, to_sequences
+from inserter.training.batches import Place, grouped, hear, places_of, to_sequences
+from inserter.training.examples import Example, example
 from inserter.training.sequences import text_part, transcript_parts
 from inserter.training.states import Clips, Sounds
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -112,8 +113,7 @@ def losses(
     """
     model = subject.model
     result = [(0.0, 0)] * len(examples)
-    by_length = sorted(range(len(examples)), key=lambda i: examples[i].positions)
-    for group in tqdm(grouped(examples, by_length, BATCH_POSITIONS), desc=description, unit="batch"):
+    for group in tqdm(_rows(examples, BATCH_POSITIONS), desc=description, unit="batch"):
         chosen = [examples[i] for i in group]
         with subject.measuring():
             loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
@@ -121,6 +121,12 @@ def losses(
             mine = loss[owner == number]
             result[i] = (float(mine.double().sum()), len(mine))
     return result
+
+
+def _rows(examples: list[Example], positions: int) -> list[list[int]]:
+    """Return the indices of examples in rows of about `positions` positions, shortest first."""
+    lengths = [item.positions for item in examples]
+    return grouped(lengths, sorted(range(len(examples)), key=lengths.__getitem__), positions)
 
 
 def hear_all(subject: Subject, examples: Iterable[Example]) -> dict[Place, Tensor]:
@@ -137,9 +143,9 @@ def hear_all(subject: Subject, examples: Iterable[Example]) -> dict[Place, Tenso
     return heard
 
 
-def _length(clips: Clips, name: str) -> int:
+def _length(clips: Clips, name: str) -> float:
     """Return how long a clip is, without decoding it."""
-    return clips.samples(name) if isinstance(clips, Sounds) else len(clips[name])
+    return clips.seconds(name) if isinstance(clips, Sounds) else len(clips[name])
 
 
 def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard: Mapping[Place, Tensor] | None = None) -> Compared:
@@ -150,11 +156,10 @@ def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard
     """
     model = subject.model
     result = Compared(*([(0.0, 0)] * len(pairs) for _ in Compared._fields))
-    by_length = sorted(range(len(pairs)), key=lambda i: pairs[i][1].positions)
     kept: list[Tensor] = []
     hook = model.language_model.register_forward_hook(lambda _module, _args, out: kept.append(out.logits[0].clone()))
     try:
-        for group in tqdm(grouped([q for _, q in pairs], by_length, BATCH_POSITIONS // 4), desc="held out: KL", unit="batch"):
+        for group in tqdm(_rows([q for _, q in pairs], BATCH_POSITIONS // 4), desc="held out: KL", unit="batch"):
             chosen = [side for i in group for side in pairs[i]]
             with subject.measuring():
                 loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
@@ -184,9 +189,8 @@ def forgetting(
         side.language_model.register_forward_hook(lambda _m, _a, out, name=name: kept.update({name: out.logits[0].clone()}))
         for name, side in sides.items()
     ]
-    by_length = sorted(range(len(texts)), key=lambda i: texts[i].positions)
     try:
-        for group in tqdm(grouped(texts, by_length, BATCH_POSITIONS // 4), desc="held out: forgetting", unit="batch"):
+        for group in tqdm(_rows(texts, BATCH_POSITIONS // 4), desc="held out: forgetting", unit="batch"):
             chosen = [texts[i] for i in group]
             found = {}
             for name, side in sides.items():

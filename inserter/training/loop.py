@@ -207,14 +207,16 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Optimizer, *, p
     scale = schedule(step, phase.steps, phase.warmup_share)
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * scale
-    tokens, total, positions = phase.task.tokens(step), 0.0, 0.0
+    tokens, positions = phase.task.tokens(step), 0
+    losses: list[Tensor] = []
     for piece in phase.task.pieces(step, rank(), world()):
         with accelerator.autocast():
             loss, seen = share(piece)
             loss = loss / max(1, tokens)
         # FSDP takes the mean over the ranks, but the loss of a step is the sum over the ranks.
         accelerator.backward(loss * world())
-        total, positions = total + loss.item(), positions + seen
+        losses.append(loss.detach())
+        positions += seen
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     for p in trained:
         # A parameter outside this step's loss needs an optimizer state too. Without the state, a
@@ -222,8 +224,10 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Optimizer, *, p
         if p.grad is None:
             p.grad = torch.zeros_like(p)
     length = torch.nn.utils.clip_grad_norm_(trained, phase.clip)
-    norm = float(length.full_tensor() if hasattr(length, "full_tensor") else length)
-    total, positions = summed(total, positions)
+    norm = length.full_tensor() if hasattr(length, "full_tensor") else length
+    # The only place of a step where the CPU waits for a GPU.
+    *each, norm = torch.stack([*losses, norm.to(losses[0])]).tolist()
+    total, seen_by_all = summed(sum(each), positions)
     finite = math.isfinite(total) and math.isfinite(norm)
     if finite:
         optimizer.step()
@@ -233,7 +237,7 @@ def _step(accelerator: Accelerator, share: nn.Module, optimizer: Optimizer, *, p
     return {
         "step": step,
         "loss": total,
-        "positions": int(positions),
+        "positions": int(seen_by_all),
         "tokens": tokens,
         "lr": float(optimizer.param_groups[0]["lr"]),
         "gradient_norm": norm,

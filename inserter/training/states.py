@@ -9,7 +9,9 @@ map, so memory does not grow with the corpus.
 """
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,15 @@ from inserter.audio.clips import read_clip
 from inserter.files import atomic, fingerprint, read_json, write_json
 from inserter.params import Pretrain, Sft
 from inserter.paths import states_home
-from inserter.tables import Clip, Utterance
+from inserter.tables import Clip
+from inserter.training.cliptable import ClipTable
 from inserter.training.processes import barrier, rank, world
 from models import InserterForConditionalGeneration, InserterProcessor
 
 CHUNK = 256  # clips per file: the unit of resuming
 BATCH_SECONDS = 240.0
+KEPT = 65_536  # clips: 12 GB of states at 3.5 s a clip of Whisper base
+THREADS = 8  # that read clips
 ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__file__]
 
 
@@ -68,73 +73,158 @@ class States:
         return States(self.index | other.index, self.files | other.files)
 
 
-class Sounds:
-    """The waves for an encoder that learns: `sounds[utt_id]` is (samples,).
+class Reader:
+    """Reads clips of some tables; on a GPU's machine in threads, ahead of their use."""
 
-    A clip is read and encoded anew each time it is heard.
-    """
+    def __init__(self, tables: Sequence[ClipTable], device: torch.device) -> None:
+        """tables: if two have a clip of one id, the later one counts."""
+        self.tables = tables
+        threads = min(THREADS, os.cpu_count() or 1) if device.type == "cuda" else 0
+        self._pool = ThreadPoolExecutor(threads) if threads else None
+        self._read: dict[str, Future[np.ndarray]] = {}
 
-    def __init__(self, processor: InserterProcessor, rows: Iterable[Utterance], shards: Path) -> None:
-        self.processor = processor
-        self.places = {row["utt_id"]: (shards, row) for row in rows}
+    def place(self, utt_id: str) -> tuple[Path, Clip]:
+        """Return the folder and the row of a clip. Raises KeyError for an unknown clip."""
+        for table in reversed(self.tables):
+            if (row := table.get(utt_id)) is not None:
+                return table.shards, row
+        raise KeyError(utt_id)
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Begin to read clips that will be asked for once."""
+        if self._pool:
+            self._read |= {name: self._pool.submit(self._now, name) for name in names if name not in self._read}
 
     def __getitem__(self, utt_id: str) -> np.ndarray:
-        return read_clip(*self.places[utt_id])
+        """Return float32 (samples,) at 16 kHz."""
+        begun = self._read.pop(utt_id, None)
+        return begun.result() if begun else self._now(utt_id)
 
-    def samples(self, utt_id: str) -> int:
-        """Return how many samples a clip has, from its row."""
-        return self.places[utt_id][1]["n_samples"]
+    def _now(self, utt_id: str) -> np.ndarray:
+        return read_clip(*self.place(utt_id))
 
-    def join(self, other: "Sounds") -> "Sounds":
-        """Return both together; the other's clips win if an id is in both."""
-        joined = Sounds(self.processor, (), Path())
-        joined.places = {**self.places, **other.places}
-        return joined
+
+Window = Callable[[int], list[str]]  # returns the clips that a rank hears in a window of steps
+
+
+class Sounds:
+    """The waves for an encoder that learns: a clip is encoded anew each time it is heard."""
+
+    def __init__(self, processor: InserterProcessor, tables: Sequence[ClipTable], device: torch.device) -> None:
+        self.processor, self.reader = processor, Reader(tables, device)
+        self._window = -1
+
+    def seconds(self, utt_id: str) -> float:
+        """Return how long a clip is, from its row."""
+        return self.reader.place(utt_id)[1]["duration"]
+
+    def reach(self, window: int, names: Window) -> None:
+        """Begin to read the clips of a window of steps."""
+        if window != self._window:
+            self._window = window
+            self.reader.expect(names(window))
 
     def encoded(self, model: InserterForConditionalGeneration, names: list[str]) -> tuple[Tensor, Tensor, list[int]]:
         """Return what `model.hear` takes for these clips, with a gradient into the encoder."""
-        given = self.processor.features([self[name] for name in names])
+        given = self.processor.features([self.reader[name] for name in names])
         states, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
         return states, lengths, given["clip_windows"]
 
 
-Clips = States | Sounds
+class Ahead:
+    """The states of one window of steps, for more clips than are worth keeping.
+
+    The clips of a window are encoded together when the window begins. Those of the next window are
+    read meanwhile. Nothing is written to disk.
+    """
+
+    def __init__(
+        self,
+        model: InserterForConditionalGeneration,
+        processor: InserterProcessor,
+        tables: Sequence[ClipTable],
+        *,
+        precision: str,
+    ) -> None:
+        self.model, self.processor, self.precision = model, processor, precision
+        self.reader = Reader(tables, model.device)
+        self._window = -1
+        self._states: dict[str, Tensor] = {}
+
+    def reach(self, window: int, names: Window) -> None:
+        """Encode the clips of a window of steps, and begin to read those of the next one."""
+        if window == self._window:
+            return
+        wanted = {*names(window)}
+        training = self.model.training
+        self._states = {name: states for name, states in self._states.items() if name in wanted}
+        rows = sorted((self.reader.place(name)[1] for name in wanted - self._states.keys()), key=_by_length)
+        self.reader.expect(row["utt_id"] for row in rows)
+        for group in _by_seconds(rows):
+            waves = [self.reader[row["utt_id"]] for row in group]
+            made = _encoded(self.model, self.processor, waves, precision=self.precision)
+            self._states |= {row["utt_id"]: states.half() for row, states in zip(group, made, strict=True)}
+        self.model.train(training)
+        self._window = window
+        self.reader.expect({*names(window + 1)} - self._states.keys())
+
+    def __getitem__(self, utt_id: str) -> Tensor:
+        """Return the states (frames, width), float32 on the model's device."""
+        return self._states[utt_id].float()
 
 
-def joined(one: Clips, other: Clips) -> Clips:
-    """Return both together, which are of one kind; the other's clips win if an id is in both."""
-    if isinstance(one, States):
-        assert isinstance(other, States)
-        return one.join(other)
-    assert isinstance(other, Sounds)
-    return one.join(other)
+Clips = States | Sounds | Ahead | Mapping[str, Tensor]
 
 
 def batch(states: list[Tensor], device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Return the padded states (clips, frames, width) and their lengths (clips,)."""
-    lengths = torch.tensor([len(s) for s in states], device=device)
-    return torch.nn.utils.rnn.pad_sequence(states, batch_first=True).to(device), lengths
+    """Return the padded states (clips, frames, width) on `device`, and their lengths (clips,).
+
+    The lengths stay on the CPU, which needs them to lay out a row.
+    """
+    lengths = torch.tensor([len(s) for s in states])
+    return torch.nn.utils.rnn.pad_sequence(states, batch_first=True).to(device, non_blocking=True), lengths
 
 
 def clips_for(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    rows: Iterable[Utterance],
+    tables: Sequence[ClipTable],
     *,
-    shards: Path,
     settings: Pretrain | Sft,
-    needed: set[str],
+    needed: Callable[[], set[str]],
 ) -> Clips:
-    """Return the clips of `rows` for a phase: encoded once, unless the encoder learns.
+    """Return the clips of `tables` for a phase.
 
-    needed: the ids that the phase trains on or measures. The other clips are left out, except with
-    the adapter `soft_token`: its warm-up hears all clips, so all are encoded already.
+    Clips are read and encoded in every step if the encoder learns. Up to KEPT clips are encoded
+    once and kept for later phases and runs. More clips are encoded a window of steps ahead.
+
+    needed: returns the ids that the phase trains on. With the adapter `soft_token`, whose warm-up
+        hears all clips, all are encoded already.
     """
     if settings.trainable.encoder:
-        return Sounds(processor, rows, shards)
-    if model.config.adapter != "soft_token":
-        rows = [row for row in rows if row["utt_id"] in needed]
-    return encode_clips(model, processor, rows, shards=shards, precision=settings.precision)
+        return Sounds(processor, tables, model.device)
+    if sum(map(len, tables)) > KEPT:
+        return Ahead(model, processor, tables, precision=settings.precision)
+    wanted = needed() if model.config.adapter != "soft_token" else None
+    states = States({}, {})
+    for table in tables:
+        rows = [table[name] for name in (table if wanted is None else wanted) if name in table]
+        states = states.join(encode_clips(model, processor, rows, shards=table.shards, precision=settings.precision))
+    return states
+
+
+def clips_to_measure(
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    table: ClipTable,
+    *,
+    settings: Pretrain | Sft,
+    names: Iterable[str],
+) -> Clips:
+    """Return the clips `names` of `table`, on which a phase measures and does not train."""
+    if settings.trainable.encoder:
+        return Sounds(processor, [table], model.device)
+    return encode_clips(model, processor, [table[name] for name in names], shards=table.shards, precision=settings.precision)
 
 
 def encode_clips(
@@ -154,7 +244,7 @@ def encode_clips(
     clips alone.
     """
     splits: dict[object, list[Clip]] = {}
-    for row in sorted(rows, key=lambda row: row["duration"]):  # similar lengths share a batch
+    for row in sorted(rows, key=_by_length):  # similar lengths share a batch
         splits.setdefault(row.get("split"), []).append(row)
     encoder = encoder_digest(model)
     # The states of a recogniser hold ids of the LM's tokenizer.
@@ -215,22 +305,31 @@ def _encode_chunk(
     index: dict[str, tuple[int, int]] = {}
     arrays: list[np.ndarray] = []
     at = 0
-    model.eval()
     for group in _by_seconds(rows):
-        features = processor.features([read_clip(shards, row) for row in group])
-        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            encoded, lengths = model.encode(
-                features["input_features"].to(model.device), features["feature_lengths"].to(model.device)
-            )
-        pieces = [row[:n].float().cpu().numpy().astype(np.float16) for row, n in zip(encoded, lengths.tolist(), strict=True)]
-        for row, windows in zip(group, features["clip_windows"], strict=True):
-            states = np.concatenate([pieces.pop(0) for _ in range(windows)])
+        made = _encoded(model, processor, [read_clip(shards, row) for row in group], precision=precision)
+        for row, states in zip(group, made, strict=True):
             index[row["utt_id"]] = (at, len(states))
-            arrays.append(states)
+            arrays.append(states.float().cpu().numpy().astype(np.float16))
             at += len(states)
         bar.update(len(group))
     atomic(path, lambda p: np.concatenate(arrays).tofile(p))
     return index
+
+
+def _encoded(
+    model: InserterForConditionalGeneration, processor: InserterProcessor, waves: list[np.ndarray], *, precision: str
+) -> list[Tensor]:
+    """Return the states (frames, width) of each clip, without a gradient."""
+    model.eval()
+    given = processor.features(waves)
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        encoded, lengths = model.encode(given["input_features"].to(model.device), given["feature_lengths"].to(model.device))
+    pieces = [row[:n] for row, n in zip(encoded, lengths.tolist(), strict=True)]
+    return [torch.cat([pieces.pop(0) for _ in range(windows)]) for windows in given["clip_windows"]]
+
+
+def _by_length(row: Clip) -> tuple[float, str]:
+    return row["duration"], row["utt_id"]
 
 
 def _by_seconds(rows: list[Clip]) -> list[list[Clip]]:

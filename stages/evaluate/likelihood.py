@@ -20,7 +20,7 @@ from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, Item, Loss
-from inserter.training.batches import Example, chat_example, example
+from inserter.training.examples import Example, chat_example, example
 from inserter.training.heldout import (
     Measured,
     Pairs,

@@ -7,19 +7,23 @@ from dataclasses import replace
 
 from inserter.errors import InserterError
 from inserter.evaluation import HeldOutReport
-from inserter.files import read_table
+from inserter.files import count_rows, read_table
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
-from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
-from inserter.training.batches import as_read, clips_needed, example, heard_lengths, packed_phase
+from inserter.tables import HELDOUT, VERIFIED
+from inserter.training.batches import HeardLengths, clips_needed, packed_phase
+from inserter.training.cliptable import indexed
 from inserter.training.heldout import CONTEXTS, Subject, continuation, text_loss, transcript_loss
 from inserter.training.loop import train, write_curve
 from inserter.training.models import made_whole, new_model, save_model, warmed_up
 from inserter.training.processes import join, main_first, rank
-from inserter.training.states import clips_for
+from inserter.training.states import clips_for, clips_to_measure
+from inserter.training.tokens import tokenised
 
+CLEAN_FILE = DATA / "verify" / "clean.parquet"
+SEQUENCE_FILE = DATA / "interleave" / "sequences.parquet"
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
 
 
@@ -30,10 +34,8 @@ def gap_row(measured: HeldOutReport) -> dict[str, object]:
 def main(params: Params) -> dict[str, object]:
     p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
     join()
-    clean = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
-    sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
-    if not sequences:
+    if not count_rows(SEQUENCE_FILE):
         raise InserterError("no sequence to train on", "Read reports/interleave.json, which counts the sequences")
     with main_first():
         work = WorkFolder(
@@ -48,19 +50,23 @@ def main(params: Params) -> dict[str, object]:
             [
                 DATA / "warmup",
                 DATA / "interleave",
-                DATA / "verify" / "clean.parquet",
+                CLEAN_FILE,
                 *deciding("stages.pretrain"),
             ],
         )
     model, processor = warmed_up(
         *new_model(params.assets, adapter, p.seed, delimiters=params.model.delimiters, languages=languages), DATA / "warmup"
     )
-    lengths = heard_lengths(model, clean)
-    examples = [example(processor, row["parts"], row["kind"] == "transcribe", lengths=lengths) for row in sequences]
-    read = [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in sequences] if p.distill else []
-    needed = {*clips_needed(examples, p), *(row["utt_id"] for row in clean if row["split"] == "heldout")}
-    clips = clips_for(model, processor, clean, shards=DATA / "synthesize", settings=p, needed=needed)
-    subject = Subject(model, processor, clips, p.precision)
+    with main_first():
+        clean = indexed(CLEAN_FILE, VERIFIED, work / "clips", shards=DATA / "synthesize")
+        lengths = HeardLengths(model, clean)
+        examples = tokenised(SEQUENCE_FILE, processor, work / "tokens", lengths=lengths)
+        read = tokenised(SEQUENCE_FILE, processor, work / "tokens-read", read=True) if p.distill else None
+    clips = clips_for(model, processor, [clean], settings=p, needed=lambda: clips_needed(examples, p))
+    measured_on = [row["utt_id"] for row in clean.of_split("heldout")]
+    subject = Subject(
+        model, processor, clips_to_measure(model, processor, clean, settings=p, names=measured_on), precision=p.precision
+    )
     before = text_loss(subject, heldout)
     phase = packed_phase("pretrain", p, model, examples=examples, clips=clips, read=read, distill=p.distill)
     phase = replace(phase, watch_steps=p.gap_steps, watch=lambda: gap_row(continuation(subject, heldout)))
@@ -80,7 +86,7 @@ def main(params: Params) -> dict[str, object]:
         **outcome.summary(),
         "precision": p.precision,
         "clips": len(clean),
-        "hours": sum(row["duration"] for row in clean) / 3600,
+        "hours": clean.seconds / 3600,
         **measured,
         "transcript_nll": transcripts,
         "text_nll": {"before": before, "after": after, "drift": after / before - 1},

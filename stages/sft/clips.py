@@ -4,6 +4,7 @@ A clip that fails is quarantined with its reason.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import cast
 
 from inserter.errors import InserterError
@@ -58,7 +59,7 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
 
 
 def verified(
-    params: Params, clips: list[Utterance], corpus: list[Verified], *, work: WorkFolder
+    params: Params, clips: list[Utterance], corpus: Iterable[Verified], *, work: WorkFolder
 ) -> tuple[list[Utterance], Counter[str]]:
     """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards.
 

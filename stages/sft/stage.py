@@ -7,24 +7,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from inserter.errors import InserterError
-from inserter.files import read_table, write_table
+from inserter.files import read_batches, read_table, write_table
 from inserter.params import Params, Sft
 from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
-from inserter.seeds import rng
-from inserter.tables import PAIRS, SEQUENCES, UTTERANCES, VERIFIED, Pair, Verified
-from inserter.training.batches import Example, chat_example, clips_needed, example, heard_lengths, packed_phase
+from inserter.seeds import derive, rng
+from inserter.tables import PAIRS, UTTERANCES, VERIFIED, Pair
+from inserter.training.batches import HeardLengths, clips_needed, packed_phase
+from inserter.training.cliptable import indexed
+from inserter.training.examples import Example, chat_example
 from inserter.training.heldout import Subject, losses, mean
 from inserter.training.loop import train, write_curve
 from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
+from inserter.training.plan import Shuffled
 from inserter.training.processes import join, main_first, rank
-from inserter.training.states import clips_for, joined
+from inserter.training.states import clips_for, clips_to_measure
+from inserter.training.tokens import Tokens, tokenised
 from models import InserterProcessor
 from stages.sft.clips import spoken, teachers, verified
 from stages.sft.pairs import answered, prompts, readable
 
 Lengths = Mapping[str, int]
+CLEAN_FILE = DATA / "verify" / "clean.parquet"
+SEQUENCE_FILE = DATA / "interleave" / "sequences.parquet"
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after training
 
 
@@ -45,19 +51,17 @@ def chat_examples(p: Sft, processor: InserterProcessor, pairs: list[Pair], *, le
     return chosen
 
 
-def replayed(p: Sft, processor: InserterProcessor, chat: list[Example], *, lengths: Lengths) -> list[Example]:
+def replayed(p: Sft, sequences: Tokens, chat: list[Example]) -> list[Example]:
     """Return pre-training sequences that are replay_share of all positions.
 
     Without them the model forgets to continue from what it heard.
     """
     share = p.replay_share
     wanted = sum(e.positions for e in chat) * share / (1 - share)
-    sequences = read_table(DATA / "interleave" / "sequences.parquet", SEQUENCES)
-    rng(p.seed, "replay").shuffle(sequences)
+    order = Shuffled(len(sequences), derive(p.seed, "replay"))
     chosen: list[Example] = []
-    while wanted > 0 and sequences:
-        row = sequences.pop(0)
-        chosen.append(example(processor, row["parts"], row["kind"] == "transcribe", lengths=lengths))
+    while wanted > 0 and len(chosen) < len(sequences):
+        chosen.append(sequences[int(order.between(len(chosen), len(chosen) + 1)[0])])
         wanted -= chosen[-1].positions
     return chosen
 
@@ -74,7 +78,7 @@ def pair_loss(subject: Subject, pairs: list[Pair]) -> dict[str, float]:
     return result
 
 
-def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -> dict[str, object]:
+def make_pairs(params: Params, work: WorkFolder) -> dict[str, object]:
     """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
 
     Return counts that satisfy prompts = kept + the sum over dropped.
@@ -88,7 +92,8 @@ def make_pairs(params: Params, work: WorkFolder, corpus_clips: list[Verified]) -
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
     pairs, edited, failed = answered(params.sft, for_answers(untrained, params.sft.precision), processor, asked=asked, work=work)
     said, mute = spoken(params, pairs, work)
-    clean, quarantined = verified(params, said, corpus_clips, work=work)
+    corpus = (row for batch in read_batches(CLEAN_FILE, VERIFIED) for row in batch)
+    clean, quarantined = verified(params, said, corpus, work=work)
     heard = {row["utt_id"] for row in clean}
     pairs = [pair for pair in pairs if pair["utt_id"] in heard]
     if len(pairs) < 2:
@@ -116,7 +121,6 @@ def main(params: Params) -> dict[str, object]:
     p = params.sft
     teachers(params.synthesize)  # fails before the answers are made
     join()
-    corpus_clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
     with main_first():
         work = WorkFolder(
             "sft",
@@ -129,26 +133,30 @@ def main(params: Params) -> dict[str, object]:
             [
                 DATA / "pretrain",
                 DATA / "interleave",
-                DATA / "verify" / "clean.parquet",
+                CLEAN_FILE,
                 DATA / "benchmark" / "prompts.jsonl",
                 *deciding("stages.sft"),
             ],
         )
-        counts = make_pairs(params, work, corpus_clips)
+        counts = make_pairs(params, work)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
-    prompt_clips = read_table(work / "out" / "clips" / "clips.parquet", UTTERANCES)
     model, processor = saved_model(DATA / "pretrain" / "model")
+    with main_first():
+        prompt_clips = indexed(
+            work / "out" / "clips" / "clips.parquet", UTTERANCES, work / "prompt-clips", shards=work / "out" / "clips"
+        )
+        corpus = indexed(CLEAN_FILE, VERIFIED, work / "corpus-clips", shards=DATA / "synthesize")
+        lengths = HeardLengths(model, prompt_clips, corpus)
+        sequences = tokenised(SEQUENCE_FILE, processor, work / "tokens", lengths=lengths)
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
     kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
-    lengths = heard_lengths(model, corpus_clips + prompt_clips)
     chat = chat_examples(p, processor, taught, lengths=lengths)
-    examples = chat + replayed(p, processor, chat, lengths=lengths)
-    needed = {*clips_needed(examples, p), *(pair["utt_id"] for pair in kept_out)}
-    clips = joined(
-        clips_for(model, processor, corpus_clips, shards=DATA / "synthesize", settings=p, needed=needed),
-        clips_for(model, processor, prompt_clips, shards=work / "out" / "clips", settings=p, needed=needed),
+    examples = Tokens.of(chat + replayed(p, sequences, chat))
+    clips = clips_for(model, processor, [corpus, prompt_clips], settings=p, needed=lambda: clips_needed(examples, p))
+    measured_on = [pair["utt_id"] for pair in kept_out]
+    subject = Subject(
+        model, processor, clips_to_measure(model, processor, prompt_clips, settings=p, names=measured_on), precision=p.precision
     )
-    subject = Subject(model, processor, clips, p.precision)
     before = pair_loss(subject, kept_out)
     outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])

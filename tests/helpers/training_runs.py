@@ -13,7 +13,7 @@ from checkout import ROOT
 from inserter.audio.clips import flac, write_shard
 from inserter.files import write_table
 from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
-from inserter.training.batches import example
+from inserter.training.examples import example
 
 PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
 

@@ -11,7 +11,8 @@ from transformers import AutoModel, WhisperForConditionalGeneration
 
 from inserter.assets import encoder_folder
 from inserter.params import load
-from inserter.training.batches import chat_example, example, hear, places_of, to_sequences
+from inserter.training.batches import hear, places_of, to_sequences
+from inserter.training.examples import chat_example, example
 from inserter.training.models import new_model
 from inserter.verification.words import compare, words
 from models import InserterForConditionalGeneration, InserterProcessor, ear

@@ -9,7 +9,7 @@ from checkout import ROOT
 
 from flows.ask import answer
 from inserter.audio import clips as audio
-from inserter.training.batches import chat_example, example
+from inserter.training.examples import chat_example, example
 from inserter.training.heldout import Subject, context_example, losses
 from inserter.training.sequences import speech_part, text_part, transcript_parts
 from models import InserterForConditionalGeneration, InserterProcessor

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inserter.scoring import table as scoretable
-from inserter.training.batches import example
+from inserter.training.examples import example
 from inserter.training.heldout import Subject, forgetting, losses
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate import likelihood

@@ -18,10 +18,13 @@ from inserter.files import read_json
 from inserter.params import Optimizer, Trainable
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
-from inserter.training.batches import Packed, as_read, example, hear, places_of, plan, to_sequences
+from inserter.training.batches import Packed, hear, places_of, to_sequences
+from inserter.training.examples import as_read, example
 from inserter.training.heldout import Subject, context_example, gap_closed, losses, mean, transcript_loss
 from inserter.training.loop import Phase, train
+from inserter.training.plan import Plan
 from inserter.training.states import batch
+from inserter.training.tokens import Tokens
 from inserter.training.trainable import merge_lora, parts_of, schedule
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.interleave.build import speech_task
@@ -43,10 +46,14 @@ def test_only_text_is_learnt(model):
 
 def test_the_plan_uses_everything_once_per_epoch_and_keeps_the_budget(model):
     _, processor = model
-    examples = [example(processor, [{**PART, "text": "word " * n}]) for n in range(1, 40)]
-    steps = plan(examples, 60, 200, seed=3)
-    assert steps == plan(examples, 60, 200, seed=3) != plan(examples, 60, 200, seed=4)
-    assert steps[:5] == plan(examples, 5, 200, seed=3), "a longer run begins as a shorter one"
+    examples = Tokens.of(example(processor, [{**PART, "text": "word " * n}]) for n in range(1, 40))
+
+    def plan(steps: int, seed: int) -> list[list[int]]:
+        return list(Plan(examples.positions, steps, 200, seed=seed))
+
+    steps = plan(60, 3)
+    assert steps == plan(60, 3) != plan(60, 4)
+    assert steps[:5] == plan(5, 3), "a longer run begins as a shorter one"
     flat = [i for step in steps for i in step]
     assert sorted(flat[: len(examples)]) == list(range(len(examples)))
     assert all(sum(examples[i].positions for i in step) <= 220 for step in steps)
@@ -90,10 +97,10 @@ def test_schedule_warms_up_and_ends_at_a_tenth():
 
 
 def make_phase(model, processor, steps, lm="full"):
-    examples = some_examples(processor)
+    examples = Tokens.of(some_examples(processor))
     optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
     trainable = Trainable(adapter=True, encoder=False, lm=lm)
-    task = Packed(model, examples, plan(examples, steps, 60, seed=1), states_of([f"u{i}" for i in range(8)]), 100)
+    task = Packed(model, examples, Plan(examples.positions, steps, 60, seed=1), states_of([f"u{i}" for i in range(8)]), 100)
     return Phase(
         name="p",
         seed=1,
@@ -212,10 +219,10 @@ def test_what_is_distilled_of_a_clip_is_how_the_same_text_is_read(model):
     parts = [{"text": "a dog", "utt_id": "u0", "loss": False}, PART]
     spoken, read, text = example(processor, parts), example(processor, as_read(parts)), example(processor, [PART])
     assert [t for t in spoken.labels if t >= 0] == [t for t in read.labels if t >= 0], "the same tokens are learnt"
-    task = Packed(net, [spoken, text], [[0, 1]], states_of(["u0"]), 100, [read, text], 1.0)
+    task = Packed(net, Tokens.of([spoken, text]), [[0, 1]], states_of(["u0"]), 100, Tokens.of([read, text]), 1.0)
     (deaf, _), (alone, _) = task.loss([0]), task.loss([1])
     assert float(deaf) > 0 and float(task.loss([0, 1])[0]) == pytest.approx(float(deaf + alone), rel=1e-5)
-    assert float(alone) == pytest.approx(float(Packed(net, [text], [[0]], {}, 100).loss([0])[0]), rel=1e-6)
+    assert float(alone) == pytest.approx(float(Packed(net, Tokens.of([text]), [[0]], {}, 100).loss([0])[0]), rel=1e-6)
     as_text = net.table[torch.tensor(processor.encode("a dog"))]
     net.hear = lambda *_, **__: [as_text]
     assert float(task.loss([0])[0]) == pytest.approx(0.0, abs=1e-4)

@@ -13,10 +13,12 @@ from inserter.errors import InserterError
 from inserter.params import checked, load
 from inserter.run.work import WorkFolder
 from inserter.training import batches
-from inserter.training.batches import Example, Packed, chat_example, example, hear, heard_lengths, packed_phase, places_of
+from inserter.training.batches import HeardLengths, Packed, hear, packed_phase, places_of
+from inserter.training.examples import Example, chat_example, example
 from inserter.training.loop import train
 from inserter.training.models import new_model
 from inserter.training.states import batch
+from inserter.training.tokens import Tokens
 from models import InserterForConditionalGeneration, InserterProcessor
 
 
@@ -26,7 +28,7 @@ def model(tiny_model):
 
 
 def test_the_pieces_of_all_processes_are_the_step(model):
-    examples = [Example((1,) * n, (1,) * n, (), n) for n in (30, 5, 5, 60, 5, 5, 5)]
+    examples = Tokens.of(Example((1,) * n, (1,) * n, (), n) for n in (30, 5, 5, 60, 5, 5, 5))
     task = Packed(model[0], examples, [list(range(7))], {}, 20)
     one, three = task.pieces(0, 0, 1), [task.pieces(0, rank, 3) for rank in range(3)]
     assert one == [[0], [1, 2], [3], [4, 5, 6]], "in order, a longer example by itself"
@@ -48,7 +50,7 @@ def test_a_row_has_the_positions_that_the_lm_sees(model):
     net, processor = model
     examples, clips = some_examples(processor), states_of(["u0", "u1"])
     heard = hear(net, places_of(net, examples[:2]), clips)
-    loss, positions = Packed(net, examples, [[0, 1]], clips, 100).loss([0, 1])
+    loss, positions = Packed(net, Tokens.of(examples), [[0, 1]], clips, 100).loss([0, 1])
     assert positions == sum(len(item.ids) - 1 for item in examples[:2]) + sum(len(clip) for clip in heard.values())
     assert float(loss.detach()) > 0
 
@@ -56,7 +58,7 @@ def test_a_row_has_the_positions_that_the_lm_sees(model):
 def test_an_empty_row_has_no_loss_and_a_gradient_of_zeros(model):
     """A process with fewer rows than another takes part in its passes. The first example's clips are all that it needs."""
     net, processor = model
-    loss, positions = Packed(net, some_examples(processor), [[0]], states_of(["u0"]), 100).loss([])
+    loss, positions = Packed(net, Tokens.of(some_examples(processor)), [[0]], states_of(["u0"]), 100).loss([])
     assert (float(loss.detach()), positions) == (0.0, 0)
     loss.backward()
     for part in (net.adapter, net.language_model):
@@ -69,7 +71,7 @@ def test_of_many_processes_one_with_text_alone_hears_and_reads_as_the_others_do(
     net, processor = model
     spoken = some_examples(processor)[0]
     text = example(processor, [PART])
-    task = Packed(net, [spoken, text], [[0, 1]], states_of(["u0"]), 100, [text, text], 0.5)
+    task = Packed(net, Tokens.of([spoken, text]), [[0, 1]], states_of(["u0"]), 100, Tokens.of([text, text]), 0.5)
     alone = float(task.loss([1])[0])
     passes = []
     net.language_model.register_forward_pre_hook(lambda *_: passes.append("lm"))
@@ -90,7 +92,9 @@ def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, ch
         passes = []
         model.language_model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: passes.append(1))
         p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, **settings})
-        phase = packed_phase("p", p, model, examples=some_examples(processor), clips=states_of([f"u{i}" for i in range(8)]))
+        phase = packed_phase(
+            "p", p, model, examples=Tokens.of(some_examples(processor)), clips=states_of([f"u{i}" for i in range(8)])
+        )
         return train(model, phase, WorkFolder("test", settings)).curve, len(passes)
 
     (whole, once), (saving, more) = run(), run(**change)
@@ -103,7 +107,7 @@ def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, ch
 def test_a_row_of_text_teaches_nothing_where_only_what_hears_learns(tiny_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
-    examples = [example(processor, [PART]), *some_examples(processor)]
+    examples = Tokens.of([example(processor, [PART]), *some_examples(processor)])
     p = load(ROOT / "params.yaml").pretrain
     frozen = p.trainable.model_copy(update={"lm": "frozen"})
     settings = {"steps": 4, "batch_positions": 60, "micro_positions": 10, "precision": "fp32", "trainable": frozen}
@@ -126,8 +130,9 @@ def test_positions_of_a_pooling_adapter_go_by_the_clip(tiny_lm, tiny_encoder, mo
     p = load(ROOT / "params.yaml")
     assets = p.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
     pooling, processor = new_model(assets, p.warmup.adapter.model_copy(update={"kind": "pooling", "stride": 4}), 0)
-    lengths = heard_lengths(pooling, [{"utt_id": "a", "duration": 3.5}])
-    assert lengths == {"a": 50} and heard_lengths(model[0], [{"utt_id": "a", "duration": 3.5}]) == {}
+    clips = {"a": {"utt_id": "a", "duration": 3.5}}
+    lengths = HeardLengths(pooling, clips)
+    assert lengths == {"a": 50} and HeardLengths(model[0], clips) == {}
     parts = [{"text": "a dog", "utt_id": "a", "loss": False}, PART]
     spoken, read = example(processor, parts, lengths=lengths), example(processor, [parts[1]])
     assert spoken.positions == read.positions + 50 + 2
