@@ -8,6 +8,7 @@ import numpy as np
 from inserter.seeds import np_rng
 
 ROUNDS = 4  # of the Feistel network
+HALF = 4  # least bits of half a number: narrower networks shuffle unevenly
 LEAST, MOST = 16, 65_536  # examples whose positions are added up at a time
 OVER = 1.1  # a step has at most this many times its positions, unless one example is longer
 
@@ -18,7 +19,7 @@ def permuted(index: np.ndarray, count: int, keys: np.ndarray) -> np.ndarray:
     A Feistel network permutes the next power of 4, and what falls beyond `count` goes through it
     again. keys: uint64 (ROUNDS,), which decide the permutation.
     """
-    half = np.uint64(max(1, -(-(count - 1).bit_length() // 2)))
+    half = np.uint64(max(HALF, -(-(count - 1).bit_length() // 2)))
     mask = (np.uint64(1) << half) - np.uint64(1)
     places = index.astype(np.uint64)
     outside = np.ones(len(places), dtype=bool)
