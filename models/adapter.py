@@ -1,4 +1,4 @@
-"""Three adapters, which turn what is known of a clip into positions of the LM.
+"""The adapters, which turn what is known of a clip into positions of the LM.
 
 All adapters have one interface: `forward` returns one tensor per clip.
 """
@@ -36,10 +36,14 @@ class ConvBlock(nn.Module):
         return (frames + self.contract(F.gelu(self.expand(self.norm(mixed))))) * real
 
 
-class PoolingAdapter(nn.Module):
-    """The paper's adapter: `stride` frames side by side, and one projection to the LM's width."""
+class ProjectionAdapter(nn.Module):
+    """One linear layer from encoder states to the LM's width.
 
-    def __init__(self, encoder_width: int, lm_width: int, stride: int) -> None:
+    `pooling`, the paper's adapter, projects states that the encoder has averaged (stride 1), as
+    Qwen2-Audio's projector does. `stacking` projects `stride` states side by side.
+    """
+
+    def __init__(self, encoder_width: int, lm_width: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         self.project = nn.Linear(stride * encoder_width, lm_width)
@@ -50,8 +54,8 @@ class PoolingAdapter(nn.Module):
         states: encoder states (clips, frames, width), with `lengths` (clips,).
         embeddings: the LM's table, which is not used.
         """
-        pooled = self.project(stack(states, lengths, self.stride))
-        return [row[:n] for row, n in zip(pooled, stacked_lengths(lengths, self.stride).tolist(), strict=True)]
+        rows = self.project(stack(states, lengths, self.stride))
+        return [row[:n] for row, n in zip(rows, stacked_lengths(lengths, self.stride).tolist(), strict=True)]
 
 
 class SoftTokenAdapter(nn.Module):
@@ -308,7 +312,7 @@ def stack(states: Tensor, lengths: Tensor, stride: int) -> Tensor:
     clips, frames, width = states.shape
     real = torch.arange(frames, device=states.device) < lengths[:, None]
     states = F.pad(states * real[..., None], (0, 0, 0, -frames % stride))
-    return states.reshape(clips, -1, stride * width)
+    return states.reshape(clips, states.shape[1] // stride, stride * width)
 
 
 def stacked_lengths(lengths: Tensor, stride: int) -> Tensor:

@@ -3,7 +3,6 @@
 The seed decides the assignment before training begins.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,9 +17,11 @@ from inserter.training.processes import world
 from inserter.training.states import Clips, Sounds, batch
 from inserter.training.trainable import parts_of
 from models import InserterForConditionalGeneration, InserterProcessor
+from models.adapter import ProjectionAdapter, stacked_lengths
 from models.encoder import ENCODER_FRAMES
 from models.modeling import IGNORE, Sequence
 from models.processor import TAIL_SECONDS
+from models.sound import SAMPLE_RATE
 
 NOTHING: Mapping[str, int] = {}
 # A clip, and whether a text begins with it: the adapter `decoder` then hears no leading blank.
@@ -55,14 +56,17 @@ class Example:
 def heard_lengths(model: InserterForConditionalGeneration, clips: Iterable[Utterance]) -> dict[str, int]:
     """Return the LM positions of each clip, if they are known before the clip is heard.
 
-    The adapter `pooling` has a fixed number of positions per second. Other adapters give {}.
-    clips: rows with utt_id, and duration in seconds.
+    The adapters `pooling` and `stacking` have a fixed number of positions per second. Other
+    adapters give {}. The lengths are exact for clips of one encoder window. A longer clip is cut
+    where it pauses, and has a few positions more.
+
+    clips: rows with utt_id and n_samples.
     """
-    config = model.config
-    if config.adapter != "pooling":
+    if not isinstance(model.adapter, ProjectionAdapter):
         return {}
-    rate = ENCODER_FRAMES / config.adapter_stride
-    return {clip["utt_id"]: math.ceil((clip["duration"] + TAIL_SECONDS) * rate) for clip in clips}
+    samples = {clip["utt_id"]: clip["n_samples"] + int(TAIL_SECONDS * SAMPLE_RATE) for clip in clips}
+    states = model.encoder.state_lengths(torch.tensor(list(samples.values()), dtype=torch.long) * 2 * ENCODER_FRAMES // SAMPLE_RATE)
+    return dict(zip(samples, stacked_lengths(states, model.adapter.stride).tolist(), strict=True))
 
 
 def example(
