@@ -57,7 +57,7 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
     net, processor = loaded(model, params.register_)
     if not hasattr(net.adapter, "spell"):
         raise InserterError(
-            "the adapter of this model is `pooling`, which writes no transcript",
+            f"the adapter of this model is `{net.config.adapter}`, which writes no transcript",
             "Use a model with a soft_token or decoder adapter, or `inserter ask`",
         )
     net.eval()

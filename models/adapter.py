@@ -1,4 +1,4 @@
-"""Three adapters, which turn what is known of a clip into positions of the LM.
+"""The adapters, which turn what is known of a clip into positions of the LM.
 
 All adapters have one interface: `forward` returns one tensor per clip.
 """
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.ear import split_rows
+from models.encoder import Count
 from models.spelling import spelling_vectors
 
 FRAMES = 512  # frames scored at a time; the scores of 49 k classes take 100 MB
@@ -36,10 +37,14 @@ class ConvBlock(nn.Module):
         return (frames + self.contract(F.gelu(self.expand(self.norm(mixed))))) * real
 
 
-class PoolingAdapter(nn.Module):
-    """The paper's adapter: `stride` frames side by side, and one projection to the LM's width."""
+class ProjectionAdapter(nn.Module):
+    """One linear layer from encoder states to the LM's width.
 
-    def __init__(self, encoder_width: int, lm_width: int, stride: int) -> None:
+    `pooling`, the paper's adapter, projects states that the encoder has averaged (stride 1), as
+    Qwen2-Audio's projector does. `stacking` projects `stride` states side by side.
+    """
+
+    def __init__(self, encoder_width: int, lm_width: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         self.project = nn.Linear(stride * encoder_width, lm_width)
@@ -50,8 +55,8 @@ class PoolingAdapter(nn.Module):
         states: encoder states (clips, frames, width), with `lengths` (clips,).
         embeddings: the LM's table, which is not used.
         """
-        pooled = self.project(stack(states, lengths, self.stride))
-        return [row[:n] for row, n in zip(pooled, stacked_lengths(lengths, self.stride).tolist(), strict=True)]
+        rows = self.project(stack(states, lengths, self.stride))
+        return [row[:n] for row, n in zip(rows, stacked_lengths(lengths, self.stride).tolist(), strict=True)]
 
 
 class SoftTokenAdapter(nn.Module):
@@ -152,7 +157,7 @@ class SoftTokenAdapter(nn.Module):
         """Return (clips, frames / stride, hidden_size) of encoder states (clips, frames, width)."""
         frames = stack((states - self.mean) / self.spread, lengths, self.stride)
         steps = torch.arange(frames.shape[1], device=frames.device)
-        real = (steps < stacked_lengths(lengths, self.stride)[:, None])[..., None]
+        real = (steps < stacked_lengths(lengths, self.stride).to(steps.device)[:, None])[..., None]
         hidden = F.gelu(self.project(frames)) * real
         for block in self.blocks:
             hidden = block(hidden, real)
@@ -203,7 +208,7 @@ class SoftTokenAdapter(nn.Module):
         A frame is kept if its best class is neither the blank nor the best class of the frame
         before. The tokens of a frame are the `top` best, the best first.
         """
-        real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+        real = torch.arange(hidden.shape[1], device=hidden.device) < lengths.to(hidden.device)[:, None]
         best = real.new_full((*real.shape, top), -1, dtype=torch.long)
         blank = ~real
         chunks = [self._best(chunk, directions, top) for chunk in hidden[real].split(FRAMES)]
@@ -306,11 +311,11 @@ def stack(states: Tensor, lengths: Tensor, stride: int) -> Tensor:
     Returns (clips, ceil(frames / stride), stride * width).
     """
     clips, frames, width = states.shape
-    real = torch.arange(frames, device=states.device) < lengths[:, None]
+    real = torch.arange(frames, device=states.device) < lengths.to(states.device)[:, None]
     states = F.pad(states * real[..., None], (0, 0, 0, -frames % stride))
-    return states.reshape(clips, -1, stride * width)
+    return states.reshape(clips, states.shape[1] // stride, stride * width)
 
 
-def stacked_lengths(lengths: Tensor, stride: int) -> Tensor:
+def stacked_lengths(lengths: Count, stride: int) -> Count:
     """Return the number of frames per clip after `stack`."""
     return (lengths + stride - 1) // stride

@@ -32,11 +32,12 @@ class Recogniser(TypedDict, total=False):
 class InserterConfig(PreTrainedConfig):
     """Settings of a Whisper-family encoder, an adapter and any causal LM.
 
-    adapter: one of three.
-        `pooling`: frames are stacked and projected, as in the paper.
+    adapter: one of four.
+        `pooling`: the encoder averages frames, and one layer projects them, as in the paper.
+        `stacking`: one layer projects frames that are side by side.
         `soft_token`: CTC over the LM's vocabulary.
         `decoder`: the text that Whisper's decoder writes, and the decoder's states.
-    adapter_stride: encoder frames (50 per second) per adapter frame.
+    adapter_stride: encoder frames (50 per second) per adapter frame. `decoder` has no such frames.
     adapter_hidden_size: width of the convolution blocks before the CTC head.
     adapter_layers: number of these convolution blocks.
     adapter_spelling: width of the vectors of tokens' letters at the CTC head; 0: none.

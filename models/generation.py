@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from models.decoding import decode
-from models.encoder import ENCODER_FRAMES
 from models.modeling import InserterForConditionalGeneration
 from models.precision import in_bf16
 from models.processor import InserterProcessor
@@ -88,11 +87,10 @@ def _length(prompt: Prompt) -> float:
 
 
 def _about(prompt: Prompt) -> str:
-    """Describe a prompt by the duration of its sound and its first 40 characters."""
-    frames = 0 if prompt.states is None else len(prompt.states)
-    seconds = frames / ENCODER_FRAMES if prompt.audio is None else len(prompt.audio) / SAMPLE_RATE
-    parts = [f"{seconds:,.1f} s of sound"] if prompt.heard else []
-    return " and ".join([*parts, *([repr(prompt.text[:40])] if prompt.text else [])])
+    """Describe a prompt by the size of its sound and its first 40 characters."""
+    heard = [] if prompt.audio is None else [f"{len(prompt.audio) / SAMPLE_RATE:,.1f} s of sound"]
+    heard = heard if prompt.states is None else [f"{len(prompt.states):,} states of sound"]
+    return " and ".join([*heard, *([repr(prompt.text[:40])] if prompt.text else [])])
 
 
 def _answer(

@@ -8,11 +8,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from models.adapter import DecoderAdapter, PoolingAdapter, SoftTokenAdapter
+from models.adapter import DecoderAdapter, ProjectionAdapter, SoftTokenAdapter
 from models.attention import PACKED, needs_mask
 from models.configuration import InserterConfig
 from models.ear import ID_COLUMNS, Ear, Opens, Read, as_rows, opened
-from models.encoder import SpeechEncoder, encoded_lengths
+from models.encoder import SpeechEncoder
 from models.loss import cross_entropy
 from models.packing import IGNORE, laid_out
 from models.processor import InserterProcessor
@@ -40,11 +40,12 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def __init__(self, config: InserterConfig) -> None:
         super().__init__(config)
         lm_width, width = config.text_config.hidden_size, config.audio_config.d_model
-        self.encoder = SpeechEncoder(config.audio_config)
+        self.encoder = SpeechEncoder(config.audio_config, config.adapter_stride if config.adapter == "pooling" else 1)
+        self.adapter: ProjectionAdapter | SoftTokenAdapter | DecoderAdapter
         if config.adapter == "pooling":
-            self.adapter: PoolingAdapter | SoftTokenAdapter | DecoderAdapter = PoolingAdapter(
-                width, lm_width, config.adapter_stride
-            )
+            self.adapter = ProjectionAdapter(width, lm_width)
+        elif config.adapter == "stacking":
+            self.adapter = ProjectionAdapter(width, lm_width, config.adapter_stride)
         elif config.adapter == "soft_token":
             self.adapter = SoftTokenAdapter(
                 width,
@@ -60,7 +61,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.ear = Ear(config.audio_config, config.recogniser)
             self.adapter = DecoderAdapter(width, lm_width)
         else:
-            raise ValueError(f"unknown adapter {config.adapter!r}; choose pooling, soft_token or decoder")
+            raise ValueError(f"unknown adapter {config.adapter!r}; choose pooling, stacking, soft_token or decoder")
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         if self.language_model.config._attn_implementation == "sdpa":
             self.language_model.set_attn_implementation(PACKED)
@@ -139,8 +140,9 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_features: log-mel features (clips, mels, frames).
         feature_lengths: real frames per clip (clips,).
 
-        The input's rows are the encoder's states, frames / 2 per clip. For the adapter `decoder`,
-        each row is a token of what the recogniser wrote.
+        The input's rows are the encoder's states: frames / 2 per clip, and frames / 2 / stride for
+        the adapter `pooling`. For the adapter `decoder`, each row is a token of what the recogniser
+        wrote.
         """
         if self.config.adapter == "decoder":
             written = self.ear.hear(self.encoder, input_features, feature_lengths)
@@ -148,13 +150,13 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows], device=input_features.device)
         clips = max(1, FRAMES_AT_ONCE // input_features.shape[-1])
         parts = zip(input_features.split(clips), feature_lengths.split(clips), strict=True)
-        return torch.cat([self.encoder(*part) for part in parts]), encoded_lengths(feature_lengths)
+        return torch.cat([self.encoder(*part) for part in parts]), self.encoder.state_lengths(feature_lengths)
 
     def spell_placed(self, input_features: Tensor, feature_lengths: Tensor) -> list[list[tuple[int, int]]]:
         """Return the LM's tokens that are heard in each row of log-mel features.
 
         Each token comes with the encoder frame (50 per second) at which the token begins. Raises
-        AttributeError for the adapter `pooling`, which spells nothing.
+        AttributeError for the adapters `pooling` and `stacking`, which spell nothing.
         """
         if self.config.adapter != "decoder":
             states, lengths = self.encode(input_features, feature_lengths)

@@ -229,7 +229,10 @@ def test_the_parameters_load() -> None:
         ({"corpus": {"word": 5}}, ["unknown key corpus.word", "did you mean words?", "min_words", "sources"]),
         ({"corpsu": {}}, ["unknown key corpsu", "did you mean corpus?", "verify"]),
         ({"warmup": {"adapter": {"strid": 4}}}, ["unknown key warmup.adapter.strid", "did you mean stride?", "kind"]),
-        ({"warmup": {"adapter": {"kind": "magic"}}}, ["warmup.adapter.kind", "'pooling', 'soft_token' or 'decoder'", "'magic'"]),
+        (
+            {"warmup": {"adapter": {"kind": "magic"}}},
+            ["warmup.adapter.kind", "'pooling', 'stacking', 'soft_token' or 'decoder'", "'magic'"],
+        ),
         ({"verify": {"max_wer": "low"}}, ["verify.max_wer", "number", "'low'"]),
         ({"interleave": {"mixture": {"text": 0.5}}}, ["interleave.mixture", "must be 1"]),
         ({"synthesize": {"voices": [{"name": "a", "engine": "hibari", "voice": "heart", "speed": 2}]}}, ["speed", "rate"]),

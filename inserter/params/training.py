@@ -12,17 +12,19 @@ Steps = Annotated[int, Field(ge=0)]
 class Adapter(Section):
     """The adapter between the speech encoder and the LM. `decoder` uses none of the other keys."""
 
-    kind: Literal["pooling", "soft_token", "decoder"]
+    kind: Literal["pooling", "stacking", "soft_token", "decoder"]
     """Which adapter is used.
 
-    - `pooling`: a stack of frames and a projection, as in the paper.
+    - `pooling`: the encoder averages its frames before its last layer norm, and one linear layer
+      projects them to the LM's width, as in the paper (Qwen2-Audio).
+    - `stacking`: one linear layer projects frames that are side by side.
     - `soft_token`: CTC over the LM's vocabulary. Blanks and repeats are dropped, and the rest
       becomes posterior-weighted token embeddings.
     - `decoder`: what Whisper's decoder writes, as embeddings of the LM's tokens, plus a linear map
       of the decoder states that wrote the tokens.
     """
     stride: Positive
-    """Encoder frames that are stacked into one."""
+    """Encoder frames (50 per second) that become one: averaged by `pooling`, else side by side."""
     hidden_size: Positive
     """`soft_token`: width of the convolution blocks before the CTC head."""
     layers: Annotated[int, Field(ge=0)]

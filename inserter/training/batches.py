@@ -3,10 +3,10 @@
 The seed decides the assignment before training begins.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inserter.params import Pretrain, Sft
 from inserter.seeds import derive
-from inserter.tables import Clip
+from inserter.training.cliptable import IndexedClip
 from inserter.training.examples import Example
 from inserter.training.loop import Phase
 from inserter.training.plan import Plan
@@ -23,9 +23,11 @@ from inserter.training.states import Ahead, Clips, Sounds, batch
 from inserter.training.tokens import Tokens
 from inserter.training.trainable import parts_of
 from models import InserterForConditionalGeneration
+from models.adapter import ProjectionAdapter, stacked_lengths
 from models.encoder import ENCODER_FRAMES
 from models.modeling import Sequence
 from models.processor import TAIL_SECONDS
+from models.sound import SAMPLE_RATE
 
 # A clip, and whether a text begins with it: the adapter `decoder` then hears no leading blank.
 Place = tuple[str, bool]
@@ -37,20 +39,22 @@ WINDOW = 1 << 18
 class HeardLengths(Mapping[str, int]):
     """The LM positions of each clip, where they are known before the clip is heard.
 
-    The adapter `pooling` has a fixed number of positions per second. For other adapters no clip is
-    known.
+    The adapters `pooling` and `stacking` have a fixed number of positions per second. For other
+    adapters no clip is known. The lengths are exact for clips of one encoder window. A longer clip
+    is cut where it pauses, and has a few positions more.
     """
 
-    def __init__(self, model: InserterForConditionalGeneration, *clips: Mapping[str, Clip]) -> None:
-        """clips: rows with duration in seconds, by utt_id; the first that has a clip counts."""
-        config = model.config
-        self.clips = clips if config.adapter == "pooling" else ()
-        self.rate = ENCODER_FRAMES / config.adapter_stride
+    def __init__(self, model: InserterForConditionalGeneration, *clips: Mapping[str, IndexedClip]) -> None:
+        """clips: rows with n_samples, by utt_id; the first that has a clip counts."""
+        self.encoder, self.adapter = model.encoder, model.adapter
+        self.clips = clips if isinstance(model.adapter, ProjectionAdapter) else ()
 
     def __getitem__(self, utt_id: str) -> int:
         for clips in self.clips:
             if (row := clips.get(utt_id)) is not None:
-                return math.ceil((row["duration"] + TAIL_SECONDS) * self.rate)
+                samples = row["n_samples"] + int(TAIL_SECONDS * SAMPLE_RATE)
+                states = self.encoder.state_lengths(samples * 2 * ENCODER_FRAMES // SAMPLE_RATE)
+                return stacked_lengths(states, cast(ProjectionAdapter, self.adapter).stride)
         raise KeyError(utt_id)
 
     def __contains__(self, utt_id: object) -> bool:

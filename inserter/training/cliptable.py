@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DONE = "clips.json"  # written last
-COLUMNS = ("utt_id", "split", "shard", "offset", "size", "duration")
+COLUMNS = ("utt_id", "split", "shard", "offset", "size", "n_samples", "duration")
 
 
 class IndexedClip(Clip):
     """A row of a ClipTable."""
 
     split: str
+    n_samples: int
 
 
 class ClipTable(Mapping[str, IndexedClip]):
@@ -61,13 +62,14 @@ class ClipTable(Mapping[str, IndexedClip]):
         return place if place < len(names) and names[place] == wanted else None
 
     def _row(self, place: int) -> IndexedClip:
-        utt_id, split, shard, offset, size, duration = (self._columns[name][place].item() for name in COLUMNS)
+        utt_id, split, shard, offset, size, n_samples, duration = (self._columns[name][place].item() for name in COLUMNS)
         return {
             "utt_id": utt_id.decode(),
             "split": split.decode(),
             "shard": shard.decode(),
             "offset": offset,
             "size": size,
+            "n_samples": n_samples,
             "duration": duration,
         }
 

@@ -39,8 +39,11 @@ ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__f
 
 
 def encoder_digest(model: InserterForConditionalGeneration) -> str:
-    """Return 16 hex digits over the encoder's weights, and the ear's with the adapter `decoder`."""
-    digest = hashlib.sha256()
+    """Return 16 hex digits over the encoder's weights and its averaging of frames.
+
+    With the adapter `decoder`, the digits are over the ear's weights too.
+    """
+    digest = hashlib.sha256(f"pool {model.encoder.pool}".encode())
     parts = model.encoder.state_dict() | (model.ear.state_dict() if model.config.adapter == "decoder" else {})
     for name, value in sorted(parts.items()):
         digest.update(name.encode())

@@ -33,7 +33,7 @@ from inserter.training.models import for_answers
 from inserter.verification.asr import Transcriber
 from inserter.verification.words import compare, words
 from models import InserterForConditionalGeneration, InserterProcessor
-from models.adapter import PoolingAdapter
+from models.adapter import ProjectionAdapter
 from models.sound import SAMPLE_RATE, NoSound
 from models.sound import read as read_sound
 from models.windows import cut
@@ -220,7 +220,7 @@ def _hear(
     settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, rows: list[Row], work: WorkFolder
 ) -> None:
     """Fill in `heard` and `heard_errors`, if the adapter spells."""
-    if isinstance(model.adapter, PoolingAdapter):
+    if isinstance(model.adapter, ProjectionAdapter):
         return
     model.eval()
     by_id = {row["id"]: row for row in rows}
@@ -248,7 +248,7 @@ def _states(
 def _spelled(
     settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, recording: Recording
 ) -> str:
-    assert not isinstance(model.adapter, PoolingAdapter)  # which spells nothing
+    assert not isinstance(model.adapter, ProjectionAdapter)  # which spells nothing
     states = _states(settings, model, processor, recording=recording)
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         (tokens,) = model.adapter.spell(states[None], torch.tensor([len(states)], device=states.device), model.table)

@@ -24,7 +24,7 @@ from inserter.training.models import ADAPTER, new_model
 from inserter.training.processes import from_main, full_state, join, main_first, rank
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
-from models.adapter import SoftTokenAdapter
+from models.adapter import ProjectionAdapter, SoftTokenAdapter
 from stages.warmup.ctc import phase, targets, token_error
 
 Rows = list[Verified]
@@ -63,16 +63,17 @@ def main(params: Params) -> dict[str, object]:
         work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *deciding("stages.warmup")])
     model, processor = new_model(params.assets, w.adapter, w.seed, languages=params.corpus.languages)
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
+    spells = not isinstance(model.adapter, ProjectionAdapter)
     if w.adapter.kind == "decoder":  # spells without training: held-out clips are enough
         clips = [row for row in clips if row["split"] == "heldout"]
-    if w.adapter.kind != "pooling":
+    if spells:
         states = encode_clips(model, processor, clips, shards=DATA / "synthesize", precision=w.precision)
     if w.adapter.kind == "soft_token":
         cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
         if w.steps:
             outcome, learnt = learn(w, model, processor, states=states, rows=taught, work=work)
             model.adapter.load_state_dict(learnt)
-    if w.adapter.kind != "pooling":
+    if spells:
         contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
         error = token_error(model, processor, states, rows=contexts) if rank() == 0 and contexts else None
     if rank() > 0:

@@ -227,7 +227,7 @@ def test_an_adapter_that_spells_nothing_has_no_word_errors(measured, tmp_path, m
     from models.adapter import SoftTokenAdapter
 
     beside(tmp_path / "people")
-    monkeypatch.setattr(recordings, "PoolingAdapter", SoftTokenAdapter)
+    monkeypatch.setattr(recordings, "ProjectionAdapter", SoftTokenAdapter)
     report, _ = measured(tmp_path / "people")
     assert report["word_errors"]["heard"] is None and report["word_errors"]["asr"]["errors"] >= 0
 

@@ -119,7 +119,7 @@ def test_a_clip_is_found_by_its_id(folder, tmp_path):
     clips = indexed(table, VERIFIED, tmp_path / "clips", shards=folder)
     assert sorted(clips) == sorted(rows) and len(clips) == len(rows)
     for name, row in rows.items():
-        assert clips[name] == {key: row[key] for key in ("utt_id", "split", "shard", "offset", "size", "duration")}
+        assert clips[name] == {key: row[key] for key in ("utt_id", "split", "shard", "offset", "size", "n_samples", "duration")}
     assert "u" not in clips and "zz" not in clips and clips.get("u99") is None
     assert [row["utt_id"] for row in clips.of_split("heldout")] == sorted(n for n, row in rows.items() if row["split"] == "heldout")
     assert clips.seconds == pytest.approx(sum(row["duration"] for row in rows.values()))

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -17,7 +18,7 @@ from inserter.training.batches import HeardLengths, Packed, hear, packed_phase, 
 from inserter.training.examples import Example, chat_example, example
 from inserter.training.loop import train
 from inserter.training.models import new_model
-from inserter.training.states import batch
+from inserter.training.states import encoder_digest
 from inserter.training.tokens import Tokens
 from models import InserterForConditionalGeneration, InserterProcessor
 
@@ -125,19 +126,35 @@ def test_a_phase_in_which_nothing_learns_is_refused():
         checked(raw, "params.yaml")
 
 
-def test_positions_of_a_pooling_adapter_go_by_the_clip(tiny_lm, tiny_encoder, model):
-    """Half a second of silence follows a clip; a soft token's positions are not known before it is heard."""
+@pytest.mark.parametrize(("kind", "expected"), [("pooling", [50, 50, 51, 49, 6]), ("stacking", [50, 51, 51, 50, 7])])
+def test_the_positions_of_a_projected_clip_are_known_before_it_is_heard(tiny_lm, tiny_encoder, model, kind, expected):
+    """Half a second of silence follows a clip. An average of fewer frames than four is dropped; a shorter stack is filled up."""
     p = load(ROOT / "params.yaml")
     assets = p.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
-    pooling, processor = new_model(assets, p.warmup.adapter.model_copy(update={"kind": "pooling", "stride": 4}), 0)
-    clips = {"a": {"utt_id": "a", "duration": 3.5}}
-    lengths = HeardLengths(pooling, clips)
-    assert lengths == {"a": 50} and HeardLengths(model[0], clips) == {}
-    parts = [{"text": "a dog", "utt_id": "a", "loss": False}, PART]
+    net, processor = new_model(assets, p.warmup.adapter.model_copy(update={"kind": kind, "stride": 4}), 0)
+    samples = [56_000, 56_001 + 319, 56_000 + 1_280, 56_000 - 320, 400]
+    clips = {str(n): {"utt_id": str(n), "n_samples": n} for n in samples}
+    lengths = HeardLengths(net, clips)
+    given = processor.features([np.zeros(n, dtype=np.float32) for n in samples])
+    with torch.no_grad():
+        heard = net.hear(*net.encode(given["input_features"], given["feature_lengths"]), given["clip_windows"])
+    assert [len(clip) for clip in heard] == list(lengths.values()) == expected
+    assert HeardLengths(model[0], clips) == {}, "a soft token's positions are not known before it is heard"
+    parts = [{"text": "a dog", "utt_id": "56000", "loss": False}, PART]
     spoken, read = example(processor, parts, lengths=lengths), example(processor, [parts[1]])
     assert spoken.positions == read.positions + 50 + 2
-    heard = pooling.hear(*batch([torch.zeros(200, 32)], "cpu"))
-    assert len(heard[0]) == 50, "as many as it makes of 4 s of states"
+
+
+def test_states_of_another_average_are_never_taken_from_the_cache(tiny_lm, tiny_encoder):
+    """The encoder's weights are the same in all of these."""
+    p = load(ROOT / "params.yaml")
+    assets = p.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
+
+    def digest(kind, stride):
+        return encoder_digest(new_model(assets, p.warmup.adapter.model_copy(update={"kind": kind, "stride": stride}), 0)[0])
+
+    assert digest("stacking", 2) == digest("stacking", 4) == digest("soft_token", 4), "these read the same states"
+    assert len({digest("stacking", 2), digest("pooling", 2), digest("pooling", 4)}) == 3
 
 
 @pytest.mark.parametrize(
