@@ -64,8 +64,10 @@ def run_stage(name: str, main: Callable[[Params], Mapping[str, Any]], report: Pa
     die_with_parent()
     start = time.monotonic()
     sampler = SystemSampler()
+    rank = os.environ.get("RANK")  # of torchrun
+    who = name if rank is None else f"{name}, rank {rank}"
     try:
-        if int(os.environ.get("RANK", "0")) > 0:  # under torchrun, rank 0 alone locks and reports
+        if int(rank or "0") > 0:  # rank 0 alone locks and reports
             main(load())
             return
         with stage_lock(WORK / f"{name}.lock"):
@@ -80,15 +82,15 @@ def run_stage(name: str, main: Callable[[Params], Mapping[str, Any]], report: Pa
             peak = max(row["rss_mb"] for row in sampler.rows)
             write_json(SYSTEM / f"{name}.json", {"wall_seconds": wall, "peak_rss_mb": peak, **system, "samples": sampler.rows})
     except InserterError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{who}: {error}", file=sys.stderr)
         sys.exit(1)
     except Exception as error:
         if (line := refused(error)) is None:
             raise
-        print(f"{name}: {line}", file=sys.stderr)
+        print(f"{who}: {line}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print(f"{name}: stopped; run again to resume", file=sys.stderr)
+        print(f"{who}: stopped; run again to resume", file=sys.stderr)
         sys.exit(130)
 
 

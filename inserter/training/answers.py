@@ -1,4 +1,4 @@
-"""Answer many prompts, in batches of similar length.
+"""Answer many prompts, in batches of similar length, which the ranks share out.
 
 A killed run that is started again keeps its finished batches.
 """
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from inserter.files import read_json, write_json
 from inserter.run.work import WorkFolder
 from inserter.seeds import derive
+from inserter.training.processes import barrier, my_share, rank
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 
@@ -45,15 +46,18 @@ def answer_all(
 ) -> dict[str, str]:
     """Return {id: answer}, greedy at a temperature of 0, else drawn with `seed`.
 
-    Clips are read batch by batch. The answers of each batch are kept in `work/NAME/`.
+    Clips are read batch by batch. The answers of each batch are kept in `work/NAME/`, on a file
+    system that all ranks see. Every rank needs the whole model, answers every world-th batch, and
+    gets all answers. All ranks have to call this function. The batches do not depend on the number
+    of ranks.
     """
     ordered = sorted(questions, key=lambda q: (q.length, q.id))
-    answers: dict[str, str] = {}
-    with tqdm(total=len(ordered), desc=name, unit="answer") as bar:
-        for start in range(0, len(ordered), batch_size):
-            batch = ordered[start : start + batch_size]
-            path = work / name / f"batch-{start // batch_size:05d}.json"
-            if not _holds(path, batch):
+    starts = range(0, len(ordered), batch_size)
+    paths = {start: work / name / f"batch-{start // batch_size:05d}.json" for start in starts}
+    mine = {start: ordered[start : start + batch_size] for start in my_share(starts)}
+    with tqdm(total=sum(map(len, mine.values())), desc=name, unit="answer", disable=rank() > 0) as bar:
+        for start, batch in mine.items():
+            if not _holds(paths[start], batch):
                 prompts = [Prompt(q.text, states=q.states() if q.states else None) for q in batch]
                 made = generate_answers(
                     model,
@@ -65,10 +69,10 @@ def answer_all(
                     temperature=temperature,
                     seed=derive(seed, name, start),
                 )
-                write_json(path, {q.id: a for q, a in zip(batch, made, strict=True)})
-            answers |= read_json(path)
+                write_json(paths[start], {q.id: a for q, a in zip(batch, made, strict=True)})
             bar.update(len(batch))
-    return answers
+    barrier()
+    return {key: answer for path in paths.values() for key, answer in read_json(path).items()}
 
 
 def _holds(path: Path, batch: list[Question]) -> bool:

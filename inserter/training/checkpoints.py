@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from inserter.errors import InserterError
 from inserter.files import publish, read_json, write_json
 from inserter.run.runner import say
-from inserter.training.processes import barrier, rank, world
+from inserter.training.processes import barrier, between_parts, rank, world
 
 POSITION = "position.json"
 warnings.filterwarnings("ignore", "torch.distributed is disabled")  # a single process needs none
@@ -44,7 +44,7 @@ class Checkpoints:
             shutil.rmtree(new, ignore_errors=True)
         barrier()
         # `save` syncs the files to disk.
-        checkpoint.save(_state(module, optimizer), checkpoint_id=new, no_dist=world() == 1)
+        checkpoint.save(_state(module, optimizer), checkpoint_id=new, process_group=between_parts(), no_dist=world() == 1)
         barrier()
         if rank() == 0:
             sizes = {file.name: file.stat().st_size for file in new.iterdir()}
@@ -68,7 +68,7 @@ class Checkpoints:
             if record is None:
                 continue
             state = _state(module, optimizer)
-            checkpoint.load(state, checkpoint_id=point, no_dist=world() == 1)
+            checkpoint.load(state, checkpoint_id=point, process_group=between_parts(), no_dist=world() == 1)
             options = StateDictOptions(strict=False)  # frozen weights are not in the checkpoint
             set_state_dict(module, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=options)
             return record

@@ -3,10 +3,10 @@
 A context is heard, read, transcribed, another document's, or absent.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, known
 from inserter.training.batches import Place, grouped, hear, places_of, to_sequences
 from inserter.training.examples import Example, example
+from inserter.training.processes import gathered, my_share, rank
 from inserter.training.sequences import text_part, transcript_parts
 from inserter.training.states import Clips, Sounds
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -37,6 +38,7 @@ KL_ROWS = 64  # rows of 49 k logits in fp32: 12.6 MB
 Pairs = list[tuple[float, int]]  # (summed loss, tokens) per document
 Measured = dict[str, Pairs]  # by context
 Transcripts = Mapping[str, str]  # by clip
+Found = TypeVar("Found")
 
 
 class Compared(NamedTuple):
@@ -72,6 +74,12 @@ class Subject:
 
     precision: str
     """"bf16" or "fp32"."""
+
+    shared: bool = False
+    """Whether the ranks share out what `losses` and `divergences` measure.
+
+    Every rank then needs the whole model and gets all results. All ranks have to measure.
+    """
 
     def measuring(self) -> AbstractContextManager[None]:
         """Evaluate the subject's model, at its precision."""
@@ -112,15 +120,32 @@ def losses(
     heard: the result of `hear` for their clips, if it is known already.
     """
     model = subject.model
-    result = [(0.0, 0)] * len(examples)
-    for group in tqdm(_rows(examples, BATCH_POSITIONS), desc=description, unit="batch"):
+
+    def of(group: list[int]) -> Pairs:
         chosen = [examples[i] for i in group]
         with subject.measuring():
             loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
-        for number, i in enumerate(group):
-            mine = loss[owner == number]
-            result[i] = (float(mine.double().sum()), len(mine))
-    return result
+        return [(float(mine.double().sum()), len(mine)) for mine in (loss[owner == number] for number in range(len(group)))]
+
+    return _by_group(_rows(examples, BATCH_POSITIONS), of, description, shared=subject.shared)
+
+
+def _by_group(
+    groups: list[list[int]], measured: Callable[[list[int]], list[Found]], description: str, *, shared: bool
+) -> list[Found]:
+    """Return the figure of each index from 0 on, which `groups` hold between them.
+
+    measured: returns the figures of a group's indices, in order.
+    shared: each rank measures its share of the groups and gets all figures.
+    """
+    mine = my_share(groups) if shared else groups
+    found = [measured(group) for group in tqdm(mine, desc=description, unit="batch", disable=shared and rank() > 0)]
+    by_index = {
+        i: figure
+        for group, figures in zip(groups, gathered(found) if shared else found, strict=True)
+        for i, figure in zip(group, figures, strict=True)
+    }
+    return [by_index[i] for i in range(len(by_index))]
 
 
 def _rows(examples: list[Example], positions: int) -> list[list[int]]:
@@ -155,61 +180,74 @@ def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard
     a pair stand in one row. The vocabulary is summed for a few rows of logits at a time.
     """
     model = subject.model
-    result = Compared(*([(0.0, 0)] * len(pairs) for _ in Compared._fields))
     kept: list[Tensor] = []
+
+    def of(group: list[int]) -> list[tuple[tuple[float, int], ...]]:
+        chosen = [side for i in group for side in pairs[i]]
+        with subject.measuring():
+            loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
+        logits = kept.pop()
+        found = []
+        for number in range(len(group)):
+            sides = owner == 2 * number, owner == 2 * number + 1
+            kl = _divergence(*(logits[side] for side in sides))
+            found.append((kl, *((float(loss[side].double().sum()), int(side.sum())) for side in sides)))
+        return found
+
+    groups = _rows([q for _, q in pairs], BATCH_POSITIONS // 4)
     hook = model.language_model.register_forward_hook(lambda _module, _args, out: kept.append(out.logits[0].clone()))
     try:
-        for group in tqdm(_rows([q for _, q in pairs], BATCH_POSITIONS // 4), desc="held out: KL", unit="batch"):
-            chosen = [side for i in group for side in pairs[i]]
-            with subject.measuring():
-                loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
-            logits = kept.pop()
-            for number, i in enumerate(group):
-                sides = owner == 2 * number, owner == 2 * number + 1
-                result.kl[i] = _divergence(*(logits[side] for side in sides))
-                result.first[i], result.second[i] = ((float(loss[side].double().sum()), int(side.sum())) for side in sides)
+        found = _by_group(groups, of, "held out: KL", shared=subject.shared)
     finally:
         hook.remove()
-    return result
+    return Compared(*map(list, zip(*found, strict=True)))
 
 
 def forgetting(
-    base: InserterForConditionalGeneration, model: InserterForConditionalGeneration, texts: list[Example], *, precision: str
+    base: InserterForConditionalGeneration,
+    model: InserterForConditionalGeneration,
+    texts: list[Example],
+    *,
+    precision: str,
+    shared: bool = False,
 ) -> dict[str, list[float]]:
     """Return "kl", "base", "model" and "tokens", each with one value per text.
 
     "kl" sums KL(base || model) over the tokens of a text, "base" and "model" sum the losses, all in
-    nats. "tokens" is the number of tokens. texts: examples without a clip. Raise ValueError if the
-    vocabularies differ in size.
+    nats. "tokens" is the number of tokens. texts: examples without a clip. shared: see `Subject`.
+    Raise ValueError if the vocabularies differ in size.
     """
-    result: dict[str, list[float]] = {name: [0.0] * len(texts) for name in ("kl", "base", "model", "tokens")}
     sides = {"base": base, "model": model}
     kept: dict[str, Tensor] = {}
     hooks = [
         side.language_model.register_forward_hook(lambda _m, _a, out, name=name: kept.update({name: out.logits[0].clone()}))
         for name, side in sides.items()
     ]
+
+    def of(group: list[int]) -> list[dict[str, float]]:
+        chosen = [texts[i] for i in group]
+        loss = {}
+        for name, side in sides.items():
+            with evaluating(side, precision):
+                loss[name], owner = side.packed_losses(to_sequences(side, chosen, {}))
+        if kept["base"].shape != kept["model"].shape:
+            raise ValueError(
+                f"the two LMs have different vocabularies: {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens"
+            )
+        figures = []
+        for number in range(len(group)):
+            mine = owner == number
+            kl, tokens = _divergence(kept["base"][mine], kept["model"][mine])
+            figures.append({"kl": kl, "tokens": tokens, **{name: float(loss[name][mine].double().sum()) for name in sides}})
+        kept.clear()
+        return figures
+
     try:
-        for group in tqdm(_rows(texts, BATCH_POSITIONS // 4), desc="held out: forgetting", unit="batch"):
-            chosen = [texts[i] for i in group]
-            found = {}
-            for name, side in sides.items():
-                with evaluating(side, precision):
-                    found[name], owner = side.packed_losses(to_sequences(side, chosen, {}))
-            if kept["base"].shape != kept["model"].shape:
-                raise ValueError(
-                    f"the two LMs have different vocabularies: {kept['base'].shape[-1]} and {kept['model'].shape[-1]} tokens"
-                )
-            for number, i in enumerate(group):
-                mine = owner == number
-                result["kl"][i], result["tokens"][i] = _divergence(kept["base"][mine], kept["model"][mine])
-                for name in sides:
-                    result[name][i] = float(found[name][mine].double().sum())
-            kept.clear()
+        found = _by_group(_rows(texts, BATCH_POSITIONS // 4), of, "held out: forgetting", shared=shared)
     finally:
         for hook in hooks:
             hook.remove()
-    return result
+    return {name: [figures[name] for figures in found] for name in ("kl", "base", "model", "tokens")}
 
 
 def _divergence(p: Tensor, q: Tensor) -> tuple[float, int]:

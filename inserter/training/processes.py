@@ -11,18 +11,30 @@ no parameter.
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import cast
+from datetime import timedelta
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from inserter.errors import InserterError
 from inserter.params import Params
 from inserter.run.runner import run_stage
 
+Value = TypeVar("Value")
+Item = TypeVar("Item")
+
 LAUNCH = "INSERTER_TORCHRUN"
+# How long a rank waits for the others within a step. A longer silence means a rank that hangs: the
+# rank that waits then ends with an error, and torchrun restarts all ranks.
+STEP_TIMEOUT = timedelta(minutes=10)
+# How long a rank waits for the others between two parts of a stage, where one rank may work for
+# hours: synthesis and verification of prompts, a checkpoint on a slow disk. A rank that dies there
+# is noticed at once; only a rank that hangs costs the whole time.
+PART_TIMEOUT = timedelta(hours=24)
 
 
 def rank() -> int:
@@ -33,7 +45,7 @@ def world() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def run_training_stage(name: str, main: Callable[[Params], dict[str, object]]) -> None:
+def run_training_stage(name: str, main: Callable[[Params], Mapping[str, Any]]) -> None:
     """Run a stage, under torchrun if INSERTER_TORCHRUN has its arguments.
 
     torchrun restarts a worker that dies (`--max-restarts`), and the stage resumes from its last
@@ -45,20 +57,60 @@ def run_training_stage(name: str, main: Callable[[Params], dict[str, object]]) -
         # By default torchrun keeps one store over its restarts. New workers found the addresses of
         # dead ones there, and one restart in four hung.
         os.execve(sys.executable, command, {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"})
-    run_stage(name, main)
+
+    def taking_part(params: Params) -> Mapping[str, Any]:
+        with _one_line_for_lost_ranks():
+            return main(params)
+
+    run_stage(name, taking_part)
 
 
-def join() -> None:
-    """Join the other ranks, over NCCL between GPUs and over gloo between CPUs."""
+@contextmanager
+def _one_line_for_lost_ranks() -> Iterator[None]:
+    """Raise InserterError where a collective fails because another rank has died or hangs."""
+    try:
+        yield
+    except RuntimeError as error:
+        # gloo raises plain RuntimeErrors that name its source file.
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise InserterError(
+            f"another rank has died or hangs ({' '.join(str(error).split())[:160]})",
+            "Read the messages of the other ranks; torchrun restarts all ranks as often as --max-restarts says",
+        ) from error
+
+
+class _Parts:
+    """The gloo group whose collectives wait for PART_TIMEOUT; None before `join`."""
+
+    group: dist.ProcessGroup | None = None
+
+
+def join(step: timedelta = STEP_TIMEOUT, part: timedelta = PART_TIMEOUT) -> None:
+    """Join the other ranks, over NCCL between GPUs and over gloo between CPUs.
+
+    step: time-out of the collectives within a step. part: time-out of all others (`barrier`,
+    `main_first`, `from_main`, `gathered`), which use a gloo group of their own.
+    """
     if world() > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        # A process group would also wait for `step` alone until all ranks have started.
+        store, _, _ = next(dist.rendezvous("env://"))
+        dist.init_process_group(backend, store=store, rank=rank(), world_size=world(), timeout=step)
+        _Parts.group = dist.new_group(backend="gloo", timeout=part)
+
+
+def between_parts() -> dist.ProcessGroup | None:
+    """Return the group for collectives before which ranks may work for hours; None for one rank."""
+    return _Parts.group
 
 
 def barrier() -> None:
+    """Wait for all ranks, for PART_TIMEOUT at most."""
     if dist.is_initialized():
-        dist.barrier()
+        dist.barrier(between_parts())
 
 
 @contextmanager
@@ -82,6 +134,7 @@ def shard(module: nn.Module, device: str) -> None:
     """
     if world() == 1:
         return
+    barrier()  # ranks come from work of different lengths; the first step waits for STEP_TIMEOUT
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
@@ -114,10 +167,27 @@ def summed(*values: float) -> list[float]:
     return totals.tolist()
 
 
-def from_main(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return rank 0's `state` on all ranks; for something small, like an adapter."""
+def from_main(value: Value) -> Value:
+    """Return rank 0's `value` on all ranks; for something small, like an adapter."""
     if world() == 1:
-        return state
-    box = [state]
-    dist.broadcast_object_list(box, src=0)
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, group=between_parts())
     return box[0]
+
+
+def my_share(items: Sequence[Item]) -> Sequence[Item]:
+    """Return the items that this rank works on: every world-th."""
+    return items[rank() :: world()]
+
+
+def gathered(mine: Sequence[Item]) -> list[Item]:
+    """Return the results of all ranks on all ranks, in the order of the items.
+
+    mine: this rank's results, one per item of `my_share`.
+    """
+    if world() == 1:
+        return list(mine)
+    shares: list[Sequence[Item]] = [[]] * world()
+    dist.all_gather_object(shares, mine, group=between_parts())
+    return [share[i] for i in range(len(shares[0])) for share in shares if i < len(share)]

@@ -1,7 +1,7 @@
 """Run the stage: `python -m stages.evaluate`."""
 
-from inserter.run.runner import run_stage
+from inserter.training.processes import run_training_stage
 from stages.evaluate.stage import main
 
 if __name__ == "__main__":
-    run_stage("evaluate", main)
+    run_training_stage("evaluate", main)

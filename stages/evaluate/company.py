@@ -67,7 +67,7 @@ def hearing(
         written = transcripts(
             items, asr_folder(params.assets.asr), work, shards=DATA / "synthesize", name="transcripts of contexts"
         )
-    subject = Subject(model, processor, states, REPORTED_IN)
+    subject = Subject(model, processor, states, REPORTED_IN, shared=True)
     found = measure(subject, heldout, written)
     return {**figures(found), "text_nll": text_loss(subject, heldout)}, list(loss_rows(found))
 

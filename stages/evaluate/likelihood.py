@@ -6,9 +6,8 @@ costs no decoding.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,6 +33,7 @@ from inserter.training.heldout import (
     share_of_reading,
 )
 from inserter.training.models import new_model
+from inserter.training.processes import from_main, rank
 from inserter.training.sequences import text_part
 from inserter.training.states import States
 from models import InserterProcessor
@@ -83,13 +83,9 @@ def measure(
     forms: tuple[Form, ...] = ("heard", "read", "cascade") if hears_words(subject.model) else ("heard", "read")
     trials = sorted(needed(prompts))
     asked = [(prompts[place].item["item_id"], answer) for place, answer in trials]
-    found = _kept(work, "answers", asked)
-    if found is None:
-        found = _keep(work, "answers", asked, value=answer_losses(subject, forms, prompts, trials=trials))
-    table = {form: dict(zip(trials, map(tuple, found[form]), strict=True)) for form in forms}
-    lost = _kept(work, "forgetting", [row["doc_id"] for row in rows])
-    if lost is None:
-        lost = _keep(work, "forgetting", [row["doc_id"] for row in rows], value=_lost(params, subject, rows))
+    found = _once(work, "answers", asked, made=lambda: answer_losses(subject, forms, prompts, trials=trials))
+    table = {form: {trial: (loss, n) for trial, (loss, n) in zip(trials, found[form], strict=True)} for form in forms}
+    lost = _once(work, "forgetting", [row["doc_id"] for row in rows], made=lambda: _lost(params, subject, rows))
     return {
         "topic_cloze": topic_cloze(forms, by_document, {row["doc_id"]: row["other_doc_id"] for row in rows}),
         "instruction_gap": instruction_gap(forms, prompts, table),
@@ -98,17 +94,15 @@ def measure(
     }
 
 
-def _place(work: WorkFolder, name: str, asked: Sequence[object]) -> Path:
-    return work / "likelihood" / f"{name}-{fingerprint(asked)}.json"
-
-
-def _kept(work: WorkFolder, name: str, asked: Sequence[object]) -> Any:
-    path = _place(work, name, asked)
-    return read_json(path) if path.exists() else None
-
-
-def _keep(work: WorkFolder, name: str, asked: Sequence[object], *, value: Value) -> Value:
-    write_json(_place(work, name, asked), value)
+def _once(work: WorkFolder, name: str, asked: Sequence[object], *, made: Callable[[], Value]) -> Value:
+    """Return the value that the work folder keeps for `asked`; else make it on all ranks."""
+    path = work / "likelihood" / f"{name}-{fingerprint(asked)}.json"
+    if from_main(path.exists()):
+        kept: Value = read_json(path)
+        return kept
+    value = made()
+    if rank() == 0:
+        write_json(path, value)
     return value
 
 
@@ -337,7 +331,7 @@ def _lost(params: Params, subject: Subject, rows: list[HeldOutContext]) -> dict[
         problem = f"the LM before training has {sizes[0]} tokens and the model has {sizes[1]}"
         raise InserterError(problem, "Run `dvc repro`: the model has another assets.lm or warmup.adapter")
     texts = [example(processor, [text_part(row["context"] + row["continuation"])]) for row in rows]
-    return forgetting(base, subject.model, texts, precision=subject.precision)
+    return forgetting(base, subject.model, texts, precision=subject.precision, shared=subject.shared)
 
 
 def forgotten(lost: dict[str, list[float]]) -> Forgetting:

@@ -30,6 +30,7 @@ from inserter.scoring.scores import closed_table
 from inserter.tables import ISO_639
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers
+from inserter.training.processes import barrier, main_first, my_share, rank
 from inserter.verification.asr import Transcriber
 from inserter.verification.words import compare, words
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -72,15 +73,15 @@ def measure(
 ) -> Recordings | None:
     """Return the key `recordings` of reports/evaluate.json, or None without recordings.
 
-    Each clip's row is left in `work/out`, to be published. The counts satisfy clips + refused =
-    found.
+    Rank 0 leaves each clip's row in `work/out`, to be published. The counts satisfy clips + refused
+    = found.
     word_errors: errors over words of the transcripts, with 95 % intervals by clip. `heard` is None
     for an adapter that spells nothing. `difference` is heard - asr on the same clips.
     answers: only of records with instructions.
     """
     tables = work / "out" / "recordings.jsonl", work / "out" / "recordings_refused.jsonl"
     if found is None:
-        for table in tables:  # left by an earlier attempt that had the key
+        for table in tables if rank() == 0 else ():  # left by an earlier attempt that had the key
             table.unlink(missing_ok=True)
         return None
     rows, refused = _written(found.recordings, asr_folder(params.assets.asr), work)
@@ -96,9 +97,10 @@ def measure(
         "languages": {lang: _table([row for row in rows if row["language"] == lang]) for lang in languages},
         "answers": closed_table(answers) if answers else None,
     }
-    write_jsonl(tables[0], ({k: v for k, v in row.items() if k != "recording"} for row in rows))
-    write_jsonl(tables[1], refused)
-    say(_summary(result))
+    if rank() == 0:
+        write_jsonl(tables[0], ({k: v for k, v in row.items() if k != "recording"} for row in rows))
+        write_jsonl(tables[1], refused)
+        say(_summary(result))
     return result
 
 
@@ -122,13 +124,13 @@ def wave_of(recording: Recording) -> np.ndarray:
 def _written(recordings: list[Recording], asr: Path, work: WorkFolder) -> tuple[list[Row], list[Row]]:
     """Return one row per clip with the recogniser's transcript, and the clips that cannot be used.
 
-    Finished blocks are not heard again.
+    Finished blocks are not heard again. Rank 0 hears; the other ranks read what it wrote.
     """
     tasks = [Task(work / "recordings" / f"asr-{_key(block)}.json", block, asr) for block in _blocks(recordings)]
     rows: list[Row] = []
     refused: list[Row] = []
-    with tqdm(total=len(recordings), desc="recordings", unit="clip") as bar:
-        for task, found in zip(tasks, ordered_map(_transcribe, tasks), strict=True):
+    with main_first(), tqdm(total=len(recordings), desc="recordings", unit="clip", disable=rank() > 0) as bar:
+        for task, found in zip(tasks, ordered_map(_transcribe, tasks, 0 if rank() == 0 else 1), strict=True):
             for recording, one in zip(task.recordings, found, strict=True):
                 if "reason" in one:
                     refused.append({"id": recording.id, **one})
@@ -219,19 +221,19 @@ def _one(recording: Recording, asr: Path) -> Row:
 def _hear(
     settings: Evaluate, model: InserterForConditionalGeneration, processor: InserterProcessor, *, rows: list[Row], work: WorkFolder
 ) -> None:
-    """Fill in `heard` and `heard_errors`, if the adapter spells."""
+    """Fill in `heard` and `heard_errors`, if the adapter spells. The ranks share out the blocks."""
     if isinstance(model.adapter, ProjectionAdapter):
         return
     model.eval()
     by_id = {row["id"]: row for row in rows}
-    with tqdm(total=len(rows), desc="recordings: model", unit="clip") as bar:
-        for block in _blocks([row["recording"] for row in rows]):
-            path = work / "recordings" / f"heard-{_key(block)}.json"
-            if not path.exists():
-                write_json(path, [_spelled(settings, model, processor, recording=recording) for recording in block])
-            for recording, text in zip(block, read_json(path), strict=True):
-                by_id[recording.id].update(heard=text, heard_errors=_errors(recording, text))
-            bar.update(len(block))
+    blocks = [(work / "recordings" / f"heard-{_key(block)}.json", block) for block in _blocks([row["recording"] for row in rows])]
+    for path, block in tqdm(my_share(blocks), desc="recordings: model", unit="block", disable=rank() > 0):
+        if not path.exists():
+            write_json(path, [_spelled(settings, model, processor, recording=recording) for recording in block])
+    barrier()
+    for path, block in blocks:
+        for recording, text in zip(block, read_json(path), strict=True):
+            by_id[recording.id].update(heard=text, heard_errors=_errors(recording, text))
 
 
 def _states(

@@ -1,7 +1,8 @@
 """Run the stage: `python -m stages.evaluate`.
 
 The stage measures the fine-tuned model, beside its baselines, on held-out contexts and on the
-benchmark.
+benchmark. Each rank has the whole model. The ranks share out answers and losses, and rank 0 judges
+and writes.
 """
 
 from tabulate import tabulate
@@ -19,6 +20,7 @@ from inserter.scoring.scores import closed_table, comparisons, deals
 from inserter.tables import HELDOUT, ITEMS, LOSSES, Item, Loss
 from inserter.training.heldout import REPORTED_IN, Subject
 from inserter.training.models import saved_model
+from inserter.training.processes import join, main_first, rank
 from stages.evaluate import likelihood, recordings, responses, selection, transcripts
 from stages.evaluate.company import CLEAN_FILE, HELDOUT_FILE, hearing
 from stages.evaluate.judged import SCORERS, judge_rows, judge_settings, judged_table, records
@@ -31,6 +33,7 @@ ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihoo
 
 def main(params: Params) -> EvaluateReport:
     p = params.evaluate
+    join()
     # A missing endpoint or folder is refused here, before the answers are made.
     judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())
     people = recordings.find(p)
@@ -43,17 +46,21 @@ def main(params: Params) -> EvaluateReport:
         )
     changes_no_answer = {"forms", "judge_model", "judge_sampling", "recordings"}
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
-    work = WorkFolder(
-        "evaluate",
-        recipe,
-        [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY, without=["inserter/scoring"])],
-    )
+    with main_first():
+        work = WorkFolder(
+            "evaluate",
+            recipe,
+            [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY, without=["inserter/scoring"])],
+        )
     model, processor = saved_model(MODEL)
     measured, by_document = hearing(params, model, processor, work=work)
     of_people = recordings.measure(params, model, processor, found=people, work=work)
-    rows = judge_rows(responses.respond(params, model, processor, items=items, work=work), judge)
-    closed = [row for row in rows if row["task"] == "closed"]
+    rows = responses.respond(params, model, processor, items=items, work=work)
     likely = _likelihood(params, items, rows, by_document=by_document, work=work)
+    if rank() > 0:
+        return {}  # rank 0 judges and writes
+    rows = judge_rows(rows, judge)
+    closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
     write_table(work / "out" / "losses.parquet", by_document, LOSSES)
     for task in SCORERS:
@@ -91,5 +98,5 @@ def _likelihood(
     digests, states = responses.clips_of_items(params, model, processor, items=[item for item in items if item["shard"]])
     prompts = likelihood.prompts_of(processor, items, rows, digests=digests, clips=states, own=transcripts.hears_words(model))
     documents = read_table(HELDOUT_FILE, HELDOUT)
-    subject = Subject(model, processor, states, REPORTED_IN)
+    subject = Subject(model, processor, states, REPORTED_IN, shared=True)
     return likelihood.measure(params, subject, prompts, rows=documents, by_document=by_document, work=work)

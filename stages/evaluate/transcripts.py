@@ -17,6 +17,7 @@ from inserter.paths import DATA
 from inserter.run.executor import ordered_map
 from inserter.run.work import WorkFolder
 from inserter.tables import ISO_639, InShard
+from inserter.training.processes import main_first, rank
 from inserter.verification.asr import BATCH, Transcriber
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import split_rows
@@ -74,7 +75,7 @@ def transcripts(
 
     shards: the folder of the items' clips.
     Each clip is heard by itself. Finished batches are kept in the work folder's `name`, and not
-    heard again.
+    heard again. Rank 0 hears, with all workers; the other ranks read what it wrote.
     """
     ordered = sorted((item for item in items if item["shard"]), key=lambda item: (item["lang"], item["item_id"]))
     tasks = []
@@ -84,8 +85,8 @@ def transcripts(
             path = work / name / f"{lang}-{start:06d}.json"
             tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, ISO_639.get(lang, lang), shards))
     texts: dict[str, str] = {}
-    with tqdm(total=len(ordered), desc=name, unit="clip") as bar:
-        for found in ordered_map(_transcribe, tasks, workers):
+    with main_first(), tqdm(total=len(ordered), desc=name, unit="clip", disable=rank() > 0) as bar:
+        for found in ordered_map(_transcribe, tasks, workers if rank() == 0 else 1):
             texts |= found
             bar.update(len(found))
     return texts

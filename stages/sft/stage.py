@@ -3,6 +3,7 @@
 The stage makes data/sft/model from pairs and the pre-trained model.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from inserter.training.heldout import Subject, losses, mean
 from inserter.training.loop import train, write_curve
 from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from inserter.training.plan import Shuffled
-from inserter.training.processes import join, main_first, rank
+from inserter.training.processes import from_main, join, main_first, rank
 from inserter.training.states import clips_for, clips_to_measure
 from inserter.training.tokens import Tokens, tokenised
 from models import InserterProcessor
@@ -81,9 +82,11 @@ def pair_loss(subject: Subject, pairs: list[Pair]) -> dict[str, float]:
 def make_pairs(params: Params, work: WorkFolder) -> dict[str, object]:
     """Write pairs.parquet, the clips, and the tables of clean and of quarantined clips.
 
+    The ranks share out the answers. Rank 0 speaks and verifies the prompts, with all workers.
+
     Return counts that satisfy prompts = kept + the sum over dropped.
     """
-    done = work.marker("pairs")
+    done = from_main(work.marker("pairs"))
     if done:
         return done
     asked, overlapping = prompts(params.sft)
@@ -91,6 +94,29 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, object]:
     # The LM before any training writes the answers, since the model is to keep giving these.
     untrained, processor = new_model(params.assets, params.warmup.adapter, 0)
     pairs, edited, failed = answered(params.sft, for_answers(untrained, params.sft.precision), processor, asked=asked, work=work)
+    report: dict[str, object] = {}
+    if rank() == 0:
+        kept, mute, quarantined = heard_pairs(params, pairs, work)
+        report = {
+            "prompts": params.sft.prompts,
+            "kept": kept,
+            "rewritten": edited,
+            "dropped": {
+                "overlaps the benchmark": overlapping,
+                "answer fails": dict(failed),
+                "cannot be spoken": dict(unread + mute),
+                "clip quarantined": dict(quarantined),
+            },
+        }
+        work.mark("pairs", report)
+    return from_main(report)  # the other ranks wait here
+
+
+def heard_pairs(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[int, Counter[str], Counter[str]]:
+    """Speak the prompts of `pairs`, and write the pairs whose clips pass the checks.
+
+    Return how many these are, and how often each reason prevented a clip or quarantined one.
+    """
     said, mute = spoken(params, pairs, work)
     corpus = (row for batch in read_batches(CLEAN_FILE, VERIFIED) for row in batch)
     clean, quarantined = verified(params, said, corpus, work=work)
@@ -102,19 +128,7 @@ def make_pairs(params: Params, work: WorkFolder) -> dict[str, object]:
             "Raise sft.prompts, or set assets.lm to a stronger LM",
         )
     write_table(work / "out" / "pairs.parquet", pairs, PAIRS)
-    report = {
-        "prompts": params.sft.prompts,
-        "kept": len(pairs),
-        "rewritten": edited,
-        "dropped": {
-            "overlaps the benchmark": overlapping,
-            "answer fails": dict(failed),
-            "cannot be spoken": dict(unread + mute),
-            "clip quarantined": dict(quarantined),
-        },
-    }
-    work.mark("pairs", report)
-    return report
+    return len(pairs), mute, quarantined
 
 
 def main(params: Params) -> dict[str, object]:
@@ -138,7 +152,7 @@ def main(params: Params) -> dict[str, object]:
                 *deciding("stages.sft"),
             ],
         )
-        counts = make_pairs(params, work)
+    counts = make_pairs(params, work)
     pairs = read_table(work / "out" / "pairs.parquet", PAIRS)
     model, processor = saved_model(DATA / "pretrain" / "model")
     with main_first():
