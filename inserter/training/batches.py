@@ -15,6 +15,7 @@ from inserter.seeds import derive, rng
 from inserter.tables import Part, Utterance
 from inserter.training.loop import Phase
 from inserter.training.processes import world
+from inserter.training.recompute import save_memory
 from inserter.training.states import Clips, Sounds, batch
 from inserter.training.trainable import parts_of
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -289,8 +290,7 @@ def packed_phase(
     task = Packed(model, examples, steps, clips, s.micro_positions, list(read), distill)
     torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
-    if s.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+    save_memory(model, s.gradient_checkpointing)
     return Phase(
         name=name,
         seed=s.seed,
