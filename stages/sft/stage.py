@@ -150,7 +150,7 @@ def main(params: Params) -> dict[str, object]:
     )
     subject = Subject(model, processor, clips, p.precision)
     before = pair_loss(subject, kept_out)
-    outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work)
+    outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work, register=params.register_)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes
