@@ -47,7 +47,8 @@ def run(stages: tuple[str, ...], force: bool) -> None:
 def status() -> None:
     """Show each stage's state, time and memory, the gates, and the model aliases.
 
-    A stage is up to date, changed (and why), or was never run. Time and memory are those of its
+    A stage is up to date, changed (and why), was never run, or is running. A running training has
+    its step, loss, positions a second and the time left. Time and memory are those of a stage's
     last run.
     """
     from flows.status import status as show

@@ -25,6 +25,7 @@ SPOKEN_TOKENS = 3.3  # per second: 2.5 words of 1.3 tokens
 # Per position, layer and unit of width, in 16 bit and without attention's quadratic part
 # (arXiv 2205.05198).
 ACTIVATION_BYTES = 34
+PRODUCT_BYTES = 20  # of these, the results of products and of attention, as that paper counts them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def plan(params: Params, processes: int = 1) -> Plan:
     learns = {"lm": p.trainable.lm == "full", "encoder": p.trainable.encoder, "adapter": p.trainable.adapter}
     trained = sum(parameters[name] for name, learnt in learns.items() if learnt)
     if p.trainable.lm == "lora":
-        trained += _lora(model.language_model)
+        trained += _lora(model.language_model, p.trainable.lora.rank)
     share = speech_share(params)
     text = model.config.text_config
     layers, width, vocabulary = text.num_hidden_layers, text.hidden_size, text.vocab_size
@@ -86,7 +87,11 @@ def plan(params: Params, processes: int = 1) -> Plan:
     micro = min(p.micro_positions, math.ceil(p.batch_positions / processes))
     # With gradient checkpointing, the backward pass computes one layer at a time again. Only the
     # input of each layer is kept, in fp32.
-    kept = ACTIVATION_BYTES + 4 * layers if p.gradient_checkpointing else ACTIVATION_BYTES * layers
+    kept = {
+        "none": ACTIVATION_BYTES * layers,
+        "selective": ACTIVATION_BYTES - PRODUCT_BYTES + (4 + PRODUCT_BYTES) * layers,
+        "full": ACTIVATION_BYTES + 4 * layers,
+    }[p.gradient_checkpointing]
     return Plan(
         parameters=parameters,
         trained=trained,
@@ -158,14 +163,11 @@ def _config(name: str) -> "PreTrainedConfig":
         ) from error
 
 
-def _lora(lm: "nn.Module") -> int:
-    """Return the number of parameters of LoRA.
-
-    LoRA has rank 8 on every linear layer, as peft's default has it.
-    """
+def _lora(lm: "nn.Module", rank: int) -> int:
+    """Return the number of parameters of LoRA with `rank` on every linear layer."""
     import torch
 
-    return sum(8 * (m.in_features + m.out_features) for m in lm.modules() if isinstance(m, torch.nn.Linear))
+    return sum(rank * (m.in_features + m.out_features) for m in lm.modules() if isinstance(m, torch.nn.Linear))
 
 
 def show(found: Plan) -> None:

@@ -1,4 +1,7 @@
-"""`inserter status`: show each stage's state and cost, the gates, and the registered aliases."""
+"""`inserter status`: show each stage's state and cost, the gates, and the registered aliases.
+
+Of a running training the state says how far it is.
+"""
 
 import sys
 
@@ -10,8 +13,10 @@ from flows.ask import aliases
 from flows.run import say_what_is_not_kept
 from flows.summary import duration, gate_report, report
 from inserter.params import load
-from inserter.paths import SYSTEM
+from inserter.paths import SYSTEM, WORK
 from inserter.reports import GateReport, SystemReport
+from inserter.run.curve import Progress, progress
+from inserter.run.lifetime import running_since
 
 MAX_REASONS = 3
 
@@ -29,7 +34,7 @@ def status() -> None:
         verdict = ("passed" if gate.get("passed") else "FAILED") if gate else ""
         table.add_row(
             stage.name,
-            state(changed.get(stage.name), stage.name in known),
+            running(stage.name) or state(changed.get(stage.name), stage.name in known),
             "" if wall is None else duration(wall),
             "" if peak is None else f"{peak / 1024:.1f} GiB",
             verdict,
@@ -38,6 +43,25 @@ def status() -> None:
     console.print(table)
     for alias, version in sorted(aliases(register).items()):
         console.print(f"{register.model}@{alias}: version {version}")
+
+
+def running(stage: str) -> str | None:
+    """Return `running`, with how far a training is; None if the stage does not run."""
+    since = running_since(WORK / f"{stage}.lock")
+    if since is None:
+        return None
+    found = progress(stage, since)
+    return f"running: {how_far(found)}" if found else "running"
+
+
+def how_far(found: Progress) -> str:
+    """Return `step 12 of 24, loss 2.345, 251 positions/s, 48.0 s left`."""
+    parts = [f"step {found.done} of {found.steps}", f"loss {found.loss:.3f}"]
+    if found.speed is not None:
+        parts.append(f"{found.speed:,.0f} positions/s")
+    if found.left:
+        parts.append(f"{duration(found.left)} left")
+    return ", ".join(parts)
 
 
 def state(reasons: list[str] | None, ran_before: bool) -> str:

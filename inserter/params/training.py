@@ -4,9 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from inserter.params.section import Positive, Precision, Section, Seed, Share
+from inserter.params.section import Distinct, Positive, Precision, Section, Seed, Share
 
 Steps = Annotated[int, Field(ge=0)]
+Recompute = Literal["none", "selective", "full"]
+"""What the backward pass computes again instead of keeping it (inserter/training/recompute.py).
+
+- `none`: nothing.
+- `selective`: all of a layer except the results of its matrix products and its attention.
+- `full`: each layer as a whole.
+"""
 
 
 class Adapter(Section):
@@ -45,6 +52,21 @@ class Model(Section):
     """
 
 
+class Lora(Section):
+    """LoRA of the LM, if `trainable.lm` is `lora`. After training, the matrices are merged."""
+
+    rank: Positive
+    alpha: Positive
+    """The matrices' product is scaled by alpha / rank."""
+    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1), Distinct]
+    """Linear layers of the LM that get matrices.
+
+    `all-linear`: all but the head. Otherwise: names of the LM, or ends of names, like `q_proj`.
+    """
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the matrices' input that is zeroed in a training step."""
+
+
 class Trainable(Section):
     """What learns in a phase."""
 
@@ -52,6 +74,7 @@ class Trainable(Section):
     encoder: bool
     """If the encoder learns, clips are encoded again in every step instead of once."""
     lm: Literal["full", "lora", "frozen"]
+    lora: Lora
 
     @model_validator(mode="after")
     def _something_learns(self) -> "Trainable":
@@ -116,8 +139,7 @@ class Pretrain(Section):
     """Text and speech positions per step, over all ranks."""
     micro_positions: Positive
     """Positions per micro-batch of a rank (gradient accumulation); memory depends on them."""
-    gradient_checkpointing: bool
-    """Recompute the layers in the backward pass instead of keeping their activations."""
+    gradient_checkpointing: Recompute
     trainable: Trainable
     optimizer: Optimizer
     gap_steps: Steps
@@ -152,7 +174,7 @@ class Sft(Section):
     steps: Positive
     batch_positions: Positive
     micro_positions: Positive
-    gradient_checkpointing: bool
+    gradient_checkpointing: Recompute
     trainable: Trainable
     optimizer: Optimizer
     precision: Precision

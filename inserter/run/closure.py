@@ -20,9 +20,11 @@ DECIDES_NOTHING = {
     "inserter/files.py": "reads and writes the content that callers give",
     "inserter/params": "the values that a stage reads are its `params`",
     "inserter/paths.py": "paths of files",
+    "inserter/registry/live.py": "sends what training measures",
     "inserter/reports.py": "types alone",
     "inserter/run": "how a stage runs: processes, locks, unfinished work",
     "inserter/tables.py": "a new column is new code in the stage that writes it",
+    "inserter/training/live.py": "reports what training measures",
     "models/precision.py": "which precision is faster; where it counts, it is in the key of unfinished work",
     "inserter/yaml_files.py": "reads and writes the content that callers give",
 }

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from inserter.errors import InserterError
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>, Linux
@@ -55,3 +57,19 @@ def stage_lock(path: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def running_since(path: Path) -> float | None:
+    """Return when the process that holds the lock `path` took it, in seconds since the epoch.
+
+    Return None if no process of this machine holds the lock. The lock itself is not tried, because
+    a stage that starts at that moment would be refused. A process that took over the pid later is
+    younger than the lock's file.
+    """
+    try:
+        taken = path.stat().st_mtime
+        process = psutil.Process(int(path.read_text() or 0))
+        held = process.create_time() <= taken + 1 and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return taken if held else None

@@ -19,6 +19,7 @@ from inserter.training.examples import Example
 from inserter.training.loop import Phase
 from inserter.training.plan import Plan
 from inserter.training.processes import world
+from inserter.training.recompute import save_memory
 from inserter.training.states import Ahead, Clips, Sounds, batch
 from inserter.training.tokens import Tokens
 from inserter.training.trainable import parts_of
@@ -235,8 +236,7 @@ def packed_phase(
     task = Packed(model, examples, planned(examples, s), clips, s.micro_positions, read, distill, window)
     torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
-    if s.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+    save_memory(model, s.gradient_checkpointing)
     return Phase(
         name=name,
         seed=s.seed,

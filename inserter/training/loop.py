@@ -20,9 +20,11 @@ from tqdm import tqdm
 
 from inserter.errors import InserterError
 from inserter.files import atomic
+from inserter.params import Register
 from inserter.run.work import WorkFolder
 from inserter.seeds import derive
 from inserter.training.checkpoints import Checkpoints
+from inserter.training.live import Live
 from inserter.training.processes import join, rank, shard, summed, world
 from inserter.training.trainable import Parts, groups, schedule
 
@@ -144,13 +146,20 @@ class _Share(nn.Module):
         return self.loss(piece)
 
 
-def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
+def train(model: nn.Module, phase: Phase, work: WorkFolder, *, register: Register | None = None) -> Outcome:
     """Run `phase` to its end, from its last checkpoint if there is one.
 
     The same inputs give the same curve, whether or not a run was killed. Over many ranks, the
     weights of `model` are sharded from here on (`full_state` gathers them). Raise InserterError if
     the loss is not finite in more than LIMIT_NOT_FINITE steps.
+
+    register: where each step is reported (see `Live`), beside the work folder.
     """
+    with Live(phase.name, work, COLUMNS, register=register) as live:
+        return _train(model, phase, work, live=live)
+
+
+def _train(model: nn.Module, phase: Phase, work: WorkFolder, *, live: Live) -> Outcome:
     join()
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
     share = _Share(model, phase.task.loss)
@@ -159,6 +168,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
     record = checkpoints.load(share, optimizer) or {"step": 0, **Outcome().record()}
     first, outcome = record["step"], Outcome(**{name: record[name] for name in Outcome().record()})
+    live.begin(outcome.curve)
     if first:
         accelerator.print(f"{phase.name}: resuming at step {first}")
     else:
@@ -172,6 +182,7 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder) -> Outcome:
         row = _step(accelerator, share, optimizer, phase=phase, step=step)
         if row:
             outcome.curve.append(row)
+            live.add(row)
             spent, done = spent + time.monotonic() - start, done + int(row["positions"])
             bar.set_postfix(loss=f"{row['loss']:.3f}", positions_s=f"{done / spent:.0f}")
         else:

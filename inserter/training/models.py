@@ -120,7 +120,7 @@ def made_whole(
             return model
         model = fresh()
         if trainable.lm == "lora":
-            with_lora(model)
+            with_lora(model, trainable.lora)
         model.load_state_dict(state)
     merge_lora(model)
     return model

@@ -4,9 +4,11 @@ import math
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from inserter.errors import InserterError
-from inserter.params import Optimizer, Trainable
+from inserter.params import Lora, Optimizer, Trainable
 from models import InserterForConditionalGeneration
 
 Parts = list[tuple[nn.Module, float]]
@@ -16,7 +18,7 @@ def parts_of(model: InserterForConditionalGeneration, trainable: Trainable, opti
     """Return (part, learning rate) for what is trained, and freeze everything else.
 
     With `lora`, the LM is wrapped (see `merge_lora`). Raise InserterError if the encoder is to be
-    trained with the adapter `decoder`.
+    trained with the adapter `decoder`, or if a target of LoRA matches no layer.
     """
     if trainable.encoder and model.config.adapter == "decoder":
         raise InserterError(
@@ -30,7 +32,7 @@ def parts_of(model: InserterForConditionalGeneration, trainable: Trainable, opti
     if trainable.encoder:
         chosen.append((model.encoder, optimizer.encoder_lr))
     if trainable.lm == "lora":
-        with_lora(model)
+        with_lora(model, trainable.lora)
         chosen.append((model.language_model, optimizer.lm_lr))
     elif trainable.lm == "full":
         chosen.append((model.language_model, optimizer.lm_lr))
@@ -42,10 +44,31 @@ def parts_of(model: InserterForConditionalGeneration, trainable: Trainable, opti
     return chosen
 
 
-def with_lora(model: InserterForConditionalGeneration) -> None:
+def with_lora(model: InserterForConditionalGeneration, lora: Lora) -> None:
+    """Wrap the LM in LoRA.
+
+    Raise InserterError if a target matches no linear layer. The head is no target: it may share its
+    weights with the embeddings, which a merge would then change.
+    """
     from peft import LoraConfig, get_peft_model
 
-    model.language_model = get_peft_model(model.language_model, LoraConfig(target_modules="all-linear"))
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    if isinstance(targets, list):
+        _refuse_unknown(targets, model.language_model)
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=targets, lora_dropout=lora.dropout)
+    model.language_model = get_peft_model(model.language_model, config)
+
+
+def _refuse_unknown(targets: list[str], lm: PreTrainedModel) -> None:
+    head = lm.get_output_embeddings()
+    names = [name for name, layer in lm.named_modules() if isinstance(layer, nn.Linear | Conv1D) and layer is not head]
+    unknown = [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in names)]
+    if unknown:
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
+        raise InserterError(
+            f"LoRA's target {unknown[0]!r} matches no linear layer of the LM",
+            f"Set trainable.lora.targets to all-linear or to some of {known}",
+        )
 
 
 def merge_lora(model: InserterForConditionalGeneration) -> None:

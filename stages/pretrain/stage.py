@@ -70,7 +70,7 @@ def main(params: Params) -> dict[str, object]:
     before = text_loss(subject, heldout)
     phase = packed_phase("pretrain", p, model, examples=examples, clips=clips, read=read, distill=p.distill)
     phase = replace(phase, watch_steps=p.gap_steps, watch=lambda: gap_row(continuation(subject, heldout)))
-    outcome = train(model, phase, work)
+    outcome = train(model, phase, work, register=params.register_)
     model = made_whole(model, p.trainable, lambda: new_model(params.assets, adapter, p.seed, languages=languages)[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec  # importing `models` itself takes seconds
@@ -14,6 +13,7 @@ from inserter.evaluation import Difference, EvaluateReport
 from inserter.files import fingerprint, read_json, read_table
 from inserter.paths import DATA, GATES, REPORTS, SYSTEM
 from inserter.reports import GateReport, SystemReport
+from inserter.run.git import git_state
 from inserter.scoring import table as scoretable
 from inserter.tables import ITEMS
 from inserter.yaml_files import read_yaml
@@ -99,7 +99,7 @@ def read_inputs() -> Inputs:
     items = _items()
     names = [path.relative_to(MODEL).as_posix() for path in weights]
     key = fingerprint(names, gates, items, files=[*weights, *code, RESPONSES_FILE, REPORTS / "evaluate.json"])
-    commit, dirty = _git()
+    commit, dirty = git_state()
     return Inputs(
         fingerprint=key,
         items=items,
@@ -190,22 +190,3 @@ def _lock() -> dict[str, LockEntry]:
     """
     stages = (read_yaml(LOCK) or {}).get("stages", {}) if LOCK.exists() else {}
     return {name: entry for name, entry in stages.items() if name.partition("@")[0] != OWN}
-
-
-def _git() -> tuple[str, str]:
-    """Return (commit, whether there are uncommitted changes); "unknown" without git.
-
-    Changes of files that a run rewrites do not count.
-    """
-    commit = _run("git", "rev-parse", "HEAD")
-    if commit is None:
-        return "unknown", "unknown"
-    changes = _run("git", "status", "--porcelain", "--", ".", ":!dvc.lock", ":!reports")
-    return commit, "unknown" if changes is None else str(bool(changes)).lower()
-
-
-def _run(*command: str) -> str | None:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from inserter.evaluation import EvaluateReport, Scores
 from inserter.params import Params
-from inserter.paths import GATES, REPORTS, SYSTEM
+from inserter.paths import GATES, REPORTS, SYSTEM, WORK
+from inserter.registry.live import LIVE
 from inserter.registry.tracking import RESPONSES
 from inserter.reports import GateReport, SystemReport
+from inserter.run.work import PUBLISHED
 from inserter.scoring import table as scoretable
 from stages.register.inputs import LOCK, LOSSES_FILE, PARAMS, RESPONSES_FILE, Inputs, passed, stage_hash
 
@@ -61,6 +63,8 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, *, params: 
         start = end - int(1000 * system.get("wall_seconds", 0))
         tags = {"mlflow.parentRunId": parent, "stage": name}
         tags |= {"fingerprint": inputs.fingerprint, "git.commit": inputs.commit}
+        if live := live_run(client, experiment, name):
+            tags["live_run"] = live
         if name in inputs.lock:
             tags["dvc.stage_hash"] = stage_hash(inputs.lock[name])
         run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
@@ -73,6 +77,15 @@ def log_stages(client: "MlflowClient", parent: str, experiment: str, *, params: 
                 client, run_id, path, timestamp=end, prefix=path.stem.removeprefix(f"{name}-") if path.stem != name else "curve"
             )
         client.set_terminated(run_id, "FINISHED", end)
+
+
+def live_run(client: "MlflowClient", experiment: str, stage: str) -> str | None:
+    """Return the id of the run to which the training of `stage` sent its steps, or None."""
+    for done in WORK.glob(f"{stage}/*/{PUBLISHED}.done.json"):
+        wanted = f"tags.kind = '{LIVE}' and tags.stage = '{stage}' and tags.key = '{done.parent.name}'"
+        if found := client.search_runs([experiment], wanted, max_results=1):
+            return found[0].info.run_id
+    return None
 
 
 def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, object]) -> None:

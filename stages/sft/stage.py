@@ -172,7 +172,7 @@ def main(params: Params) -> dict[str, object]:
         model, processor, clips_to_measure(model, processor, prompt_clips, settings=p, names=measured_on), precision=p.precision
     )
     before = pair_loss(subject, kept_out)
-    outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work)
+    outcome = train(model, packed_phase("sft", p, model, examples=examples, clips=clips), work, register=params.register_)
     model = made_whole(model, p.trainable, lambda: saved_model(DATA / "pretrain" / "model")[0])
     if rank() > 0:
         return {}  # rank 0 measures and writes

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inserter.errors import InserterError
 from inserter.files import read_table
-from inserter.params import Params
+from inserter.params import Params, Register
 from inserter.params import Warmup as Settings
 from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
@@ -39,6 +39,7 @@ def learn(
     states: States,
     rows: Rows,
     work: WorkFolder,
+    register: Register,
 ) -> tuple[Outcome, dict[str, Tensor]]:
     """Train a copy of the model's adapter with CTC. Only the adapter's weights are sharded.
 
@@ -47,7 +48,8 @@ def learn(
     model.requires_grad_(False)
     adapter = cast(SoftTokenAdapter, copy.deepcopy(model.adapter)).requires_grad_(True)
     adapter.prefer_blanks()
-    outcome = train(adapter, phase(w, adapter, model, states=states, spelled=targets(processor, rows), rows=rows), work)
+    task = phase(w, adapter, model, states=states, spelled=targets(processor, rows), rows=rows)
+    outcome = train(adapter, task, work, register=register)
     return outcome, from_main(full_state(adapter))
 
 
@@ -71,7 +73,7 @@ def main(params: Params) -> dict[str, object]:
     if w.adapter.kind == "soft_token":
         cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
         if w.steps:
-            outcome, learnt = learn(w, model, processor, states=states, rows=taught, work=work)
+            outcome, learnt = learn(w, model, processor, states=states, rows=taught, work=work, register=params.register_)
             model.adapter.load_state_dict(learnt)
     if spells:
         contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]

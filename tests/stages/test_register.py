@@ -18,9 +18,9 @@ from inserter.files import publish, read_json, write_json, write_jsonl, write_ta
 from inserter.params import Params, load
 from inserter.tables import ITEMS
 from stages.register.inputs import lineage, read_inputs
-from stages.register.runs import flatten
+from stages.register.runs import flatten, live_run, log_stages
 from stages.register.samples import choose
-from stages.register.stage import main
+from stages.register.stage import close_runs, main
 
 VARIANTS = ("standard", "noise")
 
@@ -321,3 +321,22 @@ def test_samples_cover_the_variants_whatever_the_order():
 def test_flatten_keeps_plain_lists_whole():
     value = {"a": [1, 2], "b": [{"c": 1}, {"c": 2}], "wer > 0.3": 1}
     assert dict(flatten(value)) == {"a": [1, 2], "b.0.c": 1, "b.1.c": 2, "wer _ 0.3": 1}
+
+
+def test_the_run_of_a_stage_names_the_live_run_of_its_training_and_nothing_else_touches_that(here):
+    params, _ = here
+    experiment = client().get_experiment_by_name("inserter").experiment_id
+    tags = {"kind": "live", "stage": "pretrain"}
+    live, other = (client().create_run(experiment, tags=tags | {"key": key}).info.run_id for key in ("0123abcd", "4567ef00"))
+    parent = client().create_run(experiment).info.run_id
+    assert live_run(client(), experiment, "pretrain") is None, "no published work"
+    write_json(Path(".work/pretrain/0123abcd/published.done.json"), {})
+    log_stages(client(), parent, experiment, params=params, inputs=read_inputs())
+    nested = client().search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    links = {run.data.tags["stage"]: run.data.tags.get("live_run") for run in nested}
+    assert links == {"pretrain": live, "evaluate": None}
+    close_runs(client(), experiment, read_inputs().fingerprint, kept=parents()[0].info.run_id)
+    assert {client().get_run(run).info.status for run in (live, other)} == {"RUNNING"}
+    assert main(params)["version"] == 1, "these inputs are registered already"
+    for run in (live, other, parent, *(run.info.run_id for run in nested)):
+        client().delete_run(run)

@@ -15,7 +15,7 @@ from training_runs import PART, finish, some_examples, stage, states_of, workspa
 
 from inserter.errors import InserterError
 from inserter.files import read_json
-from inserter.params import Optimizer, Trainable
+from inserter.params import Lora, Optimizer, Trainable
 from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.training.batches import Packed, hear, places_of, to_sequences
@@ -96,10 +96,13 @@ def test_schedule_warms_up_and_ends_at_a_tenth():
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[100] == pytest.approx(0.1)
 
 
-def make_phase(model, processor, steps, lm="full"):
+LORA = Lora(rank=8, alpha=8, targets="all-linear", dropout=0.0)
+
+
+def make_phase(model, processor, steps, lm="full", lora=LORA):
     examples = Tokens.of(some_examples(processor))
     optimizer = Optimizer(adapter_lr=1e-3, encoder_lr=1e-3, lm_lr=1e-3, weight_decay=0.01, clip=1.0, warmup_share=0.1)
-    trainable = Trainable(adapter=True, encoder=False, lm=lm)
+    trainable = Trainable(adapter=True, encoder=False, lm=lm, lora=lora)
     task = Packed(model, examples, Plan(examples.positions, steps, 60, seed=1), states_of([f"u{i}" for i in range(8)]), 100)
     return Phase(
         name="p",
@@ -201,6 +204,39 @@ def test_what_is_frozen_stays_and_lora_is_merged_away(tiny_model, tmp_path, monk
     assert set(after) == set(before), "saved like any other model"
     assert all(torch.equal(after[n], v) for n, v in before.items() if n.startswith("encoder."))
     assert any(not torch.equal(after[n], v) for n, v in before.items() if n.startswith("language_model.model.layers"))
+
+
+def test_lora_is_of_the_given_rank_at_the_given_layers_and_is_merged_exactly(tiny_model, tmp_path, monkeypatch):
+    """A merged layer is the old one plus alpha / rank times the matrices' product; every other layer stays."""
+    monkeypatch.chdir(tmp_path)
+    model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
+    before = {name: value.clone() for name, value in model.language_model.state_dict().items()}
+    lora = Lora(rank=3, alpha=12, targets=["q_proj", "layers.0.mlp.up_proj"], dropout=0.1)
+    train(model, make_phase(model, processor, 4, lm="lora", lora=lora), WorkFolder("test", "few"))
+    matrices = {n: value for n, value in model.language_model.state_dict().items() if "lora_" in n}
+    layers = model.config.text_config.num_hidden_layers
+    assert len(matrices) == 2 * (layers + 1) and all(min(value.shape) == 3 for value in matrices.values())
+    row = example(processor, [PART])
+    model.eval()
+    unmerged, _ = model.packed_losses(to_sequences(model, [row], {}))
+    merge_lora(model)
+    merged, _ = model.packed_losses(to_sequences(model, [row], {}))
+    assert torch.allclose(unmerged, merged, atol=1e-5)
+    after = model.language_model.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in after if "q_proj.weight" in name or "layers.0.mlp.up_proj.weight" in name}
+    for name in changed:
+        down, up = (matrices[f"base_model.model.{name.removesuffix('.weight')}.lora_{x}.default.weight"] for x in "AB")
+        assert torch.allclose(after[name] - before[name], 12 / 3 * up @ down, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["q_prj", "proj", "lm_head", "self_attn"])
+def test_a_target_of_lora_that_is_no_linear_layer_is_refused_in_one_line(model, target):
+    """One that fits beside it does not hide it. The head is refused, which shares its weights with the embeddings."""
+    lora = LORA.model_copy(update={"targets": ("q_proj", target)})
+    with pytest.raises(InserterError, match=rf"'{target}' matches no linear layer of the LM.*all-linear or .*o_proj, q_proj") as e:
+        make_phase(*model, 4, lm="lora", lora=lora)
+    assert "\n" not in str(e.value)
 
 
 def test_speech_that_is_heard_has_a_gradient_into_the_adapter(model):

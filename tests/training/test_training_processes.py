@@ -65,7 +65,7 @@ def saving(tiny_lm, tiny_encoder, tmp_path_factory):
     def make(name: str) -> Path:
         folder = workspace(tmp_path_factory.mktemp(name) / "w", tiny_lm, tiny_encoder)
         params = yaml.safe_load((folder / "params.yaml").read_text())
-        params["pretrain"].update(steps=10, micro_positions=30, gradient_checkpointing=True, distill=0.5)
+        params["pretrain"].update(steps=10, micro_positions=30, gradient_checkpointing="selective", distill=0.5)
         params["pretrain"]["trainable"]["encoder"] = True
         params["warmup"].update(steps=8, batch_seconds=3.2)
         (folder / "params.yaml").write_text(yaml.safe_dump(params))

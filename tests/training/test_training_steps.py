@@ -1,17 +1,20 @@
 """A step is rows: what each process does of it, what saves memory, and what is refused before anything is trained."""
 
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from checkout import ROOT
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import PART, some_examples, states_of
 from transformers import MambaConfig, MambaForCausalLM
 
 from inserter.errors import InserterError
 from inserter.params import checked, load
+from inserter.params.training import Recompute
 from inserter.run.work import WorkFolder
 from inserter.training import batches
 from inserter.training.batches import HeardLengths, Packed, hear, packed_phase, places_of
@@ -81,7 +84,9 @@ def test_of_many_processes_one_with_text_alone_hears_and_reads_as_the_others_do(
     assert float(task.loss([1])[0]) == pytest.approx(alone, rel=1e-6) and sorted(passes) == ["adapter", "lm", "lm"]
 
 
-@pytest.mark.parametrize("change", [{"micro_positions": 20}, {"gradient_checkpointing": True}])
+@pytest.mark.parametrize(
+    "change", [{"micro_positions": 20}, {"gradient_checkpointing": "full"}, {"gradient_checkpointing": "selective"}]
+)
 def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, change):
     """Gradients of many small pieces, and of layers that are computed again, are those of the whole step at once."""
     monkeypatch.chdir(tmp_path)
@@ -105,6 +110,48 @@ def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, ch
         assert (a["loss"], a["gradient_norm"]) == pytest.approx((b["loss"], b["gradient_norm"]), rel=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_selective_recomputation_repeats_no_product_and_no_attention(model, precision):
+    """It recomputes the rest, and gradients are those of a pass that keeps everything."""
+    net, processor = model
+    p = load(ROOT / "params.yaml").pretrain
+    examples, clips = some_examples(processor), states_of([f"u{i}" for i in range(8)])
+
+    def gradients(how: Recompute) -> tuple[Counter[str], list[torch.Tensor]]:
+        settings = p.model_copy(update={"gradient_checkpointing": how, "steps": 1})
+        task = packed_phase("p", settings, net, examples=examples, clips=clips).task
+        net.train().zero_grad()
+        with Counted() as forward, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            loss, _ = task.loss([0, 1, 2])
+        with Counted() as backward:
+            loss.backward()
+        net.gradient_checkpointing_disable()
+        assert forward.times["attention"] == 3 * net.config.text_config.num_hidden_layers, "one kernel per sequence and layer"
+        return backward.times, [w.grad.clone() for w in net.parameters() if w.grad is not None]
+
+    (plain, kept), (some, selective), (whole, full) = (gradients(how) for how in ("none", "selective", "full"))
+    assert plain["attention"] == some["attention"] == 0 < whole["attention"]
+    assert plain["product"] == some["product"] < whole["product"]
+    assert plain["silu"] == 0 < some["silu"] == whole["silu"]
+    for a, b, c in zip(kept, selective, full, strict=True):
+        assert torch.equal(a, b) and torch.equal(a, c)
+
+
+class Counted(TorchDispatchMode):
+    """Count the kernels of attention's forward pass, products and activation functions."""
+
+    def __enter__(self) -> "Counted":
+        self.times: Counter[str] = Counter()
+        return super().__enter__()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        kinds = {"mm": "product", "addmm": "product", "silu": "silu"}
+        attention = "attention" in name and "backward" not in name
+        self.times["attention" if attention else kinds.get(name, "other")] += 1
+        return func(*args, **(kwargs or {}))
+
+
 def test_a_row_of_text_teaches_nothing_where_only_what_hears_learns(tiny_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model, processor = InserterForConditionalGeneration.from_pretrained(tiny_model), InserterProcessor.from_pretrained(tiny_model)
@@ -121,7 +168,7 @@ def test_a_row_of_text_teaches_nothing_where_only_what_hears_learns(tiny_model, 
 
 def test_a_phase_in_which_nothing_learns_is_refused():
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw["pretrain"]["trainable"] = {"adapter": False, "encoder": False, "lm": "frozen"}
+    raw["pretrain"]["trainable"] |= {"adapter": False, "encoder": False, "lm": "frozen"}
     with pytest.raises(InserterError, match=r"pretrain\.trainable: .*no part is trainable"):
         checked(raw, "params.yaml")
 
