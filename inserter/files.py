@@ -11,7 +11,7 @@ import os
 import shutil
 import tokenize
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from io import StringIO
@@ -151,12 +151,24 @@ def write_batches(path: Path | str, batches: Iterable[Sequence[Row]], table: "Ta
     return atomic(path, write)
 
 
-def read_table(path: Path | str, table: "Table[Row]") -> list[Row]:
-    """Return all rows of a Parquet file, or of all Parquet files of a folder in name order.
+def read_table(path: Path | str, table: "Table[Row]", *, where: Mapping[str, Collection[str]] | None = None) -> list[Row]:
+    """Return the rows of a Parquet file, or of all Parquet files of a folder in name order.
+
+    where: the values that some columns may have. The other rows are passed over quickly.
 
     Raises InserterError if there is no table, or if its columns are not those of `table`.
     """
-    return [row for batch in read_batches(path, table) for row in batch]
+    if not where:
+        return [row for batch in read_batches(path, table) for row in batch]
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows: list[Row] = []
+    for batch in read_arrow(path, table, table.names):
+        for column, values in where.items():
+            batch = batch.filter(pc.is_in(batch.column(column), value_set=pa.array(values)))
+        rows += batch.to_pylist()
+    return rows
 
 
 def read_batches(path: Path | str, table: "Table[Row]", size: int = 4096) -> Iterator[list[Row]]:

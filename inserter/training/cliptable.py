@@ -47,10 +47,12 @@ class ClipTable(Mapping[str, IndexedClip]):
             raise KeyError(utt_id)
         return self._row(place)
 
-    @property
-    def seconds(self) -> float:
-        """The seconds of all clips together."""
-        return float(self._columns["duration"].sum())
+    def total(self, *splits: str) -> tuple[int, float]:
+        """Return the number of clips and their seconds, of some splits or of all."""
+        seconds = self._columns["duration"]
+        if splits:
+            seconds = seconds[np.isin(self._columns["split"], [split.encode() for split in splits])]
+        return len(seconds), float(seconds.sum())
 
     def of_split(self, split: str) -> list[IndexedClip]:
         """Return the rows of a split, in the order of their ids."""

@@ -37,7 +37,7 @@ def heldout_clips(
 ) -> tuple[list[HeldOutContext], list[Verified], States]:
     """Return the held-out rows, the rows of that split's clips, and the states of these clips."""
     heldout = read_table(HELDOUT_FILE, HELDOUT)
-    clips = [row for row in read_table(CLEAN_FILE, VERIFIED) if row["split"] == "heldout"]
+    clips = read_table(CLEAN_FILE, VERIFIED, where={"split": ["heldout"]})
     return heldout, clips, encode_clips(model, processor, clips, shards=DATA / "synthesize", precision=precision)
 
 

@@ -86,7 +86,7 @@ def main(params: Params) -> dict[str, object]:
         **outcome.summary(),
         "precision": p.precision,
         "clips": len(clean),
-        "hours": clean.seconds / 3600,
+        "hours": clean.total()[1] / 3600,
         **measured,
         "transcript_nll": transcripts,
         "text_nll": {"before": before, "after": after, "drift": after / before - 1},

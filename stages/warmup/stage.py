@@ -19,15 +19,18 @@ from inserter.run.closure import deciding
 from inserter.run.runner import output
 from inserter.run.work import WorkFolder
 from inserter.tables import LEXICON, UNSEEN, VERIFIED, Verified
+from inserter.training.cliptable import indexed
 from inserter.training.loop import Outcome, train, write_curve
 from inserter.training.models import ADAPTER, new_model
 from inserter.training.processes import from_main, full_state, join, main_first, rank
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
-from models.adapter import ProjectionAdapter, SoftTokenAdapter
+from models.adapter import SoftTokenAdapter
 from stages.warmup.ctc import phase, targets, token_error
 
 Rows = list[Verified]
+CLEAN_FILE = DATA / "verify" / "clean.parquet"
+TAUGHT = ("train", LEXICON)  # splits
 CLIPS = 256  # the states of these clips say how to standardise: about half an hour
 
 
@@ -56,26 +59,25 @@ def learn(
 def main(params: Params) -> dict[str, object]:
     w = params.warmup
     join()
-    clips = read_table(DATA / "verify" / "clean.parquet", VERIFIED)
-    taught = [row for row in clips if row["split"] in ("train", LEXICON)]
-    if not taught:
-        raise InserterError("no clean clip to train on", "Read reports/verify.json, which says why clips were quarantined")
     with main_first():
         recipe = {"warmup": w.model_dump(), "assets": params.assets.model_dump(), "languages": params.corpus.languages}
-        work = WorkFolder("warmup", recipe, [DATA / "verify" / "clean.parquet", *deciding("stages.warmup")])
+        work = WorkFolder("warmup", recipe, [CLEAN_FILE, *deciding("stages.warmup")])
+        table = indexed(CLEAN_FILE, VERIFIED, work / "clips", shards=DATA / "synthesize")
+    count, seconds = table.total(*TAUGHT)
+    if not count:
+        raise InserterError("no clean clip to train on", "Read reports/verify.json, which says why clips were quarantined")
     model, processor = new_model(params.assets, w.adapter, w.seed, languages=params.corpus.languages)
     outcome, error, learnt = Outcome(), None, model.adapter.state_dict()
-    spells = not isinstance(model.adapter, ProjectionAdapter)
-    if w.adapter.kind == "decoder":  # spells without training: held-out clips are enough
-        clips = [row for row in clips if row["split"] == "heldout"]
-    if spells:
+    if w.adapter.kind in ("soft_token", "decoder"):  # the decoder spells without training
+        splits = ("heldout", *(TAUGHT if w.adapter.kind == "soft_token" else ()))
+        clips = read_table(CLEAN_FILE, VERIFIED, where={"split": splits})
         states = encode_clips(model, processor, clips, shards=DATA / "synthesize", precision=w.precision)
-    if w.adapter.kind == "soft_token":
-        cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
-        if w.steps:
-            outcome, learnt = learn(w, model, processor, states=states, rows=taught, work=work, register=params.register_)
-            model.adapter.load_state_dict(learnt)
-    if spells:
+        if w.adapter.kind == "soft_token":
+            taught = [row for row in clips if row["split"] in TAUGHT]
+            cast(SoftTokenAdapter, model.adapter).standardise(states[row["utt_id"]] for row in taught[:: -(-len(taught) // CLIPS)])
+            if w.steps:
+                outcome, learnt = learn(w, model, processor, states=states, rows=taught, work=work, register=params.register_)
+                model.adapter.load_state_dict(learnt)
         contexts = [row for row in clips if row["split"] == "heldout" and not row["utt_id"].endswith(UNSEEN)]
         error = token_error(model, processor, states, rows=contexts) if rank() == 0 and contexts else None
     if rank() > 0:
@@ -91,7 +93,7 @@ def main(params: Params) -> dict[str, object]:
         **outcome.summary(),
         "precision": w.precision,
         "heldout_token_error": error,
-        "clips": len(taught),
-        "hours": sum(row["duration"] for row in taught) / 3600,
+        "clips": count,
+        "hours": seconds / 3600,
         "system": {"positions_a_second": outcome.speed},
     }

@@ -122,7 +122,10 @@ def test_a_clip_is_found_by_its_id(folder, tmp_path):
         assert clips[name] == {key: row[key] for key in ("utt_id", "split", "shard", "offset", "size", "n_samples", "duration")}
     assert "u" not in clips and "zz" not in clips and clips.get("u99") is None
     assert [row["utt_id"] for row in clips.of_split("heldout")] == sorted(n for n, row in rows.items() if row["split"] == "heldout")
-    assert clips.seconds == pytest.approx(sum(row["duration"] for row in rows.values()))
+    assert clips.total() == (len(rows), pytest.approx(sum(row["duration"] for row in rows.values())))
+    held = read_table(table, VERIFIED, where={"split": ["heldout"]})
+    assert held == [row for row in rows.values() if row["split"] == "heldout"] and held
+    assert clips.total("heldout") == (len(held), pytest.approx(sum(row["duration"] for row in held)))
     table.unlink()
     assert sorted(indexed(table, VERIFIED, tmp_path / "clips", shards=folder)) == sorted(rows), "it is done once"
 
