@@ -16,7 +16,7 @@ from flows.status import status
 from flows.summary import duration
 from inserter.run.curve import read_curve
 
-DVC = {"stages": {name: {"cmd": f"python -m stages.{name}"} for name in ("warmup", "pretrain")}}
+DVC = {"stages": {name: {"cmd": f"{sys.executable} -m stages.{name}"} for name in ("warmup", "pretrain")}}
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -55,6 +55,7 @@ def test_a_running_training_is_shown_with_its_step_loss_speed_and_time_left(
         told = f"running: step {len(done)} of 100000, loss {done[-1]['loss']:.3f}, {speed:,.0f} positions/s, {left} left"
         assert f"warmup    {told}" in shown(capsys)["warmup"] and "never run" in shown(capsys)["pretrain"]
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     assert "never run" in shown(capsys)["warmup"], "the lock's file stays behind"
