@@ -6,6 +6,7 @@ clip or per example.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -147,11 +148,13 @@ def _widest(table: Path) -> int:
 
 def _arrays(examples: Sequence[Example]) -> dict[str, np.ndarray]:
     """Return the arrays of `Tokens`, with the sizes of examples in place of their starts."""
-    ids = np.array([token for item in examples for token in item.ids], dtype=np.int32)
-    labels = np.array([label for item in examples for label in item.labels], dtype=np.int32)
+    sizes = np.array([len(item.ids) for item in examples], dtype=np.int64)
+    count = int(sizes.sum())
+    ids = np.fromiter(chain.from_iterable(item.ids for item in examples), np.int32, count)
+    labels = np.fromiter(chain.from_iterable(item.labels for item in examples), np.int32, count)
     return {
         "ids": np.where(labels == IGNORE, ~ids, ids),
-        "starts": np.array([len(item.ids) for item in examples], dtype=np.int64),
+        "starts": sizes,
         "clips": np.array([clip.encode() for item in examples for clip in item.clips], dtype=np.bytes_),
         "clip_starts": np.array([len(item.clips) for item in examples], dtype=np.int64),
         "positions": np.array([item.positions for item in examples], dtype=np.int32),

@@ -50,8 +50,8 @@ def test_blocks_are_the_same_on_any_number_of_workers_and_not_written_twice(
 
 
 def test_the_embedded_lm_writes_a_corpus_and_two_processes_write_the_same(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(written, "BLOCK", 2)
-    monkeypatch.setattr(written.write, "__kwdefaults__", {"size": 2})
+    monkeypatch.setattr(written, "BLOCK", 1)
+    monkeypatch.setattr(written.write, "__kwdefaults__", {"size": 1})
     own = source("lm", "lm", "own", license="Apache-2.0")
     shown = params(own, words=150, min_words=10, heldout_documents=1)
     metrics = main(shown)
@@ -59,15 +59,14 @@ def test_the_embedded_lm_writes_a_corpus_and_two_processes_write_the_same(worksp
     found = rows()
     assert metrics["words"] >= 150 and {(row["source"], row["license"]) for row in found} == {("own", "Apache-2.0")}
     assert all(row["text"][-1] in ".!?”\"’':;,)" for row in found)
-    block, *others = written.write(
-        shown.corpus.sources[0], shown.corpus, shown.assets.lm, words=150, size=2
-    )  # as they lie in the cache
-    first = block.read_bytes()
-    for path in (block, *others[:1]):
-        path.unlink()
+    wanted = {"words": 195, "size": 1}  # 1.3 times the corpus, as `main` asked for
+    blocks = written.write(shown.corpus.sources[0], shown.corpus, shown.assets.lm, **wanted)
+    alone = [block.read_bytes() for block in blocks]
+    for block in blocks:
+        block.unlink()
     again = params(own, words=150, min_words=10, heldout_documents=1, workers=2).corpus
-    written.write(again.sources[0], again, shown.assets.lm, words=195, size=2)
-    assert block.read_bytes() == first
+    assert written.write(again.sources[0], again, shown.assets.lm, **wanted) == blocks and len(blocks) > 1
+    assert [block.read_bytes() for block in blocks] == alone
 
 
 def test_every_document_has_its_own_prompt_and_none_is_the_benchmarks() -> None:

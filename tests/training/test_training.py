@@ -1,11 +1,6 @@
 """Training: a resume is exact, the order depends on the seed alone, and the gap is the honest one."""
 
-import os
-import random
-import signal
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -265,34 +260,6 @@ def test_what_is_distilled_of_a_clip_is_how_the_same_text_is_read(model):
     net.zero_grad()
     task.loss([0])[0].backward()
     assert all(p.grad is None or p.grad.abs().max() < 1e-4 for p in net.language_model.parameters())
-
-
-def killed_at(steps: list[int], name: str, folder: Path) -> None:
-    """kill -9 of the process group at each of the steps; nothing half-written is left."""
-    for step in sorted(steps):
-        process = stage(name, folder)
-        while not any(int(p.name[-6:]) >= step for p in folder.glob(f".work/{name}/*/{name}-checkpoints/step-*")):
-            assert process.poll() is None, "it ended before a resume point was seen: raise the number of steps"
-            time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert not (folder / f"data/{name}").exists() and not (folder / f"reports/{name}.json").exists()
-
-
-def test_stages_killed_at_random_steps_end_with_the_same_bytes(tiny_lm, tiny_encoder, tmp_path):
-    """Warm-up and pre-training: the encoding is not done again, every loss and every weight is bit for bit the same."""
-    calm, killed = (workspace(tmp_path / name, tiny_lm, tiny_encoder) for name in ("calm", "killed"))
-    for name, steps in (("warmup", (5,)), ("pretrain", random.Random(5).sample(range(3, 36), 2))):
-        finish(stage(name, calm), calm)
-        killed_at(list(steps), name, killed)
-        encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
-        finish(stage(name, killed), killed)
-        assert encoded and encoded == {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
-        assert (killed / f"reports/plots/{name}.csv").read_text() == (calm / f"reports/plots/{name}.csv").read_text()
-        assert read_json(killed / f"reports/{name}.json") == read_json(calm / f"reports/{name}.json")
-        assert list(killed.glob(f".work/{name}/*/*-checkpoints")), "DVC has no record of it yet"
-    assert not list(killed.glob(".work/warmup/*/*-checkpoints"))
-    assert (killed / "data/warmup/adapter.safetensors").read_bytes() == (calm / "data/warmup/adapter.safetensors").read_bytes()
 
 
 def test_without_steps_the_model_is_unchanged_and_no_loss_is_reported(tiny_lm, tiny_encoder, tmp_path):

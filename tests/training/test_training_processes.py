@@ -1,7 +1,11 @@
-"""Whole runs of pre-training: the curve is the one it always was, and the same over two gloo processes with sharded weights."""
+"""Whole runs of pre-training: the curve is the one it always was, and the same when it is killed, and over two gloo processes with
+sharded weights."""
 
 import csv
+import os
+import random
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -55,6 +59,34 @@ def test_the_curve_is_the_one_it_always_was(alone):
     golden = read_json(ROOT / "tests/training/golden_curve.json")
     assert [row["positions"] for row in curve] == golden["positions"]
     assert [row["loss"] for row in curve] == pytest.approx(golden["loss"], abs=1e-4), "other CPUs round otherwise"
+
+
+def killed_at(steps: list[int], name: str, folder: Path) -> None:
+    """kill -9 of the process group at each of the steps; nothing half-written is left."""
+    for step in sorted(steps):
+        process = stage(name, folder)
+        while not any(int(p.name[-6:]) >= step for p in folder.glob(f".work/{name}/*/{name}-checkpoints/step-*")):
+            assert process.poll() is None, "it ended before a resume point was seen: raise the number of steps"
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (folder / f"data/{name}").exists() and not (folder / f"reports/{name}.json").exists()
+
+
+def test_stages_killed_at_random_steps_end_with_the_same_bytes(alone, tiny_lm, tiny_encoder, tmp_path):
+    """Warm-up and pre-training: the encoding is not done again, every loss and every weight is bit for bit the same."""
+    _, calm = alone
+    killed = workspace(tmp_path / "killed", tiny_lm, tiny_encoder)
+    for name, steps in (("warmup", (5,)), ("pretrain", random.Random(5).sample(range(3, 36), 2))):
+        killed_at(list(steps), name, killed)
+        encoded = {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
+        finish_stage(stage(name, killed), killed)
+        assert encoded and encoded == {f: f.stat().st_mtime_ns for f in killed.glob(".work/states/*/*")}
+        assert (killed / f"reports/plots/{name}.csv").read_text() == (calm / f"reports/plots/{name}.csv").read_text()
+        assert read_json(killed / f"reports/{name}.json") == read_json(calm / f"reports/{name}.json")
+        assert list(killed.glob(f".work/{name}/*/*-checkpoints")), "DVC has no record of it yet"
+    assert not list(killed.glob(".work/warmup/*/*-checkpoints"))
+    assert (killed / "data/warmup/adapter.safetensors").read_bytes() == (calm / "data/warmup/adapter.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
