@@ -205,9 +205,11 @@ class InserterProcessor(ProcessorMixin):
         # The transform reflects half a window, so a clip that is too short for that is padded.
         least = self.feature_extractor.n_fft + self.feature_extractor.hop_length
         wave = np.pad(wave, (0, max(0, least - len(wave))))
-        output = self.feature_extractor(
-            wave, sampling_rate=SAMPLE_RATE, padding="do_not_pad", truncation=False, return_tensors="np"
-        )
+        # An encoder that learns hears within a step, where autocast on a CPU would apply.
+        with torch.autocast("cpu", enabled=False):
+            output = self.feature_extractor(
+                wave, sampling_rate=SAMPLE_RATE, padding="do_not_pad", truncation=False, return_tensors="np"
+            )
         return torch.from_numpy(np.asarray(output["input_features"][0], dtype=np.float32))
 
     def __call__(

@@ -26,6 +26,7 @@ from inserter.seeds import derive
 from inserter.training.checkpoints import Checkpoints
 from inserter.training.live import Live
 from inserter.training.processes import join, rank, shard, summed, world
+from inserter.training.ranklog import RankLog
 from inserter.training.trainable import Parts, groups, schedule
 
 LIMIT_NOT_FINITE = 5
@@ -162,8 +163,9 @@ def train(model: nn.Module, phase: Phase, work: WorkFolder, *, register: Registe
 def _train(model: nn.Module, phase: Phase, work: WorkFolder, *, live: Live) -> Outcome:
     join()
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
-    share = _Share(model, phase.task.loss)
-    shard(share, accelerator.device.type)
+    log = RankLog(work / "ranks")
+    share = _Share(model, log.counted(phase.task.loss))
+    shard(share, accelerator.device.type, phase.precision)
     optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay, fused=True)
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
     record = checkpoints.load(share, optimizer) or {"step": 0, **Outcome().record()}
@@ -179,7 +181,8 @@ def _train(model: nn.Module, phase: Phase, work: WorkFolder, *, live: Live) -> O
         model.train()
         torch.manual_seed(derive(phase.seed, phase.name, step, rank()))
         start = time.monotonic()
-        row = _step(accelerator, share, optimizer, phase=phase, step=step)
+        with log.step(step):
+            row = _step(accelerator, share, optimizer, phase=phase, step=step)
         if row:
             outcome.curve.append(row)
             live.add(row)

@@ -127,23 +127,30 @@ def main_first() -> Iterator[None]:
     barrier()
 
 
-def shard(module: nn.Module, device: str) -> None:
+def shard(module: nn.Module, device: str, precision: str) -> None:
     """Shard weights, gradients and optimizer states of `module` over all ranks (FSDP2).
 
     Each transformer block is a unit of its own.
+
+    precision: with "bf16", ranks gather weights in bf16, which halves what they send and what a
+        unit takes in memory. Shards, optimizer states and sums of gradients stay fp32. Autocast is
+        still needed: inputs that no module made, like encoder states, are fp32.
     """
     if world() == 1:
         return
     barrier()  # ranks come from work of different lengths; the first step waits for STEP_TIMEOUT
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     mesh = init_device_mesh(device, (world(),))
+    # Inputs are not cast: rows of the adapter `decoder` hold ids, which bf16 would round.
+    in_bf16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    policy = in_bf16 if precision == "bf16" else MixedPrecisionPolicy()
     for part in reversed(list(module.modules())):  # inner blocks first
         if isinstance(part, nn.ModuleList):
             for block in part:
-                fully_shard(block, mesh=mesh)
-    fully_shard(module, mesh=mesh)
+                fully_shard(block, mesh=mesh, mp_policy=policy)
+    fully_shard(module, mesh=mesh, mp_policy=policy)
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:

@@ -9,11 +9,18 @@ import numpy as np
 import torch
 import yaml
 from checkout import ROOT
+from torch.nn import functional as F
 
 from inserter.audio.clips import flac, write_shard
 from inserter.files import write_table
+from inserter.params import load
+from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
-from inserter.training.examples import example
+from inserter.training.batches import packed_phase
+from inserter.training.examples import as_read, example
+from inserter.training.loop import train
+from inserter.training.tokens import Tokens
+from models import InserterForConditionalGeneration, InserterProcessor
 
 PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
 
@@ -22,11 +29,27 @@ def states_of(names):
     return {name: torch.from_numpy(np.random.default_rng(i).standard_normal((40, 32), np.float32)) for i, name in enumerate(names)}
 
 
+def some_parts() -> list[list[dict]]:
+    return [[{"text": "a dog", "utt_id": f"u{i}", "loss": False}, {**PART, "text": f" the fox {i} jumps"}] for i in range(8)]
+
+
 def some_examples(processor):
-    return [
-        example(processor, [{"text": "a dog", "utt_id": f"u{i}", "loss": False}, {**PART, "text": f" the fox {i} jumps"}])
-        for i in range(8)
-    ]
+    return [example(processor, parts) for parts in some_parts()]
+
+
+def train_some(precision: str, model: Path, **changes: object) -> list[dict[str, float]]:
+    """The curve of six steps in the current folder, by as many ranks as this process has: rows of text and of what is heard,
+    in passes of some 30 positions, by distillation, with layers computed again."""
+    processor = InserterProcessor.from_pretrained(model)
+    net = InserterForConditionalGeneration.from_pretrained(model)
+    parts = some_parts() + [[{**PART, "text": f"{PART['text']} {number}"}] for number in range(8)]
+    examples = Tokens.of(example(processor, of) for of in parts)
+    read = Tokens.of(example(processor, as_read(of)) for of in parts)
+    small = {"steps": 6, "batch_positions": 120, "micro_positions": 30, "checkpoint_steps": 3, "gradient_checkpointing": "full"}
+    settings = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, "precision": precision, **changes})
+    clips = {name: F.pad(states, (0, net.state_width - 32)) for name, states in states_of([f"u{i}" for i in range(8)]).items()}
+    phase = packed_phase("some", settings, net, examples=examples, clips=clips, read=read, distill=0.5)
+    return train(net, phase, WorkFolder("some", [precision, *changes])).curve
 
 
 def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None) -> Path:
@@ -48,6 +71,7 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
             "utt_id": n,
             "doc_id": n,
             "split": "heldout" if i < 4 else "train",
+            "language": "en",
             "written": "lazy dog",
             "spoken": "lazy dog",
             "engine": "e",
@@ -61,6 +85,8 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
             "error": None,
             "heard": "",
             "wer": 0.0,
+            "extra": 0.0,
+            "ending": 0.0,
             "level_db": -20.0,
             "clipping": 0.0,
             "silence": 0.0,

@@ -21,3 +21,11 @@ def test_log_mel_features_are_those_of_torchaudio(tiny_lm, tiny_encoder):
     expected = (powers.clamp(min=float(powers.max()) - 8) + 4) / 4
     assert given["feature_lengths"].tolist() == [expected.shape[-1]]
     torch.testing.assert_close(given["input_features"][0], expected, atol=1e-4, rtol=0)
+
+
+def test_features_are_computed_in_full_within_a_training_step_in_bf16(tiny_lm, tiny_encoder):
+    processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder))
+    wave = np.random.default_rng(0).standard_normal(20_000).astype(np.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        within = processor.features([wave])["input_features"]
+    assert torch.equal(within, processor.features([wave])["input_features"])
