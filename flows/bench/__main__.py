@@ -6,7 +6,7 @@ The results go to reports/bench.json.
 import sys
 from collections.abc import Callable
 
-from flows.bench.against import answers, verify
+from flows.bench.against import answers, train_cpu, verify
 from flows.bench.compare import Entry
 from flows.bench.encode import encode_true_length
 from flows.bench.generate import generate
@@ -26,6 +26,7 @@ ENTRIES: dict[str, Callable[[], Entry]] = {
     "score": score,
     "synthesize_loop": synthesize_loop,
     "synthesize_scaling": synthesize_scaling,
+    "train_cpu": train_cpu,
     "train_packed": train_packed,
     "verify": verify,
     "verify_packed": verify_packed,
@@ -55,7 +56,8 @@ def _keep(found: Entry) -> None:
     memory = f", in {found['memory']:.2f} times its memory" if "memory" in found else ""
     ratio = f"{found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
     equal = f", {found['equal']} of {found['of']} results equal" if "equal" in found else ""
-    print(f"{found['name']}: {ratio} x {found['against']}{memory}{equal}", flush=True)
+    tokens = f", {found['tokens']:.2f} times its learnt tokens per second" if "tokens" in found else ""
+    print(f"{found['name']}: {ratio} x {found['against']}{memory}{equal}{tokens}", flush=True)
     path = REPORTS / "bench.json"
     before = read_json(path) if path.is_file() else []
     write_json(path, [*(entry for entry in before if entry["name"] != found["name"]), found])

@@ -1,4 +1,4 @@
-"""Entries `verify` and `answers`: this checkout, as it stands, against an earlier commit.
+"""Entries `verify`, `answers` and `train_cpu`: this checkout, as it stands, against a commit.
 
 Both sides have the same inputs. BENCH_AGAINST names the commit. Its files lie in a temporary folder
 during the run. Each side is a process of its own (`side.py`), which loads once and then works by
@@ -15,12 +15,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.ablate.copies import git
 from flows.bench.compare import Entry, compare
 from inserter.errors import InserterError
-from inserter.params import load
+from inserter.params import Assets, load
 from inserter.paths import DATA
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EARLIER = "b8c1b19"
 CLIPS = 96
 PROMPTS = 64
+STEPS = 4
 PAIRS = 3
 SIDE = Path(__file__).with_name("side.py")
 REMEDY = "Run `git fetch --unshallow` if the clone is shallow, or name another commit with BENCH_AGAINST=COMMIT"
@@ -46,7 +47,7 @@ def verify() -> Entry:
     rows = _spoken(clips / "utterances.parquet")
     folders = [folder and str(folder.resolve()) for folder in (listeners.first, listeners.second)]
     inputs = {"rows": rows, "clips": str(clips.resolve()), "recognisers": folders, "band": listeners.band}
-    return _by_turns("verify", inputs, f"{len(rows)} clips")
+    return _equal(*_by_turns("verify", inputs, f"{len(rows)} clips"))
 
 
 def answers() -> Entry:
@@ -56,19 +57,52 @@ def answers() -> Entry:
     load at an earlier commit. A result is an answer. Each side chooses its precision, so the
     answers differ where one computes in bf16.
     """
-    from inserter.assets import asr_folder, encoder_folder, lm_folder
     from inserter.prompts import generate
 
     params = load()
-    assets, e = params.assets, params.evaluate
-    folders = {"lm": lm_folder(assets.lm), "encoder": encoder_folder(assets.encoder), "asr": asr_folder(assets.asr)}
+    e = params.evaluate
     inputs = {
-        "assets": {name: str(folder.resolve()) for name, folder in folders.items()},
+        "assets": _folders(params.assets),
         "prompts": [prompt.prompt for prompt in generate("benchmark", 1, per_type=3)[:PROMPTS]],
         "max_new_tokens": e.max_new_tokens,
         "batch_size": e.batch_size,
     }
-    return _by_turns("answers", inputs, f"{PROMPTS} prompts")
+    return _equal(*_by_turns("answers", inputs, f"{PROMPTS} prompts"))
+
+
+def train_cpu() -> Entry:
+    """Measure the positions per second of pre-training steps on the CPU.
+
+    Each side trains by its own params.yaml: its adapter, its delimiters, its precision. Both get
+    the same sequences of the default mixture, and noise in place of the encoder's states. Each side
+    deals the sequences into steps by its own plan. BENCH_PRECISION (bf16 or fp32) gives both sides
+    one precision. `tokens` is the ratio of learnt tokens per second.
+    """
+    from flows.bench.train import sequences
+
+    params = load()
+    rows, spoken = sequences(params)
+    precision = os.environ.get("BENCH_PRECISION")
+    if precision not in {None, "", "bf16", "fp32"}:
+        raise InserterError(f"BENCH_PRECISION={precision} is not a precision", "Set it to bf16 or fp32, or leave it out")
+    inputs = {"assets": _folders(params.assets), "rows": rows, "spoken": spoken, "steps": STEPS, "precision": precision}
+    entry, ours, theirs = _by_turns("train_cpu", inputs, f"{len(rows)} sequences", work="pretrain")
+    more, learnt = (ours.made[name] / theirs.made[name] for name in ("positions", "tokens"))
+    return {
+        "name": entry["name"],
+        "ratio": entry["ratio"] * more,
+        "low": entry["low"] * more,
+        "high": entry["high"] * more,
+        "against": f"the positions per second of {entry['against']}: here {ours.made['how']}, there {theirs.made['how']}",
+        "tokens": entry["ratio"] * learnt,
+    }
+
+
+def _folders(assets: Assets) -> dict[str, str]:
+    from inserter.assets import asr_folder, encoder_folder, lm_folder
+
+    folders = {"lm": lm_folder(assets.lm), "encoder": encoder_folder(assets.encoder), "asr": asr_folder(assets.asr)}
+    return {name: str(folder.resolve()) for name, folder in folders.items()}
 
 
 def _spoken(table: Path) -> "list[Utterance]":
@@ -82,19 +116,27 @@ def _spoken(table: Path) -> "list[Utterance]":
     return rows
 
 
-def _by_turns(work: str, inputs: Mapping[str, object], what: str) -> Entry:
-    """Return the entry, with how many results of a round are equal: {..., "equal", "of"}."""
+def _by_turns(name: str, inputs: Mapping[str, object], what: str, *, work: str | None = None) -> tuple[Entry, "_Side", "_Side"]:
+    """Return the entry and both sides, this checkout's first, with what their last rounds made.
+
+    work: the sides' work in side.py; None: `name`.
+    """
     commit = os.environ.get("BENCH_AGAINST") or EARLIER
     with tempfile.TemporaryDirectory(prefix="inserter-bench-") as folder:
         path, earlier = Path(folder, "inputs.json"), Path(folder, "earlier")
-        name = _take(commit, earlier)
+        short = _take(commit, earlier)
         path.write_text(json.dumps(inputs), encoding="utf-8")
         with (
-            _side("this checkout", Path.cwd(), work, inputs=path) as ours,
-            _side(f"commit {name}", earlier, work, inputs=path) as theirs,
+            _side("this checkout", Path.cwd(), work or name, inputs=path) as ours,
+            _side(f"commit {short}", earlier, work or name, inputs=path) as theirs,
         ):
-            entry = compare(work, ours.round, theirs.round, against=f"commit {name} on the same {what}", pairs=PAIRS)
-        pairs = list(zip(ours.made, theirs.made, strict=True))
+            entry = compare(name, ours.round, theirs.round, against=f"commit {short} on the same {what}", pairs=PAIRS)
+    return entry, ours, theirs
+
+
+def _equal(entry: Entry, ours: "_Side", theirs: "_Side") -> Entry:
+    """Return the entry with how many results of a round are equal."""
+    pairs = list(zip(ours.made, theirs.made, strict=True))
     return {**entry, "equal": sum(a == b for a, b in pairs), "of": len(pairs)}
 
 
@@ -117,7 +159,7 @@ class _Side:
 
     def __init__(self, label: str, folder: Path, work: str, *, inputs: Path) -> None:
         self.label = label
-        self.made: list[str | None] = []
+        self.made: Any = None
         self.log = inputs.with_name(f"{label}.log")
         command = [sys.executable, "-P", str(SIDE), work, str(inputs)]
         environment = os.environ | {"PYTHONPATH": str(folder)}

@@ -7,18 +7,44 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from tqdm import tqdm
 
-Entry = dict[str, object]
+
+class Entry(TypedDict):
+    """What was measured."""
+
+    name: str
+    ratio: float
+    """How many times as fast as the other side: the median of the pairs of runs."""
+
+    low: float
+    """The smallest ratio of a pair."""
+
+    high: float
+    """The largest ratio of a pair."""
+
+    against: str
+    """What the other side is."""
+
+    memory: NotRequired[float]
+    """Peak memory, relative to the other side's."""
+
+    equal: NotRequired[int]
+    """How many results of a round are the same on both sides."""
+
+    of: NotRequired[int]
+    """How many results a round makes."""
+
+    tokens: NotRequired[float]
+    """Learnt tokens per second, relative to the other side's."""
 
 
 def compare(name: str, a: Callable[[], object], b: Callable[[], object], *, against: str, pairs: int = 5) -> Entry:
     """Return how many times faster `a` is than `b`: seconds of b / seconds of a.
 
-    Both run once unmeasured first. Then `pairs` pairs of runs alternate in order. The result is
-    {"name", "ratio", "low", "high", "against"}.
-    ratio, low, high: the median, the smallest and the largest ratio of a pair.
+    Both run once unmeasured first. Then `pairs` pairs of runs alternate in order.
     against: what b is.
     """
     a(), b()

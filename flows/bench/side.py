@@ -7,17 +7,25 @@ sides read.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Round = Callable[[], Sequence[object]]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Round = Callable[[], Sequence[object] | dict[str, object]]
+FRAMES_A_WORD = 20  # encoder frames of a spoken word: 0.4 s
 BEFORE = {  # modules of today: the names that they had before the package `inserter`
     "inserter.params": "stages.common.params",
+    "inserter.run.work": "stages.common.work",
+    "inserter.training.batches": "stages.common.training.batches",
+    "inserter.training.loop": "stages.common.training.loop",
     "inserter.training.models": "stages.common.training.models",
     "inserter.verification.asr": "stages.common.asr",
     "inserter.verification.hear": "stages.common.verification.hear",
@@ -64,7 +72,82 @@ def answers(inputs: dict[str, Any]) -> Round:
     return lambda: generate_answers(model, processor, prompts, **settings, precision=own.evaluate.precision)
 
 
-WORKS = {"verify": verify, "answers": answers}
+def pretrain(inputs: dict[str, Any]) -> Round:
+    """Return a round of pre-training steps on the CPU, as this side's params.yaml and code train.
+
+    The learning rates are 0, because a soft_token adapter that learns from noise hears ever less or
+    more. The round makes the positions and the learnt tokens of its steps, and how they were
+    trained.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    params, models = module("inserter.params"), module("inserter.training.models")
+    batches, loop, work = (module(f"inserter.{name}") for name in ("training.batches", "training.loop", "run.work"))
+
+    own = params.load()
+    around = {"delimiters": own.model.delimiters} if hasattr(own, "model") else {}
+    model, processor = models.new_model(params.Assets(**inputs["assets"]), own.warmup.adapter, 0, **around)
+    still = own.pretrain.optimizer.model_copy(update=dict.fromkeys(("adapter_lr", "lm_lr"), 0.0))
+    update = {"steps": inputs["steps"], "checkpoint_steps": inputs["steps"], "optimizer": still}
+    settings = own.pretrain.model_copy(update=update | {"precision": inputs["precision"] or own.pretrain.precision})
+    examples = [batches.example(processor, row["parts"], row["kind"] == "transcribe") for row in inputs["rows"]]
+    phase = batches.packed_phase("bench", settings, model, examples=examples, clips=noise(model, processor, inputs["spoken"]))
+
+    how = f"{model.config.adapter} in {settings.precision}"
+
+    def steps_once() -> dict[str, object]:
+        done = loop.train(model, phase, work.WorkFolder("bench", {})).summary()
+        return {"positions": done["positions"], "tokens": done["tokens_learnt"], "how": how}
+
+    return steps_once
+
+
+def noise(model: Any, processor: Any, spoken: dict[str, str]) -> "dict[str, Tensor]":
+    """Return what a frozen encoder would say of clips, by clip: noise of the right size.
+
+    spoken: the text of each clip.
+
+    With the adapter `decoder`, a clip has a row for each token of its text. Else it has a row for
+    each encoder frame. An adapter `soft_token` is set to hear as many tokens as the texts have.
+    """
+    import torch
+
+    torch.manual_seed(1)
+    width = model.config.audio_config.d_model
+    tokens = {name: processor.tokenizer(" " + text, add_special_tokens=False)["input_ids"] for name, text in spoken.items()}
+    if model.config.adapter == "decoder":
+        from models.ear import as_rows
+
+        return {name: as_rows(ids, torch.randn(len(ids), width), _as_they_are) for name, ids in tokens.items()}
+    frames = {name: torch.randn(FRAMES_A_WORD * len(text.split()), width) for name, text in spoken.items()}
+    if model.config.adapter == "soft_token":
+        _hear_as_many(model, list(frames.values()), sum(map(len, tokens.values())))
+    return frames
+
+
+def _as_they_are(ids: list[int]) -> tuple[list[int], list[list[int]]]:
+    return ids, [[place] for place in range(len(ids))]
+
+
+def _hear_as_many(model: Any, clips: "list[Tensor]", tokens: int) -> None:
+    """Set the blank of a soft_token adapter so that its clips have about `tokens` positions.
+
+    clips: (frames, width) each.
+
+    After a warm-up a clip has about as many positions as tokens. A random adapter drops no frame.
+    """
+    import torch
+
+    margins = []
+    with torch.no_grad():
+        directions = model.adapter.directions(model.table)
+        for clip in clips:
+            scores, blank = model.adapter.scores(model.adapter.hidden(clip[None], torch.tensor([len(clip)]))[0], directions)
+            margins.append(scores.amax(-1) - blank[:, 0])
+        best = torch.cat(margins)
+        model.adapter.blank.bias += best.quantile(max(0.0, 1 - tokens / len(best)))
+
+
+WORKS = {"verify": verify, "answers": answers, "pretrain": pretrain}
 
 
 def main() -> None:

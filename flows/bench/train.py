@@ -12,9 +12,10 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.bench.compare import Entry, compare, peak
+from flows.bench.side import noise
 from inserter.assets import sotu_folder
 from inserter.params import Corpus, Params, load
-from inserter.seeds import np_rng, rng
+from inserter.seeds import rng
 from inserter.tables import Document, Sequence
 from inserter.text.words import count_words
 from stages.corpus.cut import cut
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from models import InserterForConditionalGeneration
 
 DOCUMENTS = 24  # of the embedded corpus; about 45 sequences in the mixture of params.yaml
-FRAMES_A_WORD = 20  # 0.4 s
 BATCH = 8  # of the padded side: the Trainer's own default
 PAIRS = 3
 
@@ -50,8 +50,9 @@ def train_packed() -> Entry:
 
     params = load()
     p = params.pretrain
-    model, processor = new_model(params.assets, params.warmup.adapter, 0)
-    rows, states = sequences(params, model.config.audio_config.d_model)
+    model, processor = new_model(params.assets, params.warmup.adapter, 0, delimiters=params.model.delimiters)
+    rows, spoken = sequences(params)
+    states = cast(Any, noise(model, processor, spoken))
     examples = [example(processor, row["parts"], row["kind"] == "transcribe") for row in rows]
     steps = max(1, round(sum(e.positions for e in examples) / p.batch_positions))
     settings = p.model_copy(update={"steps": steps, "checkpoint_steps": steps})
@@ -83,22 +84,18 @@ def train_packed() -> Entry:
         shutil.rmtree(folder)
 
 
-def sequences(params: Params, width: int) -> tuple[list[Sequence], Any]:
-    """Return rows of SEQUENCES, and encoder states (noise) of their spans by name.
+def sequences(params: Params) -> tuple[list[Sequence], dict[str, str]]:
+    """Return rows of SEQUENCES, and the text of their spans by name.
 
     DOCUMENTS documents of the embedded corpus are cut, segmented and mixed as params.yaml says.
     """
-    import torch
-
-    entries, states = [], {}
+    entries: list[join.Entry] = []
+    spoken: dict[str, str] = {}
     for document in _documents(params.corpus):
         spans = segment(document, params.segment, Counter())
         entries.append(join.Entry(document, spans, frozenset(span["utt_id"] for span in spans), len(spans)))
-        for span in spans:
-            frames = count_words(span["written"]) * FRAMES_A_WORD
-            noise = np_rng(1, span["utt_id"]).standard_normal((frames, width)).astype("float32")
-            states[span["utt_id"]] = torch.from_numpy(noise)
-    return [row for batch in Mixer(params).sequences(entries) for row in batch], states
+        spoken |= {span["utt_id"]: span["written"] for span in spans}
+    return [row for batch in Mixer(params).sequences(entries) for row in batch], spoken
 
 
 def _documents(c: Corpus) -> list[Document]:

@@ -13,7 +13,7 @@ from checkout import ROOT
 
 from flows.ablate.copies import NOBODY
 from flows.bench import __main__ as bench
-from flows.bench import against
+from flows.bench import against, train
 from inserter.audio.clips import flac, write_shard
 from inserter.files import read_json, write_table
 from inserter.params import Voice
@@ -89,6 +89,27 @@ def test_each_side_answers_with_its_own_code(project: Path, monkeypatch: pytest.
     (found,) = read_json("reports/bench.json")
     assert (found["equal"], found["of"]) == (0, 2)
     assert nothing_left(project)
+
+
+def test_both_sides_train_on_the_same_text(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """The same code on both sides: the same positions and the same tokens, at the precision that was asked for."""
+    monkeypatch.setattr(train, "DOCUMENTS", 2)
+    monkeypatch.setattr(against, "STEPS", 1)
+    monkeypatch.setenv("BENCH_PRECISION", "fp32")
+    run(monkeypatch, "train_cpu")
+    (found,) = read_json("reports/bench.json")
+    assert 0 < found["low"] <= found["ratio"] <= found["high"]
+    assert found["tokens"] == found["ratio"]
+    assert found["against"].endswith("here decoder in fp32, there decoder in fp32")
+    assert capsys.readouterr().out.endswith(" times its learnt tokens per second\n")
+    assert nothing_left(project)
+
+
+def test_an_unknown_precision_is_a_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "DOCUMENTS", 2)
+    monkeypatch.setenv("BENCH_PRECISION", "fp16")
+    with pytest.raises(SystemExit, match=r"^bench: train_cpu: BENCH_PRECISION=fp16 is not a precision\. Set it to bf16 or fp32"):
+        run(monkeypatch, "train_cpu")
 
 
 def test_a_side_that_lacks_what_is_measured_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
