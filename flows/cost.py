@@ -6,7 +6,7 @@ the encoder's FLOP come from the sizes of their weights.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from models.adapter import DecoderAdapter, ProjectionAdapter
 from models.attention import PACKED
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from models import InserterForConditionalGeneration
 
 aten = torch.ops.aten
@@ -80,6 +82,9 @@ class LmCost:
     With gradient checkpointing: the inputs of all layers, and what one layer keeps.
     """
 
+    passed: float
+    """The same without gradient checkpointing: what is allocated on the way."""
+
 
 def lm_cost(model: "InserterForConditionalGeneration", work: Work, *, bf16: bool) -> LmCost:
     """Count the LM's forward and backward pass over one sequence.
@@ -92,16 +97,17 @@ def lm_cost(model: "InserterForConditionalGeneration", work: Work, *, bf16: bool
     lm, shape = model.language_model, model.config.text_config
     with FakeTensorMode():
         without_storage(lm)
-        found = _counted(lm, work, learns=learns, bf16=bf16)
+        found = count(lm, work, learns=learns, bf16=bf16)
         if not any(getattr(part, "gradient_checkpointing", False) for part in lm.modules()):
             return found
         # Recomputed layers hide from the hooks what they keep.
         lm.gradient_checkpointing_disable()
-        layer = _counted(lm, work, learns=learns, bf16=bf16).kept / shape.num_hidden_layers
-        return LmCost(found.flop, layer + FP32 * shape.num_hidden_layers * shape.hidden_size * work.positions)
+        passed = count(lm, work, learns=learns, bf16=bf16).kept
+        inputs = FP32 * shape.num_hidden_layers * shape.hidden_size * work.positions
+        return LmCost(found.flop, inputs + passed / shape.num_hidden_layers, passed)
 
 
-def _counted(lm: nn.Module, work: Work, *, learns: bool, bf16: bool) -> LmCost:
+def count(lm: "PreTrainedModel", work: Work, *, learns: bool, bf16: bool) -> LmCost:
     """Run the LM over a sequence. learns: whether a gradient reaches the LM's input."""
     weights = {p.untyped_storage()._cdata for p in lm.parameters()}
     kept: dict[int, Tensor] = {}
@@ -123,7 +129,8 @@ def _counted(lm: nn.Module, work: Work, *, learns: bool, bf16: bool) -> LmCost:
         logits.backward(torch.zeros_like(logits))
     # Autocast keeps a copy of each weight, which does not grow with the positions.
     copies = {shape for p in lm.parameters() if p.dim() == MATRIX for shape in (p.shape, p.T.shape)}
-    return LmCost(counter.get_total_flops(), sum(t.untyped_storage().nbytes() for t in kept.values() if t.shape not in copies))
+    size = sum(t.untyped_storage().nbytes() for t in kept.values() if t.shape not in copies)
+    return LmCost(counter.get_total_flops(), size, size)
 
 
 def without_storage(module: nn.Module) -> None:
@@ -134,7 +141,8 @@ def without_storage(module: nn.Module) -> None:
     """
     fakes: dict[int, Tensor] = {}  # tied weights stay tied
     for part in module.modules():
-        for table in (part._parameters, part._buffers):
+        tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for table in tables:
             for name, tensor in table.items():
                 if tensor is None:
                     continue

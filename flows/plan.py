@@ -18,13 +18,13 @@ from models.processor import TAIL_SECONDS
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from flows.cost import Work
+    from flows.cost import LmCost, Work
     from models import InserterForConditionalGeneration
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
 WORDS_PER_SECOND, TOKENS_PER_WORD = 2.5, 1.3
-# Freed memory between tensors, as a share of the activations, with glibc's allocator.
-# Without it (MALLOC_MMAP_THRESHOLD_=131072) a step took 500 MB less.
+# Free memory that glibc's allocator keeps, as a share of the activations without checkpointing.
+# Fitted to the runs in docs/TRAINING.md. GPUs have another allocator, which was not measured.
 FRAGMENTS = 0.28
 SPOKEN_TOKENS = WORDS_PER_SECOND * TOKENS_PER_WORD  # per second
 
@@ -105,16 +105,23 @@ def plan(params: Params, processes: int = 1) -> Plan:
         speech_share=work.speech / work.positions,
         flop_per_position=flop,
         flop_ahead=ahead,
-        bytes=memory(model, params, micro=micro, kept=lm.kept / work.positions, trained=trained, processes=processes),
+        bytes=memory(model, params, micro=micro, cost=lm, length=work.positions, trained=trained, processes=processes),
     )
 
 
 def memory(
-    model: "InserterForConditionalGeneration", params: Params, *, micro: int, kept: float, trained: int, processes: int
+    model: "InserterForConditionalGeneration",
+    params: Params,
+    *,
+    micro: int,
+    cost: "LmCost",
+    length: int,
+    trained: int,
+    processes: int,
 ) -> dict[str, float]:
     """Return the bytes of one process at the peak of a step, by purpose.
 
-    kept: bytes per position that the LM's forward pass keeps.
+    cost: of a sequence of `length` positions.
 
     In a step of one micro-batch, gradients take the place of the activations that the backward pass
     frees. Several micro-batches add to the same gradients.
@@ -123,7 +130,7 @@ def memory(
     half = p.precision == "bf16"
     matrices = {q for q in model.language_model.parameters() if q.dim() > 1 and (q.requires_grad or processes > 1)}
     gradients = 4 * trained / processes
-    activations = kept * micro
+    activations = cost.kept / length * micro
     # One tensor of logits, at the learnt tokens; its gradient takes its place.
     logits = (2 if half else 4) * micro * (1 - speech_share(params)) * text.vocab_size
     single = processes * micro >= p.batch_positions
@@ -134,7 +141,7 @@ def memory(
         "bf16 copies of the LM's weights": 2.0 * sum(q.numel() for q in matrices) * half,
         "activations": activations,
         "logits": logits,
-        "allocator": FRAGMENTS * (activations + logits),
+        "free, kept by glibc": FRAGMENTS * (cost.passed / length * micro + logits),
     }
 
 

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 import torch
 from checkout import ROOT
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM
 
-from flows.cost import Work, encoder_flop, lm_cost, step_flop
+from flows.cost import Work, count, encoder_flop, lm_cost, step_flop, without_storage
 from flows.plan import shapes
 from inserter.params import load
 from inserter.training.batches import example, hear, packed_phase, places_of
 from inserter.training.models import new_model
 from inserter.training.states import Sounds
+from models.attention import PACKED
 
 SECONDS = 1.5  # of the clip, with half a second of silence after it
 
@@ -94,3 +97,29 @@ def test_encoding_a_clip_once_is_what_torch_counts(tiny_lm, tiny_encoder):
     with counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         model.encode(torch.randn(1, 80, 400), torch.tensor([400]))
     assert encoder_flop(model, Work(0, 0, 0, 200, 200)) == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+def test_what_the_forward_pass_keeps_is_what_torch_tracks(tiny_lm):
+    """A real forward pass: all live tensors that are neither weights nor logits."""
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    lm, positions, learnt = AutoModelForCausalLM.from_pretrained(tiny_lm).train(), 60, 40
+    lm.set_attn_implementation(PACKED)
+    work = Work(positions, 0, learnt, 0, 0)
+    places = torch.arange(positions)[None]
+    given = torch.zeros(1, positions, lm.config.hidden_size, requires_grad=True)
+    tracker = MemTracker()
+    tracker.track_external(lm, given)
+    with tracker:
+        logits = lm(
+            inputs_embeds=given, position_ids=places, use_cache=False, logits_to_keep=places[0, :learnt], lengths=[positions]
+        ).logits
+        live = next(iter(tracker.get_tracker_snapshot("current").values()))
+    tracked = next(size for kind, size in live.items() if getattr(kind, "value", None) == "Activation") - 4 * logits.numel()
+    with torch.device("meta"):
+        fake = AutoModelForCausalLM.from_config(lm.config)
+    fake.set_attn_implementation(PACKED)
+    with FakeTensorMode():
+        without_storage(fake.train())
+        found = count(fake, work, learns=True, bf16=False)
+    assert found.kept == pytest.approx(tracked, rel=0.05)
