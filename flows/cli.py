@@ -175,20 +175,22 @@ def assets() -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-@app.command(epilog=_epilog("inserter plan", "inserter plan --overlay docs/paper.yaml --processes 64"))
+@app.command(epilog=_epilog("inserter plan", "inserter plan --overlay docs/paper.yaml --processes 64 --tflops 989"))
 @click.option("--overlay", type=FILE, help="YAML file whose values override params.yaml.")
 @click.option("--processes", type=click.IntRange(1), default=1, help="Number of processes that share the weights (FSDP2).")
-def plan(overlay: Path | None, processes: int) -> None:
+@click.option("--tflops", type=click.FloatRange(min=0, min_open=True), help="Peak of one card in TFLOPS. Prints the hours.")
+@click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True), default=0.4, help="Share of that peak.")
+def plan(overlay: Path | None, processes: int, *, tflops: float | None, utilisation: float) -> None:
     """Estimate what pre-training takes, without loading a weight.
 
-    The figures are parameters, positions, memory and FLOP.
+    The figures are parameters, positions, memory and FLOP, and hours on cards of a given speed.
     """
     quiet()
     from flows.plan import plan as estimate
     from flows.plan import show
     from inserter.params import load
 
-    show(estimate(load(overlay=overlay), processes))
+    show(estimate(load(overlay=overlay), processes), tflops, utilisation)
 
 
 @app.command(epilog=_epilog("inserter ablate main", "inserter ablate main --arm asr --seed 2", "inserter ablate --list"))

@@ -13,19 +13,20 @@ from inserter.errors import InserterError
 from inserter.params import Params
 from inserter.yaml_files import read_yaml
 from models.encoder import ENCODER_FRAMES
+from models.processor import TAIL_SECONDS
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedConfig
 
+    from flows.cost import LmCost, Work
     from models import InserterForConditionalGeneration
 
 KNOWN = Path(__file__).with_name("known_models.yaml")
-SPOKEN_TOKENS = 3.3  # per second: 2.5 words of 1.3 tokens
-# Per position, layer and unit of width, in 16 bit and without attention's quadratic part
-# (arXiv 2205.05198).
-ACTIVATION_BYTES = 34
-PRODUCT_BYTES = 20  # of these, the results of products and of attention, as that paper counts them
+WORDS_PER_SECOND, TOKENS_PER_WORD = 2.5, 1.3
+# Free memory that glibc's allocator keeps, as a share of the activations without checkpointing.
+# Fitted to the runs in docs/TRAINING.md. GPUs have another allocator, which was not measured.
+FRAGMENTS = 0.28
+SPOKEN_TOKENS = WORDS_PER_SECOND * TOKENS_PER_WORD  # per second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +52,22 @@ class Plan:
     speech_share: float
     """Share of the positions that are speech."""
 
-    flop_a_position: float
+    flop_per_position: float
+    """FLOP of the steps, with attention's quadratic part."""
+
+    flop_ahead: float
+    """FLOP of encoding the clips once, before the first step; 0 if the encoder learns."""
+
     bytes: dict[str, float]
-    """Memory of one process, by purpose."""
+    """Memory of one process, by purpose, at the peak."""
 
     @property
     def flop(self) -> float:
-        return self.flop_a_position * self.positions * self.steps
+        return self.flop_per_position * self.positions * self.steps + self.flop_ahead
+
+    def hours(self, tflops: float, utilisation: float) -> float:
+        """Return the hours that cards of a peak of `tflops` need, at a share of their peak."""
+        return self.flop / (tflops * 1e12 * utilisation * self.processes) / 3600
 
 
 def plan(params: Params, processes: int = 1) -> Plan:
@@ -65,33 +75,26 @@ def plan(params: Params, processes: int = 1) -> Plan:
 
     Each process has `micro_positions` at a time.
     """
+    from flows.cost import encoder_flop, lm_cost, step_flop
+    from inserter.training.recompute import save_memory
+    from inserter.training.trainable import parts_of
+
+    p = params.pretrain
     model = shapes(params)
-    p, adapter = params.pretrain, params.warmup.adapter
     parts = {"lm": model.language_model, "encoder": model.encoder, "adapter": model.adapter}
-    if adapter.kind == "decoder":
+    if params.warmup.adapter.kind == "decoder":
         parts["decoder of the recogniser"] = model.ear
     parameters = {name: sum(q.numel() for q in part.parameters()) for name, part in parts.items()}
-    learns = {"lm": p.trainable.lm == "full", "encoder": p.trainable.encoder, "adapter": p.trainable.adapter}
-    trained = sum(parameters[name] for name, learnt in learns.items() if learnt)
-    if p.trainable.lm == "lora":
-        trained += _lora(model.language_model, p.trainable.lora.rank)
-    share = speech_share(params)
-    text = model.config.text_config
-    layers, width, vocabulary = text.num_hidden_layers, text.hidden_size, text.vocab_size
-    # Encoder frames per speech position.
-    frames = adapter.stride if adapter.kind == "pooling" else ENCODER_FRAMES / SPOKEN_TOKENS
-    # FLOP per parameter: 2 forward, 2 for the gradient of the input, 2 for that of the weights.
-    lm = (6 if learns["lm"] else 4) * parameters["lm"]
-    speech = (6 if learns["encoder"] else 2) * parameters["encoder"] * frames + 6 * parameters["adapter"]
-    whole = sum(parameters.values())
+    learning = parts_of(model, p.trainable, p.optimizer)
+    save_memory(model, p.gradient_checkpointing)
+    model.train()
+    trained = sum(q.numel() for part, _ in learning for q in part.parameters() if q.requires_grad)
+    work = work_of(params)
+    lm = lm_cost(model, work, bf16=p.precision == "bf16")
+    flop = step_flop(model, work, lm) / work.positions
+    frames = 0.0 if p.trainable.encoder else min(frames_of(params), work.frames / work.positions * p.batch_positions * p.steps)
+    ahead = frames / work.frames * encoder_flop(model, work) if frames else 0.0
     micro = min(p.micro_positions, math.ceil(p.batch_positions / processes))
-    # With gradient checkpointing, the backward pass computes one layer at a time again. Only the
-    # input of each layer is kept, in fp32.
-    kept = {
-        "none": ACTIVATION_BYTES * layers,
-        "selective": ACTIVATION_BYTES - PRODUCT_BYTES + (4 + PRODUCT_BYTES) * layers,
-        "full": ACTIVATION_BYTES + 4 * layers,
-    }[p.gradient_checkpointing]
     return Plan(
         parameters=parameters,
         trained=trained,
@@ -99,28 +102,90 @@ def plan(params: Params, processes: int = 1) -> Plan:
         micro_positions=micro,
         steps=p.steps,
         processes=processes,
-        speech_share=share,
-        flop_a_position=lm + share * speech,
-        bytes={
-            "weights (fp32)": 4 * whole / processes,
-            "gradients and AdamW (fp32)": 12 * trained / processes,
-            "activations": kept * micro * width,
-            "logits": 2 * micro * (1 - share) * vocabulary,  # one tensor; its gradient replaces it
-        },
+        speech_share=work.speech / work.positions,
+        flop_per_position=flop,
+        flop_ahead=ahead,
+        bytes=memory(model, params, micro=micro, cost=lm, length=work.positions, trained=trained, processes=processes),
     )
 
 
-def speech_share(params: Params) -> float:
-    """Estimate the share of the positions that are speech.
+def memory(
+    model: "InserterForConditionalGeneration",
+    params: Params,
+    *,
+    micro: int,
+    cost: "LmCost",
+    length: int,
+    trained: int,
+    processes: int,
+) -> dict[str, float]:
+    """Return the bytes of one process at the peak of a step, by purpose.
+
+    cost: of a sequence of `length` positions.
+
+    In a step of one micro-batch, gradients take the place of the activations that the backward pass
+    frees. Several micro-batches add to the same gradients.
+    """
+    p, text = params.pretrain, model.config.text_config
+    half = p.precision == "bf16"
+    matrices = {q for q in model.language_model.parameters() if q.dim() > 1 and (q.requires_grad or processes > 1)}
+    gradients = 4 * trained / processes
+    activations = cost.kept / length * micro
+    # One tensor of logits, at the learnt tokens; its gradient takes its place.
+    logits = (2 if half else 4) * micro * (1 - speech_share(params)) * text.vocab_size
+    single = processes * micro >= p.batch_positions
+    return {
+        "weights (fp32)": 4 * sum(q.numel() for q in model.parameters()) / processes,
+        "AdamW (fp32)": 8 * trained / processes,
+        "gradients (fp32)": max(0.0, gradients - activations - logits) if single else gradients,
+        "bf16 copies of the LM's weights": 2.0 * sum(q.numel() for q in matrices) * half,
+        "activations": activations,
+        "logits": logits,
+        "free, kept by glibc": FRAGMENTS * (cost.passed / length * micro + logits),
+    }
+
+
+def work_of(params: Params) -> "Work":
+    """Estimate a mean sequence from the parameters."""
+    from flows.cost import Work
+
+    share = speech_share(params)
+    corpus, adapter = params.corpus, params.warmup.adapter
+    tokens = TOKENS_PER_WORD * (corpus.min_words + corpus.max_words) / 2
+    rate = positions_per_second(params)
+    # A text token takes one position, and a spoken one `rate / SPOKEN_TOKENS`.
+    length = round(tokens / (1 - share + share * SPOKEN_TOKENS / rate))
+    span = params.segment.word.mean_words / WORDS_PER_SECOND + TAIL_SECONDS
+    frames = share * length / rate * ENCODER_FRAMES
+    if adapter.kind in ("decoder", "soft_token"):  # silence gives no position
+        frames *= span / (span - TAIL_SECONDS)
+    return Work(length, share * length, round((1 - share) * length), frames, span * ENCODER_FRAMES)
+
+
+def frames_of(params: Params) -> float:
+    """Estimate the encoder frames of the whole corpus's speech."""
+    return params.corpus.words * spoken_share(params) / WORDS_PER_SECOND * ENCODER_FRAMES
+
+
+def positions_per_second(params: Params) -> float:
+    """Return the LM positions of a second of speech."""
+    adapter = params.warmup.adapter
+    return ENCODER_FRAMES / adapter.stride if adapter.kind in ("pooling", "stacking") else SPOKEN_TOKENS
+
+
+def spoken_share(params: Params) -> float:
+    """Estimate the share of the words that are spoken.
 
     The estimate counts the spans' share of interleaved text, and half of the speech tasks.
     """
     s = params.segment
     spans = s.word_level * s.word.share + (1 - s.word_level) * s.sentence.share
-    words = params.interleave.mixture.interleaved * spans + params.interleave.mixture.speech_tasks * 0.5
-    if params.warmup.adapter.kind != "pooling":
-        return words  # one position per token, as in text
-    rate = ENCODER_FRAMES / params.warmup.adapter.stride / SPOKEN_TOKENS
+    return params.interleave.mixture.interleaved * spans + params.interleave.mixture.speech_tasks * 0.5
+
+
+def speech_share(params: Params) -> float:
+    """Estimate the share of the positions that are speech."""
+    words, rate = spoken_share(params), positions_per_second(params) / SPOKEN_TOKENS
     return words * rate / (words * rate + 1 - words)
 
 
@@ -163,14 +228,8 @@ def _config(name: str) -> "PreTrainedConfig":
         ) from error
 
 
-def _lora(lm: "nn.Module", rank: int) -> int:
-    """Return the number of parameters of LoRA with `rank` on every linear layer."""
-    import torch
-
-    return sum(rank * (m.in_features + m.out_features) for m in lm.modules() if isinstance(m, torch.nn.Linear))
-
-
-def show(found: Plan) -> None:
+def show(found: Plan, tflops: float | None = None, utilisation: float = 0.4) -> None:
+    """Print the plan; with `tflops`, the peak of one card, also the hours."""
     from rich.console import Console
     from rich.table import Table
 
@@ -182,8 +241,12 @@ def show(found: Plan) -> None:
     table.add_row("positions per micro-batch and process", f"{found.micro_positions:,}")
     table.add_row("positions in total", f"{found.positions * found.steps:,} in {found.steps:,} steps")
     table.add_row("share of speech, about", f"{found.speech_share:.0%}")
-    table.add_row("FLOP per position", f"{found.flop_a_position:.2e}")
+    table.add_row("FLOP per position, forward and backward", f"{found.flop_per_position:.2e}")
+    table.add_row("FLOP of encoding the clips once", f"{found.flop_ahead:.2e}")
     table.add_row("FLOP in total", f"{found.flop:.2e}")
+    if tflops:
+        hours = f"{found.hours(tflops, utilisation):,.1f} h"
+        table.add_row(f"{found.processes} × {tflops:,.0f} TFLOPS at {utilisation:.0%}", hours)
     for name, size in found.bytes.items():
         table.add_row(f"memory per process, of {found.processes}: {name}", f"{size / 2**30:,.1f} GiB")
     table.add_row("memory per process, in total", f"{sum(found.bytes.values()) / 2**30:,.1f} GiB")

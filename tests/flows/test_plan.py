@@ -65,3 +65,9 @@ def test_a_model_without_a_known_shape_is_one_line(tiny_lm, tiny_encoder, monkey
     params = params.model_copy(update={"assets": params.assets.model_copy(update={"lm": "/no/such/folder"})})
     with pytest.raises(InserterError, match=r"no/such/folder is unknown .*config\.json"):
         plan(params)
+
+
+def test_hours_go_by_the_cards_their_peak_and_their_use(tiny_lm, tiny_encoder):
+    found = plan(of_tiny(tiny_lm, tiny_encoder), 2)
+    assert found.hours(100, 0.5) == pytest.approx(found.flop / (2 * 50e12) / 3600)
+    assert found.flop > found.flop_ahead > 0, "a frozen encoder is counted once, beside the steps"

@@ -280,7 +280,7 @@ def test_without_steps_the_model_is_unchanged_and_no_loss_is_reported(tiny_lm, t
 
 
 def test_an_adapter_of_other_parameters_is_refused_in_one_line(tiny_lm, tiny_encoder, tmp_path):
-    folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder, {"kind": "pooling"})
+    folder = workspace(tmp_path / "w", tiny_lm, tiny_encoder, {"kind": "stacking"})
     finish(stage("warmup", folder), folder)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["warmup"]["adapter"]["stride"] += 1
