@@ -35,13 +35,14 @@ def decided(name: str, minutes: float, work: WorkFolder, *, trial: Callable[[int
     """
     known = from_main(work.marker(budget_mark(name)))
     if known is None:
-        known = from_main(asdict(_measured(minutes, trial)))
+        known = from_main(asdict(measured(minutes, trial)))
         if rank() == 0:
             work.mark(budget_mark(name), known)
     return Budget(**known)
 
 
-def _measured(minutes: float, trial: Callable[[int], int]) -> Budget:
+def measured(minutes: float, trial: Callable[[int], int]) -> Budget:
+    """Return what fits into the minutes. trial: see `decided`."""
     for step in range(WARM_UP):
         trial(step)
     start = time.monotonic()
