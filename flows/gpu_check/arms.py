@@ -35,8 +35,11 @@ RESAMPLES = 2_000
 SPARE = 0.85  # of the time that is left; the rest covers loading and what was estimated too low
 
 
-def arms(bundle: Bundle, report: Report, clock: Clock) -> None:
-    """Measure the model before training (none), then train and measure one arm after the other."""
+def arms(bundle: Bundle, report: Report, clock: Clock, *, most: float) -> None:
+    """Measure the model before training (none), then train and measure one arm after the other.
+
+    most: positions of an arm, if the time allows more.
+    """
     if bundle.random:
         report.add(PART, "not measured", f"the bundle has no weights of {' and '.join(bundle.random)}")
         return
@@ -52,7 +55,7 @@ def arms(bundle: Bundle, report: Report, clock: Clock) -> None:
     speed = rate(pair[0], phase)
     # Every arm has its measurements; a point of the curve costs about half of the last one.
     seconds = SPARE * clock.left / len(trained) - (1 + POINTS / 2) * cost
-    steps = max(POINTS, int(speed.steps * seconds / 60))
+    steps = max(POINTS, int(min(speed.steps * seconds / 60, most / bundle.settings.batch_positions)))
     report.add(PART, "plan", {"steps per arm": steps, "positions per second": speed.positions_a_second})
     for arm in trained:
         found = report.measure(PART, arm, lambda arm=arm: one(bundle, arm, states, steps=steps, measured=measured))
@@ -116,6 +119,8 @@ def differences(one: Measured, other: Measured, *names: str) -> dict[str, object
     everything = np.arange(count)[None]
 
     def gap(side: Measured, index: np.ndarray) -> np.ndarray:
+        if gains(side, "read").sum() <= 0:  # reading does not help, so there is no gap
+            return np.full(len(index), np.nan)
         return gains(side, "heard")[index].sum(1) / gains(side, "read")[index].sum(1)
 
     def heard(side: Measured, index: np.ndarray) -> np.ndarray:
@@ -124,6 +129,10 @@ def differences(one: Measured, other: Measured, *names: str) -> dict[str, object
 
     found = {}
     for name, figure in {"gap closed": gap, "loss after a heard context": heard}.items():
+        apart = figure(one, everything) - figure(other, everything)
+        if np.isnan(apart).any():
+            found[name] = {"difference": None, "interval": None}
+            continue
         low, high = np.percentile(figure(one, drawn) - figure(other, drawn), [2.5, 97.5])
-        found[name] = {"difference": float((figure(one, everything) - figure(other, everything))[0]), "interval": [float(low), float(high)]}
+        found[name] = {"difference": float(apart[0]), "interval": [float(low), float(high)]}
     return found

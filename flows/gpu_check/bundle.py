@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from flows.gpu_check.pieces import join_pieces
 from inserter.errors import InserterError
@@ -14,9 +15,19 @@ from inserter.training.cliptable import ClipTable, IndexedClip, indexed
 from inserter.training.models import Pair, new_model
 from inserter.training.states import States, encode_clips
 from inserter.training.tokens import Tokens, tokenised
+from models import InserterForConditionalGeneration
 
 SETTINGS = "settings.json"
 WEIGHTS = "model.safetensors"
+
+
+class Setup(NamedTuple):
+    """What a speed is measured on."""
+
+    model: InserterForConditionalGeneration
+    tokens: Tokens
+    states: States
+    settings: Pretrain
 
 
 @dataclass(frozen=True)

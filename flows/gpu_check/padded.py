@@ -1,4 +1,4 @@
-"""The other side of the speed: transformers' Trainer with padded batches, as one writes it first."""
+"""The other side of the speed: transformers' Trainer with padded batches."""
 
 import time
 from pathlib import Path
@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from inserter.params import Pretrain
+from flows.gpu_check.bundle import Setup
 from inserter.training.examples import Example
 from inserter.training.states import States, batch
-from inserter.training.tokens import Tokens
 from inserter.training.trainable import groups, parts_of
 from models import InserterForConditionalGeneration
 from models.packing import IGNORE
@@ -48,8 +47,9 @@ class _Timer(TrainerCallback):
         self.ends.append((time.perf_counter(), sum(self.collated[: len(self.ends) + 1])))
 
 
-def padded_speed(model: InserterForConditionalGeneration, tokens: Tokens, states: States, *, settings: Pretrain, rows: int) -> float:
+def padded_speed(on: Setup, rows: int) -> float:
     """Return real positions per second of a Trainer with `rows` rows a batch."""
+    model, tokens, states, settings = on
     collated: list[int] = []
 
     def collate(items: list[Example]) -> dict[str, Tensor]:

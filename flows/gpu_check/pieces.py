@@ -11,7 +11,6 @@ from inserter.errors import InserterError
 from inserter.files import publish, sha256, size_of, write_json
 
 MIB = 2**20
-MOST = 56 * MIB  # bytes of a piece
 MANIFEST = "manifest.json"
 
 
@@ -59,17 +58,17 @@ class _Joined(RawIOBase):
         return given
 
 
-def write_pieces(source: Path, target: Path, *, order: Callable[[str], object], most: int = MOST) -> list[str]:
+def write_pieces(source: Path, target: Path, *, order: Callable[[str], object], most: int) -> list[str]:
     """Write the files of `source` to pieces in `target`, and return the pieces' names.
 
-    order: the sort key of a file by its path. What the first files hold can be used without the
+    most: bytes of a piece. order: the sort key of a file by its path. What the first files hold can be used without the
     last pieces.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     files = sorted((str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()), key=lambda n: (order(n), n))
     split = _Split(target, most)
-    with tarfile.open(fileobj=split, mode="w|") as tar:
+    with tarfile.open(fileobj=split, mode="w|", bufsize=MIB) as tar:
         for name in files:
             tar.add(source / name, name)
     pieces = {name: sha256(target / name) for name in split.names}
@@ -97,7 +96,7 @@ def join_pieces(source: Path, target: Path) -> list[str]:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        with tarfile.open(fileobj=_Joined(there), mode="r|") as tar:
+        with tarfile.open(fileobj=_Joined(there), mode="r|", bufsize=MIB) as tar:
             for member in tar:
                 tar.extract(member, new, filter="data")
     except tarfile.ReadError:

@@ -6,10 +6,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from inserter.files import atomic, write_json
 from inserter.run.runner import say
 
+ROW, CURVE = "contexts", "curve"  # keys of a figure that is a row of a table, and of its curve
 ABOUT = "Figures of `python -m flows.gpu_check`; docs/TRAINING.md says what each means."
 
 
@@ -73,10 +75,33 @@ class Report:
     def _markdown(self) -> str:
         lines = ["# GPU check", "", ABOUT]
         for part, figures in self.parts.items():
-            lines += ["", f"## {part}", "", "| figure | value |", "|---|---|"]
+            rows = {name: figure for name, figure in figures.items() if isinstance(figure, Mapping) and ROW in figure}
+            lines += ["", f"## {part}", *_table(rows), *_curves(rows), "", "| figure | value |", "|---|---|"]
             for name, figure in figures.items():
-                lines += [f"| {name}{key} | {value} |" for key, value in _flat(figure)]
+                if name not in rows:
+                    lines += [f"| {name}{key} | {value} |" for key, value in _flat(figure)]
         return "\n".join(lines) + "\n"
+
+
+def _table(rows: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return a table with a row per model and a column per figure."""
+    if not rows:
+        return []
+    flat = {name: dict(_flat({key: value for key, value in row.items() if key != CURVE})) for name, row in rows.items()}
+    columns = list(dict.fromkeys(key for row in flat.values() for key in row))
+    shown = [f"| {name} | {' | '.join(row.get(key, '–') for key in columns)} |" for name, row in flat.items()]
+    heads = " | ".join(key.removeprefix(": ") for key in columns)
+    return ["", f"| model | {heads} |", f"|{'---|' * (1 + len(columns))}", *shown]
+
+
+def _curves(rows: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return a table of the gap closed by positions."""
+    lines = []
+    for name, row in rows.items():
+        for point in cast(list[Mapping[str, object]], row.get(CURVE, [])):
+            values = dict(_flat(point))
+            lines.append(f"| {name} | {' | '.join(values[f': {key}'] for key in ('positions', 'gap closed', 'interval'))} |")
+    return ["", "| model | positions | gap closed | 95 % interval |", "|---|---|---|---|", *lines] if lines else []
 
 
 def _flat(figure: object, key: str = "") -> Iterator[tuple[str, str]]:
@@ -85,8 +110,9 @@ def _flat(figure: object, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{key}: {name}")
     elif isinstance(figure, float):
         yield key, f"{figure:.4g}" if abs(figure) < 1e4 else f"{figure:,.0f}"
-    elif isinstance(figure, list | tuple) and figure and isinstance(figure[0], Mapping):
-        for number, row in enumerate(figure):
-            yield from _flat(row, f"{key} [{number}]")
+    elif isinstance(figure, list) and all(isinstance(end, float) for end in figure):
+        yield key, f"[{', '.join(f'{end:.4g}' for end in figure)}]"
+    elif isinstance(figure, int) and not isinstance(figure, bool):
+        yield key, f"{figure:,}"
     else:
-        yield key, str(figure).replace("|", "\\|")
+        yield key, "–" if figure is None else str(figure).replace("|", "\\|")

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AttentionInterface
 
 import models.attention
-from flows.gpu_check.bundle import Bundle
+from flows.gpu_check.bundle import Bundle, Setup
 from flows.gpu_check.equality import prompts_of
 from flows.gpu_check.padded import padded_speed
 from flows.gpu_check.report import Clock, Report
@@ -19,14 +19,12 @@ from inserter.training import states as encoding
 from inserter.training.batches import packed_phase
 from inserter.training.loop import rate
 from inserter.training.models import Pair, for_answers
-from inserter.training.states import States
-from inserter.training.tokens import Tokens
 from models import InserterForConditionalGeneration
 from models.attention import PACKED, packed_sdpa
 from models.generation import generate_answers
 
 PART = "speed"
-# Dense bf16 TFLOP/s by the vendors' data sheets; the first name that is part of the device's counts.
+# Dense bf16 TFLOP/s by the vendors' data sheets. The first name in the device's counts.
 PEAKS = {"B200": 2250, "H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "L40": 181, "L4": 121, "A10": 125,
          "4090": 165, "3090": 71}  # fmt: skip
 MICRO = {"cuda": (16_384, 32_768, 65_536, 131_072), "cpu": (512, 1_024)}
@@ -42,7 +40,7 @@ def speed(bundle: Bundle, report: Report, clock: Clock, *, until: float) -> None
     pair = bundle.model()
     model, _ = pair
     kind = model.device.type
-    tokens, states = bundle.examples(bundle.arms[1], pair), bundle.states(pair)
+    on = Setup(model, bundle.examples(bundle.arms[1], pair), bundle.states(pair), bundle.settings)
     best = 0.0
 
     def figure(name: str, of: Callable[[], object]) -> object:
@@ -53,9 +51,12 @@ def speed(bundle: Bundle, report: Report, clock: Clock, *, until: float) -> None
 
     report.add(PART, "device", torch.cuda.get_device_name() if kind == "cuda" else "CPU")
     peaks = figure("peak, TFLOP/s in bf16", lambda: {"by its name": named_peak(kind), "matrix product": product(model.device)})
-    flop = figure("FLOP per position", lambda: flop_a_position(bundle, model, tokens, states))
+    flop = figure("FLOP per position", lambda: flop_a_position(on))
     for micro in MICRO[kind]:
-        found = figure(f"packed, {micro:,} positions a step", lambda m=micro: packed(bundle, model, tokens, states, micro=m, flop=flop, peaks=peaks))
+        found = figure(
+            f"packed, {micro:,} positions a step",
+            lambda m=micro: packed(on, micro=m, flop=flop, peaks=peaks),
+        )
         if isinstance(found, dict) and found["positions per second"] > best:
             best, chosen = found["positions per second"], micro
     if best:
@@ -63,7 +64,8 @@ def speed(bundle: Bundle, report: Report, clock: Clock, *, until: float) -> None
 
         def compiled() -> object:
             with compiled_layers(model):
-                return packed(bundle, model, tokens, states, micro=chosen, flop=flop, peaks=peaks)
+                packed(on, micro=chosen, flop=flop, peaks=peaks)  # compiles anew as rows differ
+                return packed(on, micro=chosen, flop=flop, peaks=peaks)
 
         found = figure(name, compiled)
         best = max(best, found["positions per second"]) if isinstance(found, dict) else best
@@ -71,7 +73,7 @@ def speed(bundle: Bundle, report: Report, clock: Clock, *, until: float) -> None
 
         def side(rows: int = rows) -> object:
             with peak_memory(model) as memory:
-                speed = padded_speed(model, tokens, states, settings=bundle.settings, rows=rows)
+                speed = padded_speed(on, rows)
             return {"positions per second": speed, "best packed, times as fast": best / speed, **memory}
 
         figure(f"transformers' Trainer, padded batches of {rows}", side)
@@ -116,12 +118,13 @@ def peak_memory(model: InserterForConditionalGeneration) -> Iterator[dict[str, f
         found["peak memory, GiB"] = torch.cuda.max_memory_allocated() / 2**30
 
 
-def flop_a_position(bundle: Bundle, model: InserterForConditionalGeneration, tokens: Tokens, states: States) -> float:
+def flop_a_position(on: Setup) -> float:
     """Count the FLOP of one forward and backward pass, attention included, per position.
 
     The counter does not know the kernel for packed rows, so each sequence has its own one here.
     """
-    settings = bundle.settings.model_copy(update={"batch_positions": 2_048, "steps": 1})
+    model, tokens, states, settings = on
+    settings = settings.model_copy(update={"batch_positions": 2_048, "micro_positions": 2_048, "steps": 1})
     task = packed_phase("flop", settings, model, examples=tokens, clips=states).task
     half, models.attention.HALF = models.attention.HALF, ()
     try:
@@ -135,11 +138,10 @@ def flop_a_position(bundle: Bundle, model: InserterForConditionalGeneration, tok
     return counter.get_total_flops() / positions
 
 
-def packed(
-    bundle: Bundle, model: InserterForConditionalGeneration, tokens: Tokens, states: States, *, micro: int, flop: object, peaks: object
-) -> dict[str, float]:
+def packed(on: Setup, *, micro: int, flop: object, peaks: object) -> dict[str, float]:
     """Measure whole steps: forward, backward, clipping and fused AdamW at a rate of 0."""
-    settings = bundle.settings.model_copy(update={"batch_positions": micro, "micro_positions": micro, "steps": 100})
+    model, tokens, states, settings = on
+    settings = settings.model_copy(update={"batch_positions": micro, "micro_positions": micro, "steps": 100})
     with peak_memory(model) as memory:
         found = rate(model, packed_phase("speed", settings, model, examples=tokens, clips=states)).positions_a_second
     row = {"positions per second": found}
