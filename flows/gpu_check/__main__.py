@@ -5,6 +5,8 @@ import importlib.util
 import math
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 NEEDED = ("torch", "transformers", "accelerate", "numpy", "pyarrow", "pydantic", "tqdm", "safetensors", "tokenizers", "soundfile")
@@ -46,6 +48,11 @@ def main() -> None:
         sys.exit(f"gpu_check: {error}")
 
 
+def _done(part: Callable[[], None]) -> str:
+    part()
+    return "done"
+
+
 def _check(source: Path, out: Path, given: argparse.Namespace) -> None:
     minutes: float = given.minutes
     from flows.gpu_check.report import Clock, OutOfTime, Report, limit
@@ -80,7 +87,7 @@ def _check(source: Path, out: Path, given: argparse.Namespace) -> None:
         seconds = min(clock.left - GRACE, SHARES.get(part, 1.0) * 60 * minutes)
         try:
             with limit(seconds):
-                report.measure(part, "part", lambda part=part: run[part]() or "done")
+                report.measure(part, "part", partial(_done, run[part]))
         except OutOfTime:
             report.add(part, "part", f"stopped after {seconds:.0f} s")
     print(f"{out}/gpu_check.md")

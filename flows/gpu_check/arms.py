@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def arms(bundle: Bundle, report: Report, clock: Clock, *, most: float) -> None:
     steps = max(POINTS, int(min(speed.steps * seconds / 60, most / bundle.settings.batch_positions)))
     report.add(PART, "plan", {"steps per arm": steps, "positions per second": speed.positions_a_second})
     for arm in trained:
-        found = report.measure(PART, arm, lambda arm=arm: one(bundle, arm, states, steps=steps, measured=measured))
+        found = report.measure(PART, arm, partial(one, bundle, arm, states, steps=steps, measured=measured))
         if found and arm != trained[0] and trained[0] in measured:
             report.add(PART, f"{trained[0]} − {arm}", differences(measured[trained[0]], measured[arm], trained[0], arm))
     if trained[0] in measured:
@@ -127,7 +128,7 @@ def differences(one: Measured, other: Measured, *names: str) -> dict[str, object
         losses, tokens = np.array(side["heard_own"], float).T
         return losses[index].sum(1) / tokens[index].sum(1)
 
-    found = {}
+    found: dict[str, object] = {}
     for name, figure in {"gap closed": gap, "loss after a heard context": heard}.items():
         apart = figure(one, everything) - figure(other, everything)
         if np.isnan(apart).any():

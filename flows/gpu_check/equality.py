@@ -5,6 +5,7 @@ import copy
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def equality(bundle: Bundle, report: Report) -> None:
     report.add(PART, "tolerances", {name: {"loss": loss, "gradient": gradient} for name, (loss, gradient) in TOLERANCES.items()})
     for precision in TOLERANCES:
         states = bundle.states(pair, {clip for item in examples for clip in item.clips}, precision)
-        report.measure(PART, f"layouts, {precision}", lambda p=precision, s=states: layouts(model, examples, s, precision=p))
+        report.measure(PART, f"layouts, {precision}", partial(layouts, model, examples, states, precision=precision))
     report.measure(PART, "varlen kernel and one kernel per sequence", lambda: kernels(model.device))
     report.measure(PART, "stopped and resumed", lambda: resumed(bundle))
     report.measure(PART, "answers on the device and on the CPU", lambda: answers(bundle, pair))
@@ -66,7 +67,7 @@ def layouts(
         return model(**padded_batch(model, examples, states)).loss * count
 
     whole = _gradients(model, [lambda: packed(examples)], precision)
-    alone = _gradients(model, [lambda item=item: packed([item]) for item in examples], precision)
+    alone = _gradients(model, [partial(packed, [item]) for item in examples], precision)
     side = _gradients(model, [padded], precision)
     return {"examples": len(examples), "alone": _compared(alone, whole, precision), "padded": _compared(side, whole, precision)}
 
@@ -107,9 +108,9 @@ def kernels(device: torch.device) -> Mapping[str, object]:
     ]
     module = torch.nn.Module()
     module.num_key_value_groups, module.is_causal = 3, True  # type: ignore[assignment]
-    results = []
+    results, (query, key, value) = [], given
     for where in (ends, None):
-        out, _ = packed_sdpa(module, *given, None, lengths=lengths, ends=where)
+        out, _ = packed_sdpa(module, query, key, value, None, lengths=lengths, ends=where)
         gradients = torch.autograd.grad(out.float().square().sum(), given)
         results.append([out, *gradients])
     apart = {
@@ -158,12 +159,13 @@ def answers(bundle: Bundle, pair: Pair) -> dict[str, object]:
     """Compare greedy answers of the device with those of the CPU in fp32."""
     model, processor = pair
     prompts = prompts_of(bundle, 6)
-    asked = {"max_new_tokens": TOKENS, "batch_size": len(prompts)}
-    host = copy.deepcopy(model).to("cpu")
-    expected = generate_answers(host, processor, prompts, **asked, precision="fp32")
+    ask = partial(generate_answers, processor=processor, prompts=prompts, max_new_tokens=TOKENS, batch_size=len(prompts))
+    host = copy.deepcopy(model)
+    host.to(torch.device("cpu"))  # type: ignore[arg-type]  # transformers hides torch's overloads
+    expected = ask(host, precision="fp32")
     found = {}
     for precision in TOLERANCES:
-        made = generate_answers(model, processor, prompts, **asked, precision=precision)
+        made = ask(model, precision=precision)
         shares = [_agreement(processor.encode(a), processor.encode(b)) for a, b in zip(made, expected, strict=True)]
         found[precision] = {"answers equal": statistics.mean(a == b for a, b in zip(made, expected, strict=True))}
         found[precision]["tokens equal from the first"] = statistics.mean(shares)
@@ -189,7 +191,7 @@ def served(bundle: Bundle, pair: Pair) -> dict[str, object]:
     """Compare the answer to a record as a server receives it with that to the clip."""
     name = next(row["utt_id"] for row in bundle.heldout if row["utt_id"])
     row, folder = bundle.clips[name], bundle.folder / "shards"
-    record = {"audio": base64.b64encode(read_clip_bytes(folder, row)).decode(), "text": "What is said?"}
+    record: dict[object, object] = {"audio": base64.b64encode(read_clip_bytes(folder, row)).decode(), "text": "What is said?"}
     question = read_record(record)
     clip = read_clip(folder, row)
     direct, through = (

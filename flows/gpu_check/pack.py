@@ -62,8 +62,8 @@ def pack(target: Path, overlay: Path, *, hours: float, heldout: int, most: int) 
         held = [{**row, "other_doc_id": contexts[(i + 1) % len(contexts)]["doc_id"]} for i, row in enumerate(contexts)]
         write_table(root / "heldout.parquet", cast(list[HeldOutContext], held), HELDOUT)
         wanted = {name for entry in chosen for name in entry.clean}
-        rows = list(_clips(wanted) if real else _noise_clips(chosen))
-        write_table(root / "clean.parquet", _sharded(rows, root / "shards", real=real), VERIFIED)
+        clips = list(_clips(wanted) if real else _noise_clips(chosen))
+        write_table(root / "clean.parquet", _sharded(clips, root / "shards"), VERIFIED)
         write_json(root / SETTINGS, {"params": raw, "arms": ARMS, "real_clips": real})
         return write_pieces(root, target, order=_order, most=most)
 
@@ -145,7 +145,7 @@ def _noise_clips(chosen: list[Entry]) -> Iterator[tuple[Verified, bytes]]:
             yield cast(Verified, row | about), flac(wave)
 
 
-def _sharded(found: list[tuple[Verified, bytes]], folder: Path, *, real: bool) -> list[Verified]:
+def _sharded(found: list[tuple[Verified, bytes]], folder: Path) -> list[Verified]:
     """Write the clips to shards in `folder`, and return their rows with the new places."""
     rows = []
     for start in range(0, len(found), SHARD):

@@ -61,8 +61,8 @@ class _Joined(RawIOBase):
 def write_pieces(source: Path, target: Path, *, order: Callable[[str], object], most: int) -> list[str]:
     """Write the files of `source` to pieces in `target`, and return the pieces' names.
 
-    most: bytes of a piece. order: the sort key of a file by its path. What the first files hold can be used without the
-    last pieces.
+    most: bytes of a piece.
+    order: the sort key of a file by its path. The first files can be used without the last pieces.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -71,7 +71,7 @@ def write_pieces(source: Path, target: Path, *, order: Callable[[str], object], 
     with tarfile.open(fileobj=split, mode="w|", bufsize=MIB) as tar:
         for name in files:
             tar.add(source / name, name)
-    pieces = {name: sha256(target / name) for name in split.names}
+    pieces = [[name, sha256(target / name)] for name in split.names]
     write_json(target / MANIFEST, {"pieces": pieces, "files": {name: size_of(source / name) for name in files}})
     return split.names
 
@@ -86,7 +86,7 @@ def join_pieces(source: Path, target: Path) -> list[str]:
     except OSError as error:
         raise InserterError(f"{source} has no {MANIFEST}", "Give the folder that --pack wrote") from error
     there = []
-    for name, digest in manifest["pieces"].items():
+    for name, digest in manifest["pieces"]:
         if not (source / name).exists():
             break
         if sha256(source / name) != digest:

@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,13 +16,14 @@ from flows.gpu_check.bundle import Bundle, Setup
 from flows.gpu_check.equality import prompts_of
 from flows.gpu_check.padded import padded_speed
 from flows.gpu_check.report import Clock, Report
+from inserter.tables import Clip
 from inserter.training import states as encoding
 from inserter.training.batches import packed_phase
 from inserter.training.loop import rate
 from inserter.training.models import Pair, for_answers
 from models import InserterForConditionalGeneration
 from models.attention import PACKED, packed_sdpa
-from models.generation import generate_answers
+from models.generation import Prompt, generate_answers
 
 PART = "speed"
 # Dense bf16 TFLOP/s by the vendors' data sheets. The first name in the device's counts.
@@ -55,7 +57,7 @@ def speed(bundle: Bundle, report: Report, clock: Clock, *, until: float) -> None
     for micro in MICRO[kind]:
         found = figure(
             f"packed, {micro:,} positions a step",
-            lambda m=micro: packed(on, micro=m, flop=flop, peaks=peaks),
+            partial(packed, on, micro=micro, flop=flop, peaks=peaks),
         )
         if isinstance(found, dict) and found["positions per second"] > best:
             best, chosen = found["positions per second"], micro
@@ -126,7 +128,7 @@ def flop_a_position(on: Setup) -> float:
     model, tokens, states, settings = on
     settings = settings.model_copy(update={"batch_positions": 2_048, "micro_positions": 2_048, "steps": 1})
     task = packed_phase("flop", settings, model, examples=tokens, clips=states).task
-    half, models.attention.HALF = models.attention.HALF, ()
+    half, models.attention.HALF = models.attention.HALF, ()  # type: ignore[assignment]
     try:
         with FlopCounterMode(display=False) as counter:
             with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -168,7 +170,7 @@ def compiled_layers(model: InserterForConditionalGeneration) -> Iterator[None]:
 def encoder(bundle: Bundle, pair: Pair) -> dict[str, float]:
     """Measure clips read, made features of and encoded, and the encoder alone on 30 s windows."""
     model, processor = pair
-    rows = sorted(bundle.clips.values(), key=lambda row: row["duration"])
+    rows: list[Clip] = sorted(bundle.clips.values(), key=lambda row: row["duration"])
     groups = encoding._by_seconds(rows)[-3:]
     precision = bundle.settings.precision
     waves = [[encoding.read_clip(bundle.clips.shards, row) for row in group] for group in groups]
@@ -198,7 +200,7 @@ def answers(bundle: Bundle, pair: Pair) -> dict[str, float]:
     for_answers(model, precision)
     prompts, tokens = prompts_of(bundle, ANSWERS[kind]), TOKENS[kind]
 
-    def timed(some: list, size: int) -> float:
+    def timed(some: list[Prompt], size: int) -> float:
         generate_answers(model, processor, some[:2], max_new_tokens=2, batch_size=size, precision=precision)
         _wait(model.device)
         start = time.perf_counter()
@@ -206,7 +208,7 @@ def answers(bundle: Bundle, pair: Pair) -> dict[str, float]:
         _wait(model.device)
         return len(some) / (time.perf_counter() - start)
 
-    def loop(some: list) -> float:
+    def loop(some: list[Prompt]) -> float:
         start = time.perf_counter()
         for prompt in some:
             heard = prompt.audio is not None

@@ -6,6 +6,7 @@ The number is decided once per work folder, because the learning rate's schedule
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from inserter.run.curve import budget_mark
 from inserter.run.work import WorkFolder
@@ -33,7 +34,7 @@ def decided(name: str, minutes: float, work: WorkFolder, *, trial: Callable[[int
 
     Rank 0 measures and decides for all ranks, which have to call this function together.
     """
-    known = from_main(work.marker(budget_mark(name)))
+    known: Any = from_main(work.marker(budget_mark(name)))
     if known is None:
         known = from_main(asdict(measured(minutes, trial)))
         if rank() == 0:

@@ -35,7 +35,7 @@ def bundle(tiny_lm: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathF
     overlay["assets"] = {"lm": str(tiny_lm), "encoder": str(tiny_encoder)}
     overlay["pretrain"] |= {"batch_positions": 2000, "micro_positions": 2000}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(overlay))
-    done = run("--pack", "bundle", "--overlay", "tiny.yaml", "--hours", 0.05, "--heldout", 4, "--piece-mib", 1, cwd=folder)
+    done = run("--pack", "bundle", "--overlay", "tiny.yaml", "--hours", 0.05, "--heldout", 4, "--piece-mib", 0.05, cwd=folder)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder / "bundle"
 
@@ -74,7 +74,7 @@ def test_all_parts_run_with_what_a_bare_machine_has(bundle: Path, tmp_path: Path
     rows = [arms[name] for name in ("inserter", "asr", "continuation")]
     assert arms["none"]["positions"] == 0 and all(row["contexts"] == 4 and len(row["curve"]) >= 5 for row in rows)
     positions = [row["positions"] for row in rows]
-    assert max(positions) < 1.1 * min(positions), "equal positions"
+    assert max(positions) < 1.25 * min(positions), "equal, but for examples that are not split"
     assert {"gap closed", "loss after a heard context"} == set(arms["inserter − asr"])
     assert "| inserter − none: loss after a heard context: difference | -" in text, "training helps"
     assert text.count("\n| inserter |") == 6, "a row, and five points of the curve"
@@ -82,12 +82,11 @@ def test_all_parts_run_with_what_a_bare_machine_has(bundle: Path, tmp_path: Path
 
 def test_models_without_weights_are_drawn_at_random(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "some")
-    pieces = sorted((tmp_path / "some").glob("piece-*"))
-    assert max(piece.stat().st_size for piece in pieces) == 2**20
-    pieces[-1].unlink()
+    count = len(list((tmp_path / "some").glob("piece-*")))
+    (tmp_path / f"some/piece-{count - 1}").unlink()
     found = opened(tmp_path / "some", tmp_path / "bundle")
-    assert "lm" in found.random and found.model()[0].config.text_config.hidden_size == 32
-    pieces[1].unlink()
+    assert found.random == ("lm",) and found.model()[0].config.text_config.hidden_size == 32
+    (tmp_path / "some/piece-02").unlink()
     with pytest.raises(InserterError, match=r"the bundle lacks .*\. Copy all pieces"):
         opened(tmp_path / "some", tmp_path / "less")
 
