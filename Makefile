@@ -14,7 +14,7 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # DVC runs the stages as `python -m stages.NAME`, which must find the environment's Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test test-fast lint bench experiment ui clean distclean
+.PHONY: help run test test-fast lint bench experiment gpu ui clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,6 +39,11 @@ bench: $(STAMP) $(BENCH_STAMP) ## measure speed ratios side by side: reports/ben
 
 experiment: $(STAMP) ## run the larger profile of docs/experiment.yaml, in its own working copy
 	@$(BIN)/inserter experiment
+
+gpu: $(STAMP) ## run the profile of docs/one-gpu.yaml, which needs one GPU, in its own working copy
+	@$(BIN)/python -c 'import torch; exit(not torch.cuda.is_available())' || { \
+	  echo "make gpu: torch sees no GPU here. Install the driver and a torch with CUDA, or run: make experiment" >&2; exit 1; }
+	@$(BIN)/inserter experiment --overlay docs/one-gpu.yaml --name one-gpu
 
 ui: $(STAMP) ## serve the Prefect and MLflow pages on this machine, until Ctrl-C
 	@$(BIN)/python -m flows.ui

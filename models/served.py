@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
-import pandas as pd
 
 from models.sound import NoSound, Sound, from_numbers, read
 from models.sound.streams import is_file
@@ -145,4 +145,5 @@ def _writable(text: str) -> bool:
 
 def _missing(value: object) -> bool:
     """Return whether `value` is None, or the NaN that pandas puts where a column is absent."""
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+    pandas = sys.modules.get("pandas")  # only a caller that has it can give its NA
+    return value is None or (pandas is not None and value is pandas.NA) or (isinstance(value, float) and np.isnan(value))

@@ -33,6 +33,8 @@ class Group(Section):
     arms: dict[str, Arm]
     compared: str | None = None
     """The arm that every other is subtracted from; None: the first."""
+    overlay: str | None = None
+    """A file that is laid over params.yaml and `Arms.base`, below what an arm sets."""
 
 
 class Arms(Section):
@@ -122,10 +124,12 @@ def overlaid(overlay: Path, name: str, seed: int) -> Experiment:
 
 
 def _experiment(arms: Arms, group: str, arm: str, *, seed: int, source: Path) -> Experiment:
-    dotted = {**arms.base, **arms.groups[group].arms[arm].set, **dict.fromkeys(arms.seeded, seed)}
+    found = arms.groups[group]
+    base: dict[str, object] = nested(arms.base) if found.overlay is None else laid_over(nested(arms.base), read(found.overlay))
     own = "" if source == ARMS else f" --arms {shlex.quote(str(source))}"
+    overrides = laid_over(base, nested({**found.arms[arm].set, **dict.fromkeys(arms.seeded, seed)}))
     command = f"inserter ablate {group} --arm {arm} --seed {seed}{own}"
-    return Experiment(group, arm, seed, nested(dotted), f"{source.name}, {group}, {arm}", command)
+    return Experiment(group, arm, seed, overrides, f"{source.name}, {group}, {arm}", command)
 
 
 def nested(dotted: Mapping[str, object]) -> dict[str, object]:

@@ -128,7 +128,14 @@ class Pretrain(Section):
 
     seed: Seed
     steps: Steps
-    """0: no pre-training."""
+    """0: no pre-training. Without effect if `minutes` is given."""
+    minutes: Annotated[float, Field(gt=0)] | None
+    """If given, as many steps as fit into this time, at the rate that the machine reaches.
+
+    The rate is measured before the first step, and the number of steps is kept with the unfinished
+    work. The minutes are those of the steps alone. What encodes the clips beforehand, measures the
+    gap or writes a resume point comes on top. Another machine makes another number of steps.
+    """
     distill: Share
     """Share of the loss after speech that is KL(read || heard); the rest is cross-entropy.
 
@@ -171,6 +178,8 @@ class Sft(Section):
     """Share of the pairs that are heard instead of read."""
     replay_share: Annotated[float, Field(ge=0, lt=1)]
     """Share of all positions that pre-training sequences get, from 0 to below 1."""
+    replay_speech: bool
+    """Whether these sequences may have speech; false: only those of text alone."""
     steps: Positive
     batch_positions: Positive
     micro_positions: Positive

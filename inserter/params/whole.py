@@ -15,7 +15,6 @@ from inserter.params.section import Section
 from inserter.params.speech import Interleave, Synthesize, Verify
 from inserter.params.text import Corpus, Segment
 from inserter.params.training import Model, Pretrain, Sft, Warmup
-from inserter.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -92,6 +91,8 @@ def read(path: Path | str) -> dict[str, object]:
 
     Raises InserterError if the file has no keys.
     """
+    from inserter.yaml_files import read_yaml  # what has its parameters as JSON needs no YAML
+
     raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise InserterError(f"{path} {'is empty' if raw is None else 'has no keys'}", "Write one `key: value` per line")

@@ -61,6 +61,18 @@ class CurveFile:
             writer.writerows(rows)
 
 
+def budget_mark(stage: str) -> str:
+    """Return the mark in a work folder under which the steps stand that fit into some minutes."""
+    return f"{stage}-budget"
+
+
+def _steps(folder: Path, stage: str) -> int:
+    """Return the steps of the training whose work folder is `folder`."""
+    budget = folder / f"{budget_mark(stage)}.done.json"
+    found = read_json(budget) if budget.exists() else read_json(folder / "key.json")["params"][stage]
+    return int(found["steps"])
+
+
 def curve_path(folder: Path, stage: str) -> Path:
     return folder / f"{stage}-curve.csv"
 
@@ -102,7 +114,7 @@ def progress(stage: str, since: float) -> Progress | None:
     rows = read_curve(path) if path else []
     if path is None or not rows:
         return None
-    steps = int(read_json(path.with_name("key.json"))["params"][stage]["steps"])
+    steps = _steps(path.parent, stage)
     done = int(rows[-1]["step"]) + 1
     timed = [row for row in rows[-RECENT:] if "seconds" in row]
     seconds = sum(row["seconds"] for row in timed)

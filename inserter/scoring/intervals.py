@@ -22,25 +22,13 @@ def share_interval(followed: np.ndarray, asked: np.ndarray, *names: str) -> list
     Both arrays are (items,). For a paired difference, `followed` is the difference. The randomness
     comes from `names`. Return None for fewer than two items: there is nothing to resample.
     """
-    from scipy.stats import bootstrap
-
     if len(followed) < 2:
         return None
-
-    def share(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
-        return a.sum(axis=axis) / b.sum(axis=axis)
-
-    found = bootstrap(
-        (np.asarray(followed, float), np.asarray(asked, float)),
-        share,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=seeds.np_rng(0, "bootstrap", *names),
-    )
-    return [float(found.confidence_interval.low), float(found.confidence_interval.high)]
+    # As scipy.stats.bootstrap(paired=True, method="percentile") draws and computes, without scipy.
+    drawn = seeds.np_rng(0, "bootstrap", *names).integers(0, len(followed), (RESAMPLES, len(followed)))
+    shares = np.asarray(followed, float)[drawn].sum(axis=-1) / np.asarray(asked, float)[drawn].sum(axis=-1)
+    low, high = np.percentile(shares, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return [float(low), float(high)]
 
 
 def sign_flip_p(differences: np.ndarray, alternative: Literal["greater", "two-sided"], *names: str) -> float:

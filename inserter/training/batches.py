@@ -3,6 +3,7 @@
 The seed decides the assignment before training begins.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
@@ -69,12 +70,22 @@ class HeardLengths(Mapping[str, int]):
 
 
 def planned(examples: Tokens, settings: Pretrain | Sft) -> Plan:
-    """Return the plan of a phase with these settings."""
-    return Plan(examples.positions, settings.steps, settings.batch_positions, seed=settings.seed)
+    """Return the plan of a phase with these settings. With `minutes`, it has no last step."""
+    steps = settings.steps if _minutes(settings) is None else sys.maxsize
+    return Plan(examples.positions, steps, settings.batch_positions, seed=settings.seed)
+
+
+def _minutes(settings: Pretrain | Sft) -> float | None:
+    return settings.minutes if isinstance(settings, Pretrain) else None
 
 
 def clips_needed(examples: Tokens, settings: Pretrain | Sft) -> set[str]:
-    """Return the clips that a phase with these settings trains on, with those of `_stand_ins`."""
+    """Return the clips that a phase with these settings trains on, with those of `_stand_ins`.
+
+    With `minutes` it may train on all.
+    """
+    if _minutes(settings) is not None:
+        return {name.decode() for name in examples.clips.tolist()}
     steps = planned(examples, settings)
     return {*_stand_ins(examples), *(clip for step in steps for i in step for clip in examples.clips_of(i))}
 
@@ -249,4 +260,5 @@ def packed_phase(
         precision=s.precision,
         checkpoint_steps=s.checkpoint_steps,
         keep_checkpoints=s.keep_checkpoints,
+        minutes=_minutes(s),
     )

@@ -29,7 +29,7 @@ CASCADE = ("cascade_own", "cascade_other")  # the recogniser's transcript in pla
 ClipColumn = Literal["utt_id", "unseen_utt_id"]  # columns of HELDOUT that name a context's clips
 SEEN_CLIP: ClipColumn = "utt_id"
 UNSEEN_CLIP: ClipColumn = "unseen_utt_id"
-BATCH_POSITIONS = 1500
+BATCH_POSITIONS = {"cpu": 1_500, "cuda": 24_576}  # of a row that is measured, by device
 CLIPS = 16  # clips per pass
 # Precision of what is reported of a model. In bf16, rounding alone put one model 0.006 behind its
 # own cascade in an unseen voice, with an interval below 0. In fp32 it is 0.001 (docs/LOG.md).
@@ -127,7 +127,7 @@ def losses(
             loss, owner = model.packed_losses(to_sequences(model, chosen, subject.hear(chosen) if heard is None else heard))
         return [(float(mine.double().sum()), len(mine)) for mine in (loss[owner == number] for number in range(len(group)))]
 
-    return _by_group(_rows(examples, BATCH_POSITIONS), of, description, shared=subject.shared)
+    return _by_group(_rows(examples, BATCH_POSITIONS[model.device.type]), of, description, shared=subject.shared)
 
 
 def _by_group(
@@ -194,7 +194,7 @@ def divergences(subject: Subject, pairs: list[tuple[Example, Example]], *, heard
             found.append((kl, *((float(loss[side].double().sum()), int(side.sum())) for side in sides)))
         return found
 
-    groups = _rows([q for _, q in pairs], BATCH_POSITIONS // 4)
+    groups = _rows([q for _, q in pairs], BATCH_POSITIONS[model.device.type] // 4)
     hook = model.language_model.register_forward_hook(lambda _module, _args, out: kept.append(out.logits[0].clone()))
     try:
         found = _by_group(groups, of, "held out: KL", shared=subject.shared)
@@ -243,7 +243,7 @@ def forgetting(
         return figures
 
     try:
-        found = _by_group(_rows(texts, BATCH_POSITIONS // 4), of, "held out: forgetting", shared=shared)
+        found = _by_group(_rows(texts, BATCH_POSITIONS[model.device.type] // 4), of, "held out: forgetting", shared=shared)
     finally:
         for hook in hooks:
             hook.remove()

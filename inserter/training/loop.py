@@ -8,7 +8,7 @@ import csv
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from inserter.files import atomic
 from inserter.params import Register
 from inserter.run.work import WorkFolder
 from inserter.seeds import derive
+from inserter.training.budget import Budget, decided, measured
 from inserter.training.checkpoints import Checkpoints
 from inserter.training.live import Live
 from inserter.training.processes import join, rank, shard, summed, world
@@ -86,6 +87,9 @@ class Phase:
     keep_checkpoints: int
     """Number of checkpoints that stay on disk."""
 
+    minutes: float | None = None
+    """If given, as many steps as fit into this time, in place of `steps` (see `budget`)."""
+
     watch_steps: int = 0
     """Steps between two calls of `watch`; 0: no calls."""
 
@@ -112,6 +116,12 @@ class Outcome:
 
     speed: float | None = None
     """Positions per second over the steps done in this process; None if it did none."""
+
+    steps: int = 0
+    """Steps of the phase, as given or as they fit into `Phase.minutes`."""
+
+    budget: Budget | None = None
+    """What fits into `Phase.minutes`; None without it."""
 
     def record(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the outcome."""
@@ -170,6 +180,10 @@ def _train(model: nn.Module, phase: Phase, work: WorkFolder, *, live: Live) -> O
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
     record = checkpoints.load(share, optimizer) or {"step": 0, **Outcome().record()}
     first, outcome = record["step"], Outcome(**{name: record[name] for name in Outcome().record()})
+    if phase.minutes is not None:
+        outcome.budget = decided(phase.name, phase.minutes, work, trial=_trial(accelerator, share, phase))
+        phase = replace(phase, steps=outcome.budget.steps)
+    outcome.steps = phase.steps
     live.begin(outcome.curve)
     if first:
         accelerator.print(f"{phase.name}: resuming at step {first}")
@@ -202,6 +216,25 @@ def _train(model: nn.Module, phase: Phase, work: WorkFolder, *, live: Live) -> O
     optimizer.zero_grad()
     accelerator.free_memory()
     return outcome
+
+
+def rate(model: nn.Module, phase: Phase) -> Budget:
+    """Return how fast this process trains `phase`, and the steps of a minute. No weight changes."""
+    accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
+    return measured(1.0, _trial(accelerator, _Share(model, phase.task.loss), phase))
+
+
+def _trial(accelerator: Accelerator, share: nn.Module, phase: Phase) -> Callable[[int], int]:
+    """Return what runs a step as training does, at a learning rate of 0: no weight changes."""
+    still = [(part, 0.0) for part, _ in phase.parts]
+    optimizer = torch.optim.AdamW(groups(still), betas=(0.9, 0.98), weight_decay=phase.weight_decay, fused=True)
+
+    def trial(step: int) -> int:
+        share.train()
+        row = _step(accelerator, share, optimizer, phase=phase, step=step)
+        return int(row["positions"]) if row else 0
+
+    return trial
 
 
 def _watch(phase: Phase, outcome: Outcome, step: int) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from models.sound.faults import MAX_BYTES, NoSound
 from models.sound.streams import streams
@@ -60,7 +59,11 @@ class _Forward(soundfile.SoundFile):
 def resample(wave: np.ndarray, rate: int, to: int = SAMPLE_RATE) -> np.ndarray:
     """Return mono float32 `wave` (samples,) resampled from `rate` to `to` Hz."""
     wave = np.asarray(wave, dtype=np.float32)
-    return wave if rate == to else soxr.resample(wave, rate, to, quality="HQ").astype(np.float32)
+    if rate == to:
+        return wave
+    import soxr
+
+    return soxr.resample(wave, rate, to, quality="HQ").astype(np.float32)
 
 
 def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:

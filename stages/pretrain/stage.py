@@ -3,7 +3,7 @@
 The stage makes data/pretrain/model from the warmed-up adapter, sequences and clips.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from inserter.errors import InserterError
 from inserter.evaluation import HeldOutReport
@@ -80,10 +80,11 @@ def main(params: Params) -> dict[str, object]:
     save_model(model, processor, work / "out" / "model")
     work.publish("out", DATA / "pretrain")
     write_curve(REPORTS / "plots" / "pretrain.csv", outcome.curve)
-    by_step = [*outcome.watched, {"step": p.steps, **gap_row(measured)}] if measured else []
+    by_step = [*outcome.watched, {"step": outcome.steps, **gap_row(measured)}] if measured else []
     write_curve(REPORTS / "plots" / "pretrain-gap.csv", by_step, GAP)
     return {
         **outcome.summary(),
+        **({"budget": {"minutes": p.minutes, **asdict(outcome.budget)}} if outcome.budget else {}),
         "precision": p.precision,
         "clips": len(clean),
         "hours": clean.total()[1] / 3600,

@@ -55,15 +55,25 @@ def chat_examples(p: Sft, processor: InserterProcessor, pairs: list[Pair], *, le
 def replayed(p: Sft, sequences: Tokens, chat: list[Example]) -> list[Example]:
     """Return pre-training sequences that are replay_share of all positions.
 
-    Without them the model forgets to continue from what it heard.
+    Without them the model forgets to continue from what it heard. Raises InserterError if only text
+    is to be replayed and no sequence is text alone.
     """
     share = p.replay_share
     wanted = sum(e.positions for e in chat) * share / (1 - share)
     order = Shuffled(len(sequences), derive(p.seed, "replay"))
     chosen: list[Example] = []
-    while wanted > 0 and len(chosen) < len(sequences):
-        chosen.append(sequences[int(order.between(len(chosen), len(chosen) + 1)[0])])
-        wanted -= chosen[-1].positions
+    for place in range(len(sequences)):
+        if wanted <= 0:
+            break
+        (index,) = order.between(place, place + 1).tolist()
+        if p.replay_speech or not sequences.clips_of(index):
+            chosen.append(sequences[index])
+            wanted -= chosen[-1].positions
+    if wanted > 0 and not chosen:
+        raise InserterError(
+            "sft replays sequences without speech, and there are none",
+            "Raise interleave.mixture.text, or set sft.replay_speech to true or sft.replay_share to 0",
+        )
     return chosen
 
 

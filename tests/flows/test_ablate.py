@@ -360,5 +360,8 @@ def test_the_arms_of_the_project_are_parameters_that_load() -> None:
     overlay = yaml.safe_load((ROOT / "docs/experiment.yaml").read_text()) | {"evaluate": {}}
     larger = params["ablate-larger-inserter-s1"]
     assert laid_over(larger, overlay) == larger, "the arms that are to be compared with `make experiment` are of its size"
+    card = {name.split("-gpu-")[1]: each["pretrain"] for name, each in params.items() if "-one-gpu-" in name}
+    positions = {name: p["steps"] * p["batch_positions"] for name, p in card.items() if p["minutes"] is None and p["steps"]}
+    assert len(card) == 8 and len(positions) == 6 and len({*positions.values()}) == 1 and min(positions.values()) >= 20_000_000
     with pytest.raises(InserterError, match=r"no group man\. Choose one of: main"):
         select(read_arms(), ["man"], None, seed=None)

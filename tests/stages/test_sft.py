@@ -4,16 +4,19 @@ import pytest
 import yaml
 from checkout import ROOT
 
+from inserter.errors import InserterError
 from inserter.files import read_table, write_jsonl
 from inserter.params import Params
 from inserter.prompts import Prompt, generate
 from inserter.run.work import WorkFolder
 from inserter.tables import UTTERANCES, VERIFIED
+from inserter.training.examples import example
+from inserter.training.tokens import Tokens
 from models import InserterProcessor
 from stages.sft import pairs as making
 from stages.sft.clips import spoken, verified
 from stages.sft.pairs import prompts, readable, whole_sentences
-from stages.sft.stage import chat_examples
+from stages.sft.stage import chat_examples, replayed
 
 
 def params(**sft) -> Params:
@@ -99,6 +102,18 @@ def test_spoken_share(processor, share, heard, read):
     for e in examples:
         learnt = [i for i, label in zip(e.ids, e.labels, strict=True) if label != -100]
         assert processor.tokenizer.decode(learnt) == "Rex.<|im_end|>"
+
+
+def test_a_replay_without_speech_is_of_text_alone(processor):
+    chat = [example(processor, [{"text": "word " * 30, "utt_id": None, "loss": True}])]
+    heard = example(processor, [{"text": "a", "utt_id": "u", "loss": False}, {"text": " b c", "utt_id": None, "loss": True}])
+    read = example(processor, [{"text": "some text", "utt_id": None, "loss": True}])
+    both = Tokens.of([heard, read] * 4)
+    assert {item.clips for item in replayed(params(replay_share=0.5).sft, both, chat)} == {("u",), ()}
+    silent = params(replay_share=0.5, replay_speech=False).sft
+    assert replayed(silent, both, chat) == [read] * 4
+    with pytest.raises(InserterError, match="there are none"):
+        replayed(silent, Tokens.of([heard]), chat)
 
 
 def test_a_prompt_whose_clip_says_something_else_is_set_aside_with_the_reason(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from transformers import MambaConfig, MambaForCausalLM
 from inserter.errors import InserterError
 from inserter.params import checked, load
 from inserter.params.training import Recompute
+from inserter.run.curve import _steps
 from inserter.run.work import WorkFolder
-from inserter.training import batches
-from inserter.training.batches import HeardLengths, Packed, hear, packed_phase, places_of
+from inserter.training import batches, budget
+from inserter.training.batches import HeardLengths, Packed, clips_needed, hear, packed_phase, places_of
 from inserter.training.examples import Example, chat_example, example
 from inserter.training.loop import train
 from inserter.training.models import new_model
@@ -108,6 +110,34 @@ def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, ch
     for a, b in zip(whole, saving, strict=True):
         assert {**a, "loss": 0, "gradient_norm": 0} == {**b, "loss": 0, "gradient_norm": 0}
         assert (a["loss"], a["gradient_norm"]) == pytest.approx((b["loss"], b["gradient_norm"]), rel=1e-4)
+
+
+def test_minutes_are_the_steps_that_fit_and_are_decided_once(tiny_model, tmp_path, monkeypatch):
+    """The trial changes no weight, and a resumed run keeps its number whatever the machine does then."""
+    monkeypatch.chdir(tmp_path)
+    processor = InserterProcessor.from_pretrained(tiny_model)
+    small = {"steps": 3, "batch_positions": 60, "precision": "fp32", "checkpoint_steps": 2}
+
+    def run(work, **settings):
+        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, **settings})
+        clips = states_of([f"u{i}" for i in range(8)])
+        examples = Tokens.of(some_examples(processor))
+        assert settings.get("minutes") is None or clips_needed(examples, p) == set(clips), "it may come to any of them"
+        return train(model, packed_phase("p", p, model, examples=examples, clips=clips), WorkFolder(work, {}))
+
+    clock = iter(range(0, 1000, 30))
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    found = run("minutes", minutes=0.9)
+    assert found.steps == found.budget.steps == 5 and len(found.curve) == 5, "54 s, where 3 steps took 30 s"
+    positions = sum(row["positions"] for row in found.curve[1:4])  # a little more or less as the adapter learns
+    assert found.budget.positions_a_second == pytest.approx(positions / 30, rel=0.05)
+    assert found.curve == run("steps", steps=5).curve
+    monkeypatch.setattr(budget, "time", None)  # a second measurement would fail
+    again = run("minutes", minutes=0.9)
+    assert again.curve == found.curve and again.budget == found.budget
+    (folder,) = (tmp_path / ".work/minutes").iterdir()
+    assert _steps(folder, "p") == 5, "what `inserter status` shows"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
