@@ -76,7 +76,7 @@ def _check(source: Path, out: Path, given: argparse.Namespace) -> None:
         {"python": sys.version.split()[0], "torch": torch.__version__, "transformers": transformers.__version__},
     )
     report.add("about", "precision", bundle.settings.precision)
-    report.add("about", "clips", {"real": bundle.real_clips, "count": len(bundle.clips), "hours": bundle.clips.seconds / 3600})
+    report.add("about", "clips", {"real": bundle.real_clips, "count": len(bundle.clips), "hours": bundle.clips.total()[1] / 3600})
     report.add("about", "models with random weights", ", ".join(bundle.random) or "none")
     run = {
         "equality": lambda: equality(bundle, report),
