@@ -20,6 +20,7 @@ from inserter.run.curve import TIMES, read_curve
 from inserter.run.work import WorkFolder
 from inserter.training.batches import packed_phase
 from inserter.training.loop import COLUMNS, train
+from inserter.training.tokens import Tokens
 from models import InserterForConditionalGeneration, InserterProcessor
 
 PATIENCE = 180  # seconds until something must have happened that takes seconds on a quiet machine
@@ -49,7 +50,9 @@ def run(tiny_model, tmp_path, monkeypatch):
 
     def trained(key: str, at: Step = lambda *_: None, register: Register | None = None):
         model = InserterForConditionalGeneration.from_pretrained(tiny_model)
-        phase = packed_phase("p", p, model, examples=some_examples(processor), clips=states_of([f"u{i}" for i in range(8)]))
+        phase = packed_phase(
+            "p", p, model, examples=Tokens.of(some_examples(processor)), clips=states_of([f"u{i}" for i in range(8)])
+        )
         work = WorkFolder("test", key, keep_older=True)
         object.__setattr__(phase, "task", Told(phase.task, at, work))
         outcome = train(model, phase, work, register=register)

@@ -145,7 +145,7 @@ def test_selective_recomputation_repeats_no_product_and_no_attention(model, prec
     """It recomputes the rest, and gradients are those of a pass that keeps everything."""
     net, processor = model
     p = load(ROOT / "params.yaml").pretrain
-    examples, clips = some_examples(processor), states_of([f"u{i}" for i in range(8)])
+    examples, clips = Tokens.of(some_examples(processor)), states_of([f"u{i}" for i in range(8)])
 
     def gradients(how: Recompute) -> tuple[Counter[str], list[torch.Tensor]]:
         settings = p.model_copy(update={"gradient_checkpointing": how, "steps": 1})
