@@ -61,6 +61,9 @@ class Plan:
     bytes: dict[str, float]
     """Memory of one process, by purpose, at the peak."""
 
+    fragments: float
+    """Bytes of free memory that glibc's allocator keeps beside it, on a CPU."""
+
     @property
     def flop(self) -> float:
         return self.flop_per_position * self.positions * self.steps + self.flop_ahead
@@ -95,6 +98,7 @@ def plan(params: Params, processes: int = 1) -> Plan:
     frames = 0.0 if p.trainable.encoder else min(frames_of(params), work.frames / work.positions * p.batch_positions * p.steps)
     ahead = frames / work.frames * encoder_flop(model, work) if frames else 0.0
     micro = min(p.micro_positions, math.ceil(p.batch_positions / processes))
+    size = memory(model, params, micro=micro, cost=lm, length=work.positions, trained=trained, processes=processes)
     return Plan(
         parameters=parameters,
         trained=trained,
@@ -105,7 +109,8 @@ def plan(params: Params, processes: int = 1) -> Plan:
         speech_share=work.speech / work.positions,
         flop_per_position=flop,
         flop_ahead=ahead,
-        bytes=memory(model, params, micro=micro, cost=lm, length=work.positions, trained=trained, processes=processes),
+        bytes=size,
+        fragments=FRAGMENTS * (lm.passed / work.positions * micro + size["logits"]),
     )
 
 
@@ -141,7 +146,6 @@ def memory(
         "bf16 copies of the LM's weights": 2.0 * sum(q.numel() for q in matrices) * half,
         "activations": activations,
         "logits": logits,
-        "free, kept by glibc": FRAGMENTS * (cost.passed / length * micro + logits),
     }
 
 
@@ -250,4 +254,5 @@ def show(found: Plan, tflops: float | None = None, utilisation: float = 0.4) -> 
     for name, size in found.bytes.items():
         table.add_row(f"memory per process, of {found.processes}: {name}", f"{size / 2**30:,.1f} GiB")
     table.add_row("memory per process, in total", f"{sum(found.bytes.values()) / 2**30:,.1f} GiB")
+    table.add_row("on a CPU, free memory that glibc keeps beside it", f"{found.fragments / 2**30:,.1f} GiB")
     Console(width=100).print(table)

@@ -84,13 +84,13 @@ def main(micro_positions: int, batch_positions: int | None, *, precision: str, g
         for piece in phase.task.pieces(0, 0, 1):
             phase.task.loss(piece)[0].backward()
     flop = counter.get_total_flops() / positions
-    planned = sum(found.bytes.values())
+    planned = sum(found.bytes.values()) + found.fragments
     click.echo(
         f"{precision} {lm} micro {micro_positions} of {params.pretrain.batch_positions} checkpointing {gradient_checkpointing}: "
         f"memory {peak / MB:,.0f} MB, planned {planned / MB:,.0f} ({planned / peak:.2f}); "
         f"FLOP per position {flop:.3e}, planned {found.flop_per_position:.3e} ({found.flop_per_position / flop:.2f})"
     )
-    click.echo("  " + ", ".join(f"{name} {size / MB:,.0f}" for name, size in found.bytes.items()))
+    click.echo("  " + ", ".join(f"{name} {size / MB:,.0f}" for name, size in [*found.bytes.items(), ("glibc", found.fragments)]))
 
 
 if __name__ == "__main__":
