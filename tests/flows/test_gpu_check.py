@@ -77,7 +77,8 @@ def test_all_parts_run_with_what_a_bare_machine_has(bundle: Path, tmp_path: Path
     assert max(positions) < 1.25 * min(positions), "equal, but for examples that are not split"
     assert {"gap closed", "loss after a heard context"} == set(arms["inserter − asr"])
     assert "| inserter − none: loss after a heard context: difference | -" in text, "training helps"
-    assert text.count("\n| inserter |") == 6, "a row, and five points of the curve"
+    assert text.count("\n| inserter |") == 1 + len(rows[0]["curve"]), "its row, and its curve"
+    assert rows[0]["curve"][0]["positions"] == 0 and rows[0]["curve"][-1]["positions"] == positions[0]
 
 
 def test_models_without_weights_are_drawn_at_random(bundle: Path, tmp_path: Path) -> None:
