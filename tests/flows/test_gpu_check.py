@@ -16,6 +16,7 @@ from light import closure
 from flows.gpu_check.__main__ import NEEDED
 from flows.gpu_check.arms import differences
 from flows.gpu_check.bundle import opened
+from flows.gpu_check.equality import _agreement
 from flows.gpu_check.pieces import join_pieces, write_pieces
 from inserter.errors import InserterError
 
@@ -114,6 +115,11 @@ def test_a_folder_comes_back_from_its_pieces(tmp_path: Path) -> None:
     (pieces / names[2]).write_bytes(b"something else")
     with pytest.raises(InserterError, match="piece-02 is damaged"):
         join_pieces(pieces, target)
+
+
+def test_answers_agree_up_to_the_first_difference() -> None:
+    assert _agreement([1, 2, 3, 4], [1, 2, 9, 4]) == 0.5
+    assert _agreement([], []) == 1 and _agreement([], [1]) == 0 and _agreement([1], [1, 2]) == 0.5
 
 
 def test_a_paired_difference_is_that_of_the_gaps(tmp_path: Path) -> None:
