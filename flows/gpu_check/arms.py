@@ -81,8 +81,9 @@ def one(bundle: Bundle, arm: str, states: States, *, steps: int, measured: dict[
     phase = replace(phase, watch_steps=max(1, steps // POINTS), watch=watch)
     outcome = train(model, phase, WorkFolder(f"gpu-check-{arm}", {}))
     row, measured[arm] = held_out(bundle, pair, states)
-    done = np.cumsum([0, *(step["positions"] for step in outcome.curve)]).tolist()
-    curve = [{"positions": int(done[min(int(str(point["step"])), len(done) - 1)]), **point} for point in outcome.watched]
+    done = np.cumsum([0, *(step["positions"] for step in outcome.curve)]).astype(int).tolist()
+    end = {"step": steps, "gap closed": row["gap closed"], "interval": row["gap closed, interval"]}
+    curve = [{"positions": done[min(int(str(point["step"])), len(done) - 1)], **point} for point in (*outcome.watched, end)]
     return {**outcome.summary(), "positions per second": outcome.speed, **row, "curve": curve}
 
 

@@ -175,7 +175,7 @@ def answers(bundle: Bundle, pair: Pair) -> dict[str, object]:
 def _agreement(one: list[int], other: list[int]) -> float:
     """Return the share of the longer one's tokens before the first difference."""
     first = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return first / max(1, len(one), len(other))
+    return first / max(len(one), len(other)) if one != other else 1.0
 
 
 def prompts_of(bundle: Bundle, count: int) -> list[Prompt]:

@@ -211,8 +211,8 @@ def answers(bundle: Bundle, pair: Pair) -> dict[str, float]:
     def loop(some: list[Prompt]) -> float:
         start = time.perf_counter()
         for prompt in some:
-            heard = prompt.audio is not None
-            inputs = processor([processor.chat([None if heard else prompt.text])], [prompt.audio] if heard else None, None)  # type: ignore[list-item]
+            audio = None if prompt.audio is None else [prompt.audio]
+            inputs = processor([processor.chat([prompt.text if audio is None else None])], audio, None)
             given = {key: value.to(model.device) if isinstance(value, torch.Tensor) else value for key, value in inputs.items()}
             with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
                 model.generate(**given, do_sample=False, max_new_tokens=tokens, pad_token_id=processor.tokenizer.pad_token_id)

@@ -16,6 +16,7 @@ from light import closure
 from flows.gpu_check.__main__ import NEEDED
 from flows.gpu_check.arms import differences
 from flows.gpu_check.bundle import opened
+from flows.gpu_check.equality import _agreement
 from flows.gpu_check.pieces import join_pieces, write_pieces
 from inserter.errors import InserterError
 
@@ -77,7 +78,8 @@ def test_all_parts_run_with_what_a_bare_machine_has(bundle: Path, tmp_path: Path
     assert max(positions) < 1.25 * min(positions), "equal, but for examples that are not split"
     assert {"gap closed", "loss after a heard context"} == set(arms["inserter − asr"])
     assert "| inserter − none: loss after a heard context: difference | -" in text, "training helps"
-    assert text.count("\n| inserter |") == 6, "a row, and five points of the curve"
+    assert text.count("\n| inserter |") == 1 + len(rows[0]["curve"]), "its row, and its curve"
+    assert rows[0]["curve"][0]["positions"] == 0 and rows[0]["curve"][-1]["positions"] == positions[0]
 
 
 def test_models_without_weights_are_drawn_at_random(bundle: Path, tmp_path: Path) -> None:
@@ -113,6 +115,11 @@ def test_a_folder_comes_back_from_its_pieces(tmp_path: Path) -> None:
     (pieces / names[2]).write_bytes(b"something else")
     with pytest.raises(InserterError, match="piece-02 is damaged"):
         join_pieces(pieces, target)
+
+
+def test_answers_agree_up_to_the_first_difference() -> None:
+    assert _agreement([1, 2, 3, 4], [1, 2, 9, 4]) == 0.5
+    assert _agreement([], []) == 1 and _agreement([], [1]) == 0 and _agreement([1], [1, 2]) == 0.5
 
 
 def test_a_paired_difference_is_that_of_the_gaps(tmp_path: Path) -> None:
