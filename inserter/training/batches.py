@@ -248,11 +248,13 @@ def packed_phase(
     torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
     save_memory(model, s.gradient_checkpointing)
+    hearing = [model.encoder, *([model.ear] if model.config.adapter == "decoder" else [])]  # hear clips ahead of the steps
     return Phase(
         name=name,
         seed=s.seed,
         steps=s.steps,
         parts=parts,
+        whole=() if s.trainable.encoder else hearing,
         task=task,
         weight_decay=o.weight_decay,
         clip=o.clip,

@@ -90,6 +90,9 @@ class Phase:
     minutes: float | None = None
     """If given, as many steps as fit into this time, in place of `steps` (see `budget`)."""
 
+    whole: Sequence[nn.Module] = ()
+    """Frozen parts of the model that also work between steps. Many ranks do not shard them."""
+
     watch_steps: int = 0
     """Steps between two calls of `watch`; 0: no calls."""
 
@@ -175,7 +178,7 @@ def _train(model: nn.Module, phase: Phase, work: WorkFolder, *, live: Live) -> O
     accelerator = Accelerator(mixed_precision="bf16" if phase.precision == "bf16" else "no")
     log = RankLog(work / "ranks")
     share = _Share(model, log.counted(phase.task.loss))
-    shard(share, accelerator.device.type, phase.precision)
+    shard(share, accelerator.device.type, phase.precision, whole=phase.whole)
     optimizer = torch.optim.AdamW(groups(phase.parts), betas=(0.9, 0.98), weight_decay=phase.weight_decay, fused=True)
     checkpoints = Checkpoints(work / f"{phase.name}-checkpoints", work.key, phase.keep_checkpoints)
     record = checkpoints.load(share, optimizer) or {"step": 0, **Outcome().record()}

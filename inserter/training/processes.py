@@ -127,7 +127,7 @@ def main_first() -> Iterator[None]:
     barrier()
 
 
-def shard(module: nn.Module, device: str, precision: str) -> None:
+def shard(module: nn.Module, device: str, precision: str, *, whole: Sequence[nn.Module] = ()) -> None:
     """Shard weights, gradients and optimizer states of `module` over all ranks (FSDP2).
 
     Each transformer block is a unit of its own.
@@ -135,6 +135,7 @@ def shard(module: nn.Module, device: str, precision: str) -> None:
     precision: with "bf16", ranks gather weights in bf16, which halves what they send and what a
         unit takes in memory. Shards, optimizer states and sums of gradients stay fp32. Autocast is
         still needed: inputs that no module made, like encoder states, are fp32.
+    whole: frozen parts, which every rank keeps whole. They may work outside the step.
     """
     if world() == 1:
         return
@@ -146,11 +147,13 @@ def shard(module: nn.Module, device: str, precision: str) -> None:
     # Inputs are not cast: rows of the adapter `decoder` hold ids, which bf16 would round.
     in_bf16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
     policy = in_bf16 if precision == "bf16" else MixedPrecisionPolicy()
+    left_out = {inner for part in whole for inner in part.modules()}
     for part in reversed(list(module.modules())):  # inner blocks first
-        if isinstance(part, nn.ModuleList):
+        if isinstance(part, nn.ModuleList) and part not in left_out:
             for block in part:
                 fully_shard(block, mesh=mesh, mp_policy=policy)
-    fully_shard(module, mesh=mesh, mp_policy=policy)
+    ignored = {weight for part in whole for weight in part.parameters()}
+    fully_shard(module, mesh=mesh, mp_policy=policy, ignored_params=ignored)
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:

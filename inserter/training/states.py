@@ -35,6 +35,7 @@ CHUNK = 256  # clips per file: the unit of resuming
 BATCH_SECONDS = 240.0
 KEPT = 65_536  # clips: 12 GB of states at 3.5 s a clip of Whisper base
 THREADS = 8  # that read clips
+NONE = np.zeros(0, np.float16)
 ENCODED_BY = [models.ear.__file__, models.encoder.__file__, models.processor.__file__]
 
 
@@ -62,7 +63,9 @@ class States:
     def kept(cls, folder: Path, index: dict[str, tuple[str, int, int]], width: int) -> "States":
         """Open the files of `index` below `folder`, without reading them."""
         names = {name for name, _, _ in index.values()}
-        return cls(index, {name: np.memmap(folder / name, np.float16, "r").reshape(-1, width) for name in names})
+        # A file of clips in which nothing was heard is empty, and cannot be mapped.
+        files = {name: np.memmap(folder / name, np.float16, "r") if (folder / name).stat().st_size else NONE for name in names}
+        return cls(index, {name: values.reshape(-1, width) for name, values in files.items()})
 
     def __getitem__(self, utt_id: str) -> Tensor:
         name, start, frames = self.index[utt_id]
@@ -337,9 +340,9 @@ def _by_length(row: Clip) -> tuple[float, str]:
 
 def _by_seconds(rows: list[Clip]) -> list[list[Clip]]:
     """Return groups of at most BATCH_SECONDS of padded audio."""
-    groups: list[list[Clip]] = [[]]
+    groups: list[list[Clip]] = []
     for row in rows:
-        if groups[-1] and (len(groups[-1]) + 1) * (row["duration"] + 0.5) > BATCH_SECONDS:
+        if not groups or (len(groups[-1]) + 1) * (row["duration"] + 0.5) > BATCH_SECONDS:
             groups.append([])
         groups[-1].append(row)
     return groups

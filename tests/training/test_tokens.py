@@ -10,11 +10,13 @@ from training_runs import some_examples, workspace
 
 from inserter.errors import InserterError
 from inserter.files import read_table
+from inserter.params import load
 from inserter.seeds import np_rng
 from inserter.tables import SEQUENCES, VERIFIED
 from inserter.training import states, tokens
 from inserter.training.cliptable import indexed
 from inserter.training.examples import as_read, example
+from inserter.training.models import new_model
 from inserter.training.plan import ROUNDS, Plan, Shuffled, permuted
 from inserter.training.tokens import Tokens, tokenised
 from models import InserterForConditionalGeneration, InserterProcessor
@@ -153,6 +155,16 @@ def test_clips_ahead_of_the_steps_are_those_that_are_kept(folder, tiny_model, mo
         ahead[names[0]]
     assert model.training, "as it was"
     assert sorted((folder / ".work/states").rglob("*")) == before, "nothing is written"
+
+
+def test_clips_in_which_nothing_is_heard_are_kept_too(folder, tiny_lm, tiny_encoder, monkeypatch):
+    """A clip shorter than one average of frames has no state: neither has the file of such clips alone."""
+    monkeypatch.chdir(folder)
+    p = load(folder / "params.yaml")
+    model, processor = new_model(p.assets, p.warmup.adapter.model_copy(update={"kind": "pooling", "stride": 200}), 0)
+    clips = indexed(folder / "data/verify/clean.parquet", VERIFIED, folder / "clips", shards=folder / "data/synthesize")
+    kept = states.encode_clips(model, processor, list(clips.values()), shards=clips.shards, precision="fp32")
+    assert [tuple(kept[name].shape) for name in clips] == [(0, model.state_width)] * len(clips)
 
 
 def test_examples_are_a_sequence(processor):

@@ -1,5 +1,6 @@
 """Ranks that are slow, hang or die, and what ranks share out: two real processes over gloo."""
 
+import csv
 import os
 import shutil
 import signal
@@ -9,7 +10,8 @@ import pytest
 import ranks
 import yaml
 from checkout import ROOT
-from training_runs import workspace
+from training_runs import finish as finish_stage
+from training_runs import stage, workspace
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inserter.audio.clips import flac, write_shard
@@ -169,8 +171,8 @@ def made(tiny_lm, tiny_encoder, tiny_model, tmp_path):
 
     def make(name: str) -> Path:
         place = workspace(tmp_path / name, tiny_lm, tiny_encoder)
-        for stage in ("pretrain", "sft"):
-            shutil.copytree(tiny_model, place / f"data/{stage}/model")
+        for made in ("pretrain", "sft"):
+            shutil.copytree(tiny_model, place / f"data/{made}/model")
         params = yaml.safe_load((place / "params.yaml").read_text())
         params["evaluate"].update(max_new_tokens=6, batch_size=1, precision="fp32")
         params["sft"].update(prompts=12, max_new_tokens=16, steps=2, batch_positions=100, precision="fp32")
@@ -221,3 +223,31 @@ def test_two_ranks_answer_for_fine_tuning_and_make_the_pairs_of_one(made):
     reports = [read_json(place / "reports/sft.json") for place in (one, two)]
     assert reports[0]["dropped"] == reports[1]["dropped"] and reports[0]["rewritten"] == reports[1]["rewritten"]
     assert reports[0]["pairs_nll"]["after"] == pytest.approx(reports[1]["pairs_nll"]["after"], abs=2e-5)
+
+
+AHEAD = """
+import inserter.training.batches as batches, inserter.training.states as states
+from inserter.training.processes import run_training_stage
+from stages.pretrain.stage import main
+states.KEPT = 0  # clips are too many to keep
+batches.WINDOW = 150  # positions of a rank: two steps
+run_training_stage("pretrain", main)
+"""
+
+
+@pytest.mark.parametrize("kind", ["pooling", "decoder"])
+def test_ranks_encode_clips_ahead_of_their_steps(tiny_lm, tiny_encoder, tmp_path, kind):
+    """The frozen encoder works between steps, whole on every rank. The curve is that of one rank with all clips encoded before."""
+    one, two = (workspace(tmp_path / name, tiny_lm, tiny_encoder, {"kind": kind, "stride": 2}) for name in ("one", "two"))
+    for folder in (one, two):
+        params = yaml.safe_load((folder / "params.yaml").read_text())
+        params["pretrain"].update(steps=8, gap_steps=0)
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        finish_stage(stage("warmup", folder), folder)
+    finish_stage(stage("pretrain", one), one)
+    ranks.finish(AHEAD, two)
+    curves = [list(csv.DictReader((folder / "reports/plots/pretrain.csv").open())) for folder in (one, two)]
+    assert len(curves[0]) == 8
+    for a, b in zip(*curves, strict=True):
+        assert (a["positions"], a["tokens"]) == (b["positions"], b["tokens"])
+        assert float(a["loss"]) == pytest.approx(float(b["loss"]), abs=1e-3), "states of other batches"
