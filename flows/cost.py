@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from inserter.params.training import Recompute
 from models.adapter import DecoderAdapter, ProjectionAdapter
 from models.attention import PACKED
 
@@ -79,17 +80,21 @@ class LmCost:
     kept: float
     """Bytes that the forward pass keeps for the backward pass, without weights and logits.
 
-    With gradient checkpointing: the inputs of all layers, and what one layer keeps.
+    With gradient checkpointing: the inputs of all layers, and what one layer keeps. If it is
+    selective, also the results of all products and of attention.
     """
 
     passed: float
     """The same without gradient checkpointing: what is allocated on the way."""
 
+    products: float
+    """Bytes of the results of linear layers and of attention, without the head."""
 
-def lm_cost(model: "InserterForConditionalGeneration", work: Work, *, bf16: bool) -> LmCost:
+
+def lm_cost(model: "InserterForConditionalGeneration", work: Work, *, bf16: bool, recompute: Recompute = "none") -> LmCost:
     """Count the LM's forward and backward pass over one sequence.
 
-    model: on the meta device, with what learns decided. bf16: under autocast.
+    model: on the meta device, with what learns decided, and `recompute` set. bf16: under autocast.
     """
     learns = any(
         p.requires_grad for part in (model.adapter, model.encoder, model.get_input_embeddings()) for p in part.parameters()
@@ -98,13 +103,15 @@ def lm_cost(model: "InserterForConditionalGeneration", work: Work, *, bf16: bool
     with FakeTensorMode():
         without_storage(lm)
         found = count(lm, work, learns=learns, bf16=bf16)
-        if not any(getattr(part, "gradient_checkpointing", False) for part in lm.modules()):
+        if recompute == "none":
             return found
         # Recomputed layers hide from the hooks what they keep.
         lm.gradient_checkpointing_disable()
-        passed = count(lm, work, learns=learns, bf16=bf16).kept
+        whole = count(lm, work, learns=learns, bf16=bf16)
         inputs = FP32 * shape.num_hidden_layers * shape.hidden_size * work.positions
-        return LmCost(found.flop, inputs + passed / shape.num_hidden_layers, passed)
+        always = whole.products if recompute == "selective" else 0.0
+        kept = min(whole.kept, inputs + always + (whole.kept - always) / shape.num_hidden_layers)
+        return LmCost(found.flop, kept, whole.kept, whole.products)
 
 
 def count(lm: "PreTrainedModel", work: Work, *, learns: bool, bf16: bool) -> LmCost:
@@ -117,6 +124,17 @@ def count(lm: "PreTrainedModel", work: Work, *, learns: bool, bf16: bool) -> LmC
             kept[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
+    products = 0
+
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal products
+        products += output.nbytes + (inputs[0].nbytes if layer in outputs else 0)
+
+    head = lm.get_output_embeddings()
+    linear = [part for part in lm.modules() if isinstance(part, nn.Linear) and part is not head]
+    # The last layer of an attention block: its input is what the kernel returns.
+    outputs = {part for name, part in lm.named_modules() if name.endswith(("o_proj", "out_proj", "c_proj", "dense"))}
+    hooks = [part.register_forward_hook(add) for part in linear]
     given = torch.zeros(1, work.positions, lm.config.get_text_config().hidden_size, requires_grad=learns)
     places = torch.arange(work.positions)[None]
     packed = {"lengths": [work.positions]} if lm.config._attn_implementation == PACKED else {}
@@ -126,11 +144,13 @@ def count(lm: "PreTrainedModel", work: Work, *, learns: bool, bf16: bool) -> LmC
             logits = lm(
                 inputs_embeds=given, position_ids=places, use_cache=False, logits_to_keep=places[0, : work.learnt], **packed
             ).logits
+        for hook in hooks:
+            hook.remove()  # before layers are recomputed
         logits.backward(torch.zeros_like(logits))
     # Autocast keeps a copy of each weight, which does not grow with the positions.
     copies = {shape for p in lm.parameters() if p.dim() == MATRIX for shape in (p.shape, p.T.shape)}
     size = sum(t.untyped_storage().nbytes() for t in kept.values() if t.shape not in copies)
-    return LmCost(counter.get_total_flops(), size, size)
+    return LmCost(counter.get_total_flops(), size, size, products)
 
 
 def without_storage(module: nn.Module) -> None:
@@ -190,12 +210,12 @@ def encoder_flop(model: "InserterForConditionalGeneration", work: Work) -> float
     return work.frames * (2 * weights + 4 * layers * width * work.clip_frames)
 
 
-def step_flop(model: "InserterForConditionalGeneration", work: Work, lm: LmCost) -> float:
+def step_flop(model: "InserterForConditionalGeneration", work: Work, lm: LmCost, *, recompute: Recompute = "none") -> float:
     """Return the FLOP of a sequence in a training step.
 
     A frozen encoder has none: its states are computed once, before the first step.
     """
     encoder = 0.0
     if any(p.requires_grad for p in model.encoder.parameters()):
-        encoder = (4 if model.encoder.gradient_checkpointing else 3) * encoder_flop(model, work)
+        encoder = (4 if recompute == "full" else 3) * encoder_flop(model, work)
     return lm.flop + adapter_flop(model, work) + encoder

@@ -93,8 +93,8 @@ def plan(params: Params, processes: int = 1) -> Plan:
     model.train()
     trained = sum(q.numel() for part, _ in learning for q in part.parameters() if q.requires_grad)
     work = work_of(params)
-    lm = lm_cost(model, work, bf16=p.precision == "bf16")
-    flop = step_flop(model, work, lm) / work.positions
+    lm = lm_cost(model, work, bf16=p.precision == "bf16", recompute=p.gradient_checkpointing)
+    flop = step_flop(model, work, lm, recompute=p.gradient_checkpointing) / work.positions
     frames = 0.0 if p.trainable.encoder else min(frames_of(params), work.frames / work.positions * p.batch_positions * p.steps)
     ahead = frames / work.frames * encoder_flop(model, work) if frames else 0.0
     micro = min(p.micro_positions, math.ceil(p.batch_positions / processes))

@@ -8,6 +8,7 @@ less the resident memory before the model was loaded. A step of one micro-batch 
 
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import click
 import torch
@@ -15,11 +16,14 @@ import torch
 from flows.cost import Work, flop_counter
 from flows.plan import plan, work_of
 from inserter.params import Params, load
+from inserter.params.training import Recompute
 from inserter.run.quiet import quiet
 from inserter.run.work import WorkFolder
-from inserter.training.batches import Example, packed_phase
+from inserter.training.batches import packed_phase
+from inserter.training.examples import Example
 from inserter.training.loop import train
 from inserter.training.models import new_model
+from inserter.training.tokens import Tokens
 from models.modeling import IGNORE
 
 MB = 1e6
@@ -32,7 +36,7 @@ def resident(field: str) -> float:
     return int(line.split()[1]) * 1024.0
 
 
-def settings(params: Params, *, micro: int, batch: int, precision: str, checkpointing: bool, lm: str) -> Params:
+def settings(params: Params, *, micro: int, batch: int, precision: str, checkpointing: Recompute, lm: str) -> Params:
     """Return `params` with these settings of pre-training, and two steps."""
     changes = {
         "steps": 2,
@@ -56,9 +60,9 @@ def sequence(work: Work, audio: int) -> Example:
 @click.option("--micro-positions", default=1000)
 @click.option("--batch-positions", type=int, help="Default: one micro-batch.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32")
-@click.option("--gradient-checkpointing", is_flag=True)
+@click.option("--gradient-checkpointing", type=click.Choice(get_args(Recompute)), default="none")
 @click.option("--lm", type=click.Choice(["full", "lora", "frozen"]), default="full")
-def main(micro_positions: int, batch_positions: int | None, *, precision: str, gradient_checkpointing: bool, lm: str) -> None:
+def main(micro_positions: int, batch_positions: int | None, *, precision: str, gradient_checkpointing: Recompute, lm: str) -> None:
     quiet()
     params = settings(
         load(),
@@ -73,8 +77,8 @@ def main(micro_positions: int, batch_positions: int | None, *, precision: str, g
     model, processor = new_model(params.assets, params.warmup.adapter, 1, delimiters=params.model.delimiters, languages=["en"])
     width = model.config.audio_config.d_model
     clips = {name: torch.cat([torch.randn(CLIP, width), torch.zeros(CLIP, 1), torch.full((CLIP, 1), 99.0)], dim=1) for name in "ab"}
-    examples = [sequence(work, processor.audio_token_id)] * 1000
-    phase = packed_phase("p", params.pretrain, model, examples=examples, clips=clips)  # type: ignore[arg-type]
+    examples = Tokens.of([sequence(work, processor.audio_token_id)] * 1000)
+    phase = packed_phase("p", params.pretrain, model, examples=examples, clips=clips)
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins anew
     with tempfile.TemporaryDirectory() as folder:
         outcome = train(model, phase, WorkFolder(folder, {}, []))

@@ -89,7 +89,11 @@ def pretrain(inputs: dict[str, Any]) -> Round:
     still = own.pretrain.optimizer.model_copy(update=dict.fromkeys(("adapter_lr", "lm_lr"), 0.0))
     update = {"steps": inputs["steps"], "checkpoint_steps": inputs["steps"], "optimizer": still}
     settings = own.pretrain.model_copy(update=update | {"precision": inputs["precision"] or own.pretrain.precision})
-    examples = [batches.example(processor, row["parts"], row["kind"] == "transcribe") for row in inputs["rows"]]
+    mapped = Path("inserter/training/tokens.py").is_file()
+    example = module("inserter.training.examples").example if mapped else batches.example
+    examples = [example(processor, row["parts"], row["kind"] == "transcribe") for row in inputs["rows"]]
+    if mapped:
+        examples = module("inserter.training.tokens").Tokens.of(examples)
     phase = batches.packed_phase("bench", settings, model, examples=examples, clips=noise(model, processor, inputs["spoken"]))
 
     how = f"{model.config.adapter} in {settings.precision}"

@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from inserter.errors import InserterError
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>, Linux
@@ -66,6 +64,8 @@ def running_since(path: Path) -> float | None:
     a stage that starts at that moment would be refused. A process that took over the pid later is
     younger than the lock's file.
     """
+    import psutil  # not part of the light install, which takes locks too
+
     try:
         taken = path.stat().st_mtime
         process = psutil.Process(int(path.read_text() or 0))

@@ -152,7 +152,7 @@ from inserter.training import heldout
 from inserter.training.processes import run_training_stage
 from stages.evaluate.stage import main
 
-heldout.BATCH_POSITIONS = 40  # several batches of a few documents
+heldout.BATCH_POSITIONS = {"cpu": 40}  # several batches of a few documents
 run_training_stage("evaluate", main)
 """
 TUNED = """
