@@ -147,6 +147,12 @@ class Pretrain(Section):
     micro_positions: Positive
     """Positions per micro-batch of a rank (gradient accumulation); memory depends on them."""
     gradient_checkpointing: Recompute
+    compile: bool
+    """Whether the LM's layers are compiled (torch.compile).
+
+    It takes half a minute and a C++ compiler, and pays in runs of many steps. Needs
+    `gradient_checkpointing: none`.
+    """
     trainable: Trainable
     optimizer: Optimizer
     gap_steps: Steps
@@ -160,6 +166,13 @@ class Pretrain(Section):
     """Steps between two resume points."""
     keep_checkpoints: Positive
     """Number of resume points to keep, the newest ones."""
+
+    @model_validator(mode="after")
+    def _compiled_layers_keep_activations(self) -> "Pretrain":
+        # torch compiles nothing inside its checkpoints.
+        if self.compile and self.gradient_checkpointing != "none":
+            raise ValueError("compile: true needs gradient_checkpointing: none")
+        return self
 
 
 class Sft(Section):

@@ -16,6 +16,7 @@ from torch import Tensor
 from inserter.params import Pretrain, Sft
 from inserter.seeds import derive
 from inserter.training.cliptable import IndexedClip
+from inserter.training.compiled import compile_layers
 from inserter.training.examples import Example
 from inserter.training.loop import Phase
 from inserter.training.plan import Plan
@@ -248,6 +249,8 @@ def packed_phase(
     torch.manual_seed(derive(s.seed, name))  # for LoRA's matrices
     parts = parts_of(model, s.trainable, o)
     save_memory(model, s.gradient_checkpointing)
+    if isinstance(s, Pretrain) and s.compile:
+        compile_layers(model.language_model)
     hearing = [model.encoder, *([model.ear] if model.config.adapter == "decoder" else [])]  # hear clips ahead of the steps
     return Phase(
         name=name,

@@ -18,7 +18,7 @@ from inserter.params import checked, load
 from inserter.params.training import Recompute
 from inserter.run.curve import _steps
 from inserter.run.work import WorkFolder
-from inserter.training import batches, budget
+from inserter.training import batches, budget, compiled
 from inserter.training.batches import HeardLengths, Packed, clips_needed, hear, packed_phase, places_of
 from inserter.training.examples import Example, chat_example, example
 from inserter.training.loop import train
@@ -112,6 +112,41 @@ def test_what_saves_memory_changes_no_step(tiny_model, tmp_path, monkeypatch, ch
         assert (a["loss"], a["gradient_norm"]) == pytest.approx((b["loss"], b["gradient_norm"]), rel=1e-4)
 
 
+def test_compiled_layers_learn_what_plain_ones_learn_and_measure_as_they_do(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    processor = InserterProcessor.from_pretrained(tiny_model)
+    small = {"steps": 6, "batch_positions": 60, "precision": "fp32"}
+    ids = torch.arange(1, 9)[None]
+
+    def run(compiled):
+        model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, "compile": compiled})
+        clips = states_of([f"u{i}" for i in range(8)])
+        phase = packed_phase("p", p, model, examples=Tokens.of(some_examples(processor)), clips=clips)
+        before = model.eval()(ids).logits
+        curve = train(model, phase, WorkFolder("test", [compiled])).curve
+        return curve, before, [name for name in model.state_dict() if "_orig_mod" in name]
+
+    (plain, read, _), (fast, as_read, renamed) = run(False), run(True)
+    for a, b in zip(plain, fast, strict=True):
+        assert (a["loss"], a["gradient_norm"], a["positions"]) == pytest.approx(
+            (b["loss"], b["gradient_norm"], b["positions"]), rel=1e-4
+        )
+    assert [a["loss"] for a in plain] != [b["loss"] for b in fast], "other kernels round differently: they are in use"
+    assert torch.equal(read, as_read) and not renamed
+
+
+def test_without_a_compiler_compiling_is_refused_in_one_line(tiny_model, monkeypatch):
+    monkeypatch.setattr(compiled, "torch", SimpleNamespace(compile=no_compiler, ones=torch.ones))
+    model = InserterForConditionalGeneration.from_pretrained(tiny_model)
+    with pytest.raises(InserterError, match=r"does not work on this machine: no g\+\+\. .*pretrain.compile"):
+        compiled.compile_layers(model.language_model)
+
+
+def no_compiler(function):
+    raise RuntimeError("no g++\nand more")
+
+
 def test_minutes_are_the_steps_that_fit_and_are_decided_once(tiny_model, tmp_path, monkeypatch):
     """The trial changes no weight, and a resumed run keeps its number whatever the machine does then."""
     monkeypatch.chdir(tmp_path)
@@ -200,6 +235,14 @@ def test_a_phase_in_which_nothing_learns_is_refused():
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["pretrain"]["trainable"] |= {"adapter": False, "encoder": False, "lm": "frozen"}
     with pytest.raises(InserterError, match=r"pretrain\.trainable: .*no part is trainable"):
+        checked(raw, "params.yaml")
+
+
+@pytest.mark.parametrize("checkpointing", ["selective", "full"])
+def test_layers_that_are_compiled_and_computed_again_are_refused(checkpointing):
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["pretrain"] |= {"compile": True, "gradient_checkpointing": checkpointing}
+    with pytest.raises(InserterError, match=r"pretrain: .*gradient_checkpointing: none"):
         checked(raw, "params.yaml")
 
 
