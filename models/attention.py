@@ -103,6 +103,6 @@ def needs_mask(config: PreTrainedConfig, longest: int) -> bool:
     return bool(kinds - {"full_attention", "sliding_attention"}) or bool(window and window < longest)
 
 
-# In a compiled layer the attention is not compiled: it would be so again for each number of sequences.
+# Attention stays out of compiled layers: it would be compiled again for each number of sequences.
 AttentionInterface.register(PACKED, torch.compiler.disable(packed_sdpa))
 AttentionMaskInterface.register(PACKED, sdpa_mask)

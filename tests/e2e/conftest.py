@@ -38,12 +38,12 @@ def parameters(shared: Path, tiny_lm: Path, tiny_encoder: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def undisturbed(shared: Path, parameters: dict) -> Path:
-    """Run by `dvc repro` alone, with one worker in place of one per core, and under another hash seed."""
+    """Run up to fine-tuning by `dvc repro` alone, with one worker in place of one per core, and under another hash seed."""
     params = {name: {**s, "workers": 1} if isinstance(s, dict) and "workers" in s else s for name, s in parameters.items()}
     folder = shared / "another name"
     with FileLock(shared / "undisturbed.lock"):
         if not folder.exists():
             project(folder, params)
-            command = [sys.executable, "-m", "dvc", "repro", "-q", "report", "listen"]
+            command = [sys.executable, "-m", "dvc", "repro", "-q", "gate@sft", "gate@benchmark", "listen"]
             subprocess.run(command, cwd=folder, env=environment(folder) | {"PYTHONHASHSEED": "7"}, check=True, timeout=2400)
     return folder

@@ -2,11 +2,10 @@
 
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 from checkout import ROOT
+from warm import Warm
 
 
 def free_port() -> int:
@@ -15,17 +14,15 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def start(code: str, folder: Path, world: int = 2) -> list[subprocess.Popen]:
+def start(code: str, folder: Path, world: int = 2) -> list[Warm]:
     """Each rank runs `code` in `folder`; its messages go to `rank-N.log`."""
     port = str(free_port())
 
-    def rank(number: int) -> subprocess.Popen:
+    def rank(number: int) -> Warm:
         path = f"{ROOT}{os.pathsep}{ROOT / 'tests/helpers'}"
         place = {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(world)} if world > 1 else {}
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        with log(folder, number).open("w") as file:
-            command = [sys.executable, "-c", code]
-            return subprocess.Popen(command, cwd=folder, env=environment | place, stdout=file, stderr=file)
+        return Warm(code, folder, environment | place, log(folder, number))
 
     return [rank(number) for number in range(world)]
 

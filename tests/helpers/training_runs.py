@@ -1,8 +1,6 @@
 """A small workspace for training, and its stages as processes."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import torch
 import yaml
 from checkout import ROOT
 from torch.nn import functional as F
+from warm import Warm
 
 from inserter.audio.clips import flac, write_shard
 from inserter.files import write_table
@@ -118,12 +117,10 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
     return folder
 
 
-def stage(name: str, folder: Path, **environment: str) -> subprocess.Popen:
+def stage(name: str, folder: Path, **environment: str) -> Warm:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    log = (folder / "log").open("w")
-    command = [sys.executable, "-m", f"stages.{name}"]
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    return Warm(f"stages.{name}", folder, environment, folder / "log")
 
 
-def finish(process: subprocess.Popen, folder: Path) -> None:
+def finish(process: Warm, folder: Path) -> None:
     assert process.wait(300) == 0, (folder / "log").read_text()[-3000:]

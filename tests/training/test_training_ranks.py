@@ -1,9 +1,7 @@
 """Ranks that are slow, hang or die, and what ranks share out: two real processes over gloo."""
 
 import csv
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -81,7 +79,7 @@ def test_a_rank_that_is_lost_in_a_step_ends_the_others_with_one_line(folder, sig
     try:
         assert one.wait(300) == 1
     finally:
-        os.kill(lost.pid, signal.SIGKILL)
+        lost.kill()
         lost.wait()
     (line,) = ranks.log(folder, 0).read_text().splitlines()
     assert line.startswith("pretrain, rank 0: another rank has died or hangs (")
