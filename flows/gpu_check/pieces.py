@@ -68,7 +68,7 @@ def write_pieces(source: Path, target: Path, *, order: Callable[[str], object], 
     target.mkdir(parents=True)
     files = sorted((str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()), key=lambda n: (order(n), n))
     split = _Split(target, most)
-    with tarfile.open(fileobj=split, mode="w|", bufsize=MIB) as tar:
+    with tarfile.open(fileobj=split, mode="w|", bufsize=MIB, dereference=True) as tar:
         for name in files:
             tar.add(source / name, name)
     pieces = [[name, sha256(target / name)] for name in split.names]
@@ -98,7 +98,7 @@ def join_pieces(source: Path, target: Path) -> list[str]:
     try:
         with tarfile.open(fileobj=_Joined(there), mode="r|", bufsize=MIB) as tar:
             for member in tar:
-                tar.extract(member, new, filter="data")
+                _write(tar, member, new)
     except tarfile.ReadError:
         pass  # the pieces end within a file
     missing = [name for name, size in manifest["files"].items() if not (new / name).exists() or size_of(new / name) != size]
@@ -106,3 +106,15 @@ def join_pieces(source: Path, target: Path) -> list[str]:
         (new / name).unlink(missing_ok=True)
     publish(new, target)
     return missing
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write a file of `tar` below `folder`. Python before 3.11.4 has no filters of its own."""
+    place = folder / member.name
+    if not member.isfile() or not place.resolve().is_relative_to(folder.resolve()):
+        raise InserterError(f"the bundle holds {member.name}, which is no plain file of it", "Pack the bundle again")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None
+    with place.open("wb") as file:
+        shutil.copyfileobj(content, file)

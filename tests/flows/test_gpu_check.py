@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from flows.gpu_check.__main__ import NEEDED
 from flows.gpu_check.arms import differences
 from flows.gpu_check.bundle import opened
 from flows.gpu_check.equality import _agreement
-from flows.gpu_check.pieces import join_pieces, write_pieces
+from flows.gpu_check.pieces import MANIFEST, join_pieces, write_pieces
 from inserter.errors import InserterError
+from inserter.files import sha256
 
 
 def run(*arguments: object, cwd: Path, path: str = str(ROOT), flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
@@ -104,10 +106,11 @@ def test_a_folder_comes_back_from_its_pieces(tmp_path: Path) -> None:
     for name, size in (("a/small.json", 10), ("b/large.bin", 50_000)):
         (source / name).parent.mkdir(parents=True)
         (source / name).write_bytes(np.random.default_rng(size).bytes(size))
+    (source / "a/same.json").hardlink_to(source / "a/small.json")  # as a cache may link equal files
     names = write_pieces(source, pieces, order=lambda name: name, most=16_384)
     assert len(names) == 4 and max((pieces / name).stat().st_size for name in names) == 16_384
     assert join_pieces(pieces, target) == []
-    for file in ("a/small.json", "b/large.bin"):
+    for file in ("a/small.json", "a/same.json", "b/large.bin"):
         assert (target / file).read_bytes() == (source / file).read_bytes()
     (pieces / names[2]).rename(tmp_path / "away")
     assert join_pieces(pieces, target) == ["b/large.bin"] and not (target / "b/large.bin").exists()
@@ -115,6 +118,18 @@ def test_a_folder_comes_back_from_its_pieces(tmp_path: Path) -> None:
     (pieces / names[2]).write_bytes(b"something else")
     with pytest.raises(InserterError, match="piece-02 is damaged"):
         join_pieces(pieces, target)
+
+
+def test_what_is_no_plain_file_of_the_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pieces").mkdir()
+    with tarfile.open(tmp_path / "pieces/piece-00", "w") as tar:
+        link = tarfile.TarInfo("weights")
+        link.type, link.linkname = tarfile.SYMTYPE, "elsewhere"
+        tar.addfile(link)
+    manifest = {"pieces": [["piece-00", sha256(tmp_path / "pieces/piece-00")]], "files": {}}
+    (tmp_path / "pieces" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InserterError, match="weights, which is no plain file"):
+        join_pieces(tmp_path / "pieces", tmp_path / "target")
 
 
 def test_answers_agree_up_to_the_first_difference() -> None:

@@ -136,7 +136,8 @@ def test_two_ranks_in_bf16_learn_what_one_learns_and_each_logs_its_steps(tied_mo
     one, two = (read_json(place / "curve-0.json") for place in (alone, folder))
     assert (one["weights"], two["weights"]) == (["torch.float32"], ["torch.bfloat16"])
     for a, b in zip(one["curve"], two["curve"], strict=True):
-        assert (a["positions"], a["tokens"]) == (b["positions"], b["tokens"])
+        assert a["tokens"] == b["tokens"]
+        assert a["positions"] == pytest.approx(b["positions"], rel=0.05), "rounding may drop a soft token or keep it"
         assert a["loss"] == pytest.approx(b["loss"], abs=BF16) and a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=0.03)
     lines = [list(read_jsonl(next(folder.glob(f".work/some/*/ranks/rank-{number}.jsonl")))) for number in range(2)]
     for row, parts in zip(two["curve"], zip(*lines, strict=True), strict=True):
