@@ -169,7 +169,7 @@ class Pretrain(Section):
 
     @model_validator(mode="after")
     def _compiled_layers_keep_activations(self) -> "Pretrain":
-        # torch compiles nothing inside its checkpoints.
+        # A checkpoint is compiled as a whole or not at all, and attention is left out.
         if self.compile and self.gradient_checkpointing != "none":
             raise ValueError("compile: true needs gradient_checkpointing: none")
         return self
