@@ -31,7 +31,7 @@ def short(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
     monkeypatch.setattr(written, "recipe", lambda: recipe | {"sampling": recipe["sampling"] | {"max_new_tokens": tokens}})
 
 
-def test_blocks_are_the_same_on_any_number_of_workers_and_not_written_twice(
+def test_blocks_are_the_same_in_another_cache_and_not_written_twice(
     workspace: Path, tiny_lm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(written, "whole_sentences", lambda text: text)  # random weights write no sentence
