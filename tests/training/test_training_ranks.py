@@ -91,7 +91,8 @@ def test_an_error_that_nobody_foresaw_stands_under_its_rank(folder):
     assert "[rank1]: RuntimeError: a defect" in ranks.log(folder, 1).read_text()
 
 
-BF16 = 1e-3  # of a loss of 4.5: two ranks also round the embeddings and what is added up over the layers; measured 3.3e-4
+BF16 = 5e-3  # of a loss of 4.5: two ranks also round the embeddings and what is added up over the layers; 3.3e-4 of itself, and
+# 1.4e-3 where rounding keeps a soft token that it drops in the other run
 TRAINED = """
 import json
 from pathlib import Path
