@@ -22,9 +22,9 @@ help: ## list the targets
 run: $(STAMP) ## run the whole pipeline, or STAGES="corpus segment"; skips stages that are up to date
 	@$(BIN)/inserter run $(STAGES)
 
-# Three test processes on two cores: most tests wait for processes that they start. Files stay whole, so a fixture is made once.
+# Two test processes keep two cores busy; a third gained nothing. Files stay whole, so a fixture is made once.
 test: $(STAMP) $(BENCH_STAMP) ## run all tests; bench.lock has lm-eval, whose checks the scoring is compared with
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(STAMP) ## run the everyday tests, without those that take a minute or start many processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

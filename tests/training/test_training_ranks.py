@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import ranks
+import torch
 import yaml
 from checkout import ROOT
 from training_runs import finish as finish_stage
@@ -91,8 +92,7 @@ def test_an_error_that_nobody_foresaw_stands_under_its_rank(folder):
     assert "[rank1]: RuntimeError: a defect" in ranks.log(folder, 1).read_text()
 
 
-BF16 = 5e-3  # of a loss of 4.5: two ranks also round the embeddings and what is added up over the layers; 3.3e-4 of itself, and
-# 1.4e-3 where rounding keeps a soft token that it drops in the other run
+BF16 = 1e-3  # of a loss of 4.5: two ranks also round the embeddings and what is added up over the layers; measured 3.3e-4
 TRAINED = """
 import json
 from pathlib import Path
@@ -122,6 +122,7 @@ def tied_model(tiny_lm, tiny_encoder, tmp_path_factory):
     processor = InserterProcessor.from_parts(str(lm), str(tiny_encoder))
     places = {"audio_token_id": processor.audio_token_id, "document_start_id": processor.document_start_id}
     settings = {"adapter": "soft_token", "adapter_hidden_size": 32}
+    torch.manual_seed(0)  # with other weights, rounding may keep a soft token that it drops on the other side: 1.4e-3
     InserterForConditionalGeneration.from_parts(str(lm), str(tiny_encoder), processor.tokens, **settings, **places).save_pretrained(
         folder
     )
@@ -137,8 +138,7 @@ def test_two_ranks_in_bf16_learn_what_one_learns_and_each_logs_its_steps(tied_mo
     one, two = (read_json(place / "curve-0.json") for place in (alone, folder))
     assert (one["weights"], two["weights"]) == (["torch.float32"], ["torch.bfloat16"])
     for a, b in zip(one["curve"], two["curve"], strict=True):
-        assert a["tokens"] == b["tokens"]
-        assert a["positions"] == pytest.approx(b["positions"], rel=0.05), "rounding may drop a soft token or keep it"
+        assert (a["positions"], a["tokens"]) == (b["positions"], b["tokens"])
         assert a["loss"] == pytest.approx(b["loss"], abs=BF16) and a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=0.03)
     lines = [list(read_jsonl(next(folder.glob(f".work/some/*/ranks/rank-{number}.jsonl")))) for number in range(2)]
     for row, parts in zip(two["curve"], zip(*lines, strict=True), strict=True):
