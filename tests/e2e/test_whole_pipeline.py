@@ -1,8 +1,8 @@
 """The real pipeline, small: real text, voice, recogniser, DVC, Prefect, gates and MLflow; only the LM and the encoder are tiny.
 
-It is killed in three stages, run again to its end, run once more (nothing to do), and then with another pre-training seed. An
-undisturbed run in another folder makes the same bytes, up to the fine-tuned model. That an evaluation does so too is tested in
-tests/training/test_training_ranks.py.
+It is killed in three stages, run again to its end, run once more (nothing to do), and then asked what another pre-training seed
+would run. An undisturbed run in another folder makes the same bytes, up to the fine-tuned model. That an evaluation does so too is
+tested in tests/training/test_training_ranks.py.
 """
 
 import re
@@ -30,8 +30,6 @@ STAGES = [
     "report",
     "register",
 ]
-BEGUN_AGAIN_BY_A_SEED = {"pretrain"}  # up to pretrain
-
 
 NEVER_THE_SAME = {  # of what a stage writes
     "reports/system": "wall time and memory of the stages",
@@ -148,14 +146,10 @@ def test_an_undisturbed_run_in_another_folder_makes_the_same_bytes(workspace, un
     assert [name for name in second if first[name] != second[name]] == []
 
 
-def test_another_seed_reruns_pretraining_and_what_depends_on_it(workspace, prefect_server, monkeypatch):
-    """Nothing before pre-training is touched, the warm-up neither."""
-    before = locked(workspace)
+def test_another_seed_begins_again_at_pretraining(workspace, monkeypatch):
+    """Nothing before pre-training is run again, the warm-up neither. What would be run is asked, and not run."""
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     params["pretrain"]["seed"] += 1
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
-    finish(workspace, "run", "pretrain", api=prefect_server)
-    after = locked(workspace)
-    assert {name for name in after if after[name] != before[name]} == BEGUN_AGAIN_BY_A_SEED
     monkeypatch.chdir(workspace)
-    assert "sft" in graph.changes("sft"), "the model that it begins with is another"
+    assert graph.changes("register") == {"pretrain": ["pretrain.seed modified"]}
