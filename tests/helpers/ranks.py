@@ -22,7 +22,7 @@ def start(code: str, folder: Path, world: int = 2) -> list[Warm]:
         path = f"{ROOT}{os.pathsep}{ROOT / 'tests/helpers'}"
         place = {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(world)} if world > 1 else {}
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        return Warm(code, folder, environment | place, log(folder, number))
+        return Warm(("-c", code), folder, environment | place, log(folder, number))
 
     return [rank(number) for number in range(world)]
 

@@ -119,7 +119,7 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
 
 def stage(name: str, folder: Path, **environment: str) -> Warm:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    return Warm(f"stages.{name}", folder, environment, folder / "log")
+    return Warm(("-m", f"stages.{name}"), folder, environment, folder / "log")
 
 
 def finish(process: Warm, folder: Path) -> None:

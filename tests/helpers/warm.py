@@ -26,17 +26,13 @@ IMPORTED = [
 class Warm:
     """The part of `subprocess.Popen` that tests use."""
 
-    def __init__(self, run: str, folder: Path, environment: dict[str, str], log: Path) -> None:
-        """run: what stands after `python -m`, or the code after `python -c`; log: gets what is printed."""
+    def __init__(self, command: tuple[str, str], folder: Path, environment: dict[str, str], log: Path) -> None:
+        """command: ("-m", module) or ("-c", code), as after `python`; log: gets what is printed."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(IMPORTED)
-        self.process = context.Process(target=_begin, args=(run, str(folder), environment, str(log)))
+        self.process = context.Process(target=_begin, args=(*command, str(folder), environment, str(log)))
         self.process.start()
         self.pid = self.process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        return self.process.exitcode
 
     def poll(self) -> int | None:
         return self.process.exitcode
@@ -51,7 +47,7 @@ class Warm:
         self.process.kill()
 
 
-def _begin(run: str, folder: str, environment: dict[str, str], log: str) -> None:
+def _begin(flag: str, run: str, folder: str, environment: dict[str, str], log: str) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -61,11 +57,11 @@ def _begin(run: str, folder: str, environment: dict[str, str], log: str) -> None
         os.dup2(file, stream)
     sys.path[:0] = [folder, *environment.get("PYTHONPATH", "").split(os.pathsep)]
     try:
-        if all(part.isidentifier() for part in run.split(".")):
+        if flag == "-m":
             sys.argv = [run]
             runpy.run_module(run, run_name="__main__", alter_sys=True)
         else:
-            sys.argv = ["-c"]
+            sys.argv = [flag]
             exec(compile(run, "<string>", "exec"), {"__name__": "__main__"})
     except Exception:
         sys.excepthook(*sys.exc_info())  # multiprocessing would not call it

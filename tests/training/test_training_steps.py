@@ -118,13 +118,13 @@ def test_compiled_layers_learn_what_plain_ones_learn_and_measure_as_they_do(tiny
     small = {"steps": 6, "batch_positions": 60, "precision": "fp32"}
     ids = torch.arange(1, 9)[None]
 
-    def run(compiled):
+    def run(fast):
         model = InserterForConditionalGeneration.from_pretrained(tiny_model)
-        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, "compile": compiled})
+        p = load(ROOT / "params.yaml").pretrain.model_copy(update={**small, "compile": fast})
         clips = states_of([f"u{i}" for i in range(8)])
         phase = packed_phase("p", p, model, examples=Tokens.of(some_examples(processor)), clips=clips)
         before = model.eval()(ids).logits
-        curve = train(model, phase, WorkFolder("test", [compiled])).curve
+        curve = train(model, phase, WorkFolder("test", [fast])).curve
         return curve, before, [name for name in model.state_dict() if "_orig_mod" in name]
 
     (plain, read, _), (fast, as_read, renamed) = run(False), run(True)
