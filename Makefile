@@ -9,12 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench
+DOORS := .doors
+DOORS_STAMP := $(DOORS)/.installed
 LOG := $(VENV)/install.log
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # DVC runs the stages as `python -m stages.NAME`, which must find the environment's Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test test-fast lint bench experiment gpu ui clean distclean
+.PHONY: help run test test-fast check-doors lint bench experiment gpu ui clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +30,9 @@ test: $(STAMP) $(BENCH_STAMP) ## run all tests; bench.lock has lm-eval, whose ch
 
 test-fast: $(STAMP) ## run the everyday tests, without those that take a minute or start many processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+check-doors: $(STAMP) $(DOORS_STAMP) ## try models, data and servers with programs that are not ours (doors.lock)
+	@$(DOORS)/bin/python -m pytest -o addopts="-q --durations=15" tests/doors
 
 lint: $(STAMP) ## run ruff (rules and format) and mypy
 	@$(BIN)/ruff check .
@@ -54,7 +59,7 @@ clean: ## remove unfinished work and the tools' caches; keeps results, paid judg
 	find flows stages inserter models tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment, data, reports and the local registry
-	rm -rf $(VENV) .work .dvc/cache .dvc/tmp data experiments mlruns mlartifacts mlflow.db*
+	rm -rf $(VENV) $(DOORS) .work .dvc/cache .dvc/tmp data experiments mlruns mlartifacts mlflow.db*
 	if [ -d reports ]; then find reports -type f ! -name .gitignore -delete; fi
 
 # The stamp is written last, so the next call resumes a stopped installation.
@@ -74,10 +79,18 @@ $(STAMP): requirements.lock assets.lock pyproject.toml
 $(BENCH_STAMP): bench.lock | $(STAMP)
 	@( $(call install,bench.lock,--no-deps -r bench.lock) ) && touch $@ || echo "bench.lock cannot be installed now: the entries that need it are skipped" >&2
 
-# $(call install,NAME,ARGUMENTS): run pip with one line per 40 packages. The log has all output; its end is shown on failure.
+# Its own environment sees the packages of $(VENV) through a path file, and adds those of doors.lock.
+$(DOORS_STAMP): doors.lock $(STAMP)
+	@$(BIN)/python -m venv --clear $(DOORS)
+	@site() { "$$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
+	  echo "import site; site.addsitedir('$$(site $(CURDIR)/$(VENV))')" > "$$(site $(DOORS))/pipeline.pth"
+	@$(call install,doors.lock,--no-deps -r doors.lock,$(DOORS))
+	@touch $@
+
+# $(call install,NAME,ARGUMENTS,ENVIRONMENT): run pip with one line per 40 packages. The log has all output; its end is shown on failure.
 # --no-compile: compiling all modules took a third of the installation (3 min 18 s with, 2 min without).
 define install
-set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile $(2) 2>&1 | tee $(LOG) \
+set -o pipefail; $(or $(3),$(VENV))/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-compile $(2) 2>&1 | tee $(LOG) \
   | awk '/^(Collecting|Requirement already)/ { if (++n % 40 == 0) { print "  $(1): " n " packages found"; fflush() } } \
          /^Installing collected/ { print "  $(1): installing"; fflush() } END { if (n) print "  $(1): " n " packages" }' \
   || { tail -n 15 $(LOG) >&2; echo "the installation stopped; the full log is $(LOG). Run make again to resume" >&2; exit 1; }

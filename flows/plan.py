@@ -5,6 +5,7 @@ The estimates say which machine to ask for, not how long a run will last.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from models.encoder import ENCODER_FRAMES
 from models.processor import TAIL_SECONDS
 
 if TYPE_CHECKING:
+    from torch.nn import Parameter
     from transformers import PreTrainedConfig
 
     from flows.cost import LmCost, Work
@@ -129,24 +131,44 @@ def memory(
     cost: of a sequence of `length` positions.
 
     In a step of one micro-batch, gradients take the place of the activations that the backward pass
-    frees. Several micro-batches add to the same gradients.
+    frees. Several micro-batches add to the same gradients. Over several processes, each holds its
+    share of the weights, and gathers those that it uses.
     """
+    from inserter.training.trainable import whole_parts
+
     p, text = params.pretrain, model.config.text_config
     half = p.precision == "bf16"
-    matrices = {q for q in model.language_model.parameters() if q.dim() > 1 and (q.requires_grad or processes > 1)}
+    whole = {q for part in whole_parts(model, encoder=p.trainable.encoder) for q in part.parameters()} if processes > 1 else set()
+    weights = sum(q.numel() for q in whole) + sum(q.numel() for q in model.parameters() if q not in whole) / processes
+    matrices = sum(q.numel() for q in model.language_model.parameters() if q.dim() > 1 and q.requires_grad)
+    used = gathered(model, whole) * (2 if half else 4) if processes > 1 else 2.0 * matrices * half
     gradients = 4 * trained / processes
     activations = cost.kept / length * micro
     # One tensor of logits, at the learnt tokens; its gradient takes its place.
     logits = (2 if half else 4) * micro * (1 - speech_share(params)) * text.vocab_size
     single = processes * micro >= p.batch_positions
     return {
-        "weights (fp32)": 4 * sum(q.numel() for q in model.parameters()) / processes,
+        "weights (fp32)": 4 * weights,
         "AdamW (fp32)": 8 * trained / processes,
         "gradients (fp32)": max(0.0, gradients - activations - logits) if single else gradients,
-        "bf16 copies of the LM's weights": 2.0 * sum(q.numel() for q in matrices) * half,
+        "gathered weights" if processes > 1 else "bf16 copies of the LM's weights": used,
         "activations": activations,
         "logits": logits,
     }
+
+
+def gathered(model: "InserterForConditionalGeneration", whole: Collection["Parameter"]) -> int:
+    """Return how many of FSDP's sharded weights a process holds whole at a time.
+
+    These are the weights outside of the blocks, and two blocks: one in use and the next one. whole:
+    weights that are not sharded.
+    """
+    from torch import nn
+
+    lists = [part for part in model.modules() if isinstance(part, nn.ModuleList)]
+    blocks = [{q for q in block.parameters() if q not in whole} for part in lists for block in part]
+    root = {q for q in model.parameters() if q not in whole}.difference(*blocks)
+    return sum(q.numel() for q in root) + 2 * max(sum(q.numel() for q in block) for block in blocks)
 
 
 def work_of(params: Params) -> "Work":

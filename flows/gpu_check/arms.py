@@ -12,20 +12,8 @@ from inserter.run.work import WorkFolder
 from inserter.seeds import np_rng
 from inserter.tables import HeldOutContext
 from inserter.training.batches import packed_phase
-from inserter.training.heldout import (
-    CONTEXTS,
-    Measured,
-    Subject,
-    context_example,
-    continuation,
-    divergences,
-    figures,
-    gains,
-    mean,
-    measure,
-    text_loss,
-    transcript_loss,
-)
+from inserter.training.gap import CONTEXTS, Measured, figures, gains, mean
+from inserter.training.heldout import Subject, context_example, continuation, divergences, measure, text_loss, transcript_loss
 from inserter.training.loop import rate, train
 from inserter.training.models import Pair
 from inserter.training.states import States

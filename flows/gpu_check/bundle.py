@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from flows.gpu_check.pieces import join_pieces
 from inserter.errors import InserterError
-from inserter.files import read_json, read_table
+from inserter.files import publish, read_json, read_table
 from inserter.params import Params, Pretrain, checked, laid_over
 from inserter.tables import HELDOUT, VERIFIED, HeldOutContext
 from inserter.training.batches import HeardLengths
 from inserter.training.cliptable import ClipTable, IndexedClip, indexed
 from inserter.training.models import Pair, new_model
 from inserter.training.states import States, encode_clips
-from inserter.training.tokens import Tokens, tokenised
+from inserter.training.tokens import Tokens, tokenise
 from models import InserterForConditionalGeneration
 
 SETTINGS = "settings.json"
@@ -62,8 +62,11 @@ class Bundle:
 
     def examples(self, arm: str, pair: Pair) -> Tokens:
         model, processor = pair
-        lengths = HeardLengths(model, self.clips)
-        return tokenised(self.folder / "arms" / f"{arm}.parquet", processor, self.folder / "tokens" / arm, lengths=lengths)
+        folder = self.folder / "tokens" / arm
+        if not folder.exists():
+            tokenise(self.folder / "arms" / f"{arm}.parquet", processor, folder.with_suffix(".part"))
+            publish(folder.with_suffix(".part"), folder)
+        return Tokens.mapped(folder, HeardLengths(model, self.clips).of)
 
     def states(self, pair: Pair, names: set[str] | None = None, precision: str | None = None) -> States:
         """Return the encoder's states of the clips `names`, or of all."""

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from inserter.params import Pretrain, Sft
 from inserter.seeds import derive
-from inserter.training.cliptable import IndexedClip
+from inserter.training.cliptable import ClipTable
 from inserter.training.compiled import compile_layers
 from inserter.training.examples import Example
 from inserter.training.loop import Phase
@@ -23,8 +22,8 @@ from inserter.training.plan import Plan
 from inserter.training.processes import world
 from inserter.training.recompute import save_memory
 from inserter.training.states import Ahead, Clips, Sounds, batch
-from inserter.training.tokens import Tokens
-from inserter.training.trainable import parts_of
+from inserter.training.tokens import UNKNOWN, Tokens
+from inserter.training.trainable import parts_of, whole_parts
 from models import InserterForConditionalGeneration
 from models.adapter import ProjectionAdapter, stacked_lengths
 from models.encoder import ENCODER_FRAMES
@@ -47,18 +46,31 @@ class HeardLengths(Mapping[str, int]):
     is cut where it pauses, and has a few positions more.
     """
 
-    def __init__(self, model: InserterForConditionalGeneration, *clips: Mapping[str, IndexedClip]) -> None:
-        """clips: rows with n_samples, by utt_id; the first that has a clip counts."""
+    def __init__(self, model: InserterForConditionalGeneration, *clips: ClipTable) -> None:
+        """clips: the first table that has a clip counts."""
         self.encoder, self.adapter = model.encoder, model.adapter
         self.clips = clips if isinstance(model.adapter, ProjectionAdapter) else ()
 
+    def of(self, names: np.ndarray) -> np.ndarray:
+        """Return the positions (n,) of clips, or UNKNOWN.
+
+        names: bytes (n,), the UTF-8 ids of the clips.
+        """
+        samples = np.full(len(names), -1)
+        for table in reversed(self.clips):
+            found = table.samples(names)
+            samples = np.where(found < 0, samples, found)
+        frames = torch.from_numpy((samples + int(TAIL_SECONDS * SAMPLE_RATE)) * 2 * ENCODER_FRAMES // SAMPLE_RATE)
+        lengths = self.encoder.state_lengths(frames)
+        if isinstance(self.adapter, ProjectionAdapter):
+            lengths = stacked_lengths(lengths, self.adapter.stride)
+        return np.where(samples < 0, UNKNOWN, lengths.numpy())
+
     def __getitem__(self, utt_id: str) -> int:
-        for clips in self.clips:
-            if (row := clips.get(utt_id)) is not None:
-                samples = row["n_samples"] + int(TAIL_SECONDS * SAMPLE_RATE)
-                states = self.encoder.state_lengths(samples * 2 * ENCODER_FRAMES // SAMPLE_RATE)
-                return stacked_lengths(states, cast(ProjectionAdapter, self.adapter).stride)
-        raise KeyError(utt_id)
+        found = int(self.of(np.array([utt_id.encode()]))[0])
+        if found == UNKNOWN:
+            raise KeyError(utt_id)
+        return found
 
     def __contains__(self, utt_id: object) -> bool:
         return any(utt_id in clips for clips in self.clips)
@@ -251,13 +263,12 @@ def packed_phase(
     save_memory(model, s.gradient_checkpointing)
     if isinstance(s, Pretrain) and s.compile:
         compile_layers(model.language_model)
-    hearing = [model.encoder, *([model.ear] if model.config.adapter == "decoder" else [])]  # hear clips ahead of the steps
     return Phase(
         name=name,
         seed=s.seed,
         steps=s.steps,
         parts=parts,
-        whole=() if s.trainable.encoder else hearing,
+        whole=whole_parts(model, encoder=s.trainable.encoder),
         task=task,
         weight_decay=o.weight_decay,
         clip=o.clip,

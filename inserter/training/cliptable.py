@@ -58,6 +58,17 @@ class ClipTable(Mapping[str, IndexedClip]):
         """Return the rows of a split, in the order of their ids."""
         return [self._row(int(place)) for place in np.flatnonzero(self._columns["split"] == split.encode())]
 
+    def samples(self, names: np.ndarray) -> np.ndarray:
+        """Return the samples (n,) of clips; -1 where the table lacks one.
+
+        names: bytes (n,), the UTF-8 ids of the clips.
+        """
+        known = self._columns["utt_id"]
+        if not len(known):
+            return np.full(len(names), -1)
+        places = np.minimum(np.searchsorted(known, names), len(known) - 1)
+        return np.where(known[places] == names, self._columns["n_samples"][places], -1)
+
     def _place(self, utt_id: str) -> int | None:
         names, wanted = self._columns["utt_id"], utt_id.encode()
         place = int(np.searchsorted(names, wanted))

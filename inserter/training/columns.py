@@ -1,5 +1,6 @@
 """Arrays that are written batch by batch and then mapped into memory, one .npy file each."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,8 @@ def write_columns(folder: Path, batches: Iterable[Mapping[str, np.ndarray]]) -> 
         for name, file in files.items():
             file.seek(0)
             _header(file, shapes[name], types[name])  # numpy leaves room for any number of rows
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_columns(folder: Path, names: Iterable[str]) -> dict[str, np.ndarray]:

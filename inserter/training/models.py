@@ -13,6 +13,7 @@ from inserter.assets import encoder_folder, lm_folder
 from inserter.errors import InserterError
 from inserter.params import Adapter, Assets, Trainable
 from inserter.training.processes import full_state, rank, world
+from inserter.training.processors import new_processor
 from inserter.training.trainable import merge_lora, with_lora
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.configuration import Recogniser
@@ -38,16 +39,7 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, *, delimiters: str = 
     """
     lm, encoder = str(lm_folder(assets.lm)), str(encoder_folder(assets.encoder))
     heard = {"recogniser": _recogniser(assets.encoder, encoder, languages)} if adapter.kind == "decoder" else {}
-    processor = InserterProcessor.from_parts(lm, encoder, delimiters, recogniser=bool(heard))
-    if not processor.tokenizer.chat_template:
-        remedy = "Use the LM's instruct version, or add a chat_template.jinja to its folder"
-        raise InserterError(f"{assets.lm} has no chat template", remedy)
-    try:
-        processor.chat(["Say yes.", None])
-    except ValueError as error:
-        raise InserterError(
-            f"{assets.lm}: {error}", "Set assets.lm to another LM, or correct the file that the message names"
-        ) from error
+    processor = new_processor(assets, delimiters, recogniser=bool(heard))
     torch.manual_seed(seed)
     model = InserterForConditionalGeneration.from_parts(
         lm,

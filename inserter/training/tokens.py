@@ -1,11 +1,11 @@
-"""Examples as arrays: tokenised once, written to files, and mapped into memory by every process.
+"""Sequences as token ids. The stage `interleave` writes them once; training maps them into memory.
 
-Memory therefore does not grow with the corpus. The files are numpy's, with one value per token, per
-clip or per example.
+Memory therefore does not grow with the corpus, and no training process waits for the tokenizer.
+The files are numpy's, with one value per token, per clip or per example.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -13,24 +13,26 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from tqdm import tqdm
 
-from inserter.files import count_rows, read_arrow, write_json
+from inserter.errors import InserterError
+from inserter.files import count_rows, read_arrow
 from inserter.tables import SEQUENCES, Part
 from inserter.training.columns import read_columns, write_columns
-from inserter.training.examples import NOTHING, Example, as_read, example
-from models import InserterProcessor
-from models.modeling import IGNORE
+from inserter.training.examples import Example, as_read, example
+from models.packing import IGNORE
+from models.processor import InserterProcessor
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 2048  # sequences that are tokenised at a time, on all cores
-DONE = "tokens.json"  # written last
+COLUMNS = ("ids", "starts", "clips", "clip_starts", "spoken", "learnt")
 STARTS = ("starts", "clip_starts")
+UNKNOWN = -1  # positions of a clip that has to be heard first
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens(Sequence[Example]):
-    """Many examples. Each array has the name of its file."""
+    """Many examples. Each array but `positions` has the name of its file."""
 
     ids: np.ndarray
     """int32 (tokens,): a token's id, or the id's bitwise complement where nothing is learnt."""
@@ -44,22 +46,45 @@ class Tokens(Sequence[Example]):
     clip_starts: np.ndarray
     """int64 (examples + 1,): where each example begins in `clips`."""
 
-    positions: np.ndarray
-    """int32 (examples,): `Example.positions`."""
-
     learnt: np.ndarray
     """int32 (examples,): `Example.learnt`."""
+
+    positions: np.ndarray
+    """int32 (examples,): `Example.positions`."""
 
     @classmethod
     def of(cls, examples: Iterable[Example]) -> "Tokens":
         """Return the examples as arrays in memory."""
-        arrays = _arrays(list(examples))
-        return cls(**arrays | {name: np.concatenate([[0], arrays[name].cumsum()]) for name in STARTS})
+        made = list(examples)
+        arrays = _arrays(made)
+        starts = {name: np.concatenate([[0], arrays[name].cumsum()]) for name in STARTS}
+        return cls(**arrays | starts, positions=np.array([item.positions for item in made], dtype=np.int32))
 
     @classmethod
-    def mapped(cls, folder: Path) -> "Tokens":
-        """Map the files of `folder`, which `tokenised` wrote."""
-        return cls(**read_columns(folder, (field.name for field in fields(cls))))
+    def mapped(cls, folder: Path, heard: Callable[[np.ndarray], np.ndarray] | None = None) -> "Tokens":
+        """Map the files of `folder`, which `tokenise` wrote.
+
+        heard: returns the LM positions of clips, (n,) ids in, int (n,) out, and UNKNOWN where they
+            are not known. A clip whose positions are unknown counts as its written tokens.
+
+        Raises InserterError if `folder` has no such files.
+        """
+        try:
+            arrays = read_columns(folder, COLUMNS)
+        except FileNotFoundError as error:
+            raise InserterError(f"no tokens at {folder}", "Run `dvc repro`, or `dvc pull` if DVC has a remote") from error
+        spoken = arrays.pop("spoken")
+        starts, clip_starts = (arrays[name] for name in STARTS)
+        positions = np.diff(starts).astype(np.int32)
+        for first in range(0, len(positions), BATCH):
+            at = clip_starts[first : first + BATCH + 1]
+            sizes = spoken[at[0] : at[-1]]
+            if heard is not None and len(sizes):
+                known = heard(arrays["clips"][at[0] : at[-1]])
+                sizes = np.where(known == UNKNOWN, sizes, known)
+            sums = np.concatenate([[0], (sizes - 1).cumsum()])  # a clip takes the place of its placeholder
+            positions[first : first + BATCH] += np.diff(sums[at - at[0]]).astype(np.int32)
+        return cls(**arrays, positions=positions)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -86,55 +111,41 @@ class Tokens(Sequence[Example]):
         return tuple(name.decode() for name in self.clips[self.clip_starts[index] : self.clip_starts[index + 1]].tolist())
 
 
-def tokenised(
-    table: Path,
-    processor: InserterProcessor,
-    folder: Path,
-    *,
-    lengths: Mapping[str, int] = NOTHING,
-    read: bool = False,
-) -> Tokens:
-    """Tokenise the sequences of `table` (SEQUENCES) into `folder`, unless this is done.
+def tokenise(table: Path, processor: InserterProcessor, folder: Path, *, read: bool = False) -> None:
+    """Tokenise the sequences of `table` (SEQUENCES), and write the files of `Tokens` to `folder`.
 
-    lengths: see `example`. read: text takes the place of speech.
+    read: text takes the place of speech.
 
     The tokenizer works on all cores. Memory holds one batch of sequences.
     """
-    if not (folder / DONE).exists():
-        total = count_rows(table)
-        with tqdm(total=total, desc="tokenise", unit="sequence", disable=total < BATCH) as bar:
-            write_columns(folder, _batches(table, processor, lengths=lengths, read=read, bar=bar))
-        write_json(folder / DONE, {"sequences": total})
-    return Tokens.mapped(folder)
+    total = count_rows(table)
+    with tqdm(total=total, desc="tokenise", unit="sequence", disable=total < BATCH) as bar:
+        write_columns(folder, _batches(table, processor, read=read, bar=bar))
 
 
-def _batches(
-    table: Path, processor: InserterProcessor, *, lengths: Mapping[str, int], read: bool, bar: tqdm
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the arrays of `Tokens` for a batch of sequences at a time."""
+def _batches(table: Path, processor: InserterProcessor, *, read: bool, bar: tqdm) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the columns for a batch of sequences at a time."""
     width = 1 if read else _widest(table)
     ends = dict.fromkeys(STARTS, 0)
     yield {name: np.zeros(1, np.int64) for name in STARTS} | {"clips": np.zeros(0, f"S{width}")}
     for batch in read_arrow(table, SEQUENCES, ["kind", "parts"], size=BATCH):
-        made = list(_examples(batch, processor, lengths=lengths, read=read))
-        arrays = _arrays(made)
+        rows: list[list[Part]] = batch.column("parts").to_pylist()
+        encoded = processor.encode_all({part["text"] for parts in rows for part in parts})
+        arrays = _arrays(list(_examples(batch, rows, processor, encode=encoded.__getitem__, read=read)))
         for name in STARTS:
             arrays[name] = ends[name] + arrays[name].cumsum()
             ends[name] = int(arrays[name][-1])
-        yield arrays
-        bar.update(len(made))
+        heard = (part for parts in rows for part in parts if part["utt_id"] and not read)
+        yield arrays | {"spoken": np.array([len(encoded[part["text"]]) for part in heard], dtype=np.int32)}
+        bar.update(len(rows))
 
 
 def _examples(
-    batch: "pa.RecordBatch", processor: InserterProcessor, *, lengths: Mapping[str, int], read: bool
+    batch: "pa.RecordBatch", rows: list[list[Part]], processor: InserterProcessor, *, encode: Callable[[str], list[int]], read: bool
 ) -> Iterator[Example]:
-    """Yield the examples of a batch of SEQUENCES, whose texts are tokenised together."""
-    rows: list[list[Part]] = batch.column("parts").to_pylist()
-    texts = {part["text"] for parts in rows for part in parts if read or part["utt_id"] is None or part["utt_id"] not in lengths}
-    encoded = processor.encode_all(texts)
+    """Yield the examples of a batch of SEQUENCES. rows: its parts. encode: returns a text's ids."""
     for kind, parts in zip(batch.column("kind").to_pylist(), rows, strict=True):
-        shown = as_read(parts) if read else parts
-        yield example(processor, shown, kind == "transcribe", lengths=lengths, encode=encoded.__getitem__)
+        yield example(processor, as_read(parts) if read else parts, kind == "transcribe", encode=encode)
 
 
 def _widest(table: Path) -> int:
@@ -157,6 +168,5 @@ def _arrays(examples: Sequence[Example]) -> dict[str, np.ndarray]:
         "starts": sizes,
         "clips": np.array([clip.encode() for item in examples for clip in item.clips], dtype=np.bytes_),
         "clip_starts": np.array([len(item.clips) for item in examples], dtype=np.int64),
-        "positions": np.array([item.positions for item in examples], dtype=np.int32),
         "learnt": np.array([item.learnt for item in examples], dtype=np.int32),
     }

@@ -44,6 +44,16 @@ def parts_of(model: InserterForConditionalGeneration, trainable: Trainable, opti
     return chosen
 
 
+def whole_parts(model: InserterForConditionalGeneration, *, encoder: bool) -> list[nn.Module]:
+    """Return the parts that every rank keeps whole, since they hear clips ahead of the steps.
+
+    encoder: whether the encoder learns. Then no part is whole.
+    """
+    if encoder:
+        return []
+    return [model.encoder, *([model.ear] if model.config.adapter == "decoder" else [])]
+
+
 def with_lora(model: InserterForConditionalGeneration, lora: Lora) -> None:
     """Wrap the LM in LoRA.
 

@@ -13,17 +13,8 @@ from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, KL, VERIFIED, HeldOutContext, Loss, Verified
-from inserter.training.heldout import (
-    REPORTED_IN,
-    SEEN_CLIP,
-    UNSEEN_CLIP,
-    HeldOut,
-    Measured,
-    Subject,
-    figures,
-    measure,
-    text_loss,
-)
+from inserter.training.gap import HeldOut, Measured, figures
+from inserter.training.heldout import REPORTED_IN, SEEN_CLIP, UNSEEN_CLIP, Subject, measure, text_loss
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.transcripts import Clip, hears_words, own_words, transcripts

@@ -20,18 +20,8 @@ from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
 from inserter.tables import HeldOutContext, Item, Loss
 from inserter.training.examples import Example, chat_example, example
-from inserter.training.heldout import (
-    Measured,
-    Pairs,
-    Subject,
-    forgetting,
-    gains,
-    gap_closed,
-    hear_all,
-    losses,
-    mean,
-    share_of_reading,
-)
+from inserter.training.gap import Measured, Pairs, gains, gap_closed, mean, share_of_reading
+from inserter.training.heldout import Subject, forgetting, hear_all, losses
 from inserter.training.models import new_model
 from inserter.training.processes import from_main, rank
 from inserter.training.sequences import text_part

@@ -1,5 +1,6 @@
 """The stage: make training sequences and held-out contexts in one pass over the corpus."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +11,9 @@ from inserter.files import atomic, publish, write_batches, write_table
 from inserter.params import Params
 from inserter.paths import DATA, WORK
 from inserter.tables import HELDOUT, LEXICON, SEQUENCES, Context, HeldOutContext, Sequence
+from inserter.training.processors import new_processor
 from inserter.training.sequences import text_part
+from inserter.training.tokens import tokenise
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.join import Entry, entries
 
@@ -21,11 +24,15 @@ SHOWN = 12  # number of sequences in sample.md
 def main(params: Params) -> dict[str, object]:
     """Write the files of data/interleave and return the metrics.
 
-    The files are sequences.parquet, heldout.parquet and sample.md.
-    Memory holds one document and the held-out contexts.
+    The files are sequences.parquet, heldout.parquet and sample.md. The folder `tokens` has the
+    sequences as tokens of the LM. With `pretrain.distill`, `tokens-read` has them with text in
+    place of speech.
+
+    Memory holds one document, one batch of sequences and the held-out contexts.
     """
     mixer = Mixer(params)
     folder = WORK / "interleave" / "out"
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed run
     write_batches(folder / "sequences.parquet", mixer.sequences(tqdm(entries(), desc="interleave", unit="document")), SEQUENCES)
     if not mixer.kinds:
         raise InserterError("no training sequence could be made", "Read reports/verify.json: all clips may be quarantined")
@@ -36,6 +43,10 @@ def main(params: Params) -> dict[str, object]:
         {**row, "other_doc_id": heldout[(i + 1) % len(heldout)]["doc_id"]} for i, row in enumerate(heldout)
     ]
     write_table(folder / "heldout.parquet", others, HELDOUT)
+    processor = new_processor(params.assets, params.model.delimiters)
+    for read in (False, True) if params.pretrain.distill else (False,):
+        tokens = folder / ("tokens-read" if read else "tokens")
+        tokenise(folder / "sequences.parquet", processor, tokens, read=read)
     atomic(folder / "sample.md", lambda path: path.write_text("\n".join(mixer.shown), encoding="utf-8"))
     publish(folder, DATA / "interleave")
     return mixer.metrics()

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from inserter.errors import InserterError
 from inserter.evaluation import HeldOutReport
-from inserter.files import count_rows, read_table
+from inserter.files import read_table
 from inserter.params import Params
 from inserter.paths import DATA, REPORTS
 from inserter.run.closure import deciding
@@ -15,15 +15,16 @@ from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, VERIFIED
 from inserter.training.batches import HeardLengths, clips_needed, packed_phase
 from inserter.training.cliptable import indexed
-from inserter.training.heldout import CONTEXTS, Subject, continuation, text_loss, transcript_loss
+from inserter.training.gap import CONTEXTS
+from inserter.training.heldout import Subject, continuation, text_loss, transcript_loss
 from inserter.training.loop import train, write_curve
 from inserter.training.models import made_whole, new_model, save_model, warmed_up
 from inserter.training.processes import join, main_first, rank
 from inserter.training.states import clips_for, clips_to_measure
-from inserter.training.tokens import tokenised
+from inserter.training.tokens import Tokens
 
 CLEAN_FILE = DATA / "verify" / "clean.parquet"
-SEQUENCE_FILE = DATA / "interleave" / "sequences.parquet"
+TOKENS, READ_TOKENS = DATA / "interleave" / "tokens", DATA / "interleave" / "tokens-read"
 GAP = ("step", "gap_closed", *CONTEXTS)  # the columns of reports/plots/pretrain-gap.csv
 
 
@@ -35,8 +36,6 @@ def main(params: Params) -> dict[str, object]:
     p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
     join()
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
-    if not count_rows(SEQUENCE_FILE):
-        raise InserterError("no sequence to train on", "Read reports/interleave.json, which counts the sequences")
     with main_first():
         work = WorkFolder(
             "pretrain",
@@ -59,9 +58,10 @@ def main(params: Params) -> dict[str, object]:
     )
     with main_first():
         clean = indexed(CLEAN_FILE, VERIFIED, work / "clips", shards=DATA / "synthesize")
-        lengths = HeardLengths(model, clean)
-        examples = tokenised(SEQUENCE_FILE, processor, work / "tokens", lengths=lengths)
-        read = tokenised(SEQUENCE_FILE, processor, work / "tokens-read", read=True) if p.distill else None
+    examples = Tokens.mapped(TOKENS, HeardLengths(model, clean).of)
+    if not examples:
+        raise InserterError("no sequence to train on", "Read reports/interleave.json, which counts the sequences")
+    read = Tokens.mapped(READ_TOKENS) if p.distill else None
     clips = clips_for(model, processor, [clean], settings=p, needed=lambda: clips_needed(examples, p))
     measured_on = [row["utt_id"] for row in clean.of_split("heldout")]
     subject = Subject(

@@ -18,20 +18,21 @@ from inserter.tables import PAIRS, UTTERANCES, VERIFIED, Pair
 from inserter.training.batches import HeardLengths, clips_needed, packed_phase
 from inserter.training.cliptable import indexed
 from inserter.training.examples import Example, chat_example
-from inserter.training.heldout import Subject, losses, mean
+from inserter.training.gap import mean
+from inserter.training.heldout import Subject, losses
 from inserter.training.loop import train, write_curve
 from inserter.training.models import for_answers, made_whole, new_model, save_model, saved_model
 from inserter.training.plan import Shuffled
 from inserter.training.processes import from_main, join, main_first, rank
 from inserter.training.states import clips_for, clips_to_measure
-from inserter.training.tokens import Tokens, tokenised
+from inserter.training.tokens import Tokens
 from models import InserterProcessor
 from stages.sft.clips import spoken, teachers, verified
 from stages.sft.pairs import answered, prompts, readable
 
 Lengths = Mapping[str, int]
 CLEAN_FILE = DATA / "verify" / "clean.parquet"
-SEQUENCE_FILE = DATA / "interleave" / "sequences.parquet"
+TOKENS = DATA / "interleave" / "tokens"
 HELD_OUT_SHARE = 0.1  # of the pairs, for the loss before and after training
 
 
@@ -170,8 +171,8 @@ def main(params: Params) -> dict[str, object]:
             work / "out" / "clips" / "clips.parquet", UTTERANCES, work / "prompt-clips", shards=work / "out" / "clips"
         )
         corpus = indexed(CLEAN_FILE, VERIFIED, work / "corpus-clips", shards=DATA / "synthesize")
-        lengths = HeardLengths(model, prompt_clips, corpus)
-        sequences = tokenised(SEQUENCE_FILE, processor, work / "tokens", lengths=lengths)
+    lengths = HeardLengths(model, prompt_clips, corpus)
+    sequences = Tokens.mapped(TOKENS, lengths.of)
     n_held_out = max(1, round(len(pairs) * HELD_OUT_SHARE))
     kept_out, taught = pairs[:n_held_out], pairs[n_held_out:]
     chat = chat_examples(p, processor, taught, lengths=lengths)

@@ -2,8 +2,10 @@
 
 import pytest
 from checkout import ROOT
+from torch import nn
+from transformers import AutoModelForCausalLM
 
-from flows.plan import plan, speech_share
+from flows.plan import plan, shapes, speech_share
 from inserter.errors import InserterError
 from inserter.params import load
 from models import InserterForConditionalGeneration
@@ -24,13 +26,23 @@ def test_the_counts_are_those_of_the_model_that_is_trained(tiny_lm, tiny_encoder
     assert found.trained == found.parameters["lm"] + found.parameters["adapter"], "the encoder is frozen"
 
 
-def test_twice_the_processes_halve_what_is_sharded_and_nothing_else(tiny_lm, tiny_encoder):
+def test_more_processes_share_out_what_is_sharded_and_nothing_else(tiny_lm, tiny_encoder):
+    """Of the sharded weights, a process gathers those outside of the blocks, and two blocks. A frozen encoder stays whole."""
     params = of_tiny(tiny_lm, tiny_encoder)
-    pretrain = params.pretrain.model_copy(update={"micro_positions": 100})
+    pretrain = params.pretrain.model_copy(update={"micro_positions": 100, "precision": "bf16"})
     params = params.model_copy(update={"pretrain": pretrain})
-    one, two = plan(params, 1), plan(params, 2)
-    assert two.bytes["weights (fp32)"] == one.bytes["weights (fp32)"] / 2
+    one, two, four = (plan(params, processes) for processes in (1, 2, 4))
+    encoder = 4 * one.parameters["encoder"]
+    sharded = one.bytes["weights (fp32)"] - encoder
+    assert two.bytes["weights (fp32)"] == encoder + sharded / 2 and four.bytes["weights (fp32)"] == encoder + sharded / 4
+    assert four.bytes["AdamW (fp32)"] == one.bytes["AdamW (fp32)"] / 4
     assert two.bytes["activations"] == one.bytes["activations"] and two.flop == one.flop
+    lm = AutoModelForCausalLM.from_pretrained(tiny_lm)
+    adapter = shapes(params).adapter
+    blocks = sum(q.numel() for block in lm.model.layers for q in block.parameters())
+    inner = {q for part in adapter.modules() if isinstance(part, nn.ModuleList) for q in part.parameters()}
+    outside = sum(q.numel() for q in lm.parameters()) - blocks + sum(q.numel() for q in adapter.parameters() if q not in inner)
+    assert two.bytes["gathered weights"] == four.bytes["gathered weights"] == 2 * (outside + 2 * blocks / len(lm.model.layers))
 
 
 def test_memory_goes_by_the_positions_at_a_time(tiny_lm, tiny_encoder):

@@ -18,7 +18,7 @@ from inserter.tables import HELDOUT, SEQUENCES, VERIFIED
 from inserter.training.batches import packed_phase
 from inserter.training.examples import as_read, example
 from inserter.training.loop import train
-from inserter.training.tokens import Tokens
+from inserter.training.tokens import Tokens, tokenise
 from models import InserterForConditionalGeneration, InserterProcessor
 
 PART = {"text": "The quick brown fox", "utt_id": None, "loss": True}
@@ -108,13 +108,21 @@ def workspace(folder: Path, lm: Path, encoder: Path, adapter: dict | None = None
         }
         for n in names[4:]
     ]
-    write_table(folder / "data/interleave/sequences.parquet", rows, SEQUENCES)
+    write_sequences(folder, rows, lm, encoder)
     held = [
         {"doc_id": n, "utt_id": n, "context": f"lazy dog {i}", "continuation": " jumps over", "other_doc_id": names[(i + 1) % 4]}
         for i, n in enumerate(names[:4])
     ]
     write_table(folder / "data/interleave/heldout.parquet", held, HELDOUT)
     return folder
+
+
+def write_sequences(folder: Path, rows: list[dict], lm: Path, encoder: Path) -> None:
+    """The sequences and their tokens, as the stage `interleave` leaves them in the workspace `folder`."""
+    write_table(folder / "data/interleave/sequences.parquet", rows, SEQUENCES)
+    processor = InserterProcessor.from_parts(str(lm), str(encoder))
+    for read, name in ((False, "tokens"), (True, "tokens-read")):
+        tokenise(folder / "data/interleave/sequences.parquet", processor, folder / "data/interleave" / name, read=read)
 
 
 def stage(name: str, folder: Path, **environment: str) -> Warm:

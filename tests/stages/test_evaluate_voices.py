@@ -6,7 +6,7 @@ import torch
 
 from inserter.params import load
 from inserter.tables import KL
-from inserter.training import heldout
+from inserter.training import gap, heldout
 from inserter.training.heldout import Subject, continuation
 from models import InserterForConditionalGeneration, InserterProcessor
 from stages.evaluate.company import loss_rows
@@ -80,7 +80,7 @@ def test_an_interval_holds_the_gap():
         "read_other": pairs(own - 3 + other),
         "absent": pairs(own + 20),
     }
-    figures = heldout._figures(measured)
+    figures = gap._figures(measured)
     low, high = figures["gap_closed_interval"]
     assert figures["gap_closed"] == pytest.approx(0.5) and low == pytest.approx(0.5) == high
 
@@ -92,7 +92,7 @@ def test_a_recogniser_without_errors_closes_the_whole_gap_in_both_voices(model):
     for measured in (found.seen, found.unseen):
         for whose in ("own", "other"):
             assert [x for x, _ in measured[f"cascade_{whose}"]] == pytest.approx([x for x, _ in found.seen[f"read_{whose}"]])
-    figures = heldout.figures(found)
+    figures = gap.figures(found)
     for part in (figures, figures["voices"]["seen"], figures["voices"]["unseen"]):
         if part["gap_closed"] is not None:  # the tiny LM's weights are random: reading may help nothing
             assert part["cascade"]["gap_closed"] == pytest.approx(1.0, abs=1e-3)
@@ -100,7 +100,7 @@ def test_a_recogniser_without_errors_closes_the_whole_gap_in_both_voices(model):
         assert part["kl_read_heard"] > 0
     table = list(loss_rows(found))
     assert {(r["voice"], r["context"]) for r in table if r["voice"] == "unseen"} == {
-        ("unseen", c) for c in (*heldout.HEARD, *heldout.CASCADE, KL)
+        ("unseen", c) for c in (*gap.HEARD, *gap.CASCADE, KL)
     }
     assert len(table) == 4 * (8 + 5) and len({r["content"] for r in table}) == 4
     of = {(r["doc_id"], r["voice"], r["context"]): (r["loss"], r["tokens"]) for r in table}
@@ -111,7 +111,7 @@ def test_a_cascade_that_hears_another_document_is_behind_and_pretraining_never_m
     rows = documents()
     wrong = {row[clip]: "a lazy fox" for row in rows for clip in ("utt_id", "unseen_utt_id")}
     found = heldout.measure(Subject(*model, clips(rows), "fp32"), rows, wrong)
-    assert heldout.gains(found.seen, "cascade") == pytest.approx(np.zeros(4), abs=1e-4), "the same words, own and other"
+    assert gap.gains(found.seen, "cascade") == pytest.approx(np.zeros(4), abs=1e-4), "the same words, own and other"
     assert not {"cascade", "heard_minus_cascade", "kl_read_heard"} & set(continuation(Subject(*model, clips(rows), "fp32"), rows))
 
 
@@ -143,7 +143,7 @@ def test_the_paired_difference_is_of_the_same_documents():
 
     ways = {"heard": 0.8 * read + rng.normal(0, 0.5, 60), "cascade": 0.9 * read + rng.normal(0, 0.5, 60), "read": read}
     measured = {f"{how}_{whose}": found for how, gain in ways.items() for whose, found in pairs(gain).items()}
-    figures = heldout._figures({**measured, "absent": measured["read_own"]})
+    figures = gap._figures({**measured, "absent": measured["read_own"]})
     behind = figures["heard_minus_cascade"]
     assert behind["low"] < behind["difference"] < behind["high"] < 0
     assert behind["difference"] == pytest.approx(figures["gap_closed"] - figures["cascade"]["gap_closed"])

@@ -10,6 +10,10 @@ from inserter.errors import InserterError
 from inserter.files import read_table, write_table
 from inserter.params import load
 from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UNSEEN, VERIFIED
+from inserter.training.examples import as_read, example
+from inserter.training.tokens import Tokens
+from inserter.yaml_files import dump_yaml, read_yaml
+from models import InserterProcessor
 from stages.interleave.build import first_words, interleaved, readable, sequence, speech_task
 from stages.interleave.stage import SHOWN, main
 
@@ -137,11 +141,12 @@ def test_the_first_sequences_can_be_read_in_a_sample(tables):
 
 
 @pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict]]:
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_lm: Path, tiny_encoder: Path) -> dict[str, list[dict]]:
     """Forty documents of two spans each, the first four held out; one clip in ten is not clean."""
-    root = Path.cwd()
+    settings = read_yaml("params.yaml")
+    settings["assets"] |= {"lm": str(tiny_lm), "encoder": str(tiny_encoder)}
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(dump_yaml(settings), encoding="utf-8")
     documents, spans, clean = [], [], []
     for n in range(40):
         doc = f"d{n:02d}"
@@ -215,6 +220,24 @@ def test_a_corpus_of_which_nothing_can_be_learnt_is_refused(tables):
     write(tables)
     with pytest.raises(InserterError, match=r"no training sequence.*verify\.json"):
         main(mixed(0.0))
+
+
+@pytest.mark.parametrize("distill", [0.5, 0.0])
+def test_the_sequences_are_there_as_tokens_too(tables, tiny_lm, tiny_encoder, distill):
+    write(tables)
+    killed = Path(".work/interleave/out/tokens-read/ids.npy")
+    killed.parent.mkdir(parents=True)
+    killed.write_bytes(b"of a killed run")
+    params = load()
+    main(params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"distill": distill})}))
+    processor = InserterProcessor.from_parts(str(tiny_lm), str(tiny_encoder), params.model.delimiters)
+    rows = read_table("data/interleave/sequences.parquet", SEQUENCES)
+    heard = [example(processor, row["parts"], row["kind"] == "transcribe") for row in rows]
+    assert list(Tokens.mapped(Path("data/interleave/tokens"))) == heard
+    read = Path("data/interleave/tokens-read")
+    assert read.exists() == bool(distill), "only distillation compares what is heard with what is read"
+    if distill:
+        assert list(Tokens.mapped(read)) == [example(processor, as_read(row["parts"]), row["kind"] == "transcribe") for row in rows]
 
 
 def test_tables_of_different_runs_are_refused(tables):

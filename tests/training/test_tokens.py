@@ -18,7 +18,7 @@ from inserter.training.cliptable import indexed
 from inserter.training.examples import as_read, example
 from inserter.training.models import new_model
 from inserter.training.plan import ROUNDS, Plan, Shuffled, permuted
-from inserter.training.tokens import Tokens, tokenised
+from inserter.training.tokens import UNKNOWN, Tokens, tokenise
 from models import InserterForConditionalGeneration, InserterProcessor
 
 
@@ -40,38 +40,23 @@ def test_what_is_mapped_is_what_is_made_one_by_one(folder, processor, tmp_path, 
     rows[1]["parts"].append({"text": "", "utt_id": None, "loss": True})
     rows[2]["parts"][0]["utt_id"] = "öther-" + "x" * 30
     pq.write_table(pa.Table.from_pylist(rows, schema=SEQUENCES.schema), table)
-    lengths = {rows[3]["parts"][0]["utt_id"]: 77}
-    one_by_one = [
-        example(processor, as_read(row["parts"]) if read else row["parts"], row["kind"] == "transcribe", lengths=lengths)
-        for row in rows
-    ]
+    known = rows[3]["parts"][0]["utt_id"]
     monkeypatch.setattr(tokens, "BATCH", 3)  # several batches
-    mapped = tokenised(table, processor, tmp_path / "tokens", lengths=lengths, read=read)
-    assert list(mapped) == one_by_one == list(Tokens.of(one_by_one))
+    tokenise(table, processor, tmp_path / "tokens", read=read)
+    for lengths in ({}, {known: 77}):
+        one_by_one = [
+            example(processor, as_read(row["parts"]) if read else row["parts"], row["kind"] == "transcribe", lengths=lengths)
+            for row in rows
+        ]
+        sizes = {name.encode(): size for name, size in lengths.items()}
+        mapped = Tokens.mapped(tmp_path / "tokens", np.vectorize(lambda name, sizes=sizes: sizes.get(name, UNKNOWN), otypes=[int]))
+        assert list(mapped) == one_by_one == list(Tokens.of(one_by_one))
+        assert list(Tokens.mapped(tmp_path / "tokens")) == one_by_one or (lengths and not read), "no length is known"
     assert mapped.learnt.tolist() == [item.learnt for item in one_by_one]
     assert [mapped.clips_of(i) for i in range(len(rows))] == [item.clips for item in one_by_one]
     assert isinstance(mapped.ids, np.memmap), "read from disk as it is needed"
-    table.unlink()
-    assert list(tokenised(table, processor, tmp_path / "tokens")) == one_by_one, "it is done once"
-
-
-def test_a_killed_tokenisation_is_done_again(folder, processor, tmp_path, monkeypatch):
-    table = folder / "data/interleave/sequences.parquet"
-    whole = list(tokenised(table, processor, tmp_path / "whole"))
-    monkeypatch.setattr(tokens, "BATCH", 3)
-    made = []
-
-    def stops(batch, *args, **kwargs):
-        made.append(batch)
-        if len(made) == 2:
-            raise KeyboardInterrupt
-        return iter(tokens_of(batch, *args, **kwargs))
-
-    tokens_of = tokens._examples
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(tokens, "_examples", stops)
-        tokenised(table, processor, tmp_path / "killed")
-    assert list(tokenised(table, processor, tmp_path / "killed")) == whole
+    with pytest.raises(InserterError, match=r"no tokens at .*dvc repro"):
+        Tokens.mapped(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 1000, 4097])

@@ -15,7 +15,8 @@ from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.training.batches import Packed, hear, places_of, to_sequences
 from inserter.training.examples import as_read, example
-from inserter.training.heldout import Subject, context_example, gap_closed, losses, mean, transcript_loss
+from inserter.training.gap import gap_closed, mean
+from inserter.training.heldout import Subject, context_example, losses, transcript_loss
 from inserter.training.loop import Phase, train
 from inserter.training.plan import Plan
 from inserter.training.states import batch

@@ -16,7 +16,7 @@ import torch
 import yaml
 from checkout import ROOT
 from training_runs import finish as finish_stage
-from training_runs import stage, workspace
+from training_runs import stage, workspace, write_sequences
 
 from inserter.files import read_json, read_table, write_table
 from inserter.tables import SEQUENCES, VERIFIED
@@ -105,11 +105,10 @@ def saving(tiny_lm, tiny_encoder, tmp_path_factory):
         for number, row in enumerate(clips):  # 7 to learn from, in twos, each of its own words
             row.update(written=f"lazy dog {number}", split="heldout" if number < 5 else "train")
         write_table(folder / "data/verify/clean.parquet", clips, VERIFIED)
-        table = folder / "data/interleave/sequences.parquet"
-        spoken = read_table(table, SEQUENCES)
+        spoken = read_table(folder / "data/interleave/sequences.parquet", SEQUENCES)
         text = [{"text": "The quick brown fox jumps over the lazy dog", "utt_id": None, "loss": True}]
         written = [{**row, "seq_id": f"t-{row['seq_id']}", "kind": "text", "parts": text} for row in spoken]
-        write_table(table, spoken + written, SEQUENCES)
+        write_sequences(folder, spoken + written, tiny_lm, tiny_encoder)
         return folder
 
     folder = make("saving")

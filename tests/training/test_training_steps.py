@@ -14,12 +14,15 @@ from training_runs import PART, some_examples, states_of
 from transformers import MambaConfig, MambaForCausalLM
 
 from inserter.errors import InserterError
+from inserter.files import write_table
 from inserter.params import checked, load
 from inserter.params.training import Recompute
 from inserter.run.curve import _steps
 from inserter.run.work import WorkFolder
+from inserter.tables import VERIFIED
 from inserter.training import batches, budget, compiled
 from inserter.training.batches import HeardLengths, Packed, clips_needed, hear, packed_phase, places_of
+from inserter.training.cliptable import indexed
 from inserter.training.examples import Example, chat_example, example
 from inserter.training.loop import train
 from inserter.training.models import new_model
@@ -247,18 +250,21 @@ def test_layers_that_are_compiled_and_computed_again_are_refused(checkpointing):
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("pooling", [50, 50, 51, 49, 6]), ("stacking", [50, 51, 51, 50, 7])])
-def test_the_positions_of_a_projected_clip_are_known_before_it_is_heard(tiny_lm, tiny_encoder, model, kind, expected):
+def test_the_positions_of_a_projected_clip_are_known_before_it_is_heard(tiny_lm, tiny_encoder, model, tmp_path, kind, expected):
     """Half a second of silence follows a clip. An average of fewer frames than four is dropped; a shorter stack is filled up."""
     p = load(ROOT / "params.yaml")
     assets = p.assets.model_copy(update={"lm": str(tiny_lm), "encoder": str(tiny_encoder)})
     net, processor = new_model(assets, p.warmup.adapter.model_copy(update={"kind": kind, "stride": 4}), 0)
     samples = [56_000, 56_001 + 319, 56_000 + 1_280, 56_000 - 320, 400]
-    clips = {str(n): {"utt_id": str(n), "n_samples": n} for n in samples}
+    rows = [{"utt_id": str(n), "split": "train", "shard": "s", "n_samples": n} for n in samples]
+    write_table(tmp_path / "clips.parquet", rows, VERIFIED)
+    clips = indexed(tmp_path / "clips.parquet", VERIFIED, tmp_path / "clips", shards=tmp_path)
     lengths = HeardLengths(net, clips)
     given = processor.features([np.zeros(n, dtype=np.float32) for n in samples])
     with torch.no_grad():
         heard = net.hear(*net.encode(given["input_features"], given["feature_lengths"]), given["clip_windows"])
-    assert [len(clip) for clip in heard] == list(lengths.values()) == expected
+    assert [len(clip) for clip in heard] == [lengths[str(n)] for n in samples] == expected
+    assert lengths.get("400") and lengths.get("401") is None and sorted(lengths) == sorted(map(str, samples))
     assert HeardLengths(model[0], clips) == {}, "a soft token's positions are not known before it is heard"
     parts = [{"text": "a dog", "utt_id": "56000", "loss": False}, PART]
     spoken, read = example(processor, parts, lengths=lengths), example(processor, [parts[1]])
