@@ -19,6 +19,7 @@ from inserter.files import write_jsonl, write_table
 from inserter.params import load
 from inserter.registry.tracking import CHAMPION, connect, experiment_id
 from inserter.tables import UTTERANCES
+from inserter.yaml_files import dump_yaml, read_yaml
 
 MOUNTS = subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0 if shutil.which("unshare") else False
 needs_mounts = pytest.mark.skipif(not MOUNTS, reason="mounting is not allowed here")
@@ -39,7 +40,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def workspace(tiny_model, tmp_path_factory) -> Path:
+def workspace(tiny_model, tiny_lm, tiny_encoder, tmp_path_factory) -> Path:
     """A finished one: a graph, a champion in the registry, a clip."""
     import mlflow
 
@@ -47,9 +48,11 @@ def workspace(tiny_model, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("place") / "workspace"
     folder.mkdir()
-    for name in (".dvc/config", "params.yaml"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+    settings = read_yaml(ROOT / "params.yaml")
+    settings["assets"] |= {"lm": str(tiny_lm), "encoder": str(tiny_encoder)}
+    (folder / "params.yaml").write_text(dump_yaml(settings))
     (folder / "dvc.yaml").write_text("stages: {one: {cmd: 'true', deps: [params.yaml]}}\n")
     click = audio.flac(np.full(8_000, 0.1, dtype=np.float32))
     (folder / "click.flac").write_bytes(click)
