@@ -5,7 +5,6 @@ Both sides have the same sequences and model.
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
     from inserter.training.examples import Example
+    from inserter.training.states import States
     from models import InserterForConditionalGeneration
 
 DOCUMENTS = 24  # of the embedded corpus; about 45 sequences in the mixture of params.yaml
@@ -114,7 +114,7 @@ def _documents(c: Corpus) -> list[Document]:
 def _trainer(
     model: "InserterForConditionalGeneration",
     examples: "list[Example]",
-    states: "Mapping[str, Tensor]",
+    states: "States",
     *,
     parameter_groups: list[dict[str, Any]],
     folder: Path,
@@ -125,35 +125,14 @@ def _trainer(
     Logits are computed at every position.
     """
     import torch
-    from torch.nn.utils.rnn import pad_sequence
-    from transformers import Trainer, TrainingArguments
+    from transformers import Trainer
 
-    from inserter.training.states import batch
+    from flows.gpu_check.padded import arguments, padded_batch
 
     def collate(items: "list[Example]") -> "dict[str, Tensor]":
-        ids = [torch.tensor(item.ids) for item in items]
-        clips, lengths = batch([states[clip] for item in items for clip in item.clips], model.device)
-        return {
-            "input_ids": pad_sequence(ids, batch_first=True),
-            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
-            "labels": pad_sequence([torch.tensor(item.labels) for item in items], batch_first=True, padding_value=-100),
-            "states": clips,
-            "state_lengths": lengths,
-        }
+        return padded_batch(model, items, states)
 
-    arguments = TrainingArguments(
-        str(folder),
-        per_device_train_batch_size=BATCH,
-        num_train_epochs=1,
-        bf16=precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        save_strategy="no",
-        logging_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-    )
+    chosen = arguments(folder, BATCH, device=model.device.type, precision=precision, num_train_epochs=1)
     optimizer = torch.optim.AdamW([{k: v for k, v in group.items() if k != "base_lr"} for group in parameter_groups], lr=1e-5)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    return Trainer(model, arguments, collate, examples, optimizers=(optimizer, constant))
+    return Trainer(model, chosen, collate, examples, optimizers=(optimizer, constant))

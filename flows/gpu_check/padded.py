@@ -34,6 +34,23 @@ def padded_batch(model: InserterForConditionalGeneration, items: list[Example], 
     return {name: tensor.to(model.device) for name, tensor in rows.items()}
 
 
+def arguments(folder: Path | str, rows: int, *, device: str, precision: str, **others: Any) -> TrainingArguments:
+    """Return arguments for `rows` rows a batch, which save and report nothing."""
+    return TrainingArguments(
+        str(folder),
+        per_device_train_batch_size=rows,
+        bf16=precision == "bf16",
+        use_cpu=device == "cpu",
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        **others,
+    )
+
+
 class _Timer(TrainerCallback):
     """Notes when each step ends, and the positions that were collated by then."""
 
@@ -62,19 +79,7 @@ def padded_speed(on: Setup, rows: int) -> float:
         group["lr"] = 0.0  # both sides leave the weights as they are
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     with TemporaryDirectory(prefix="inserter-trainer-") as folder:
-        arguments = TrainingArguments(
-            str(Path(folder)),
-            per_device_train_batch_size=rows,
-            max_steps=WARM_UP + STEPS,
-            bf16=settings.precision == "bf16",
-            use_cpu=model.device.type == "cpu",
-            remove_unused_columns=False,
-            dataloader_pin_memory=False,
-            save_strategy="no",
-            logging_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-        )
-        Trainer(model, arguments, collate, tokens, optimizers=(optimizer, schedule), callbacks=[timer]).train()
+        chosen = arguments(folder, rows, device=model.device.type, precision=settings.precision, max_steps=WARM_UP + STEPS)
+        Trainer(model, chosen, collate, tokens, optimizers=(optimizer, schedule), callbacks=[timer]).train()
     (began, before), (ended, after) = timer.ends[WARM_UP - 1], timer.ends[-1]
     return (after - before) / (ended - began)
