@@ -10,6 +10,7 @@ from typing import Any
 
 from flows.ablate import copies
 from flows.ablate.arms import Experiment
+from flows.ablate.curves import gap_by_positions
 from inserter.errors import InserterError
 from inserter.evaluation import ClosedCell, EvaluateReport, Response
 from inserter.files import fingerprint, read_json, read_jsonl, write_json, write_jsonl
@@ -106,6 +107,7 @@ def result(experiment: Experiment, key: str, folder: Path, *, revision: str) -> 
         "transcript_nll": pretrain["transcript_nll"],
         "token_error": warmup["heldout_token_error"],
         "positions": pretrain["positions"],
+        "gap_by_positions": gap_by_positions(folder / REPORTS / "plots"),
         "hours": warmup["hours"],
         "precision": evaluate["precision"],
     }

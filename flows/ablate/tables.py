@@ -11,6 +11,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from flows.ablate.arms import TWO_HOURS, Arms
+from flows.ablate.curves import Curve, draw, drawable
 from flows.ablate.paired import difference
 from flows.ablate.results import FORMS, Row
 from inserter.files import atomic
@@ -66,7 +67,9 @@ def write_page(rows: list[Row], prompts: list[Row], arms: Arms, *, page: Path = 
         mine = [row for row in rows if row["group"] == group]
         if mine and (group in known or f"<!-- results: {group} -->" not in text):
             asked = [row for row in prompts if row["group"] == group]
-            text = _placed(text, group, _section(mine, group, arms) + _pairs(asked, group, arms))
+            text = _placed(
+                text, group, _section(mine, group, arms) + _pairs(asked, group, arms) + _curves(mine, group, page.parent)
+            )
     atomic(page, lambda path: path.write_text(text, encoding="utf-8"))
 
 
@@ -113,6 +116,23 @@ def _pairs(prompts: list[Row], group: str, arms: Arms) -> str:
     ]
     table = tabulate(lines, ["difference in points", *(f"{form}, all variants" for form in FORMS)], tablefmt="github")
     return f"\n\nMeans over an arm's seeds on the same prompts, with 95 % intervals over the prompts:\n\n{table}"
+
+
+def _curves(rows: list[Row], group: str, folder: Path) -> str:
+    """Draw the curves of the group's arms to `folder`, and return the line that shows them.
+
+    Arms of the same curve, which differ in fine-tuning alone, are drawn once. Return "" if no curve
+    has enough points.
+    """
+    drawn: dict[str, Curve] = {}
+    for row in sorted(rows, key=lambda row: len(row["arm"])):
+        curve = [(positions, gap) for positions, gap in row.get("gap_by_positions") or []]
+        if len(curve) > 1 and curve not in drawn.values():
+            drawn[f"{row['arm']} {row['seed']}" if row["arm"] in drawn else row["arm"]] = curve
+    if not drawable(drawn.values()):
+        return ""
+    draw(drawn, folder / f"{group}.png")
+    return f"\n\n![The gap closed by hearing, by positions of pre-training]({group}.png)"
 
 
 def _difference(one: list[Row], other: list[Row], form: str, *names: str) -> str:

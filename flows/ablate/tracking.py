@@ -12,14 +12,15 @@ from flows.ablate.results import STAGES, Row
 from inserter.files import read_json
 from inserter.params import Register
 from inserter.paths import REPORTS, SYSTEM
-from inserter.registry.tracking import connect, experiment_id
+from inserter.registry.tracking import RESPONSES, connect, experiment_id
+from stages.register.inputs import LOSSES_FILE, RESPONSES_FILE
 from stages.register.runs import curves, flatten, log_curve, log_metrics, log_params, log_system
 from stages.register.samples import log_samples
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-NOT_METRICS = ("group", "arm", "seed", "key", "commit", "command")
+NOT_METRICS = ("group", "arm", "seed", "key", "commit", "command", "gap_by_positions")
 
 
 def log_run(register: Register, experiment: Experiment, row: Row, *, folder: Path) -> str:
@@ -54,6 +55,9 @@ def log_run(register: Register, experiment: Experiment, row: Row, *, folder: Pat
             log_system(client, run_id, read_json(folder / SYSTEM / f"{stage}.json"), start=now, prefix=f"system/{stage}")
         for path in curves(folder / REPORTS / "plots", stage):
             log_curve(client, run_id, path, timestamp=now, prefix=path.stem)
+    for path in (RESPONSES_FILE, LOSSES_FILE):  # for `inserter compare`
+        if (folder / path).exists():
+            client.log_artifact(run_id, str(folder / path), RESPONSES.partition("/")[0])
     log_samples(client, run_id, register.audio_samples, seed=experiment.seed, root=folder)
     client.set_terminated(run_id, "FINISHED")
     return run_id

@@ -14,10 +14,12 @@ from checkout import ROOT
 
 from flows.ablate.arms import read_arms, select
 from flows.ablate.copies import _local
+from flows.ablate.curves import gap_by_positions
 from flows.ablate.results import effective
 from flows.ablate.tables import write_page
 from inserter.errors import InserterError
 from inserter.params import laid_over
+from inserter.training.loop import write_curve
 
 GRAPH = """
 stages:
@@ -108,6 +110,7 @@ FIELDS = {
     "transcript_nll",
     "token_error",
     "positions",
+    "gap_by_positions",
     "hours",
     "precision",
     "commit",
@@ -347,6 +350,29 @@ def test_arms_are_compared_prompt_by_prompt(tmp_path: Path) -> None:
     low, high = map(float, heard.removeprefix("+8.3 [").removesuffix("]").split(","))
     assert heard.startswith("+8.3 [") and 0 < low < 8.3 < high, "ten of 60 by one of two seeds"
     assert read == "+0.0 [+0.0, +0.0]", "what one arm alone was asked does not count"
+
+
+def test_the_gap_is_drawn_by_the_positions_until_it_was_measured(tmp_path: Path) -> None:
+    """Arms that differ in fine-tuning alone have one curve. Without three points there is none."""
+    plots = tmp_path / "plots"
+    assert gap_by_positions(plots) == []
+    write_curve(plots / "pretrain.csv", [{"step": step, "loss": 1.0, "positions": 100 + step} for step in range(4)])
+    watched = [{"step": step, "gap_closed": gap, "absent": 3.0} for step, gap in ((0, 0.0), (2, 0.25), (3, None), (4, 0.5))]
+    write_curve(plots / "pretrain-gap.csv", watched, ("step", "gap_closed", "absent"))
+    curve = gap_by_positions(plots)
+    assert curve == [(0, 0.0), (201, 0.25), (406, 0.5)]
+    row = dict.fromkeys(FIELDS, None) | {"group": "main", "commit": "c" * 40, "command": "inserter ablate main", "seed": 1}
+    rows = [row | {"arm": arm, "gap_by_positions": curve} for arm in ("inserter", "inserter-written")]
+    page, picture = tmp_path / "page.md", tmp_path / "main.png"
+    write_page([rows[0] | {"gap_by_positions": curve[:2]}], [], read_arms(), page=page)
+    assert not picture.exists() and "main.png" not in page.read_text()
+    write_page(rows, [], read_arms(), page=page)
+    first = picture.read_bytes()
+    assert "](main.png)" in page.read_text() and first.startswith(b"\x89PNG")
+    write_page(rows[:1], [], read_arms(), page=page)
+    assert picture.read_bytes() == first, "one curve"
+    write_page([rows[0], rows[1] | {"gap_by_positions": [*curve[:2], (406, 0.4)]}], [], read_arms(), page=page)
+    assert picture.read_bytes() != first
 
 
 def test_the_arms_of_the_project_are_parameters_that_load() -> None:
