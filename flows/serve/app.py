@@ -154,15 +154,17 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
     async def chat(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "give the header Content-Type: application/json", "invalid_value")
-        asked = read_chat(await uploads.body(request, limits))
-        house.check_model(asked.model)
-        limit = asked.limit or limits.tokens
-        if limit > (most := room(house.served.model.config)):
-            problem = f"max_completion_tokens is {limit:,}, and the model has room for {most:,}"
-            raise ApiError(400, problem, "invalid_value", param="max_completion_tokens")
-        waves = await uploads.clips(asked.files, limits, "messages")
-        streams = bool(asked.stream)
-        job = house.submit(Chat(asked.turns(), waves, limit, temperature=asked.temperature or 0.0, streams=streams), request)
+        data = await uploads.body(request, limits)
+        with house.queue.coming():
+            asked = read_chat(data)
+            house.check_model(asked.model)
+            limit = asked.limit or limits.tokens
+            if limit > (most := room(house.served.model.config)):
+                problem = f"max_completion_tokens is {limit:,}, and the model has room for {most:,}"
+                raise ApiError(400, problem, "invalid_value", param="max_completion_tokens")
+            waves = await uploads.clips(asked.files, limits, "messages")
+            streams = bool(asked.stream)
+            job = house.submit(Chat(asked.turns(), waves, limit, temperature=asked.temperature or 0.0, streams=streams), request)
         await house.over(job, first=streams)
         reply = Reply(job)
         if not streams:
@@ -182,8 +184,8 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
             problem = f"response_format is {form[:40]!r}; give one of {', '.join(FORMS)}"
             raise ApiError(400, problem, "invalid_value", param="response_format")
         refuse_unknown({name: _last(fields, name) for name in [*fields]}, FORM_FIELDS)
-        (wave,) = await uploads.clips([file], limits, "file")
-        job = house.submit(Hearing(wave), request)
+        with house.queue.coming():
+            job = house.submit(Hearing(*await uploads.clips([file], limits, "file")), request)
         await house.over(job)
         found = transcript(job, form, words="word" in granularities)
         return Response(f"{found['text']}\n", media_type="text/plain") if form == "text" else JSONResponse(found)

@@ -2,16 +2,15 @@
 
 import asyncio
 import sys
-import time
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flows.serve.errors import ApiError
-from flows.serve.limits import GATHER_SECONDS
+from flows.serve.limits import ARRIVE_SECONDS, GATHER_SECONDS
 from flows.serve.schema import Message
 
 if TYPE_CHECKING:
@@ -95,10 +94,23 @@ class Queue:
         self.closed = False
         self._waiting: list[Job] = []
         self._taken: list[Job] = []
+        self._coming = 0
         self._news = Condition()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Tell that a job will be put within the block. A batch waits for it a little."""
+        with self._news:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._news:
+                self._coming -= 1
+                self._news.notify()
 
     def put(self, job: Job) -> None:
         with self._news:
@@ -129,8 +141,8 @@ class Queue:
         """
         with self._news:
             self._news.wait_for(lambda: self._waiting or self.closed)
-        time.sleep(GATHER_SECONDS)
-        with self._news:
+            self._news.wait_for(lambda: self.closed, ARRIVE_SECONDS)
+            self._news.wait_for(lambda: self.closed or not self._coming, GATHER_SECONDS)
             if self.closed:
                 return None
             self._taken = [job for job in self._waiting if job.key == self._waiting[0].key][: self.most]

@@ -29,6 +29,7 @@ class Limits:
     """Tokens of an answer whose request gives no limit."""
 
 
-GATHER_SECONDS = 0.02  # how long the first request of a batch waits for others
+ARRIVE_SECONDS = 0.01  # how long the first request of a batch waits for others to arrive
+GATHER_SECONDS = 0.25  # how long it waits, at most, for the sound of those that have arrived
 RETRY_SECONDS = 2  # what Retry-After says
 GRACE_SECONDS = 10  # how long requests may take to end after SIGTERM
