@@ -143,5 +143,12 @@ def continue_chats(
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         pad = processor.tokenizer.pad_token_id
-        most = {"max_new_tokens": max(tokens), "row_tokens": tokens}
-        return model.generate(**on_device, **how, **most, pad_token_id=pad, custom_generate=decode, watch=watch)
+        return model.generate(
+            **on_device,
+            **how,
+            max_new_tokens=max(tokens),
+            row_tokens=tokens,
+            pad_token_id=pad,
+            custom_generate=decode,
+            watch=watch,
+        )

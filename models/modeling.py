@@ -366,19 +366,18 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, *, row_tokens: list[int] | None = None, **kwargs: Any
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
         """Return new token ids (batch, k) after prompts of text and speech.
 
-        row_tokens: the most tokens that each row needs room for. None: `max_new_tokens` for each.
-
-        The speech arguments are those of `forward`. All other arguments go to the LM's own
+        The speech arguments are those of `forward`. `row_tokens` (batch) are the tokens that each
+        row needs room for, by default `max_new_tokens`. All other arguments go to the LM's own
         `generate`. Raises TooLong for prompts that have no room together with their answers.
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names}, input_ids, attention_mask)
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, side="left")
-        new = row_tokens or [kwargs.get("max_new_tokens") or 0] * len(mask)
+        new = kwargs.pop("row_tokens", None) or [kwargs.get("max_new_tokens") or 0] * len(mask)
         check_room(self.config, mask.sum(dim=1).tolist(), new)
         # The LM's own generation_config is not saved with the model.
         self.language_model.generation_config = self.generation_config

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -30,7 +29,6 @@ FORM_FIELDS: dict[str, tuple[object, ...] | None] = {
     "stream": ("false", "False"),
 }
 FORMS = ("json", "text", "verbose_json")
-Some = TypeVar("Some", Chat, Hearing)
 
 
 class House:
@@ -72,13 +70,12 @@ class House:
     def names(self) -> list[str]:
         return [self.served.name, *(name for name in self.source.names if name != self.served.name)]
 
-    def submit(self, job: Some, request: Request) -> Some:
+    def submit(self, job: Job, request: Request) -> None:
         """Put a job into the queue. If its client goes away, the job loses its place."""
         self.queue.put(job)
         task = asyncio.create_task(self._attend(job, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return job
 
     async def _attend(self, job: Job, request: Request) -> None:
         """Let go of a job once its client is gone, has its whole answer, or the time is up."""
@@ -164,7 +161,8 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
                 raise ApiError(400, problem, "invalid_value", param="max_completion_tokens")
             waves = await uploads.clips(asked.files, limits, "messages")
             streams = bool(asked.stream)
-            job = house.submit(Chat(asked.turns(), waves, limit, temperature=asked.temperature or 0.0, streams=streams), request)
+            job = Chat(asked.turns(), waves, limit=limit, temperature=asked.temperature or 0.0, streams=streams)
+            house.submit(job, request)
         await house.over(job, first=streams)
         reply = Reply(job)
         if not streams:
@@ -185,7 +183,8 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
             raise ApiError(400, problem, "invalid_value", param="response_format")
         refuse_unknown({name: _last(fields, name) for name in [*fields]}, FORM_FIELDS)
         with house.queue.coming():
-            job = house.submit(Hearing(*await uploads.clips([file], limits, "file")), request)
+            job = Hearing(*await uploads.clips([file], limits, "file"))
+            house.submit(job, request)
         await house.over(job)
         found = transcript(job, form, words="word" in granularities)
         return Response(f"{found['text']}\n", media_type="text/plain") if form == "text" else JSONResponse(found)
@@ -200,4 +199,5 @@ def _model(house: House, name: str) -> dict[str, object]:
 
 
 def _last(fields: dict[str, list[str]], name: str) -> str | None:
-    return (fields.pop(name, None) or [None])[-1]
+    values = fields.pop(name, [])
+    return values[-1] if values else None

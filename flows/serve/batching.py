@@ -5,13 +5,12 @@ import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Condition, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flows.serve.errors import ApiError
 from flows.serve.limits import ARRIVE_SECONDS, GATHER_SECONDS
-from flows.serve.schema import Message
 
 if TYPE_CHECKING:
     from flows.serve.answering import Served
@@ -57,7 +56,9 @@ class Chat(Job):
     stopped: whether the model ended the answer itself.
     """
 
-    def __init__(self, messages: list[Message], audio: list[np.ndarray], limit: int, *, temperature: float, streams: bool) -> None:
+    def __init__(
+        self, messages: list[dict[str, Any]], audio: list[np.ndarray], limit: int, *, temperature: float, streams: bool
+    ) -> None:
         super().__init__(("chat", temperature), audio)
         self.messages, self.limit, self.temperature, self.streams = messages, limit, temperature, streams
         self.tokens: list[int] = []

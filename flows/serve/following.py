@@ -49,7 +49,7 @@ class Source:
         name = self.name()
         model, processor = loaded(REGISTRY + name if self.where.startswith(REGISTRY) else self.where, self.params.register_)
         precision = self.params.evaluate.precision
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         return Served(for_answers(model, precision).eval(), processor, name, precision)
 
 

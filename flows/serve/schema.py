@@ -1,7 +1,7 @@
 """What a request may say, in the form of OpenAI's chat API, and what is refused."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, NoReturn, TypedDict
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,13 +30,6 @@ WITHOUT_EFFECT: dict[str, tuple[object, ...] | None] = {
     "tool_choice": ("none", "auto"),
     "parallel_tool_calls": (False, True),
 }
-
-
-class Message(TypedDict):
-    """A turn as `InserterProcessor.apply_chat_template` takes it."""
-
-    role: str
-    content: list[dict[str, str]]
 
 
 class Text(BaseModel):
@@ -110,7 +103,8 @@ class ChatRequest(BaseModel):
         """The sound files in base64, in the order of their turns."""
         return [part.input_audio.data for turn in self.messages for part in turn.content if isinstance(part, Audio)]
 
-    def turns(self) -> list[Message]:
+    def turns(self) -> list[dict[str, Any]]:
+        """Return the turns as `InserterProcessor.apply_chat_template` takes them."""
         return [{"role": turn.role.replace("developer", "system"), "content": _parts(turn.content)} for turn in self.messages]
 
 

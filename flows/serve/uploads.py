@@ -1,6 +1,7 @@
 """Read the body of a request within limits, and the sound in it."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import IO, NamedTuple
@@ -71,7 +72,7 @@ def _in_memory(*args: object, **kwargs: object) -> IO[bytes]:
     return BytesIO()
 
 
-async def clips(files: list[str] | list[bytes], limits: Limits, param: str) -> list[np.ndarray]:
+async def clips(files: Sequence[str | bytes], limits: Limits, param: str) -> list[np.ndarray]:
     """Return the clips (samples,) at 16 kHz of sound files, each as bytes or in base64.
 
     param: the parameter that an error names. Raises ApiError (400) for a file without sound, and

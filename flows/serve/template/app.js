@@ -71,6 +71,7 @@
       }));
       recorder.start();
       pressed(true);
+      waiting(true, ["send", "again", "file"]);
       tell("Recording. Press Stop and send when you have spoken.");
     } catch (error) {
       recorder = null;
@@ -87,6 +88,7 @@
   async function stop() {
     recorder.stop();
     pressed(false);
+    waiting(false, ["send", "again", "file"]);
     await keep(await stopping);
     recorder = null;
     if (clip) await send();
@@ -136,7 +138,9 @@
       if (!response.ok) throw await problem(response);
       for await (const event of events(response)) {
         if (event.error) throw new Error(event.error.message);
-        said.textContent += event.choices[0]?.delta.content || "";
+        const choice = event.choices[0];
+        said.textContent += choice?.delta.content || "";
+        if (choice?.finish_reason === "length") item.append(made("p", "quiet", "The answer ends here because it may have no more tokens (Settings)."));
         find("model").textContent = event.model;
       }
       if (!said.textContent) said.append(made("span", "heard", "(an empty answer)"));
@@ -177,8 +181,12 @@
     tell(done ? "" : "The model did not answer. Its reason is above.", !done);
   }
 
+  function waiting(on, ids) {
+    for (const id of ids) find(id).disabled = on;
+  }
+
   function busy(on) {
-    for (const id of ["record", "send", "again", "file"]) find(id).disabled = on;
+    waiting(on, ["record", "send", "again", "file"]);
     talk.setAttribute("aria-busy", String(on));
   }
 
