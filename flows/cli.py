@@ -105,7 +105,7 @@ def hear(audio: tuple[Path, ...], *, asr: bool, as_json: bool, model: str | None
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen at. 0: a free one.")
 @click.option("--key-file", type=FILE, help="File with the key that clients must give. Default: INSERTER_SERVE_KEY, if it is set.")
 @click.option("--batch", type=click.IntRange(1), default=32, help="Number of requests that are answered together.")
-@click.option("--places", type=click.IntRange(1), default=128, help="Number of requests in the server; one more gets HTTP 429.")
+@click.option("--requests", type=click.IntRange(1), default=128, help="Number of requests in the server; one more gets HTTP 429.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120.0, help="Seconds per request.")
 @click.option("--audio", type=click.FloatRange(min=0, min_open=True), default=600.0, help="Seconds of audio per request.")
 @click.option("--body", type=click.FloatRange(min=0, min_open=True), default=32.0, help="Size of a request in MiB.")
@@ -117,7 +117,7 @@ def serve(
     *,
     key_file: Path | None,
     batch: int,
-    places: int,
+    requests: int,
     timeout: float,
     audio: float,
     body: float,
@@ -134,7 +134,7 @@ def serve(
 
     limits = Limits(
         batch=batch,
-        places=places,
+        requests=requests,
         seconds=timeout,
         body_bytes=int(body * 2**20),
         audio_seconds=audio,

@@ -31,7 +31,7 @@ FORM_FIELDS: dict[str, tuple[object, ...] | None] = {
 FORMS = ("json", "text", "verbose_json")
 
 
-class House:
+class Service:
     """The server's parts, and what its routes share."""
 
     def __init__(self, source: Source, served: Served, *, limits: Limits, follow_seconds: float) -> None:
@@ -108,10 +108,10 @@ class House:
             raise job.error
 
 
-def build(house: House, *, key: str | None = None, only_local: bool = False) -> FastAPI:
+def build(service: Service, *, key: str | None = None, only_local: bool = False) -> FastAPI:
     """Return the app. For `key` and `only_local` see `Gate`."""
-    app = FastAPI(lifespan=house.open, docs_url=None, redoc_url=None, openapi_url=None)
-    limits = house.limits
+    app = FastAPI(lifespan=service.open, docs_url=None, redoc_url=None, openapi_url=None)
+    limits = service.limits
 
     @app.exception_handler(ApiError)
     async def refused(request: Request, error: ApiError) -> JSONResponse:
@@ -132,38 +132,38 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        return JSONResponse({"status": "ok", "model": house.served.name}, 200 if house.worker.is_alive() else 503)
+        return JSONResponse({"status": "ok", "model": service.served.name}, 200 if service.worker.is_alive() else 503)
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(house.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/models")
     async def models() -> dict[str, object]:
-        return {"object": "list", "data": [_model(house, name) for name in house.names()]}
+        return {"object": "list", "data": [_model(service, name) for name in service.names()]}
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> dict[str, object]:
-        house.check_model(name)
-        return _model(house, name)
+        service.check_model(name)
+        return _model(service, name)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "give the header Content-Type: application/json", "invalid_value")
         data = await uploads.body(request, limits)
-        with house.queue.coming():
+        with service.queue.coming():
             asked = read_chat(data)
-            house.check_model(asked.model)
+            service.check_model(asked.model)
             limit = asked.limit or limits.tokens
-            if limit > (most := room(house.served.model.config)):
+            if limit > (most := room(service.served.model.config)):
                 problem = f"max_completion_tokens is {limit:,}, and the model has room for {most:,}"
                 raise ApiError(400, problem, "invalid_value", param="max_completion_tokens")
             waves = await uploads.clips(asked.files, limits, "messages")
             streams = bool(asked.stream)
             job = Chat(asked.turns(), waves, limit=limit, temperature=asked.temperature or 0.0, streams=streams)
-            house.submit(job, request)
-        await house.over(job, first=streams)
+            service.submit(job, request)
+        await service.over(job, first=streams)
         reply = Reply(job)
         if not streams:
             return JSONResponse(reply.completion())
@@ -174,7 +174,7 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
     async def transcriptions(request: Request) -> Response:
         fields, file = uploads.form(request.headers.get("content-type", ""), await uploads.body(request, limits))
         form = _last(fields, "response_format") or "json"
-        house.check_model(_last(fields, "model"))
+        service.check_model(_last(fields, "model"))
         granularities = [*fields.pop("timestamp_granularities[]", []), *fields.pop("timestamp_granularities", [])]
         if file is None:
             raise ApiError(400, "give the sound as `file`", "invalid_value", param="file")
@@ -182,20 +182,26 @@ def build(house: House, *, key: str | None = None, only_local: bool = False) -> 
             problem = f"response_format is {form[:40]!r}; give one of {', '.join(FORMS)}"
             raise ApiError(400, problem, "invalid_value", param="response_format")
         refuse_unknown({name: _last(fields, name) for name in [*fields]}, FORM_FIELDS)
-        with house.queue.coming():
+        with service.queue.coming():
             job = Hearing(*await uploads.clips([file], limits, "file"))
-            house.submit(job, request)
-        await house.over(job)
+            service.submit(job, request)
+        await service.over(job)
         found = transcript(job, form, words="word" in granularities)
         return Response(f"{found['text']}\n", media_type="text/plain") if form == "text" else JSONResponse(found)
 
     routes = ["/", "/health", "/metrics", "/v1/models", "/v1/chat/completions", "/v1/audio/transcriptions"]
-    app.add_middleware(Gate, limits=limits, metrics=house.metrics, routes=routes, key=key, only_local=only_local)
+    app.add_middleware(Gate, limits=limits, metrics=service.metrics, routes=routes, key=key, only_local=only_local)
     return app
 
 
-def _model(house: House, name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": int(house.served.since), "owned_by": "inserter", "root": house.served.name}
+def _model(service: Service, name: str) -> dict[str, object]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(service.served.since),
+        "owned_by": "inserter",
+        "root": service.served.name,
+    }
 
 
 def _last(fields: dict[str, list[str]], name: str) -> str | None:

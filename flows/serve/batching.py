@@ -4,13 +4,15 @@ import asyncio
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flows.serve.errors import ApiError
-from flows.serve.limits import ARRIVE_SECONDS, GATHER_SECONDS
+from flows.serve.limits import ARRIVE_SECONDS, BATCH_AUDIO_SECONDS, GATHER_SECONDS
+from models.sound import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from flows.serve.answering import Served
@@ -33,6 +35,11 @@ class Job:
         self.served: Served
         self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of sound."""
+        return sum(map(len, self.audio)) / SAMPLE_RATE
 
     def end(self, error: ApiError | None = None) -> None:
         if not self.ended:
@@ -146,9 +153,15 @@ class Queue:
             self._news.wait_for(lambda: self.closed or not self._coming, GATHER_SECONDS)
             if self.closed:
                 return None
-            self._taken = [job for job in self._waiting if job.key == self._waiting[0].key][: self.most]
+            self._taken = _together([job for job in self._waiting if job.key == self._waiting[0].key][: self.most])
             self._waiting = [job for job in self._waiting if job not in self._taken]
             return self._taken
+
+
+def _together(jobs: list[Job]) -> list[Job]:
+    """Return the first job, and those after it that BATCH_AUDIO_SECONDS of sound have room for."""
+    sums = accumulate(job.seconds for job in jobs)
+    return jobs[: max(1, sum(seconds <= BATCH_AUDIO_SECONDS for seconds in sums))]
 
 
 class Worker(Thread):

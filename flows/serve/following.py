@@ -42,15 +42,12 @@ class Source:
 
     def load(self) -> Served:
         """Return the model. Raises InserterError if it cannot be loaded."""
-        import torch
-
-        from inserter.training.models import for_answers
+        from inserter.training.models import for_answers, placed
 
         name = self.name()
         model, processor = loaded(REGISTRY + name if self.where.startswith(REGISTRY) else self.where, self.params.register_)
         precision = self.params.evaluate.precision
-        model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        return Served(for_answers(model, precision).eval(), processor, name, precision)
+        return Served(for_answers(placed(model), precision).eval(), processor, name, precision)
 
 
 async def follow(source: Source, answering: Answering, seconds: float) -> None:

@@ -53,12 +53,12 @@ class Gate:
             except ApiError as error:
                 return await error.response()(scope, receive, noting)
             self.inside += takes
-            self.metrics.places.set(self.inside)
+            self.metrics.in_progress.set(self.inside)
             try:
                 await self.app(scope, receive, noting)
             finally:
                 self.inside -= takes
-                self.metrics.places.set(self.inside)
+                self.metrics.in_progress.set(self.inside)
         finally:
             self.metrics.requests.labels(route, str(status)).inc()
             self.metrics.seconds.labels(route).observe(time.perf_counter() - start)
@@ -70,7 +70,7 @@ class Gate:
         if self.key and scope["path"] not in OPEN and not self._opens(headers.get("authorization", "")):
             how = {"WWW-Authenticate": "Bearer"}
             raise ApiError(401, "give the server's key as `Authorization: Bearer KEY`", "invalid_api_key", headers=how)
-        if takes and self.inside >= self.limits.places:
+        if takes and self.inside >= self.limits.requests:
             later = {"Retry-After": str(RETRY_SECONDS)}
             raise ApiError(429, f"the server has {self.inside} requests already", "overloaded", headers=later)
 

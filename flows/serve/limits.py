@@ -1,4 +1,4 @@
-"""What one request may take, and how many requests are in the house at a time."""
+"""What one request may take, and how many requests a server has at a time."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Limits:
     batch: int = 32
     """Requests that are answered together. More take more memory, and each waits longer."""
 
-    places: int = 128
+    requests: int = 128
     """Requests that are read, wait or are answered at a time. One more gets HTTP 429."""
 
     seconds: float = 120.0
@@ -29,6 +29,7 @@ class Limits:
     """Tokens of an answer whose request gives no limit."""
 
 
+BATCH_AUDIO_SECONDS = 600.0  # of all requests of a batch, which bounds its memory
 ARRIVE_SECONDS = 0.01  # how long the first request of a batch waits for others to arrive
 GATHER_SECONDS = 0.25  # how long it waits, at most, for the sound of those that have arrived
 RETRY_SECONDS = 2  # what Retry-After says

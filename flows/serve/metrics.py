@@ -23,7 +23,9 @@ class Metrics:
         self.batch = Histogram("inserter_batch_size", "Requests answered together.", registry=registry, buckets=SIZES)
         self.tokens = Counter("inserter_tokens", "LM positions read and tokens drawn.", ["kind"], registry=registry)
         self.reloads = Counter("inserter_reloads", "Attempts to follow a moved alias.", ["outcome"], registry=registry)
-        self.places = Gauge("inserter_requests_in_progress", "Requests that are read, wait or are answered.", registry=registry)
+        self.in_progress = Gauge(
+            "inserter_requests_in_progress", "Requests that are read, wait or are answered.", registry=registry
+        )
         queue = Gauge("inserter_queue_length", "Requests that wait for the model.", registry=registry)
         queue.set_function(waiting)
         self._info = Gauge("inserter_model_info", "The model that is served.", ["model"], registry=registry)

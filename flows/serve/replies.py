@@ -8,7 +8,6 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, TypedDict
 
 from flows.serve.batching import Chat, Hearing
-from models.sound import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -107,7 +106,7 @@ def transcript(job: Hearing, form: str, *, words: bool) -> dict[str, object]:
 
     words: whether verbose_json has the words.
     """
-    tokenizer, seconds = job.served.processor.tokenizer, len(job.audio[0]) / SAMPLE_RATE
+    tokenizer, seconds = job.served.processor.tokenizer, job.seconds
     text = whole(tokenizer, [token for token, _ in job.heard])
     if form != "verbose_json":
         return {"text": text, "usage": {"type": "duration", "seconds": round(seconds, 2)}}

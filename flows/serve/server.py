@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from flows.serve.app import House, build
+from flows.serve.app import Service, build
 from flows.serve.following import Source
 from flows.serve.gate import LOOPBACK
 from flows.serve.limits import GRACE_SECONDS, Limits
@@ -40,8 +40,8 @@ def serve(model: str | None, host: str, port: int, *, key_file: Path | None, lim
     limits = limits or Limits()
     with _bound(host, port) as listening:
         source = Source(model, params)
-        house = House(source, source.load(), limits=limits, follow_seconds=follow_seconds)
-        app = build(house, key=key, only_local=local and not key)
+        service = Service(source, source.load(), limits=limits, follow_seconds=follow_seconds)
+        app = build(service, key=key, only_local=local and not key)
         server = uvicorn.Server(
             uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, ws="none"
@@ -49,7 +49,7 @@ def serve(model: str | None, host: str, port: int, *, key_file: Path | None, lim
         )
         listening.listen(BACKLOG)
         shown = f"[{host}]" if ":" in host else host
-        say(f"{house.served.name} is served at http://{shown}:{listening.getsockname()[1]}")
+        say(f"{service.served.name} is served at http://{shown}:{listening.getsockname()[1]}")
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again once all is closed
             signal.signal(number, lambda *_: sys.exit(0))
         server.run(sockets=[listening])

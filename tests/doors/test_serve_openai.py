@@ -109,7 +109,7 @@ def test_the_client_of_the_guide_prints_an_answer(tiny_model, capsys):
 
 
 def test_a_full_server_raises_the_error_of_a_rate_limit(tiny_model):
-    with running(tiny_model, hold=True, places=1) as (web, _, held), ThreadPoolExecutor(1) as pool:
+    with running(tiny_model, hold=True, requests=1) as (web, _, held), ThreadPoolExecutor(1) as pool:
         own = openai.OpenAI(base_url=f"{web.base_url}/v1/", api_key="none", timeout=120)
         first = pool.submit(own.chat.completions.create, model="x", messages=[user("x")], extra_body={"model": None})
         assert held.begun.wait(60)

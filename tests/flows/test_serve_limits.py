@@ -86,10 +86,10 @@ def test_too_large_too_long_and_too_slow_bodies_are_refused(tiny_model):
 
 
 def test_a_full_server_says_when_to_come_again(tiny_model, pool):
-    with running(tiny_model, hold=True, places=2) as (client, house, held):
+    with running(tiny_model, hold=True, requests=2) as (client, service, held):
         waiting = [pool.submit(client.post, CHAT, json=SAY) for _ in range(2)]
         assert held.begun.wait(PATIENCE)
-        eventually(lambda: house.metrics.places._value.get() == 2)
+        eventually(lambda: service.metrics.in_progress._value.get() == 2)
         refused = client.post(CHAT, json=SAY)
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
         assert client.get("/health").status_code == 200
@@ -99,11 +99,11 @@ def test_a_full_server_says_when_to_come_again(tiny_model, pool):
 
 
 def test_what_waits_together_is_answered_together_and_counted(tiny_model, pool):
-    with running(tiny_model, hold=True) as (client, house, held):
+    with running(tiny_model, hold=True) as (client, service, held):
         first = pool.submit(client.post, CHAT, json=SAY)
         assert held.begun.wait(PATIENCE)
         others = [pool.submit(client.post, CHAT, json={**SAY, "stream": n % 2 == 0}) for n in range(5)]
-        eventually(lambda: len(house.queue) == 5)
+        eventually(lambda: len(service.queue) == 5)
         assert "inserter_queue_length 5.0" in client.get("/metrics").text
         held.free.set()
         assert all(one.result().status_code == 200 for one in [first, *others])
@@ -125,23 +125,23 @@ def test_what_waits_together_is_answered_together_and_counted(tiny_model, pool):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_goes_away_frees_its_place(tiny_model, pool, stream):
-    with running(tiny_model, hold=True) as (client, house, held):
+    with running(tiny_model, hold=True) as (client, service, held):
         first = pool.submit(client.post, CHAT, json=SAY)
         assert held.begun.wait(PATIENCE)
         with pytest.raises(httpx.ReadTimeout):
             client.post(CHAT, json={**SAY, "stream": stream}, timeout=0.3)
-        eventually(lambda: len(house.queue) == 0 and house.metrics.places._value.get() == 1)
+        eventually(lambda: len(service.queue) == 0 and service.metrics.in_progress._value.get() == 1)
         held.free.set()
         said(first.result())
         assert held.sizes == [1]
 
 
 def test_a_reader_that_leaves_within_a_stream_ends_its_answer(tiny_model):
-    with running(tiny_model) as (client, house, _):
+    with running(tiny_model) as (client, service, _):
         with client.stream("POST", CHAT, json={**SAY, "stream": True, "max_tokens": 2_000}) as response:
             next(response.iter_lines())
-        eventually(lambda: house.metrics.places._value.get() == 0 and house.queue._taken[0].ended)
-        assert len(house.queue._taken[0].tokens) < 2_000
+        eventually(lambda: service.metrics.in_progress._value.get() == 0 and service.queue._taken[0].ended)
+        assert len(service.queue._taken[0].tokens) < 2_000
 
 
 def test_an_answer_that_takes_too_long_is_given_up(tiny_model):
@@ -170,12 +170,12 @@ def test_a_moved_alias_is_followed_between_batches(tiny_model, tmp_path, monkeyp
     version()
     before = version()
     client.set_registered_model_alias("served", "champion", before)
-    with running("models:/served@champion", follow=0.05) as (web, house, _):
+    with running("models:/served@champion", follow=0.05) as (web, service, _):
         ids = [model["id"] for model in web.get("/v1/models").json()["data"]]
         assert ids == [f"served/{before}", "served@champion"]
         first = web.post(CHAT, json={**SAY, "model": "served@champion"}).json()
         client.set_registered_model_alias("served", "champion", "1")
-        eventually(lambda: house.served.name == "served/1")
+        eventually(lambda: service.served.name == "served/1")
         second = web.post(CHAT, json={**SAY, "model": "served@champion"}).json()
         assert (first["model"], second["model"]) == (f"served/{before}", "served/1")
         assert first["choices"] == second["choices"]

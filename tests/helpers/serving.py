@@ -13,7 +13,7 @@ import soundfile
 import uvicorn
 from checkout import ROOT
 
-from flows.serve.app import House, build
+from flows.serve.app import Service, build
 from flows.serve.batching import Job
 from flows.serve.following import Source
 from flows.serve.limits import Limits
@@ -27,9 +27,9 @@ FORMATS = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYE
 class Held:
     """Answers as the worker does, but only while `free` is set. `begun` is set when a batch waits."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, service: Service) -> None:
         self.free, self.begun = threading.Event(), threading.Event()
-        self._answer, house.worker.answer = house.worker.answer, self
+        self._answer, service.worker.answer = service.worker.answer, self
         self.sizes: list[int] = []
 
     def __call__(self, batch: list[Job]) -> None:
@@ -48,12 +48,12 @@ def running(
     follow: float = 3600.0,
     hold: bool = False,
     **limits: float,
-) -> Iterator[tuple[httpx.Client, House, Held | None]]:
+) -> Iterator[tuple[httpx.Client, Service, Held | None]]:
     """A client of a server that serves `model`, the server's parts, and what holds its answers back."""
     source = Source(str(model), load(ROOT / "params.yaml"))
-    house = House(source, source.load(), limits=Limits(**{"tokens": 8, **limits}), follow_seconds=follow)
-    held = Held(house) if hold else None
-    server = uvicorn.Server(uvicorn.Config(build(house, key=key, only_local=only_local), port=0, log_level="warning", ws="none"))
+    service = Service(source, source.load(), limits=Limits(**{"tokens": 8, **limits}), follow_seconds=follow)
+    held = Held(service) if hold else None
+    server = uvicorn.Server(uvicorn.Config(build(service, key=key, only_local=only_local), port=0, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -62,7 +62,7 @@ def running(
             thread.join(0.02)
         port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            yield client, house, held
+            yield client, service, held
     finally:
         if held:
             held.free.set()
