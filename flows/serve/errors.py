@@ -5,6 +5,8 @@ from typing import TypedDict
 
 from starlette.responses import JSONResponse
 
+CLIENT_GONE = 499  # the status of a request whose client has gone; only the metrics have it
+
 
 class Problem(TypedDict):
     """What went wrong, for programs and people."""

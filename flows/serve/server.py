@@ -8,10 +8,11 @@ from pathlib import Path
 
 import uvicorn
 
-from flows.serve.app import Service, build
+from flows.serve.app import build
 from flows.serve.following import Source
 from flows.serve.gate import LOOPBACK
 from flows.serve.limits import GRACE_SECONDS, Limits
+from flows.serve.service import Service
 from inserter.errors import InserterError
 from inserter.params import load
 from inserter.run.runner import say

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from flows.serve.errors import ApiError
+from flows.serve.errors import CLIENT_GONE, ApiError
 from flows.serve.limits import Limits
 from models.served import unpacked
 from models.sound import SAMPLE_RATE, NoSound, read
@@ -20,7 +20,6 @@ from models.sound import SAMPLE_RATE, NoSound, read
 # An hour of sound takes 230 MB while it is decoded: so many at a time.
 DECODERS = ThreadPoolExecutor(2, thread_name_prefix="sound")
 FORM_PARTS = 100
-CLIENT_GONE = 499  # nobody reads this status but the metrics
 
 
 async def body(request: Request, limits: Limits) -> bytes:

@@ -13,10 +13,11 @@ import soundfile
 import uvicorn
 from checkout import ROOT
 
-from flows.serve.app import Service, build
+from flows.serve.app import build
 from flows.serve.batching import Job
 from flows.serve.following import Source
 from flows.serve.limits import Limits
+from flows.serve.service import Service
 from inserter.params import load
 
 CHAT = "/v1/chat/completions"
