@@ -123,6 +123,19 @@ def test_what_waits_together_is_answered_together_and_counted(tiny_model, pool):
     assert re.search(r'inserter_tokens_total\{kind="completion"\} [1-9]', found)
 
 
+def test_a_batch_has_no_more_sound_than_its_memory(tiny_model, pool, monkeypatch):
+    monkeypatch.setattr("flows.serve.batching.BATCH_AUDIO_SECONDS", 1.6)
+    heard = {"messages": [user(audio())]}  # 0.75 s
+    with running(tiny_model, hold=True) as (client, service, held):
+        first = pool.submit(client.post, CHAT, json=SAY)
+        assert held.begun.wait(PATIENCE)
+        others = [pool.submit(client.post, CHAT, json=heard) for _ in range(3)]
+        eventually(lambda: len(service.queue) == 3)
+        held.free.set()
+        assert len({said(one.result()) for one in others}) == 1 and said(first.result())
+        assert held.sizes == [1, 2, 1]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_goes_away_frees_its_place(tiny_model, pool, stream):
     with running(tiny_model, hold=True) as (client, service, held):
