@@ -1,13 +1,12 @@
 """Answer batches of jobs with a model that is loaded."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from flows.hear import heard_tokens
 from flows.serve.batching import Chat, Hearing, Job
-from flows.serve.errors import ApiError
+from flows.serve.errors import ApiError, failed
 from flows.serve.metrics import Metrics
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import continue_chats
@@ -98,7 +97,7 @@ class Answering:
         except Exception as error:  # an error of one chat must not cost the others their answers
             for job in rows:
                 if len(rows) == 1 or job.tokens:
-                    job.end(_failed(error))
+                    job.end(failed(error))
             again = [[job] for job in rows if not job.ended]
         for group in filter(None, again):
             self._continue(served, {job: chats[job] for job in group})
@@ -115,7 +114,7 @@ class Answering:
                     job.heard = tokens
             except Exception as error:  # as in `_continue`
                 if len(jobs) == 1:
-                    jobs[0].end(_failed(error))
+                    jobs[0].end(failed(error))
                 else:
                     for job in jobs:
                         self._hearings(served, [job])
@@ -130,8 +129,3 @@ def _ids(served: Served, job: Chat) -> list[int] | None:
         return None
     assert isinstance(ids, list)
     return ids
-
-
-def _failed(error: Exception) -> ApiError:
-    print(f"inserter serve: {type(error).__name__}: {' '.join(str(error).split())[:300]}", file=sys.stderr, flush=True)
-    return ApiError(500, f"the model cannot answer this ({type(error).__name__}: {str(error)[:200]})", "failed")

@@ -1,7 +1,6 @@
 """Requests that wait for the model, and the one thread that answers them in batches."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flows.serve.errors import ApiError
+from flows.serve.errors import ApiError, failed
 from flows.serve.limits import ARRIVE_SECONDS, BATCH_AUDIO_SECONDS, GATHER_SECONDS
 from models.sound import SAMPLE_RATE
 
@@ -148,6 +147,7 @@ class Queue:
         The result is empty if the jobs have gone meanwhile.
         """
         with self._news:
+            self._taken = []  # a job holds its model, which may be replaced
             self._news.wait_for(lambda: self._waiting or self.closed)
             self._news.wait_for(lambda: self.closed, ARRIVE_SECONDS)
             self._news.wait_for(lambda: self.closed or not self._coming, GATHER_SECONDS)
@@ -174,11 +174,17 @@ class Worker(Thread):
 
     def run(self) -> None:
         """Answer batches until the queue is closed."""
-        while (batch := self.queue.take()) is not None:
-            try:
-                self.answer(batch)
-            except Exception as error:  # the thread has to outlive any request
-                print(f"inserter serve: {type(error).__name__}: {' '.join(str(error).split())[:300]}", file=sys.stderr, flush=True)
-                why = ApiError(500, f"the model cannot answer this ({type(error).__name__})", "failed")
-                for job in batch:
-                    job.end(why)
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        """Answer a batch, and return whether there was one before the queue was closed."""
+        batch = self.queue.take()
+        if batch is None:
+            return False
+        try:
+            self.answer(batch)
+        except Exception as error:  # the thread has to outlive any request
+            for job in batch:
+                job.end(failed(error))
+        return True

@@ -1,5 +1,6 @@
 """A refusal in the form in which OpenAI's API reports errors."""
 
+import sys
 from collections.abc import Mapping
 from typing import TypedDict
 
@@ -47,3 +48,10 @@ class ApiError(Exception):
 
 def too_slow(seconds: float) -> ApiError:
     return ApiError(504, f"the answer took more than {seconds:g} s. Ask for fewer tokens, or try again later", "timeout")
+
+
+def failed(error: Exception) -> ApiError:
+    """Return the reply to a request that the model fails at, and print the reason."""
+    why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    print(f"inserter serve: {why}", file=sys.stderr, flush=True)
+    return ApiError(500, f"the model cannot answer this ({why})", "failed")

@@ -1,5 +1,6 @@
 """What a server of `inserter serve` refuses, lets go of and counts, how it follows an alias, and how it ends."""
 
+import gc
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -69,7 +71,7 @@ def test_other_web_pages_cannot_reach_a_local_server_by_a_name_of_theirs(tiny_mo
 
 
 def test_too_large_too_long_and_too_slow_bodies_are_refused(tiny_model):
-    with running(tiny_model, body_bytes=100_000, audio_seconds=1.0, upload_seconds=0.2) as (client, _, _):
+    with running(tiny_model, body_bytes=100_000, audio_seconds=1.0, upload_seconds=1.0) as (client, _, _):
         large = b"x" * 100_001
         headers = {"content-type": "application/json"}
         assert client.post(CHAT, content=large, headers=headers).status_code == 413
@@ -142,7 +144,7 @@ def test_a_client_that_goes_away_frees_its_place(tiny_model, pool, stream):
         first = pool.submit(client.post, CHAT, json=SAY)
         assert held.begun.wait(PATIENCE)
         with pytest.raises(httpx.ReadTimeout):
-            client.post(CHAT, json={**SAY, "stream": stream}, timeout=0.3)
+            client.post(CHAT, json={**SAY, "stream": stream}, timeout=httpx.Timeout(PATIENCE, read=0.3))
         eventually(lambda: len(service.queue) == 0 and service.metrics.in_progress._value.get() == 1)
         held.free.set()
         said(first.result())
@@ -150,11 +152,13 @@ def test_a_client_that_goes_away_frees_its_place(tiny_model, pool, stream):
 
 
 def test_a_reader_that_leaves_within_a_stream_ends_its_answer(tiny_model):
-    with running(tiny_model) as (client, service, _):
+    with running(tiny_model, hold=True) as (client, service, held):
+        held.free.set()
         with client.stream("POST", CHAT, json={**SAY, "stream": True, "max_tokens": 2_000}) as response:
             next(response.iter_lines())
-        eventually(lambda: service.metrics.in_progress._value.get() == 0 and service.queue._taken[0].ended)
-        assert len(service.queue._taken[0].tokens) < 2_000
+        ((job,),) = held.batches
+        eventually(lambda: service.metrics.in_progress._value.get() == 0 and job.ended)
+        assert len(job.tokens) < 2_000
 
 
 def test_an_answer_that_takes_too_long_is_given_up(tiny_model):
@@ -187,11 +191,14 @@ def test_a_moved_alias_is_followed_between_batches(tiny_model, tmp_path, monkeyp
         ids = [model["id"] for model in web.get("/v1/models").json()["data"]]
         assert ids == [f"served/{before}", "served@champion"]
         first = web.post(CHAT, json={**SAY, "model": "served@champion"}).json()
+        old = weakref.ref(service.served.model)
         client.set_registered_model_alias("served", "champion", "1")
         eventually(lambda: service.served.name == "served/1")
         second = web.post(CHAT, json={**SAY, "model": "served@champion"}).json()
         assert (first["model"], second["model"]) == (f"served/{before}", "served/1")
         assert first["choices"] == second["choices"]
+        gc.collect()
+        assert old() is None, "the memory of the old version is free"
         assert web.post(CHAT, json={**SAY, "model": f"served/{before}"}).status_code == 404
         client.delete_registered_model_alias("served", "champion")
         eventually(lambda: 'inserter_reloads_total{outcome="failed"}' in web.get("/metrics").text)

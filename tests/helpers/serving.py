@@ -31,12 +31,16 @@ class Held:
     def __init__(self, service: Service) -> None:
         self.free, self.begun = threading.Event(), threading.Event()
         self._answer, service.worker.answer = service.worker.answer, self
-        self.sizes: list[int] = []
+        self.batches: list[list[Job]] = []
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
 
     def __call__(self, batch: list[Job]) -> None:
         self.begun.set()
         assert self.free.wait(60)
-        self.sizes.append(len(batch))
+        self.batches.append(batch)
         self._answer(batch)
 
 
