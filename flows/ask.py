@@ -79,22 +79,41 @@ def _remedy() -> str:
     return "Register a model with `inserter run`, or give --model data/sft/model, the last trained model"
 
 
-def _from_registry(uri: str, register: Register) -> "Pair":
-    known = ", ".join(f"@{alias} (version {version})" for alias, version in aliases(register).items())
+def registered(uri: str, register: Register) -> tuple[str, str]:
+    """Return the name and the version that models:/NAME@ALIAS or models:/NAME/VERSION names now.
+
+    Raises InserterError if there is no such version.
+    """
     from mlflow.exceptions import MlflowException
-    from mlflow.pyfunc import load_model
     from mlflow.store.artifact.utils.models import get_model_name_and_version
 
     from inserter.registry.tracking import connect
 
-    client = connect(register)
+    try:
+        name, version = get_model_name_and_version(connect(register), uri)
+    except MlflowException as error:
+        raise _unknown(uri, register, error) from error
+    return name, str(version)
+
+
+def _from_registry(uri: str, register: Register) -> "Pair":
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc import load_model
+
+    from inserter.registry.tracking import connect
+
+    name, version = registered(uri, register)
     try:
         # Not load_model(uri): it writes a file beside the model. A read-only checkout refuses this.
-        place = client.get_model_version_download_uri(*get_model_name_and_version(client, uri))
-        wrapped = load_model(place).unwrap_python_model()
+        wrapped = load_model(connect(register).get_model_version_download_uri(name, version)).unwrap_python_model()
     except (MlflowException, OSError) as error:
-        raise InserterError(
-            f"{uri} cannot be loaded ({' '.join(str(error).split())[:160]})",
-            f"{register.model} has {known or 'no version'}. {_remedy()}",
-        ) from error
+        raise _unknown(uri, register, error) from error
     return wrapped.model, wrapped.processor
+
+
+def _unknown(uri: str, register: Register, error: Exception) -> InserterError:
+    known = ", ".join(f"@{alias} (version {version})" for alias, version in aliases(register).items())
+    return InserterError(
+        f"{uri} cannot be loaded ({' '.join(str(error).split())[:160]})",
+        f"{register.model} has {known or 'no version'}. {_remedy()}",
+    )

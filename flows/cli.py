@@ -99,6 +99,50 @@ def hear(audio: tuple[Path, ...], *, asr: bool, as_json: bool, model: str | None
     raise SystemExit(failed)
 
 
+@app.command(epilog=_epilog("inserter serve", "inserter serve --model data/sft/model --port 8080 --key-file key.txt"))
+@MODEL
+@click.option("--host", default="127.0.0.1", help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen at. 0: a free one.")
+@click.option("--key-file", type=FILE, help="File with the key that clients must give. Default: INSERTER_SERVE_KEY, if it is set.")
+@click.option("--batch", type=click.IntRange(1), default=32, help="Number of requests that are answered together.")
+@click.option("--requests", type=click.IntRange(1), default=128, help="Number of requests in the server; one more gets HTTP 429.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120.0, help="Seconds per request.")
+@click.option("--audio", type=click.FloatRange(min=0, min_open=True), default=600.0, help="Seconds of audio per request.")
+@click.option("--body", type=click.FloatRange(min=0, min_open=True), default=32.0, help="Size of a request in MiB.")
+@click.option("--follow", type=click.FloatRange(min=0, min_open=True), default=30.0, help="Seconds between looks at the alias.")
+def serve(
+    model: str | None,
+    host: str,
+    port: int,
+    *,
+    key_file: Path | None,
+    batch: int,
+    requests: int,
+    timeout: float,
+    audio: float,
+    body: float,
+    follow: float,
+) -> None:
+    """Serve the model over OpenAI's chat and transcription API, with a page to talk to it.
+
+    Requests that wait together are answered together. A moved alias is followed.
+    """
+    quiet()
+    from flows.serve.limits import Limits
+    from flows.serve.server import serve as run_server
+    from inserter.params import load
+
+    limits = Limits(
+        batch=batch,
+        requests=requests,
+        seconds=timeout,
+        body_bytes=int(body * 2**20),
+        audio_seconds=audio,
+        tokens=load().evaluate.max_new_tokens,
+    )
+    run_server(model, host, port, key_file=key_file, limits=limits, follow_seconds=follow)
+
+
 @app.command(epilog=_epilog("inserter clip sotu-00012-003 > clip.flac", "inserter clip sotu-00012-003 --original --out voice.flac"))
 @click.argument("utterance", metavar="ID")
 @_flag("--original", "Write the clip as the voice said it, before noise, room and level.")

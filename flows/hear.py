@@ -4,6 +4,7 @@ The text shows why an answer is wrong.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -70,7 +71,7 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
             continue
         for note in sound.notes:
             say(f"{path}: {note}")
-        words = _words(net, processor, sound.wave)
+        (words,) = heard_tokens(net, processor, [sound.wave])
         yield {
             "file": str(path),
             "seconds": round(len(sound.wave) / audio.SAMPLE_RATE, 2),
@@ -81,14 +82,28 @@ def hear(paths: Iterable[Path], model: str | None = None, asr: bool = False) -> 
         }
 
 
-def _words(net: "InserterForConditionalGeneration", processor: "InserterProcessor", wave: "np.ndarray") -> list[tuple[int, float]]:
-    """Return the tokens that are heard, each with its start in seconds."""
-    given = processor.features([wave])
+def heard_tokens(
+    net: "InserterForConditionalGeneration", processor: "InserterProcessor", waves: "list[np.ndarray]"
+) -> list[list[tuple[int, float]]]:
+    """Return the tokens that are heard of each clip, each token with its start in seconds.
+
+    waves: (samples,) at 16 kHz each.
+    """
+    given = processor.features(waves)
     with torch.no_grad():
-        windows = net.spell_placed(given["input_features"], given["feature_lengths"])
+        placed = net.spell_placed(given["input_features"].to(net.device), given["feature_lengths"].to(net.device))
+    windows = zip(placed, given["feature_lengths"].tolist(), strict=True)
+    return [_joined(islice(windows, count)) for count in given["clip_windows"]]
+
+
+def _joined(windows: Iterable[tuple[list[tuple[int, int]], int]]) -> list[tuple[int, float]]:
+    """Return the tokens of a clip's windows.
+
+    windows: tokens with their encoder frames, and the number of log-mel frames.
+    """
     words: list[tuple[int, float]] = []
     begins = 0.0
-    for window, frames in zip(windows, given["feature_lengths"].tolist(), strict=True):
+    for window, frames in windows:
         lasts = frames / (2 * ENCODER_FRAMES) - TAIL_SECONDS
         words += [(token, round(begins + min(frame / ENCODER_FRAMES, lasts), 2)) for token, frame in window]
         begins += lasts

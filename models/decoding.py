@@ -6,6 +6,7 @@ a row then have the same order in every batch. In bf16 on a CPU, answers are the
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -32,6 +33,9 @@ BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
 # it `past_key_values`.
 CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
 PROMPTS_AT_ONCE = 16  # prompts of similar length; 96 at once padded 64 positions to 82 on average
+# Sees each token that is drawn: the row of the batch, the token, and how many positions of the row
+# come before the token. Returns whether the row goes on.
+Watch = Callable[[int, int, int], bool]
 BLOCK = 16  # positions; kernels add up in vectors of as many
 
 
@@ -108,6 +112,7 @@ def decode(
     *,
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
+    watch: Watch | None = None,
     **kwargs: Any,
 ) -> Tensor:
     """Decode greedily or by sampling, as `GenerationMixin._sample` does.
@@ -115,14 +120,20 @@ def decode(
     Pass this function to `generate` as `custom_generate`, with `inputs_embeds` and a left-padded
     `attention_mask`. Returns new ids (batch, n), padded at the right.
 
+    watch: may end a row before `stopping_criteria` do.
+
     Prompts are read in groups of similar length. A row that has ended leaves the batch.
 
     transformers' own loop handles the other cases: an LM that `starts_rows_at_0` does not hold for,
-    and logits processors other than temperature, top-k and top-p.
+    and logits processors other than temperature, top-k and top-p. There `watch` sees the tokens
+    when all are drawn.
     """
     lm = cast(Any, model)
     if not (starts_rows_at_0(lm) and all(isinstance(processor, BY_ROW) for processor in logits_processor)):
-        return lm._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
+        drawn = lm._sample(input_ids, logits_processor, stopping_criteria, generation_config, **kwargs)
+        if watch:
+            _show_all(drawn, kwargs, stopping_criteria, watch=watch)
+        return drawn
     more = (stopping_criteria.max_length or 0) - input_ids.shape[1]
     rows, logits, cache = _prefill(lm, kwargs["inputs_embeds"], kwargs.get("attention_mask"), more=more)
     ids = input_ids[rows.index]
@@ -130,10 +141,12 @@ def decode(
     with lm._optimize_model_for_decode():
         while True:
             scores = logits_processor(cast(torch.LongTensor, ids), cast(torch.FloatTensor, logits))
-            drawn = generation_config.do_sample
-            chosen = torch.multinomial(scores.softmax(-1), 1) if drawn else scores.argmax(-1, keepdim=True)
+            sampled = generation_config.do_sample
+            chosen = torch.multinomial(scores.softmax(-1), 1) if sampled else scores.argmax(-1, keepdim=True)
             ids = torch.cat([ids, chosen], dim=-1)
             ended = stopping_criteria(cast(Any, ids), cast(Any, None))
+            if watch:
+                ended = ended | _unwanted(watch, rows, chosen)
             if bool(ended.any()):
                 for row in ended.nonzero().flatten().tolist():
                     texts[int(rows.index[row])] = ids[row]
@@ -156,6 +169,23 @@ def decode(
             del outputs
     pad = cast(Any, generation_config)._pad_token_tensor
     return pad_sequence(texts, batch_first=True, padding_value=0 if pad is None else int(pad))
+
+
+def _unwanted(watch: Watch, rows: Rows, chosen: Tensor) -> Tensor:
+    """Return which rows (rows,) `watch` ends, after it has seen their tokens (rows, 1)."""
+    seen = zip(rows.index.tolist(), chosen[:, 0].tolist(), rows.counts.tolist(), strict=True)
+    return torch.tensor([not watch(*one) for one in seen], device=chosen.device)
+
+
+def _show_all(ids: Tensor, given: dict[str, Any], stopping_criteria: StoppingCriteriaList, *, watch: Watch) -> None:
+    """Show `watch` the tokens of each row of `ids` (batch, n), up to the one that ends the row."""
+    embeds, mask = given["inputs_embeds"], given.get("attention_mask")
+    counts = [embeds.shape[1]] * len(embeds) if mask is None else mask.sum(dim=1).tolist()
+    for row, count in enumerate(counts):
+        for at, token in enumerate(ids[row].tolist()):
+            ended = stopping_criteria(cast(Any, ids[row : row + 1, : at + 1]), cast(Any, None))
+            if not watch(row, token, count + at) or bool(ended.any()):
+                break
 
 
 def starts_rows_at_0(lm: PreTrainedModel) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.decoding import decode
+from models.decoding import Watch, decode
 from models.modeling import InserterForConditionalGeneration
 from models.precision import in_bf16
 from models.processor import InserterProcessor
@@ -102,13 +102,53 @@ def _answer(
     bf16: bool,
     temperature: float,
 ) -> list[str]:
-    chats = [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts]
-    audio = [p.audio for p in prompts if p.audio is not None]
-    states = [p.states for p in prompts if p.states is not None]
+    ids = continue_chats(
+        model,
+        processor,
+        [processor.chat([*([None] if p.heard else []), *([p.text] if p.text else [])]) for p in prompts],
+        audio=[p.audio for p in prompts if p.audio is not None],
+        states=[p.states for p in prompts if p.states is not None],
+        tokens=[tokens] * len(prompts),
+        bf16=bf16,
+        temperature=temperature,
+    )
+    return [text.strip() for text in processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+
+def continue_chats(
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    chats: list[list[int]],
+    *,
+    audio: list[np.ndarray],
+    tokens: list[int],
+    bf16: bool,
+    states: list[torch.Tensor] | None = None,
+    temperature: float = 0.0,
+    watch: Watch | None = None,
+) -> torch.Tensor:
+    """Return the ids (chats, n) that continue chats, padded at the right.
+
+    chats: ids with one placeholder per clip, as `processor.chat` returns them.
+    audio: the clips of all chats in order, (samples,) 16 kHz float32 each.
+    states: in place of `audio`, the encoder's states of each clip (frames, width).
+    tokens: the most tokens that each chat needs room for. Without `watch`, all chats get the
+        greatest of them.
+    watch: sees each token when it is drawn, and may end a row (see `models.decoding.Watch`).
+
+    Raises TooLong for chats that have no room in the model together with their answers.
+    """
     inputs = processor(chats, audio or None, states or None)
     on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         pad = processor.tokenizer.pad_token_id
-        ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=pad, custom_generate=decode)
-    return [text.strip() for text in processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        return model.generate(
+            **on_device,
+            **how,
+            max_new_tokens=max(tokens),
+            row_tokens=tokens,
+            pad_token_id=pad,
+            custom_generate=decode,
+            watch=watch,
+        )

@@ -370,13 +370,15 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> Tensor:
         """Return new token ids (batch, k) after prompts of text and speech.
 
-        The speech arguments are those of `forward`. All other arguments go to the LM's own
-        `generate`. Raises TooLong for prompts that have no room together with `max_new_tokens`.
+        The speech arguments are those of `forward`. `row_tokens` (batch) are the tokens that each
+        row needs room for, by default `max_new_tokens`. All other arguments go to the LM's own
+        `generate`. Raises TooLong for prompts that have no room together with their answers.
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names}, input_ids, attention_mask)
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, side="left")
-        check_room(self.config, mask.sum(dim=1).tolist(), kwargs.get("max_new_tokens") or 0)
+        new = kwargs.pop("row_tokens", None) or [kwargs.get("max_new_tokens") or 0] * len(mask)
+        check_room(self.config, mask.sum(dim=1).tolist(), new)
         # The LM's own generation_config is not saved with the model.
         self.language_model.generation_config = self.generation_config
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)

@@ -29,11 +29,16 @@ def room(config: "PreTrainedConfig") -> int:
     return getattr(config.get_text_config(), "max_position_embeddings", UNLIMITED)
 
 
-def check_room(config: "PreTrainedConfig", lengths: list[int], new: int) -> None:
-    """Raise TooLong if prompts of `lengths` positions and answers of `new` tokens have no room."""
+def check_room(config: "PreTrainedConfig", lengths: list[int], new: list[int]) -> None:
+    """Raise TooLong if a prompt and its answer have no room.
+
+    lengths: positions of each prompt.
+    new: the most tokens of each answer.
+    """
     most = room(config)
     problem = (
         "the prompt has {:,} positions of speech and text, and {:,} tokens may be answered; the model has room for {:,} together"
     )
-    if rows := {row: problem.format(length, new, most) for row, length in enumerate(lengths) if length + new > most}:
+    pairs = enumerate(zip(lengths, new, strict=True))
+    if rows := {row: problem.format(length, more, most) for row, (length, more) in pairs if length + more > most}:
         raise TooLong(rows)

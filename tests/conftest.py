@@ -30,9 +30,9 @@ SLOW = {
     "test_ablate", "test_arm", "test_bench", "test_bench_against", "test_cli", "test_coqui", "test_corpus_scale", "test_deployment",
     "test_disk", "test_documents", "test_executor", "test_gpu_check", "test_judge_command", "test_light_install",
     "test_listen_browser", "test_live", "test_pipeline", "test_read_only", "test_record_files", "test_recordings", "test_register",
-    "test_report_browser", "test_serving", "test_speech_server", "test_status", "test_synthesize", "test_synthesize_ray",
-    "test_synthesize_reuse", "test_training", "test_training_processes", "test_training_ranks", "test_ui", "test_verify_faults",
-    "test_whole_pipeline",
+    "test_report_browser", "test_serve_browser", "test_serve_limits", "test_serving", "test_speech_server", "test_status",
+    "test_synthesize", "test_synthesize_ray", "test_synthesize_reuse", "test_training", "test_training_processes",
+    "test_training_ranks", "test_ui", "test_verify_faults", "test_whole_pipeline",
 }  # fmt: skip
 
 
@@ -205,7 +205,7 @@ def open_page(browser) -> Iterator:
         # a player that has what it needs drops the rest of the file: ERR_ABORTED
         page.on("requestfailed", lambda r: r.failure == "net::ERR_ABORTED" or trouble.append(f"{r.failure}: {r.url}"))
         page.on("dialog", lambda dialog: (trouble.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        outside = ("file:", "data:", "http://127.0.0.1:")
+        outside = ("file:", "data:", "http://127.0.0.1:", "blob:http://127.0.0.1:")
         page.on("request", lambda request: request.url.startswith(outside) or trouble.append(f"request: {request.url}"))
         page.goto(url)
         page.wait_for_selector(ready)

@@ -46,6 +46,12 @@ NOT_RUN = {  # command: why, or the test that runs it
     "mlflow models serve -m models:/inserter@champion --env-manager local --port 5001": "tests/flows/test_serving.py",
     'printf \'{"dataframe_records": [{"audio": "%s", "text": "Answer in one sentence."}]}\' "$(base64 -w0 question.wav)" | '
     "curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' -d @-": "tests/flows/test_serving.py",
+    ".venv/bin/inserter serve": "tests/flows/test_serve_limits.py",
+    "inserter serve": "tests/flows/test_serve_limits.py",
+    'printf \'{"messages": [{"role": "user", "content": [{"type": "input_audio", '
+    '"input_audio": {"format": "wav", "data": "%s"}}]}]}\' "$(base64 -w0 question.wav)" | '
+    "curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' -d @-": "tests/flows/test_serve.py",
+    "curl http://127.0.0.1:8000/v1/audio/transcriptions -F file=@question.wav": "tests/flows/test_serve.py",
     "cp mlflow.db mlflow.db.saved": "this checkout has no registry",
     "mlflow db upgrade sqlite:///mlflow.db": "it would make a registry",
     "hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench": "a download of 9.6 GB",

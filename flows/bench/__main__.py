@@ -11,6 +11,7 @@ from flows.bench.compare import Entry
 from flows.bench.encode import encode_true_length
 from flows.bench.generate import generate
 from flows.bench.score import score
+from flows.bench.serve import serve
 from flows.bench.synthesize import synthesize_loop, synthesize_scaling
 from flows.bench.train import train_packed
 from flows.bench.verify import verify_packed
@@ -24,6 +25,7 @@ ENTRIES: dict[str, Callable[[], Entry]] = {
     "encode_true_length": encode_true_length,
     "generate": generate,
     "score": score,
+    "serve": serve,
     "synthesize_loop": synthesize_loop,
     "synthesize_scaling": synthesize_scaling,
     "train_cpu": train_cpu,

@@ -23,8 +23,8 @@ Pair = tuple[InserterForConditionalGeneration, InserterProcessor]
 ADAPTER = "adapter.safetensors"
 
 
-def _placed(model: Any) -> InserterForConditionalGeneration:
-    """Move the model to this process's GPU, if there is one.
+def placed(model: Any) -> InserterForConditionalGeneration:
+    """Return `model`, moved to this process's GPU if there is one.
 
     The weights stay float32, and autocast does the rest.
     """
@@ -55,7 +55,7 @@ def new_model(assets: Assets, adapter: Adapter, seed: int, *, delimiters: str = 
         raise InserterError(f"{assets.lm} has a recurrent state, which would leak between packed sequences", remedy)
     if heard:
         model.attach(processor)
-    return _placed(model), processor
+    return placed(model), processor
 
 
 def _recogniser(name: str, folder: str, languages: Sequence[str]) -> Recogniser:
@@ -95,7 +95,7 @@ def warmed_up(model: InserterForConditionalGeneration, processor: InserterProces
 def saved_model(folder: Path) -> Pair:
     """Return the model and the processor that `save_model` wrote to `folder`."""
     model = InserterForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return _placed(model), InserterProcessor.from_pretrained(folder)
+    return placed(model), InserterProcessor.from_pretrained(folder)
 
 
 def made_whole(
