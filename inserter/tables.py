@@ -124,7 +124,7 @@ class Clip(InShard):
 
 
 class Described(TypedDict):
-    """What a clip is, wherever it is stored: in a shard, the member `utt_id.json` beside the clip."""
+    """What a clip is. In a shard, the file `utt_id.json` of the clip has these fields."""
 
     utt_id: str
     doc_id: str

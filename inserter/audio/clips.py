@@ -195,9 +195,8 @@ def read_original(folder: Path | str, row: Utterance) -> np.ndarray:
         raise InserterError(
             f"the original of {row['utt_id']} was not kept", "Set synthesize.keep_originals to true and run `dvc repro`"
         )
-    return read(
-        read_clip_bytes(folder, {"shard": row["original_shard"], "offset": row["original_offset"], "size": row["original_size"]})
-    )
+    place: InShard = {"shard": row["original_shard"], "offset": row["original_offset"], "size": row["original_size"]}
+    return read(read_clip_bytes(folder, place))
 
 
 def read_clip_bytes(folder: Path | str, row: InShard) -> bytes:
