@@ -24,6 +24,7 @@ class Row(TypedDict, total=False):
     shard: str | None
     offset: int
     size: int
+    original_shard: str | None
     original_offset: int
     original_size: int
     error: str | None
@@ -60,11 +61,11 @@ def _spoken(row: Row, name: str) -> InShard:
 
 
 def _before(row: Row, name: str) -> InShard:
-    spoken = _spoken(row, name)
-    if "original_size" not in row:
+    _spoken(row, name)
+    if "original_shard" not in row:
         raise InserterError(f"the benchmark keeps no original of {name}", "Leave out --original")
-    if not row["original_size"]:
+    if row["original_shard"] is None:
         raise InserterError(
             f"the original of {name} was not kept", "Set synthesize.keep_originals to true, then run `inserter run`"
         )
-    return {"shard": spoken["shard"], "offset": row["original_offset"], "size": row["original_size"]}
+    return {"shard": row["original_shard"], "offset": row["original_offset"], "size": row["original_size"]}

@@ -123,11 +123,8 @@ class Clip(InShard):
     duration: float
 
 
-class Utterance(TypedDict):
-    """data/synthesize/utterances.parquet, and what sft and benchmark speak themselves.
-
-    Without a clip, `shard` is None, and the offsets, the sizes, n_samples and duration are 0.
-    """
+class Described(TypedDict):
+    """What a clip is. In a shard, the file `utt_id.json` of the clip has these fields."""
 
     utt_id: str
     doc_id: str
@@ -143,35 +140,61 @@ class Utterance(TypedDict):
     """Hash of the text and the voice, which decide the voice's own samples: the same anywhere."""
     effect: str
     """What was done to the voice's samples, as JSON."""
+    sample_rate: int
+    n_samples: int
+    duration: float
+    """Seconds."""
+
+
+class Utterance(Described):
+    """data/synthesize/utterances.parquet, and what sft and benchmark speak themselves.
+
+    Without a clip, `shard` is None, and the offsets, the sizes, n_samples and duration are 0.
+    """
+
     shard: str | None
     """The tar that holds the clip, a FLAC file, 16 kHz mono."""
     offset: int
     """First byte of the clip in `shard`."""
     size: int
     """Bytes of the clip."""
+    original_shard: str | None
+    """The tar that holds the speech before its effect; None: not kept.
+
+    Without an effect the speech is the clip itself.
+    """
     original_offset: int
-    """First byte of the speech before its effect. Without an effect it is the clip itself."""
+    """First byte of the speech before its effect."""
     original_size: int
     """Bytes of the speech before its effect; 0: not kept."""
-    sample_rate: int
-    n_samples: int
-    duration: float
-    """Seconds."""
     error: str | None
     """Why there is no clip."""
 
 
 class Shard(TypedDict):
-    """data/synthesize/shards.parquet: the tar files, in order."""
+    """data/synthesize/shards.parquet: the tar files, in order.
+
+    The tar of the originals of a shard, where there is one, follows the tar of its clips.
+    """
 
     shard: str
     size: int
     """Bytes."""
     sha256: str
     clips: int
-    """Number of utterances in the shard."""
+    """Number of utterances in the tar."""
     fingerprint: str
-    """Of the parameters, inputs and code that made the shard; also in its `shard.json`."""
+    """Of the parameters, inputs and code that made the tar."""
+
+
+class ShardRecord(TypedDict):
+    """data/synthesize/shard-00000.json: what a shard is. It is written when its tars are whole."""
+
+    index: int
+    fingerprint: str
+    """Of the parameters, inputs and code that made the shard."""
+    tars: list[Shard]
+    """The clips, and the originals where there are any; a tar without a clip is not written."""
 
 
 class Verified(Utterance):

@@ -6,7 +6,7 @@ The results go to reports/bench.json.
 import sys
 from collections.abc import Callable
 
-from flows.bench.against import answers, train_cpu, verify
+from flows.bench.against import answers, read_random, read_sequential, train_cpu, verify
 from flows.bench.compare import Entry
 from flows.bench.encode import encode_true_length
 from flows.bench.generate import generate
@@ -24,6 +24,8 @@ ENTRIES: dict[str, Callable[[], Entry]] = {
     "answers": answers,
     "encode_true_length": encode_true_length,
     "generate": generate,
+    "read_random": read_random,
+    "read_sequential": read_sequential,
     "score": score,
     "serve": serve,
     "synthesize_loop": synthesize_loop,

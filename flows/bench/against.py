@@ -1,4 +1,6 @@
-"""Entries `verify`, `answers` and `train_cpu`: this checkout, as it stands, against a commit.
+"""Entries against an earlier commit: this checkout, as it stands, against that commit.
+
+The entries are `verify`, `answers`, `train_cpu`, `read_sequential` and `read_random`.
 
 Both sides have the same inputs. BENCH_AGAINST names the commit. Its files lie in a temporary folder
 during the run. Each side is a process of its own (`side.py`), which loads once and then works by
@@ -30,6 +32,8 @@ EARLIER = "b8c1b19"
 CLIPS = 96
 PROMPTS = 64
 STEPS = 4
+SPOKEN = 256  # clips of one shard, which both sides read
+PASSES = 20  # over that shard in a round
 PAIRS = 3
 SIDE = Path(__file__).with_name("side.py")
 REMEDY = "Run `git fetch --unshallow` if the clone is shallow, or name another commit with BENCH_AGAINST=COMMIT"
@@ -96,6 +100,26 @@ def train_cpu() -> Entry:
         "against": f"the positions per second of {entry['against']}: here {ours.made['how']}, there {theirs.made['how']}",
         "tokens": entry["ratio"] * learnt,
     }
+
+
+def read_sequential() -> Entry:
+    """Measure the clips per second of `stream_shard`. A result is the bytes of a clip.
+
+    Each side speaks the clips and writes them in the layout of its commit. No clip has an effect,
+    so an earlier layout has no originals between the clips, which a reader would have to skip.
+    """
+    return _reading("read_sequential")
+
+
+def read_random() -> Entry:
+    """Measure the clips per second of `read_clip_bytes`, in random order, as `read_sequential`."""
+    return _reading("read_random")
+
+
+def _reading(name: str) -> Entry:
+    from flows.bench.verify import TEXT
+
+    return _equal(*_by_turns(name, {"texts": TEXT, "clips": SPOKEN, "passes": PASSES}, f"{SPOKEN} clips"))
 
 
 def _folders(assets: Assets) -> dict[str, str]:

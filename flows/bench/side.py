@@ -8,7 +8,9 @@ sides read.
 
 import json
 import os
+import random
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 Round = Callable[[], Sequence[object] | dict[str, object]]
 FRAMES_A_WORD = 20  # encoder frames of a spoken word: 0.4 s
 BEFORE = {  # modules of today: the names that they had before the package `inserter`
+    "inserter.audio.clips": "stages.common.audio",
     "inserter.params": "stages.common.params",
     "inserter.run.work": "stages.common.work",
     "inserter.training.batches": "stages.common.training.batches",
     "inserter.training.loop": "stages.common.training.loop",
     "inserter.training.models": "stages.common.training.models",
+    "inserter.tts": "stages.common.tts",
     "inserter.verification.asr": "stages.common.asr",
     "inserter.verification.hear": "stages.common.verification.hear",
     "inserter.verification.measure": "stages.common.verification.measure",
@@ -151,7 +155,49 @@ def _hear_as_many(model: Any, clips: "list[Tensor]", tokens: int) -> None:
         model.adapter.blank.bias += best.quantile(max(0.0, 1 - tokens / len(best)))
 
 
-WORKS = {"verify": verify, "answers": answers, "pretrain": pretrain}
+def read_sequential(inputs: dict[str, Any]) -> Round:
+    """Return a round that reads all clips of a shard from start to end, `passes` times."""
+    clips, out, rows = _spoken(inputs)
+    (shard,) = {str(out / row["shard"]) for row in rows}
+
+    def passes() -> list[int]:
+        for _ in range(inputs["passes"]):
+            found = [len(data) for _, data in clips.stream_shard(shard)]
+        return found
+
+    return passes
+
+
+def read_random(inputs: dict[str, Any]) -> Round:
+    """Return a round that reads all clips of a shard in random order, `passes` times."""
+    clips, out, rows = _spoken(inputs)
+    random.Random(0).shuffle(rows)
+
+    def passes() -> list[int]:
+        for _ in range(inputs["passes"]):
+            found = [len(clips.read_clip_bytes(out, row)) for row in rows]
+        return found
+
+    return passes
+
+
+def _spoken(inputs: dict[str, Any]) -> tuple[ModuleType, Path, list[dict[str, Any]]]:
+    """Return this side's reader of clips, and a folder beside INPUTS of a shard with its rows."""
+    tts, voice = module("inserter.tts"), module("inserter.params").Voice(name="heart", engine="hibari", voice="heart")
+    texts = inputs["texts"]
+    spoken = [texts[number % len(texts)] for number in range(inputs["clips"])]
+    jobs = [tts.Job(f"u-{number:03d}", "d", "train", text, text, "heart") for number, text in enumerate(spoken)]
+    folder = Path(tempfile.mkdtemp(dir=Path(sys.argv[2]).parent))
+    return module("inserter.audio.clips"), folder, tts.speak_all(jobs, [voice], folder, rows=folder / "rows", workers=1)
+
+
+WORKS = {
+    "verify": verify,
+    "answers": answers,
+    "pretrain": pretrain,
+    "read_sequential": read_sequential,
+    "read_random": read_random,
+}
 
 
 def main() -> None:

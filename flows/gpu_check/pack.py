@@ -33,6 +33,7 @@ SETTINGS = "settings.json"
 SECONDS_A_WORD = 0.4  # of noise in place of speech
 SHARD = 256  # clips
 SPARE = 0.3  # hours of held-out clips beside those of training
+NO_ORIGINAL = {"original_shard": None, "original_offset": 0, "original_size": 0}  # of a row
 Sounds = Mapping[str, bytes]  # FLAC by utt_id
 
 
@@ -154,5 +155,5 @@ def _sharded(found: list[tuple[Verified, bytes]], folder: Path) -> list[Verified
         index = write_shard(folder / name, ((row["utt_id"], data) for row, data in some))
         for row, _ in some:
             offset, size = index[row["utt_id"]]
-            rows.append(cast(Verified, {**row, "shard": name, "offset": offset, "size": size}))
+            rows.append(cast(Verified, {**row, **NO_ORIGINAL, "shard": name, "offset": offset, "size": size}))
     return rows

@@ -82,8 +82,8 @@ def _add_sound(found: Row, row: Verified, folder: Path, *, sounds: dict[str, byt
         found["unplayable"] = f"its {len(data):,} bytes are not sound"
         return
     found["audio"] = _keep(row["utt_id"], data, sounds)
-    if row["original_size"] and row["original_offset"] != row["offset"]:
-        place: InShard = {"shard": row["shard"], "offset": row["original_offset"], "size": row["original_size"]}
+    if row["original_shard"] not in (None, row["shard"]):
+        place: InShard = {"shard": row["original_shard"], "offset": row["original_offset"], "size": row["original_size"]}
         found["original"] = _keep(f"{row['utt_id']}-original", read_clip_bytes(folder, place), sounds)
 
 

@@ -1,7 +1,7 @@
 """The stage: sort utterances into a clean table and a quarantine table.
 
 First, every clip is measured. Then the norms of each voice are learnt from the measurements. Then
-the verdicts are given.
+the verdicts are given. The clean clips are written a second time, as a cut manifest of Lhotse.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from inserter.run.work import WorkFolder
 from inserter.tables import UTTERANCES, VERIFIED, Verified
 from inserter.verification.blocks import MEASURED_BY, judged, listeners_of, measure_blocks
 from inserter.verification.norms import Norms
+from stages.verify.cuts import write_cuts
 from stages.verify.report import Report
 
 BLOCK = 128  # clips per block: about 10 minutes of speech and 15 s of work, which a kill can cost
@@ -41,7 +42,8 @@ def main(params: Params) -> VerifyReport:
     for path in tqdm(blocks, desc="verify: usual durations", unit="block", leave=False):
         norms.learn(read_table(path, VERIFIED))
     report = Report()
-    write_batches(work / "out/clean.parquet", _clean(blocks, norms, limits), VERIFIED)
+    clean = write_batches(work / "out/clean.parquet", _clean(blocks, norms, limits), VERIFIED)
+    write_cuts(work / "out/cuts.jsonl.gz", read_batches(clean, VERIFIED), clips)
     write_batches(work / "out/quarantine.parquet", _refused(blocks, norms, limits, report=report), VERIFIED)
     work.publish("out", output("verify"))
     metrics = report.metrics()

@@ -56,8 +56,7 @@ def locked(workspace: Path) -> dict:
 def test_killed_in_three_stages_the_run_resumes(workspace, prefect_server):
     """While it speaks, while it verifies, and in pre-training."""
     shards, blocks, points = (
-        f".work/{name}"
-        for name in ("synthesize/*/rows/shard-*.json", "verify/*/blocks/*", "pretrain/*/pretrain-checkpoints/step-*")
+        f".work/{name}" for name in ("synthesize/*/out/shard-*.json", "verify/*/blocks/*", "pretrain/*/pretrain-checkpoints/step-*")
     )
     finished = {}
     for stage, pattern in (("synthesize", shards), ("verify", blocks), ("pretrain", points)):

@@ -105,6 +105,17 @@ def test_both_sides_train_on_the_same_text(project: Path, monkeypatch: pytest.Mo
     assert nothing_left(project)
 
 
+@pytest.mark.parametrize("name", ["read_sequential", "read_random"])
+def test_both_sides_read_the_clips_that_they_have_written(project: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(against, "SPOKEN", 8)
+    monkeypatch.setattr(against, "PASSES", 2)
+    run(monkeypatch, name)
+    (found,) = read_json("reports/bench.json")
+    assert 0 < found["low"] <= found["ratio"] <= found["high"]
+    assert (found["equal"], found["of"]) == (8, 8)
+    assert nothing_left(project)
+
+
 def test_an_unknown_precision_is_a_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "DOCUMENTS", 2)
     monkeypatch.setenv("BENCH_PRECISION", "fp16")

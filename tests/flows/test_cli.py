@@ -293,10 +293,11 @@ def _spoken(folder: Path) -> dict[str, bytes]:
     """A workspace with one clip in data/synthesize, its original, and one that could not be spoken: {name: FLAC}."""
     waves = {"d-000": 0.5, "d-000-original": 0.1}
     clips = {name: audio.flac(np.full(1600, level, np.float32)) for name, level in waves.items()}
-    index = audio.write_shard(folder / "data/synthesize/shard-00000.tar", clips.items())
+    index = {name: audio.write_shard(folder / f"data/synthesize/{name}.tar", [(name, data)])[name] for name, data in clips.items()}
     place = dict(zip(("offset", "size"), index["d-000"], strict=True))
     before = dict(zip(("original_offset", "original_size"), index["d-000-original"], strict=True))
-    rows = [{"utt_id": "d-000", "shard": "shard-00000.tar", **place, **before}, {"utt_id": "d-001", "error": "no word of it"}]
+    before["original_shard"] = "d-000-original.tar"
+    rows = [{"utt_id": "d-000", "shard": "d-000.tar", **place, **before}, {"utt_id": "d-001", "error": "no word of it"}]
     write_table(folder / "data/synthesize/utterances.parquet", rows, UTTERANCES)
     return clips
 

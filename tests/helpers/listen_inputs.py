@@ -23,6 +23,7 @@ TEXT = (
 SPOKEN = ["Our roads are good.", "a lantern burns above the pier", "We have built forty schools.", "glad and tired"]
 HOSTILE = "</script><script>alert('in')</script> \"quoted\" & <img src=x onerror=alert(1)>"
 VOICES = ["heart", "heart-slow"]
+SHARD, ORIGINAL = "shard-00000.tar", "-original"
 
 
 def speak(text: str) -> np.ndarray:
@@ -36,9 +37,11 @@ def write(root: Path, quarantined: bool = True, hostile: bool = False) -> tuple[
     clips: dict[str, bytes] = {}
     clean = [_clean(n, waves[n % len(waves)], clips) for n in range(12)]
     bad = _quarantined(waves, clips, hostile) if quarantined else []
-    index = write_shard(data / "synthesize" / "shard-00000.tar", clips.items())
+    originals = {name: clips.pop(name) for name in list(clips) if name.endswith(ORIGINAL)}
+    index = write_shard(data / "synthesize" / SHARD, clips.items())
+    before = write_shard(data / "synthesize" / "original-00000.tar", originals.items())
     for row in [*clean, *bad]:
-        _locate(row, index)
+        _locate(row, index, before)
     write_table(data / "verify" / "clean.parquet", clean, VERIFIED)
     write_table(data / "verify" / "quarantine.parquet", bad, VERIFIED)
     write_table(data / "interleave" / "sequences.parquet", _sequences(clean), SEQUENCES)
@@ -76,7 +79,7 @@ def _clean(n: int, wave: np.ndarray, clips: dict[str, bytes]) -> Row:
     row = _row(f"d-{n:03d}", SPOKEN[n % len(SPOKEN)], wave, VOICES[n % 2])
     if n % 2:
         row["effect"] = '{"noise": "babble", "snr_db": 12.5}'
-        clips[f"{row['utt_id']}-original"] = flac(wave)
+        clips[row["utt_id"] + ORIGINAL] = flac(wave)
         wave = add_noise(wave, 12.5, "babble", rng=np_rng(0, "noise", n))
     if n >= 6:
         row |= {"wer": 0.02 * n, "heard": row["heard"].replace("good", "wood").replace("glad", "plaid")}
@@ -105,13 +108,15 @@ def _quarantined(waves: list[np.ndarray], clips: dict[str, bytes], hostile: bool
     return [*rows, damaged, never]
 
 
-def _locate(row: Row, index: dict[str, tuple[int, int]]) -> None:
+def _locate(row: Row, index: dict[str, tuple[int, int]], originals: dict[str, tuple[int, int]]) -> None:
     if row["utt_id"] not in index:
-        row |= {"shard": None, "offset": 0, "size": 0, "original_offset": 0, "original_size": 0}
+        row |= {"shard": None, "offset": 0, "size": 0, "original_shard": None, "original_offset": 0, "original_size": 0}
         return
     offset, size = index[row["utt_id"]]
-    before = index.get(f"{row['utt_id']}-original", (offset, size))
-    row |= {"shard": "shard-00000.tar", "offset": offset, "size": size, "original_offset": before[0], "original_size": before[1]}
+    row |= {"shard": SHARD, "offset": offset, "size": size}
+    before = originals.get(row["utt_id"] + ORIGINAL)
+    tar, (offset, size) = ("original-00000.tar", before) if before else (SHARD, (offset, size))
+    row |= {"original_shard": tar, "original_offset": offset, "original_size": size}
 
 
 def _sequences(clean: list[Row]) -> list[Row]:

@@ -40,7 +40,7 @@ def test_a_sound_is_the_clip_byte_for_byte_and_its_original_is_beside_it(inputs)
     rows = {row["utt_id"]: row for row in read_table(data / "verify" / "clean.parquet", VERIFIED)}
     noisy = rows["d-001"]  # in the interleaved sequence
     assert (reports / "listen" / "d-001.flac").read_bytes() == read_clip_bytes(data / "synthesize", noisy)
-    original = {**noisy, "offset": noisy["original_offset"], "size": noisy["original_size"]}
+    original = {**noisy, "shard": noisy["original_shard"], "offset": noisy["original_offset"], "size": noisy["original_size"]}
     assert (reports / "listen" / "d-001-original.flac").read_bytes() == read_clip_bytes(data / "synthesize", original)
     assert "Before these effects: noise babble, snr 12.5 dB" in (reports / "listen.html").read_text()
     assert not (reports / "listen" / "d-000-original.flac").exists(), "nothing was done to it"

@@ -24,13 +24,13 @@ def test_killed_and_run_again_it_resumes_with_the_bytes_of_an_undisturbed_run(tm
 
     killed = workspace(tmp_path / "killed", spans(30))
     process = start(killed)
-    while not list(killed.glob(".work/synthesize/*/rows/*.json")) and process.poll() is None:
+    while not list(killed.glob(".work/synthesize/*/out/shard-*.json")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     work = next(killed.glob(".work/synthesize/*/key.json")).parent
-    names = [path.stem for path in work.glob("rows/*.json")]
-    files = [work / file for name in names for file in (f"rows/{name}.json", f"rows/{name}.parquet", f"out/{name}.tar")]
+    names = [path.stem for path in work.glob("out/shard-*.json")]
+    files = [work / file for name in names for file in (f"out/{name}.json", f"rows/{name}.parquet", f"out/{name}.tar")]
     finished = {path: path.stat().st_mtime_ns for path in files}
     assert finished
 
@@ -45,7 +45,7 @@ def test_killed_and_run_again_it_resumes_with_the_bytes_of_an_undisturbed_run(tm
     assert report["in"] == 40 == report["clips"] + sum(report["failed"].values())
     assert report["unseen"] == 10
     assert report["failed"] == {"the engine gave zero samples": 7 + 3}
-    assert check_shards(whole / "data/synthesize") == 7
+    assert check_shards(whole / "data/synthesize") == 14  # with those of the originals
     assert report["hours"] == pytest.approx(sum(row["duration"] for row in rows) / 3600)
 
 

@@ -41,7 +41,7 @@ def test_two_ray_workers_give_the_bytes_of_one_local_process_even_if_one_is_kill
     process = start(on_ray)
     killed: set[int] = set()
     while process.poll() is None and not killed:
-        if list(on_ray.glob(".work/synthesize/*/rows/*.json")):
+        if list(on_ray.glob(".work/synthesize/*/out/shard-*.json")):
             killed = set(sorted(workers())[:1])
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)

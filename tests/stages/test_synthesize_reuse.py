@@ -83,12 +83,12 @@ def test_unfinished_work_is_used_and_damaged_speech_is_spoken_again(tmp_path, sp
     speak(tmp_path / "a", corpus(18))
     (work,) = (tmp_path / "a/.work/synthesize").iterdir()
     rows = read_table(work / "rows/shard-00001.parquet", UTTERANCES)
-    for copy in (work / "out/shard-00001.tar", tmp_path / "a/data/synthesize/shard-00001.tar"):
+    for copy in (work / "out/original-00001.tar", tmp_path / "a/data/synthesize/original-00001.tar"):
         data = bytearray(copy.read_bytes())
         data[rows[0]["original_offset"] + rows[0]["original_size"] // 2] ^= 1
         copy.unlink()
         copy.write_bytes(data)
-    (work / "rows/shard-00002.json").unlink()  # as if it had been killed before the shard was whole
+    (work / "out/shard-00002.json").unlink()  # as if it had been killed before the shard was whole
     system = speak(tmp_path / "a", corpus(18), seed=parameters(tmp_path / "a").synthesize.seed, shard_clips=5)
     assert (system["originals_made"], system["originals_reused"]) == (12, 12)
     speak(tmp_path / "b", corpus(18), shard_clips=5)

@@ -1,6 +1,8 @@
 """A bad clip goes to quarantine with the reason that is true of it; a good one never does; none is lost."""
 
+import gzip
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inserter.assets import asr_folder
-from inserter.audio.clips import SAMPLE_RATE, flac, write_shard
+from inserter.audio.clips import SAMPLE_RATE, flac, read_clip_bytes, write_shard
 from inserter.audio.effects import NOISES, add_noise
 from inserter.errors import InserterError
 from inserter.files import read_table, write_table
@@ -95,7 +97,7 @@ def limited(params: Params, **limits: Any) -> Params:
 
 
 def tables() -> list[bytes]:
-    return [Path("data/verify", name).read_bytes() for name in ("clean.parquet", "quarantine.parquet")]
+    return [Path("data/verify", name).read_bytes() for name in ("clean.parquet", "quarantine.parquet", "cuts.jsonl.gz")]
 
 
 def test_bad_clips_are_quarantined_for_what_is_wrong_with_them_and_good_ones_pass(tmp_path, monkeypatch, params):
@@ -123,6 +125,12 @@ def test_bad_clips_are_quarantined_for_what_is_wrong_with_them_and_good_ones_pas
     quarantine = read_table("data/verify/quarantine.parquet", VERIFIED)
     assert [row["utt_id"] for row in clean] == [name for name, _, _ in good]
     assert all(row["reason"] is None and row["wer"] <= 0.1 for row in clean)
+    cuts = gzip.decompress(Path("data/verify/cuts.jsonl.gz").read_bytes()).splitlines()
+    for row, line in zip(clean, cuts, strict=True):
+        cut = json.loads(line)
+        (source,) = cut["recording"]["sources"]
+        assert cut["id"] == row["utt_id"] and cut["supervisions"][0]["text"] == row["written"]
+        assert subprocess.check_output(source["source"], shell=True) == read_clip_bytes("data/synthesize", row)
     assert {row["utt_id"]: reason_kind(row["reason"]) for row in quarantine} == {name: name for name, _, _ in bad}
     assert metrics["in"] == 16 == metrics["clean"] + sum(metrics["quarantined"].values())
     assert metrics["quarantine_share"] == pytest.approx(11 / 16) == metrics["voices"]["heart"]["quarantine_share"]

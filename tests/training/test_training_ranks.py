@@ -182,10 +182,12 @@ def made(tiny_lm, tiny_encoder, tiny_model, tmp_path):
         texts = ["Name three rivers.", "Describe an old house by the sea.", "Say yes."]
         voice = load_voice(load(place / "params.yaml").synthesize.voices[0])
         waves = {text: voice.speak(text) for text in texts}
-        index = write_shard(place / "data/benchmark/shard-00000.tar", [(text, flac(wave)) for text, wave in waves.items()])
+        index = write_shard(
+            place / "data/benchmark/shard-00000.tar", [(f"i-{n}", flac(wave)) for n, wave in enumerate(waves.values())]
+        )
         items = [
-            benchmark_item(text, index[text], len(wave) / 16_000, task="open" if text == "Say yes." else "closed")
-            for text, wave in waves.items()
+            benchmark_item(text, span, len(wave) / 16_000, task="open" if text == "Say yes." else "closed")
+            for (text, wave), span in zip(waves.items(), index.values(), strict=True)
         ]
         write_table(place / "data/benchmark/items.parquet", items, ITEMS)
         write_jsonl(place / "data/benchmark/prompts.jsonl", [{"key": item["key"], "prompt": item["prompt"]} for item in items])

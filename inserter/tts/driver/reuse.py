@@ -8,9 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from inserter.files import read_json, sha256
+from inserter.tables import ShardRecord
 from inserter.tts.driver.jobs import Place, absolute
 
-COLUMNS = ["content", "shard", "original_offset", "original_size"]
+COLUMNS = ["content", "original_shard", "original_offset", "original_size"]
 
 
 class Earlier:
@@ -30,18 +31,22 @@ class Earlier:
         self.base.execute("CREATE TABLE shards (id INTEGER PRIMARY KEY, path TEXT, sha256 TEXT)")
         columns = "content BLOB PRIMARY KEY, shard INTEGER, offset INTEGER, size INTEGER"
         self.base.execute(f"CREATE TABLE speech ({columns}) WITHOUT ROWID")
-        for done in (done for folder in folders for done in sorted((folder / "rows").glob("*.json"))):
+        for done in (done for folder in folders for done in sorted((folder / "out").glob("shard-*.json"))):
             self._add(done)
         self.base.commit()
 
     def _add(self, done: Path) -> None:
-        record = read_json(done)
-        path = done.parent.parent / "out" / record["shard"]
-        table = done.with_suffix(".parquet")
-        if not (path.exists() and table.exists() and path.stat().st_size == record["size"]):
+        record: ShardRecord = read_json(done)
+        table = done.parent.parent / "rows" / f"{done.stem}.parquet"
+        if not (table.exists() and sized(done.parent, record)):
             return
-        cursor = self.base.execute("INSERT INTO shards (path, sha256) VALUES (?, ?)", (absolute(path), record["sha256"]))
-        places = ((bytes.fromhex(c), cursor.lastrowid, offset, size) for c, _, offset, size in _rows(table) if size)
+        numbers: dict[str, int | None] = {}
+        for tar in record["tars"]:
+            path = absolute(done.parent / tar["shard"])
+            numbers[tar["shard"]] = self.base.execute(
+                "INSERT INTO shards (path, sha256) VALUES (?, ?)", (path, tar["sha256"])
+            ).lastrowid
+        places = ((bytes.fromhex(c), numbers[tar], offset, size) for c, tar, offset, size in _rows(table) if tar)
         self.base.executemany("INSERT OR IGNORE INTO speech VALUES (?, ?, ?, ?)", places)
 
     def find(self, contents: Iterable[str]) -> dict[str, Place]:
@@ -55,7 +60,13 @@ class Earlier:
         return found
 
 
-def _rows(table: Path) -> Iterator[tuple[str, str, int, int]]:
+def sized(out: Path, record: ShardRecord) -> bool:
+    """Return whether the tars of a shard in the folder `out` have their recorded sizes."""
+    tars = [(out / tar["shard"], tar["size"]) for tar in record["tars"]]
+    return all(path.exists() and path.stat().st_size == size for path, size in tars)
+
+
+def _rows(table: Path) -> Iterator[tuple[str, str | None, int, int]]:
     columns = pq.read_table(table, columns=COLUMNS).to_pydict()
     yield from zip(*(columns[name] for name in COLUMNS), strict=True)
 

@@ -17,9 +17,9 @@ from inserter.errors import InserterError
 from inserter.files import read_json, read_table, sha256, write_batches, write_json, write_table
 from inserter.params import Voice
 from inserter.run.executor import Executor, ordered_map
-from inserter.tables import SHARDS, UTTERANCES, Shard, Utterance
+from inserter.tables import SHARDS, UTTERANCES, Shard, ShardRecord, Utterance
 from inserter.tts.driver.jobs import Job, Part, content, split
-from inserter.tts.driver.reuse import Earlier
+from inserter.tts.driver.reuse import Earlier, sized
 from inserter.tts.driver.speaking import Clip, Spoken, speak_part
 
 Map = Callable[[Callable[[Part], Spoken], Iterable[Part]], Iterator[Spoken]]
@@ -65,7 +65,11 @@ class Recipe:
     voices: dict[str, Voice]
     """The voices by name."""
     out: Path
-    """Folder for `shard-00000.tar` and so on, and at the end for `shards.parquet`."""
+    """Folder for the shards, and at the end for `shards.parquet`.
+
+    A shard is `shard-00000.tar` (clips), `original-00000.tar` (what their effects were applied to)
+    and `shard-00000.json` (its record).
+    """
     rows: Path
     """Folder for the table of each finished shard."""
     seed: int
@@ -75,7 +79,7 @@ class Recipe:
     fingerprint: str
     """Fingerprint of everything that decides the shards."""
     keep_originals: bool
-    """Whether the originals are stored beside clips with an effect."""
+    """Whether the originals of clips with an effect are stored."""
     earlier: Earlier | None
     """Speech that need not be made again, or None."""
 
@@ -85,9 +89,8 @@ class _Shard:
 
     def __init__(self, index: int, jobs: Sequence[Job], recipe: Recipe) -> None:
         self.index, self.recipe = index, recipe
-        name = _name(index)
-        self.tar = recipe.out / f"{name}.tar"
-        self.table, self.done = recipe.rows / f"{name}.parquet", recipe.rows / f"{name}.json"
+        self.tar, self.originals = recipe.out / f"shard-{index:05d}.tar", recipe.out / f"original-{index:05d}.tar"
+        self.table, self.done = recipe.rows / f"shard-{index:05d}.parquet", _record(recipe.out, index)
         contents = [content(job.spoken, recipe.voices[job.voice]) for job in jobs]
         self.finished = self._is_finished(jobs, contents)
         self.parts: list[Part] = []
@@ -100,15 +103,14 @@ class _Shard:
     def _is_finished(self, jobs: Sequence[Job], contents: Sequence[str]) -> bool:
         """Return whether an earlier run finished the shard with these jobs and this fingerprint.
 
-        The tar must still have the size that it had then.
+        The tars must still have the sizes that they had then.
         """
-        if not (self.done.exists() and self.table.exists() and self.tar.exists()):
+        if not (self.done.exists() and self.table.exists()):
             return False
-        record = read_json(self.done)
+        record: ShardRecord = read_json(self.done)
         made = [(row["utt_id"], row["content"], row["effect"]) for row in read_table(self.table, UTTERANCES)]
         wanted = [(job.utt_id, made_of, (job.effect or Effect()).to_json()) for job, made_of in zip(jobs, contents, strict=True)]
-        same = record["fingerprint"] == self.recipe.fingerprint and record["size"] == self.tar.stat().st_size
-        return same and made == wanted
+        return record["fingerprint"] == self.recipe.fingerprint and made == wanted and sized(self.recipe.out, record)
 
     def add(self, clips: Iterable[Clip]) -> None:
         """Add the clips of one more part."""
@@ -116,44 +118,48 @@ class _Shard:
         self.left -= 1
 
     def write(self) -> list[Utterance]:
-        """Write the tar, its rows, and last the record that both are whole; return the rows.
+        """Write the tars, the rows, and last the record that all are whole; return the rows.
 
         A shard that an earlier run finished is not written: its rows are read back.
         """
         if self.finished:
             return read_table(self.table, UTTERANCES)
         self.clips.sort(key=lambda clip: clip.number)
-        members = list(self._members())
-        spoken = sum(clip.heard is not None for clip in self.clips)
-        note = {"fingerprint": self.recipe.fingerprint, "index": self.index, "clips": spoken, "members": len(members)}
-        index = write_shard(self.tar, members, note)
-        rows = [self._placed(clip, index) for clip in self.clips]
+        heard = {clip.row["utt_id"]: clip.heard for clip in self.clips if clip.heard is not None}
+        kept = {clip.row["utt_id"]: clip.original for clip in self.clips if clip.original is not None}
+        about = {clip.row["utt_id"]: clip.row for clip in self.clips}
+        index = write_shard(self.tar, heard.items(), about) if heard else {}
+        originals = write_shard(self.originals, kept.items()) if kept and self.recipe.keep_originals else {}
+        rows = [self._placed(clip, index, originals) for clip in self.clips]
         write_table(self.table, rows, UTTERANCES)
-        record = {"shard": self.tar.name, "size": self.tar.stat().st_size, "sha256": sha256(self.tar)}
-        write_json(self.done, record | {"clips": spoken, "fingerprint": self.recipe.fingerprint})
+        tars = [self._tar(path, len(names)) for path, names in ((self.tar, index), (self.originals, originals)) if names]
+        record: ShardRecord = {"index": self.index, "fingerprint": self.recipe.fingerprint, "tars": tars}
+        write_json(self.done, record)
         return rows
 
-    def _members(self) -> Iterator[tuple[str, bytes]]:
-        for clip in self.clips:
-            name = clip.row["utt_id"]
-            if clip.heard is not None:
-                yield name, clip.heard
-            if clip.original is not None and self.recipe.keep_originals:
-                yield f"{name}.original", clip.original
+    def _tar(self, path: Path, clips: int) -> Shard:
+        return {
+            "shard": path.name,
+            "size": path.stat().st_size,
+            "sha256": sha256(path),
+            "clips": clips,
+            "fingerprint": self.recipe.fingerprint,
+        }
 
-    def _placed(self, clip: Clip, index: dict[str, tuple[int, int]]) -> Utterance:
+    def _placed(self, clip: Clip, index: dict[str, tuple[int, int]], originals: dict[str, tuple[int, int]]) -> Utterance:
         """Return the clip's row with its place in the shard."""
-        if clip.heard is None:
-            return clip.row
         name = clip.row["utt_id"]
-        heard = index[name]
-        original = heard if clip.original is None else index.get(f"{name}.original", (0, 0))
+        if name not in index:
+            return clip.row
+        tar, places = (self.tar, index) if clip.original is None else (self.originals, originals)
+        heard, original = index[name], places.get(name)
         return clip.row | {
             "shard": self.tar.name,
             "offset": heard[0],
             "size": heard[1],
-            "original_offset": original[0],
-            "original_size": original[1],
+            "original_shard": tar.name if original else None,
+            "original_offset": original[0] if original else 0,
+            "original_size": original[1] if original else 0,
         }
 
 
@@ -229,16 +235,17 @@ def make_shards(jobs: Iterable[Job], recipe: Recipe, spread: Map, *, progress: P
         under_way[0].add(spoken.clips)
         yield from ready()
     yield from ready()
-    write_batches(recipe.out / LIST, _records(recipe.rows, count), SHARDS)
+    write_batches(recipe.out / LIST, _tars(recipe.out, count), SHARDS)
 
 
-def _records(rows: Path, count: int) -> Iterator[list[Shard]]:
+def _tars(out: Path, count: int) -> Iterator[list[Shard]]:
     for start in range(0, count, 1024):
-        yield [read_json(rows / f"{_name(index)}.json") for index in range(start, min(count, start + 1024))]
+        records: list[ShardRecord] = [read_json(_record(out, index)) for index in range(start, min(count, start + 1024))]
+        yield [tar for record in records for tar in record["tars"]]
 
 
-def _name(index: int) -> str:
-    return f"shard-{index:05d}"
+def _record(out: Path, index: int) -> Path:
+    return out / f"shard-{index:05d}.json"
 
 
 def _finish(shard: _Shard, progress: Progress) -> list[Utterance]:
