@@ -65,3 +65,26 @@ def test_lhotse_copies_the_clean_clips_to_its_own_shards(clean):
     for name, row in clean.items():
         assert np.array_equal(found[name].load_audio()[0], read_clip("data/synthesize", row))
         assert found[name].supervisions[0].text == row["written"]
+
+
+def _decodes() -> bool:
+    try:
+        import torchcodec.decoders  # noqa: F401
+    except (ImportError, RuntimeError):
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _decodes(), reason="torchcodec, which `datasets` decodes with, finds no FFmpeg")
+def test_all_clips_and_their_originals_load_by_one_call(clean, tmp_path):
+    """Without `streaming` and `features`, with the quarantined clip."""
+    from datasets import load_dataset
+
+    options = {"split": "train", "cache_dir": str(tmp_path / "cache")}
+    clips = load_dataset("webdataset", data_files="data/synthesize/shard-*.tar", **options)
+    assert sorted(clips["__key__"]) == sorted([*clean, QUARANTINED])
+    for sample in clips:
+        samples = sample["flac"].get_all_samples()
+        assert samples.sample_rate == 16_000 and samples.data.shape == (1, sample["json"]["n_samples"])
+    originals = load_dataset("webdataset", data_files="data/synthesize/original-*.tar", **options)
+    assert list(originals["__key__"]) == ["u-1", "u-3", "u-5", "u-9"]

@@ -6,18 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from spoken_shards import QUARANTINED, documented, publish
+from spoken_shards import documented, publish
 
 from inserter.audio.clips import read_clip
 from inserter.tables import Described, Utterance
-
-
-def _decodes() -> bool:
-    try:
-        import torchcodec.decoders  # noqa: F401
-    except (ImportError, RuntimeError):
-        return False
-    return True
 
 
 @pytest.fixture
@@ -48,18 +40,3 @@ def test_every_sample_has_the_files_of_the_first(clean):
     assert clips.features["flac"] == Audio() and clips.features["json"].keys() == Described.__annotations__.keys()
     originals = load_dataset("webdataset", data_files="data/synthesize/original-*.tar", split="train", streaming=True)
     assert set(originals.features) == {"__key__", "__url__", "flac"}
-
-
-@pytest.mark.skipif(not _decodes(), reason="torchcodec, which `datasets` decodes with, finds no FFmpeg")
-def test_all_clips_and_their_originals_load_by_one_call(clean, tmp_path):
-    """Without `streaming` and `features`, with the quarantined clip."""
-    from datasets import load_dataset
-
-    options = {"split": "train", "cache_dir": str(tmp_path / "cache")}
-    clips = load_dataset("webdataset", data_files="data/synthesize/shard-*.tar", **options)
-    assert sorted(clips["__key__"]) == sorted([*clean, QUARANTINED])
-    for sample in clips:
-        samples = sample["flac"].get_all_samples()
-        assert samples.sample_rate == 16_000 and samples.data.shape == (1, sample["json"]["n_samples"])
-    originals = load_dataset("webdataset", data_files="data/synthesize/original-*.tar", **options)
-    assert list(originals["__key__"]) == ["u-1", "u-3", "u-5", "u-9"]
