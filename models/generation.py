@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.decoding import decode
 from models.modeling import InserterForConditionalGeneration
 from models.precision import in_bf16
 from models.processor import InserterProcessor
@@ -110,5 +109,6 @@ def _answer(
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         pad = processor.tokenizer.pad_token_id
-        ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=pad, custom_generate=decode)
-    return [text.strip() for text in processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        ids = model.generate(**on_device, **how, max_new_tokens=tokens, pad_token_id=pad)
+    new = ids[:, inputs["input_ids"].shape[1] :]
+    return [text.strip() for text in processor.tokenizer.batch_decode(new, skip_special_tokens=True)]

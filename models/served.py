@@ -88,7 +88,7 @@ def _from_text(value: str) -> Sound:
     if path := _named_file(value):
         return read(path)
     try:
-        return read(_unpacked(value))
+        return read(unpacked(value))
     except NoSound as error:
         if error.reason != "undecodable" or len(value) > SHORT:
             raise
@@ -111,7 +111,7 @@ def _named_file(value: str) -> Path | None:
         return None
 
 
-def _unpacked(value: str) -> bytes:
+def unpacked(value: str) -> bytes:
     """Return the bytes that `value` holds in base64, or in a data URI.
 
     Base64 may have line breaks and either alphabet, and may lack padding. Raises NoSound for text
