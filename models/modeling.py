@@ -412,5 +412,5 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
 
 def _after(prompts: Tensor, new: Tensor) -> Tensor:
-    """Return each of `new` (batch * k, m) after its prompt (batch, n), of which k follow each other."""
+    """Return `new` (batch * k, m) after the prompts (batch, n), each of which has k answers."""
     return torch.cat([prompts.repeat_interleave(len(new) // len(prompts), dim=0).to(new.device), new], dim=1)

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoTokenizer, BatchFeature, ProcessorMixin, WhisperFeatureExtractor
+from transformers import AutoTokenizer, BatchFeature, PreTrainedConfig, ProcessorMixin, WhisperFeatureExtractor
 from transformers.utils import cached_file
 
 from models.configuration import AUDIO, SPANS, SPEECH_TOKENS
@@ -91,7 +91,9 @@ class InserterProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, name: Any, *args: Any, **kwargs: Any) -> "InserterProcessor":  # type: ignore[override]
-        processor = super().from_pretrained(name, *args, **kwargs)
+        # The tokenizer's own files name its class. Without `config`, transformers would look for
+        # the class in config.json, and ask whether code in the folder may be run.
+        processor = super().from_pretrained(name, *args, **{"config": PreTrainedConfig(), **kwargs})
         where = {key: kwargs[key] for key in HUB if key in kwargs}
         file = cached_file(name, RECOGNISER, _raise_exceptions_for_missing_entries=False, **where)
         processor.recogniser = Tokenizer.from_file(file) if file else None
@@ -230,8 +232,8 @@ class InserterProcessor(ProcessorMixin):
 
         states: what the encoder returned, (frames, width) per clip.
 
-        Raises ValueError for audio beside states, for more or fewer clips than speech spans, and for
-        another `sampling_rate` than 16 kHz.
+        Raises ValueError for audio beside states, for more or fewer clips than speech spans, and
+        for another `sampling_rate` than 16 kHz.
         """
         if kwargs.get("sampling_rate") not in (None, SAMPLE_RATE):
             raise ValueError(f"the sampling rate of audio is {SAMPLE_RATE:,} Hz, and not {kwargs['sampling_rate']}")
@@ -268,11 +270,11 @@ class InserterProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **kwargs: object,
     ) -> str | list[str] | list[int] | list[list[int]] | Tensor | BatchFeature:
-        """Apply the LM's chat template to one conversation or several, as elsewhere in transformers.
+        """Apply the LM's chat template to one conversation or several, as transformers does.
 
         conversation: turns, whose content is a text or a list of {"type": "text", "text": …} and
-            {"type": "audio", "audio" or "path" or "url": …}. The sound is samples at 16 kHz, a file,
-            its bytes, its base64 or its URL. Without a sound, the part is a placeholder alone.
+            {"type": "audio", …}. The sound is under `audio`, `path` or `url`: samples at 16 kHz, a
+            file, its bytes, its base64 or its URL. Without a sound, the part is a placeholder.
         tokenize: return what the model reads. Otherwise return a string for people, which does not
             show which control tokens are text.
         return_tensors: "pt" for tensors, left-padded; None for lists of ids.
@@ -283,26 +285,27 @@ class InserterProcessor(ProcessorMixin):
         several = bool(conversation) and isinstance(conversation[0], list)
         chats: Any = conversation if several else [conversation]
         template = {**PLAIN, **{name: value for name, value in kwargs.items() if name not in ALWAYS}}
-        turns: list[list[Turn]] = [
-            [{"role": turn["role"], "content": parts_of(turn["content"])} for turn in chat] for chat in chats
-        ]
+        turns = [[Turn(role=turn["role"], content=parts_of(turn["content"])) for turn in chat] for chat in chats]
         if not tokenize:
             shown = [self.plain.render(chat, **template) for chat in turns]
             return shown if several else shown[0]
-        rows = [self.plain.chat(chat, **template) for chat in turns]
-        waves = waves_of([turn["content"] for chat in chats for turn in chat])
-        inputs = BatchFeature({**_batch(rows, self.tokenizer.pad_token_id), **(self.features(waves) if waves else {})})
+        inputs = _batch([self.plain.chat(chat, **template) for chat in turns], self.tokenizer.pad_token_id)
         if return_tensors is None:
-            inputs |= {
-                name: inputs[name].tolist() if several else inputs[name][0].tolist() for name in ("input_ids", "attention_mask")
-            }
+            for name, rows in inputs.items():
+                inputs[name] = rows.tolist() if several else rows[0].tolist()
         elif return_tensors != "pt":
             raise ValueError(f"return_tensors is {return_tensors!r}; give pt or None")
-        return inputs if return_dict else inputs["input_ids"]
+        if not return_dict:
+            return inputs["input_ids"]
+        waves = waves_of([turn["content"] for chat in chats for turn in chat])
+        return BatchFeature({**inputs, **self.features(waves)} if waves else inputs)
 
 
-def _batch(rows: list[list[int]], pad: int) -> dict[str, Tensor]:
-    """Return `input_ids` and `attention_mask` (rows, n). Each row ends at the right, where the answer begins."""
+def _batch(rows: list[list[int]], pad: int) -> dict[str, Any]:
+    """Return `input_ids` and `attention_mask` (rows, n).
+
+    Each row ends at the right, where the answer begins.
+    """
     ids = [torch.tensor(row, dtype=torch.long) for row in rows]
     masks = [torch.ones_like(row) for row in ids]
     padded = {"input_ids": (ids, pad), "attention_mask": (masks, 0)}

@@ -40,8 +40,9 @@ def waves_of(contents: Sequence[Content]) -> list[np.ndarray]:
 def wave_of(sound: Any) -> np.ndarray:
     """Return a sound (samples,) as float32 at 16 kHz.
 
-    sound: samples at 16 kHz, a file, its bytes, its base64 or its URL. Raises NoSound if there is no
-        sound to read.
+    sound: samples at 16 kHz, a file, its bytes, its base64 or its URL.
+
+    Raises NoSound if there is no sound to read.
     """
     if isinstance(sound, bytes):
         return read(sound).wave
