@@ -123,11 +123,7 @@ def clip(utterance: str, original: bool, out: Path | None) -> None:
         atomic(out, lambda path: path.write_bytes(data))
 
 
-@app.command(
-    epilog=_epilog(
-        "inserter export speech-lm", "inserter export speech-lm --model models:/inserter@challenger --push org/speech-lm"
-    )
-)
+@app.command(epilog=_epilog("inserter export out", "inserter export out --model models:/inserter@challenger --push org/name"))
 @click.argument("folder", type=FILE, metavar="DIR")
 @MODEL
 @click.option("--push", metavar="ORG/NAME", help="Also send the folder to this place on the hub, with the token in HF_TOKEN.")

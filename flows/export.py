@@ -120,15 +120,15 @@ def _facts(client: "MlflowClient", version: "ModelVersion", scratch: Path) -> Fa
         run = client.get_run(version.run_id)
         runs = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
         stages = {one.data.tags.get("stage", ""): one.info.run_id for one in runs}
-        paths = {name: _artifact(client, stages[name], f"{name}.json", scratch) for name in REPORTED if name in stages}
+        paths = {name: _artifact(client, stages[name], f"{name}.json", scratch=scratch) for name in REPORTED if name in stages}
         reports = _reports({name: path for name, path in paths.items() if path})
-        params = _artifact(client, version.run_id, PARAMS, scratch)
+        params = _artifact(client, version.run_id, PARAMS, scratch=scratch)
         told = known(load(params), reports) if params else replace(told, reports=reports)
     commit = _commit(version.tags.get("git.commit", "unknown"), version.tags.get("git.dirty", ""))
     return replace(told, version=f"{version.name} version {version.version}", commit=commit)
 
 
-def _artifact(client: "MlflowClient", run: str, name: str, scratch: Path) -> Path | None:
+def _artifact(client: "MlflowClient", run: str, name: str, *, scratch: Path) -> Path | None:
     """Return the path of a run's file here, or None if the run has no such file."""
     if name not in {file.path for file in client.list_artifacts(run)}:
         return None

@@ -1,7 +1,6 @@
 """Send an exported model to a hub: the one at HF_ENDPOINT, or Hugging Face's."""
 
 from pathlib import Path
-from typing import NoReturn
 
 from inserter.errors import InserterError
 
@@ -31,18 +30,18 @@ def push(folder: Path, repository: str) -> None:
     Raises InserterError if the hub cannot be reached or refuses. The folder stays as it is.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     hub = HfApi()
     try:
         hub.create_repo(repository, private=True, exist_ok=True)
         hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export from inserter")
     except HfHubHTTPError as error:
-        _refuse(error, folder, f"the hub refused {repository}", "Check that the token of HF_TOKEN may write there")
-    except Exception as error:  # the HTTP client's errors have no common class of the hub's
-        _refuse(error, folder, f"the hub at {hub.endpoint} cannot be reached", "Check the network and HF_ENDPOINT")
+        raise _refusal(error, folder, f"the hub refused {repository}: check that HF_TOKEN may write there") from error
+    except (HTTPError, OSError) as error:
+        raise _refusal(error, folder, f"the hub at {hub.endpoint} cannot be reached: check the network and HF_ENDPOINT") from error
 
 
-def _refuse(error: Exception, folder: Path, problem: str, remedy: str) -> NoReturn:
-    reason = " ".join(str(error).split())[:200]
-    raise InserterError(f"{problem} ({reason})", f"{remedy}. The folder {folder} is complete") from error
+def _refusal(error: Exception, folder: Path, problem: str) -> InserterError:
+    remedy = f"The folder {folder} is complete: `hf upload ORG/NAME {folder}` sends it"
+    return InserterError(f"{problem} ({' '.join(str(error).split())[:200]})", remedy)
