@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.ask import FOLDER, default_model
-from inserter.assets.embedded import CATALOGUE
-from inserter.assets.resolve import PREFIX
 from inserter.errors import InserterError
 from inserter.files import read_json
 from inserter.params import Params, load
 from inserter.paths import REPORTS
-from inserter.release.card import Facts, Part
+from inserter.release.card import Facts
+from inserter.release.facts import REPORTED, committed, known
 from inserter.release.folder import export as write
 from inserter.release.hub import check_access, push
 from inserter.run.git import git_state
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-REPORTED = ("corpus", "synthesize", "verify", "evaluate")
 PARAMS = "params.yaml"
 
 
@@ -46,36 +44,11 @@ def export(target: Path, model: str | None = None, *, repository: str | None = N
         else:
             folder, facts = Path(where), _of_folder(Path(where), params)
         name = (repository or target.absolute().name).rpartition("/")[2]
-        facts = replace(facts, name=name, code=_commit(*git_state()), license=licence or facts.license)
+        facts = replace(facts, name=name, code=committed(*git_state()), license=licence or facts.license)
         files = write(folder, target, facts, max_new_tokens=params.evaluate.max_new_tokens)
     if repository:
         push(target, repository)
     return files
-
-
-def known(params: Params, reports: Mapping[str, Mapping[str, Any]]) -> Facts:
-    """Return what the parameters and the reports of a run say of its model."""
-    lm = _part(params.assets.lm)
-    return Facts(
-        name=params.register_.model,
-        license=lm.licence.lower() if lm.licence else None,
-        lm=lm,
-        encoder=_part(params.assets.encoder),
-        languages=params.corpus.languages,
-        voices={voice.name: voice.license for voice in params.synthesize.voices},
-        reports=reports,
-    )
-
-
-def _part(name: str) -> Part:
-    asset = CATALOGUE.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
-    return Part(name=name, licence=asset.licence if asset else None)
-
-
-def _commit(commit: str, dirty: str) -> str | None:
-    if commit == "unknown":
-        return None
-    return commit + (" with uncommitted changes" if dirty == "true" else "")
 
 
 def _of_folder(folder: Path, params: Params) -> Facts:
@@ -124,7 +97,7 @@ def _facts(client: "MlflowClient", version: "ModelVersion", scratch: Path) -> Fa
         reports = _reports({name: path for name, path in paths.items() if path})
         params = _artifact(client, version.run_id, PARAMS, scratch=scratch)
         told = known(load(params), reports) if params else replace(told, reports=reports)
-    commit = _commit(version.tags.get("git.commit", "unknown"), version.tags.get("git.dirty", ""))
+    commit = committed(version.tags.get("git.commit", "unknown"), version.tags.get("git.dirty", ""))
     return replace(told, version=f"{version.name} version {version.version}", commit=commit)
 
 

@@ -165,6 +165,24 @@ def test_transformers_alone_gives_the_answers_of_the_project(bare, model, waves,
     assert told["turns"] == processor.tokenizer.decode(later, skip_special_tokens=True).strip()
 
 
+def test_what_the_card_tells_to_type_works(bare, model, waves, tmp_path):
+    export(model, tmp_path / "out", Facts(name="tiny"), max_new_tokens=TOKENS)
+    typed = (tmp_path / "out/README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    soundfile.write(tmp_path / "question.wav", waves[0], 16_000, subtype="FLOAT")
+    script = f"import sys\nsys.path.append({str(bare)!r})\n" + typed.replace("PATH_OR_NAME_OF_THIS_FOLDER", "out")
+    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "OMP_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script],
+        env=kept | {"HF_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    net, processor = (kind.from_pretrained(model) for kind in (InserterForConditionalGeneration, InserterProcessor))
+    answers = generate_answers(net, processor, [Prompt("Be brief.", waves[0])], max_new_tokens=TOKENS, precision="fp32")
+    assert done.stdout.strip() == answers[0], done.stderr[-4000:]
+
+
 def test_what_is_pushed_to_a_hub_is_loaded_from_there(bare, model, clips, wanted, tmp_path):
     (home := tmp_path / "home").mkdir()
     with hub() as server:
