@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ def _answer(
     audio = [p.audio for p in prompts if p.audio is not None]
     states = [p.states for p in prompts if p.states is not None]
     inputs = processor(chats, audio or None, states or None)
-    on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
+    on_device: dict[str, Any] = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         pad = processor.tokenizer.pad_token_id

@@ -41,7 +41,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = InserterConfig
     base_model_prefix = ""
     main_input_name = "input_ids"
-    input_modalities = ("audio", "text")
+    input_modalities = ["audio", "text"]  # noqa: RUF012
     _supports_sdpa = True
     supports_gradient_checkpointing = True
 

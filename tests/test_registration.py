@@ -8,6 +8,9 @@ from pathlib import Path
 
 from checkout import ROOT
 
+from inserter.release.card import Facts
+from inserter.release.folder import export
+
 LOAD = """
 import sys
 import inserter
@@ -39,7 +42,8 @@ def run(code: str, model: Path, root: Path, folder: Path) -> list[str]:
 
 
 def test_automatic_classes_load_our_models_and_nothing_is_imported_before(tiny_model, tmp_path):
-    assert run(LOAD, tiny_model, ROOT, tmp_path) == [
+    export(tiny_model, tmp_path / "out", Facts(name="tiny"), max_new_tokens=8)
+    assert run(LOAD, tmp_path / "out", ROOT, tmp_path) == [
         "[]",
         "[]",
         "models.configuration.InserterConfig",

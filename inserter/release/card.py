@@ -93,8 +93,9 @@ def _templates() -> Environment:
 def _head(facts: Facts) -> dict[str, object]:
     """Return what hubs read of a card."""
     hubs = [part.name for part in (facts.lm, facts.encoder) if part and _of_hub(part.name)]
-    known = {"license": facts.license, "language": list(facts.languages), "base_model": hubs}
-    fixed = {"library_name": "transformers", "pipeline_tag": "audio-text-to-text", "tags": ["inserter", "speech", "audio"]}
+    known: dict[str, object] = {"license": facts.license, "language": list(facts.languages), "base_model": hubs}
+    tags = ["inserter", "speech", "audio"]
+    fixed: dict[str, object] = {"library_name": "transformers", "pipeline_tag": "audio-text-to-text", "tags": tags}
     return {key: value for key, value in known.items() if value} | fixed
 
 

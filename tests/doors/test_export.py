@@ -171,13 +171,8 @@ def test_what_the_card_tells_to_type_works(bare, model, waves, tmp_path):
     soundfile.write(tmp_path / "question.wav", waves[0], 16_000, subtype="FLOAT")
     script = f"import sys\nsys.path.append({str(bare)!r})\n" + typed.replace("PATH_OR_NAME_OF_THIS_FOLDER", "out")
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "OMP_NUM_THREADS")}
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", script],
-        env=kept | {"HF_HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    command, environment = [sys.executable, "-I", "-S", "-c", script], kept | {"HF_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     net, processor = (kind.from_pretrained(model) for kind in (InserterForConditionalGeneration, InserterProcessor))
     answers = generate_answers(net, processor, [Prompt("Be brief.", waves[0])], max_new_tokens=TOKENS, precision="fp32")
     assert done.stdout.strip() == answers[0], done.stderr[-4000:]
