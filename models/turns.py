@@ -40,7 +40,8 @@ def waves_of(contents: Sequence[Content]) -> list[np.ndarray]:
 def wave_of(sound: Any) -> np.ndarray:
     """Return a sound (samples,) as float32 at 16 kHz.
 
-    sound: samples at 16 kHz, a file, its bytes, its base64 or its URL.
+    sound: samples at 16 kHz, a file, its bytes, its base64 or its URL. Files and URLs are read with
+        the rights of this process, so a server must not pass on those that a client names.
 
     Raises NoSound if there is no sound to read.
     """
