@@ -167,6 +167,23 @@ def clip(utterance: str, original: bool, out: Path | None) -> None:
         atomic(out, lambda path: path.write_bytes(data))
 
 
+@app.command(epilog=_epilog("inserter export out", "inserter export out --model models:/inserter@challenger --push org/name"))
+@click.argument("folder", type=FILE, metavar="DIR")
+@MODEL
+@click.option("--push", metavar="ORG/NAME", help="Also send the folder to this place on the hub, with the token in HF_TOKEN.")
+@click.option("--license", "licence", metavar="ID", help="The model's licence, as hubs name it. Default: the LM's, if known.")
+def export(folder: Path, *, model: str | None, push: str | None, licence: str | None) -> None:
+    """Write a model as a folder that transformers loads without this project.
+
+    DIR is a new folder. It gets weights, settings, processor, chat template, code and a model card.
+    """
+    quiet()
+    from flows.export import export as write
+
+    files = write(folder, model, repository=push, licence=licence)
+    print(f"{folder}: {len(files)} files" + (f", sent to {push}" if push else ""))
+
+
 @app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
 @click.option("--version", type=int, help="Version to decide on. Default: the one with alias challenger.")
 def promote(version: int | None) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from models.decoding import Watch, decode
+from models.decoding import Watch
 from models.modeling import InserterForConditionalGeneration
 from models.precision import in_bf16
 from models.processor import InserterProcessor
@@ -139,16 +140,9 @@ def continue_chats(
     Raises TooLong for chats that have no room in the model together with their answers.
     """
     inputs = processor(chats, audio or None, states or None)
-    on_device = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
+    on_device: dict[str, Any] = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         pad = processor.tokenizer.pad_token_id
-        return model.generate(
-            **on_device,
-            **how,
-            max_new_tokens=max(tokens),
-            row_tokens=tokens,
-            pad_token_id=pad,
-            custom_generate=decode,
-            watch=watch,
-        )
+        ids = model.generate(**on_device, **how, max_new_tokens=max(tokens), row_tokens=tokens, pad_token_id=pad, watch=watch)
+    return ids[:, inputs["input_ids"].shape[1] :]

@@ -1,23 +1,30 @@
 """The speech LLM: speech becomes positions among those of the text, and a causal LM continues."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils import ModelOutput
 
 from models.adapter import DecoderAdapter, ProjectionAdapter, SoftTokenAdapter
 from models.attention import PACKED, needs_mask
 from models.configuration import InserterConfig
+from models.decoding import decode
 from models.ear import ID_COLUMNS, Ear, Opens, Read, as_rows, opened
 from models.encoder import SpeechEncoder
 from models.loss import cross_entropy
 from models.packing import IGNORE, laid_out
-from models.processor import InserterProcessor
+from models.processor import HUB, InserterProcessor
 from models.room import check_room
 
+# The automatic classes of transformers that load this model.
+AUTO_CLASSES = ("AutoModel", "AutoModelForCausalLM", "AutoModelForMultimodalLM")
+# What `decode` does not do, and transformers' own loops do.
+OTHER_LOOPS = ("streamer", "assistant_model", "return_dict_in_generate", "prompt_lookup_num_tokens")
 FRAMES_AT_ONCE = 12_000  # log-mel frames, two minutes: an hour at once would take gigabytes
 # ids (n,) and labels (n,) on the CPU, LM positions of each clip on the model's device
 Sequence = tuple[Tensor, Tensor, list[Tensor]]
@@ -34,6 +41,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = InserterConfig
     base_model_prefix = ""
     main_input_name = "input_ids"
+    input_modalities = ["audio", "text"]  # noqa: RUF012
     _supports_sdpa = True
     supports_gradient_checkpointing = True
 
@@ -117,7 +125,7 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
         found = super().from_pretrained(name, *args, **kwargs)
         model = found[0] if isinstance(found, tuple) else found
         if model.config.adapter == "decoder":
-            model.attach(InserterProcessor.from_pretrained(name))
+            model.attach(InserterProcessor.from_pretrained(name, **{key: kwargs[key] for key in HUB if key in kwargs}))
         return found
 
     def attach(self, processor: InserterProcessor) -> None:
@@ -366,24 +374,46 @@ class InserterForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
-    ) -> Tensor:
-        """Return new token ids (batch, k) after prompts of text and speech.
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        custom_generate: Callable[..., Any] | str | None = decode,
+        **kwargs: Any,
+    ) -> Tensor | ModelOutput:
+        """Return prompts of text and speech, continued: `input_ids`, and new ids (batch, n + k).
 
-        The speech arguments are those of `forward`. `row_tokens` (batch) are the tokens that each
-        row needs room for, by default `max_new_tokens`. All other arguments go to the LM's own
-        `generate`. Raises TooLong for prompts that have no room together with their answers.
+        The speech arguments are those of `forward`. All other arguments go to the LM's own
+        `generate`, whose result has the prompts too.
+
+        row_tokens: (batch,) tokens that each row needs room for; by default `max_new_tokens`.
+        custom_generate: `decode` searches greedily or samples; all else is left to transformers'
+            loops. None: transformers' loops alone.
+
+        Raises TooLong for prompts that have no room together with their answers.
         """
         names = ("input_features", "feature_lengths", "states", "state_lengths", "clip_windows")
         speech = self._speech({name: kwargs.pop(name, None) for name in names}, input_ids, attention_mask)
         embeds, mask, _ = self._inputs(input_ids, attention_mask, speech, side="left")
-        new = kwargs.pop("row_tokens", None) or [kwargs.get("max_new_tokens") or 0] * len(mask)
-        check_room(self.config, mask.sum(dim=1).tolist(), new)
+        settings = kwargs.get("generation_config") or self.generation_config
+
+        def asked(name: str) -> Any:
+            return kwargs.get(name) or getattr(settings, name, None)
+
+        check_room(
+            self.config, mask.sum(dim=1).tolist(), kwargs.pop("row_tokens", None) or [asked("max_new_tokens") or 0] * len(mask)
+        )
+        if custom_generate is decode and ((asked("num_beams") or 1) > 1 or any(map(asked, OTHER_LOOPS))):
+            custom_generate = None
         # The LM's own generation_config is not saved with the model.
         self.language_model.generation_config = self.generation_config
-        return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
+        made = self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, custom_generate=custom_generate, **kwargs)
+        if isinstance(made, Tensor):
+            return _after(input_ids, made)
+        made.sequences = _after(input_ids, made.sequences)
+        return made
 
 
-AutoConfig.register("inserter", InserterConfig)
-AutoModel.register(InserterConfig, InserterForConditionalGeneration)
-AutoModelForCausalLM.register(InserterConfig, InserterForConditionalGeneration)
+def _after(prompts: Tensor, new: Tensor) -> Tensor:
+    """Return `new` (batch * k, m) after the prompts (batch, n), each of which has k answers."""
+    return torch.cat([prompts.repeat_interleave(len(new) // len(prompts), dim=0).to(new.device), new], dim=1)

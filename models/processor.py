@@ -14,19 +14,24 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoProcessor, AutoTokenizer, BatchEncoding, BatchFeature, ProcessorMixin, WhisperFeatureExtractor
+from transformers import AutoTokenizer, BatchFeature, PreTrainedConfig, ProcessorMixin, WhisperFeatureExtractor
 from transformers.utils import cached_file
 
-from models.configuration import AUDIO, SPANS, SPEECH_TOKENS, InserterConfig
+from models.configuration import AUDIO, SPANS, SPEECH_TOKENS
 from models.ear import Written, text_of
 from models.plaintext import PlainText, Turn
 from models.sound import SAMPLE_RATE
+from models.turns import parts_of, waves_of
 from models.windows import cut
 
 TAIL_SECONDS = 0.5  # silence after a clip, which Whisper needs for its last frames
 RECOGNISER = "recogniser.json"  # file with the tokenizer of the decoder that hears, beside the LM's
 # Templates that begin with a chain of thought know this argument. Other templates ignore it.
 PLAIN = {"enable_thinking": False}
+# Arguments that say from where a file of the hub comes.
+HUB = ("cache_dir", "revision", "subfolder", "token", "local_files_only")
+# Arguments of transformers' own processors for what is always so here.
+ALWAYS = ("processor_kwargs", "padding", "sanitize_control_tokens", "load_audio_from_video")
 
 
 class Features(TypedDict):
@@ -86,8 +91,10 @@ class InserterProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, name: Any, *args: Any, **kwargs: Any) -> "InserterProcessor":  # type: ignore[override]
-        processor = super().from_pretrained(name, *args, **kwargs)
-        where = {key: kwargs[key] for key in ("cache_dir", "revision", "subfolder", "token", "local_files_only") if key in kwargs}
+        # The tokenizer's own files name its class. Without `config`, transformers would look for
+        # the class in config.json, and ask whether code in the folder may be run.
+        processor = super().from_pretrained(name, *args, **{"config": PreTrainedConfig(), **kwargs})
+        where = {key: kwargs[key] for key in HUB if key in kwargs}
         file = cached_file(name, RECOGNISER, _raise_exceptions_for_missing_entries=False, **where)
         processor.recogniser = Tokenizer.from_file(file) if file else None
         return processor
@@ -225,8 +232,11 @@ class InserterProcessor(ProcessorMixin):
 
         states: what the encoder returned, (frames, width) per clip.
 
-        Raises ValueError for audio beside states, and for more or fewer clips than speech spans.
+        Raises ValueError for audio beside states, for more or fewer clips than speech spans, and
+        for another `sampling_rate` than 16 kHz.
         """
+        if kwargs.get("sampling_rate") not in (None, SAMPLE_RATE):
+            raise ValueError(f"the sampling rate of audio is {SAMPLE_RATE:,} Hz, and not {kwargs['sampling_rate']}")
         texts: Any = [text] if isinstance(text, str) or (text and isinstance(text[0], int)) else text
         rows: list[list[int]] = [self.encode(one) if isinstance(one, str) else one for one in texts]
         audio = [audio] if isinstance(audio, np.ndarray) else audio or []
@@ -235,10 +245,7 @@ class InserterProcessor(ProcessorMixin):
         wanted, clips = sum(row.count(self.audio_token_id) for row in rows), len(audio) or len(states or [])
         if wanted != clips:
             raise ValueError(f"the texts have {wanted} audio placeholders for {clips} clips")
-        inputs: dict[str, Any] = {
-            "input_ids": _padded([torch.tensor(row, dtype=torch.long) for row in rows], self.tokenizer.pad_token_id),
-            "attention_mask": _padded([torch.ones(len(row), dtype=torch.long) for row in rows], 0),
-        }
+        inputs: dict[str, Any] = _batch(rows, self.tokenizer.pad_token_id)
         if states:
             inputs["states"] = pad_sequence(states, batch_first=True)
             inputs["state_lengths"] = torch.tensor([len(clip) for clip in states])
@@ -256,39 +263,50 @@ class InserterProcessor(ProcessorMixin):
 
     def apply_chat_template(  # type: ignore[override]
         self,
-        conversation: list[dict[str, Any]],
+        conversation: list[dict[str, Any]] | list[list[dict[str, Any]]],
         tokenize: bool = False,
         return_dict: bool = True,
         *,
         return_tensors: str | None = None,
         **kwargs: object,
-    ) -> str | list[int] | BatchEncoding:
-        """Apply the LM's chat template to one conversation, as elsewhere in transformers.
+    ) -> str | list[str] | list[int] | list[list[int]] | Tensor | BatchFeature:
+        """Apply the LM's chat template to one conversation or several, as transformers does.
 
-        conversation: turns, whose content may be a list of {"type": "text" | "audio", ...}.
+        conversation: turns, whose content is a text or a list of {"type": "text", "text": …} and
+            {"type": "audio", …}. The sound is under `audio`, `path` or `url`: samples at 16 kHz, a
+            file, its bytes, its base64 or its URL. Without a sound, the part is a placeholder.
         tokenize: return what the model reads. Otherwise return a string for people, which does not
             show which control tokens are text.
+        return_tensors: "pt" for tensors, left-padded; None for lists of ids.
 
-        Raises ValueError for a template that loses or changes a text.
+        Raises ValueError for a template that loses or changes a text, for a sound that cannot be
+        read, and if only some of the audio parts have a sound.
         """
-        turns: list[Turn] = [{"role": turn["role"], "content": _parts(turn["content"])} for turn in conversation]
+        several = bool(conversation) and isinstance(conversation[0], list)
+        chats: Any = conversation if several else [conversation]
+        template = {**PLAIN, **{name: value for name, value in kwargs.items() if name not in ALWAYS}}
+        turns = [[Turn(role=turn["role"], content=parts_of(turn["content"])) for turn in chat] for chat in chats]
         if not tokenize:
-            return self.plain.render(turns, **{**PLAIN, **kwargs})
-        ids = self.plain.chat(turns, **{**PLAIN, **kwargs})
-        encoded = BatchEncoding(
-            {"input_ids": ids, "attention_mask": [1] * len(ids)}, tensor_type=return_tensors, prepend_batch_axis=True
-        )
-        return encoded if return_dict else encoded["input_ids"]
+            shown = [self.plain.render(chat, **template) for chat in turns]
+            return shown if several else shown[0]
+        inputs = _batch([self.plain.chat(chat, **template) for chat in turns], self.tokenizer.pad_token_id)
+        if return_tensors is None:
+            for name, rows in inputs.items():
+                inputs[name] = rows.tolist() if several else rows[0].tolist()
+        elif return_tensors != "pt":
+            raise ValueError(f"return_tensors is {return_tensors!r}; give pt or None")
+        if not return_dict:
+            return inputs["input_ids"]
+        waves = waves_of([turn["content"] for chat in chats for turn in chat])
+        return BatchFeature({**inputs, **self.features(waves)} if waves else inputs)
 
 
-def _padded(rows: list[Tensor], value: int) -> Tensor:
-    """Return `rows` as (rows, n). Each row ends at the right, where the answer begins."""
-    return pad_sequence(rows, batch_first=True, padding_value=value, padding_side="left")
+def _batch(rows: list[list[int]], pad: int) -> dict[str, Any]:
+    """Return `input_ids` and `attention_mask` (rows, n).
 
-
-def _parts(content: str | list[dict[str, Any]]) -> list[str | None]:
-    """Return the parts of a turn: text, or None for a clip."""
-    return [content] if isinstance(content, str) else [None if part["type"] == "audio" else part["text"] for part in content]
-
-
-AutoProcessor.register(InserterConfig, InserterProcessor)
+    Each row ends at the right, where the answer begins.
+    """
+    ids = [torch.tensor(row, dtype=torch.long) for row in rows]
+    masks = [torch.ones_like(row) for row in ids]
+    padded = {"input_ids": (ids, pad), "attention_mask": (masks, 0)}
+    return {name: pad_sequence(of, True, value, padding_side="left") for name, (of, value) in padded.items()}

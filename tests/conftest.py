@@ -30,8 +30,8 @@ SLOW = {
     "test_ablate", "test_arm", "test_bench", "test_bench_against", "test_cli", "test_coqui", "test_corpus_scale", "test_deployment",
     "test_disk", "test_documents", "test_executor", "test_gpu_check", "test_judge_command", "test_light_install",
     "test_listen_browser", "test_live", "test_pipeline", "test_read_only", "test_record_files", "test_recordings", "test_register",
-    "test_report_browser", "test_serve_browser", "test_serve_limits", "test_serving", "test_speech_server", "test_status",
-    "test_synthesize", "test_synthesize_ray", "test_synthesize_reuse", "test_training", "test_training_processes",
+    "test_registration", "test_report_browser", "test_serve_browser", "test_serve_limits", "test_serving", "test_speech_server",
+    "test_status", "test_synthesize", "test_synthesize_ray", "test_synthesize_reuse", "test_training", "test_training_processes",
     "test_training_ranks", "test_ui", "test_verify_faults", "test_whole_pipeline",
 }  # fmt: skip
 

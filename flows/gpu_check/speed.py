@@ -215,7 +215,8 @@ def answers(bundle: Bundle, pair: Pair) -> dict[str, float]:
             inputs = processor([processor.chat([prompt.text if audio is None else None])], audio, None)
             given = {key: value.to(model.device) if isinstance(value, torch.Tensor) else value for key, value in inputs.items()}
             with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
-                model.generate(**given, do_sample=False, max_new_tokens=tokens, pad_token_id=processor.tokenizer.pad_token_id)
+                pad = processor.tokenizer.pad_token_id
+                model.generate(**given, do_sample=False, max_new_tokens=tokens, pad_token_id=pad, custom_generate=None)
         _wait(model.device)
         return len(some) / (time.perf_counter() - start)
 

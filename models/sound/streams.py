@@ -10,8 +10,12 @@ import math
 import re
 import struct
 
-from models.sound import chunks, mpeg, ogg
+from models.sound.chunks import FORMS
+from models.sound.chunks import mended as mended_chunks
 from models.sound.faults import MAX_BYTES, cut_off
+from models.sound.mpeg import after_id3
+from models.sound.mpeg import mended as mended_mpeg
+from models.sound.ogg import links
 
 # The magic number and the header of the STREAMINFO block, which is always first.
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
@@ -21,7 +25,7 @@ _NIST = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -i (\d+)", re
 
 def is_file(head: bytes) -> bool:
     """Return whether `head`, the first 8 bytes of a file, is of a format that `streams` knows."""
-    marks = (*chunks.FORMS, b"OggS", b".snd", b"dns.", b"NIST_1A", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+    marks = (*FORMS, b"OggS", b".snd", b"dns.", b"NIST_1A", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
     return head.startswith(marks)
 
 
@@ -30,11 +34,11 @@ def streams(data: bytes) -> list[io.BytesIO]:
 
     Raises NoSound if `data` ends before its header says.
     """
-    start = mpeg.after_id3(data)
-    if data[:4] in chunks.FORMS:
-        parts = chunks.mended(data)
+    start = after_id3(data)
+    if data[:4] in FORMS:
+        parts = mended_chunks(data)
     elif data[:4] == b"OggS":
-        parts = ogg.links(data)
+        parts = links(data)
     elif data[:4] in (b".snd", b"dns."):
         parts = [_au(data)]
     elif data[:7] == b"NIST_1A":
@@ -42,7 +46,7 @@ def streams(data: bytes) -> list[io.BytesIO]:
     elif data[start : start + 4] == b"fLaC":
         parts = _flac(data)
     else:
-        return mpeg.mended(data, start)
+        return mended_mpeg(data, start)
     return [io.BytesIO(part) for part in parts]
 
 

@@ -3,13 +3,19 @@
 In this order the stage can be killed at any point and run again.
 """
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
-from inserter.files import share
+from inserter.files import link, share
 from inserter.params import Params, Register
+from inserter.paths import WORK
 from inserter.registry.tracking import CHALLENGER, connect, experiment_id
+from inserter.release.facts import REPORTED, known
+from inserter.release.folder import export
 from inserter.run.runner import say
 from stages.register.inputs import MODEL, Inputs, lineage, read_inputs
 from stages.register.runs import log_pipeline, log_stages
@@ -78,13 +84,28 @@ def record(client: "MlflowClient", experiment: str, params: Params, *, inputs: I
         log_samples(client, run.info.run_id, register.audio_samples, seed=params.benchmark.seed)
         log_stages(client, run.info.run_id, experiment, params=params, inputs=inputs)
         say("register: writing the model")
-        logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(MODEL))
+        with exported(params, inputs) as folder:
+            logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(folder))
         kept = client.get_logged_model(logged.model_id).artifact_location
         share(MODEL, Path(local_file_uri_to_path(kept)) / "artifacts" / MODEL.name)
         # The tags are written together with the version. After a kill, the next attempt finds the
         # version by its fingerprint.
         version = mlflow.register_model(logged.model_uri, register.model, tags=lineage(inputs))
     return int(version.version)
+
+
+@contextmanager
+def exported(params: Params, inputs: Inputs) -> Iterator[Path]:
+    """Yield the model as the folder that `inserter export` writes; its weights are hard links."""
+    reports = {name: inputs.reports[name] for name in REPORTED if name in inputs.reports}
+    facts = known(params, reports, commit=inputs.commit, dirty=inputs.dirty)
+    folder = WORK / "register" / MODEL.name
+    shutil.rmtree(folder, ignore_errors=True)  # of a stage that was killed
+    try:
+        export(MODEL, folder, facts, max_new_tokens=params.evaluate.max_new_tokens, place=link)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def close_runs(client: "MlflowClient", experiment: str, fingerprint: str, *, kept: str) -> None:

@@ -20,6 +20,8 @@ from checkout import ROOT
 
 from inserter.params import load
 from inserter.registry.tracking import connect, experiment_id
+from inserter.release.card import Facts
+from inserter.release.folder import export
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.generation import Prompt, generate_answers
 from models.pyfunc import pyfunc_arguments
@@ -34,13 +36,15 @@ def url(tiny_model, tmp_path_factory):
     """The address of a server of `models:/served@champion`, started as docs/OPERATIONS.md says, from a moved checkout."""
     import mlflow
 
+    exported = tmp_path_factory.mktemp("exported") / "model"
+    export(tiny_model, exported, Facts(name="served"), max_new_tokens=64)
     made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.getbasetemp() / "moved to another place"
     with pytest.MonkeyPatch.context() as patch:
         register = load(ROOT / "params.yaml").register_
         patch.chdir(made)
         client = connect(register)
         with mlflow.start_run(experiment_id=experiment_id(client, register)):
-            logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(tiny_model))
+            logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(exported))
         client.set_registered_model_alias("served", "champion", logged.registered_model_version)
     made.rename(folder)
     with socket.socket() as free:

@@ -204,7 +204,8 @@ def test_saved_and_loaded_it_hears_the_same(parts, speech, tmp_path):
     again, its = AutoModel.from_pretrained(tmp_path), InserterProcessor.from_pretrained(tmp_path)
     assert isinstance(again, InserterForConditionalGeneration)
     assert generate_answers(again, its, asked, max_new_tokens=8, precision="fp32") == before
-    ids = again.generate(**its(its.chat([None]), speech[:1]), max_new_tokens=8, do_sample=False)
+    inputs = its(its.chat([None]), speech[:1])
+    ids = again.generate(**inputs, max_new_tokens=8, do_sample=False)[:, inputs["input_ids"].shape[1] :]
     assert its.tokenizer.decode(ids[0], skip_special_tokens=True).strip() == before[0]
     model.adapter.reset_parameters()
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from checkout import ROOT
 
+from flows.export import export
 from inserter.audio.clips import flac, write_shard
 from inserter.errors import InserterError
 from inserter.files import publish, read_json, write_json, write_jsonl, write_table
@@ -206,6 +207,25 @@ def test_the_run_keeps_verdicts_gates_samples_and_files(here, tmp_path):
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert {row["variant"] for row in rows} == set(VARIANTS) and {row["answer"] for row in rows} == {"heard yes"}
     assert all((folder / row["file"]).read_bytes()[:4] == b"fLaC" for row in rows)
+
+
+def test_a_version_has_the_folder_of_an_export_and_is_exported_with_its_own_reports(here, tmp_path):
+    """The reports here belong to another training by then."""
+    kept = Path(mlflow.artifacts.download_artifacts("models:/inserter/1")) / "artifacts/model"
+    assert read_json(kept / "config.json")["auto_map"]["AutoModel"] == "modeling.InserterForConditionalGeneration"
+    assert (kept / "modeling.py").is_file() and "## Scores" in (kept / "README.md").read_text()
+    assert not list(Path(".work").rglob("modeling.py"))
+    reported = Path("reports/evaluate.json").read_bytes()
+    write_json("reports/evaluate.json", {"gap_closed": 0.1})
+    try:
+        files = export(tmp_path / "out", "models:/inserter@challenger")
+    finally:
+        Path("reports/evaluate.json").write_bytes(reported)
+    assert set(files) == {path.name for path in kept.iterdir()}
+    card, version = (tmp_path / "out/README.md").read_text(), client().get_model_version("inserter", "1")
+    assert "| inserter version 1 |" in card and "0.610" in card and version.tags["git.commit"] in (*card.split("`"), "unknown")
+    with pytest.raises(InserterError, match=r"models:/inserter@nix cannot be had.*`inserter status` shows the versions"):
+        export(tmp_path / "none", "models:/inserter@nix")
 
 
 def test_the_version_is_the_trained_model_on_the_disk_and_outlives_it(here, tmp_path):

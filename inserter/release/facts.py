@@ -1,0 +1,42 @@
+"""What a run knows of its model: from its parameters and its reports."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inserter.assets.embedded import CATALOGUE
+from inserter.assets.resolve import PREFIX
+from inserter.params import Params
+from inserter.release.card import Facts, Part
+
+REPORTED = ("corpus", "synthesize", "verify", "evaluate")  # stages whose reports a card quotes
+
+
+def known(params: Params, reports: Mapping[str, Mapping[str, Any]], *, commit: str = "unknown", dirty: str = "unknown") -> Facts:
+    """Return the facts of a model.
+
+    reports: {stage: its report}, for those of REPORTED that there are.
+    commit, dirty: see `inserter.run.git.git_state`, of the code that made the model.
+    """
+    lm = _part(params.assets.lm)
+    return Facts(
+        name=params.register_.model,
+        license=lm.licence.lower() if lm.licence else None,
+        commit=committed(commit, dirty),
+        lm=lm,
+        encoder=_part(params.assets.encoder),
+        languages=params.corpus.languages,
+        voices={voice.name: voice.license for voice in params.synthesize.voices},
+        reports=reports,
+    )
+
+
+def committed(commit: str, dirty: str) -> str | None:
+    """Return a commit as a card shows it, or None if it is not known."""
+    if commit == "unknown":
+        return None
+    return commit + (" with uncommitted changes" if dirty == "true" else "")
+
+
+def _part(name: str) -> Part:
+    asset = CATALOGUE.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+    return Part(name=name, licence=asset.licence if asset else None)
