@@ -123,9 +123,8 @@ class Answering:
 def _ids(served: Served, job: Chat) -> list[int] | None:
     """Return the ids of a chat's prompt. A chat without any is ended with the reason."""
     try:
-        ids = served.processor.apply_chat_template(job.messages, tokenize=True, return_dict=False, add_generation_prompt=True)
+        found = served.processor.apply_chat_template(job.messages, tokenize=True, return_dict=False, add_generation_prompt=True)
     except Exception as error:  # a template may refuse a turn with any error
         job.end(ApiError(400, f"the LM's chat template refuses the messages ({error})", "invalid_value", param="messages"))
         return None
-    assert isinstance(ids, list)
-    return ids
+    return cast(list[int], found)
