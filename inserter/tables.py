@@ -310,6 +310,40 @@ class Pair(TypedDict):
     """The LM's answer."""
 
 
+class Turn(TypedDict):
+    """One turn of a conversation."""
+
+    role: str
+    """"system", "user" or "assistant"."""
+    parts: list[Part]
+    """In order. `loss` is true for the assistant's.
+
+    The text of a part with a clip is its transcript, or what the recogniser heard.
+    """
+
+
+class Dialogue(TypedDict):
+    """data/sft/dialogues/dialogues.parquet and quarantine.parquet: the rows of `sft.sources`.
+
+    The clips are in `recorded`, as the rows have them, and in `spoken`, by voices. Both folders
+    have a clips.parquet (UTTERANCES).
+    """
+
+    dialogue_id: str
+    source: str
+    place: str
+    """File and number of the row, from 1; for a data set of the hub the number alone."""
+    license: str
+    """Of the source."""
+    language: str
+    forms: list[str]
+    """"heard", "read" or both: the forms to learn from. Those that are read need no clip."""
+    turns: list[Turn]
+    """The system's, if there is one; then the user's and the assistant's by turns."""
+    reason: str | None
+    """Why the row is refused; None in dialogues.parquet."""
+
+
 class Item(TypedDict):
     """data/benchmark/items.parquet: one row per item and variant."""
 
@@ -350,4 +384,5 @@ SEQUENCES = Table(Sequence)
 HELDOUT = Table(HeldOutContext)
 LOSSES = Table(Loss)
 PAIRS = Table(Pair)
+DIALOGUES = Table(Dialogue)
 ITEMS = Table(Item)

@@ -11,6 +11,7 @@ from inserter.paths import DATA
 from inserter.run.closure import deciding
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
+from inserter.sources import stamps
 from inserter.tables import DOCUMENTS
 from stages.corpus.counts import Counts
 from stages.corpus.lexicon import lexicon
@@ -48,14 +49,9 @@ def _key(params: Params) -> dict[str, object]:
     Local files count by size and modification time, because they may be large.
     """
     local = (source for source in params.corpus.sources if source.kind == "local")
-    stamps = {source.name: [[name, *_stamp(path)] for name, path in files(source)] for source in local}
+    stamped = {source.name: stamps(files(source)) for source in local}
     lm = params.assets.lm if any(source.kind == "lm" for source in params.corpus.sources) else None
-    return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamps}
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return the size in bytes and the modification time in ns; zeros for a broken link."""
-    return (found.st_size, found.st_mtime_ns) if path.exists() and (found := path.stat()) else (0, 0)
+    return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamped}
 
 
 def _prompts(path: Path) -> Iterator[str]:
