@@ -51,6 +51,16 @@ def place(path: Path, root: Path) -> str:
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
 
 
+def beside(table: Path, name: str) -> Path:
+    """Return the path of a file that a row of `table` names.
+
+    A relative path begins at the table's folder. If the table is a link, the path may also begin
+    where the link leads.
+    """
+    places = (table.parent / name, table.resolve().parent / name)
+    return next(filter(os.path.isfile, places), places[0])
+
+
 def stamps(files: Iterable[tuple[str, Path]]) -> list[tuple[str, int, int]]:
     """Return (place, size in bytes, modification time in ns) of files; zeros for a broken link.
 

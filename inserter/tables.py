@@ -86,6 +86,22 @@ class Document(TypedDict):
     n_words: int
 
 
+class Speaker(TypedDict):
+    """data/corpus/recorded/speakers.jsonl: the speakers of a source of recordings.
+
+    Each is a voice of the engine `recorded`. Without such a source there is no file.
+    """
+
+    name: str
+    """Of the voice: the source and the speaker."""
+    table: str
+    """The speaker's recordings, below data/corpus/recorded: audio and text, as JSON Lines."""
+    language: str
+    license: str
+    documents: list[str]
+    """The ids of the documents that have the speaker's words."""
+
+
 class Span(TypedDict):
     """data/segment/spans.parquet: the spans of documents that become speech."""
 

@@ -10,6 +10,7 @@ from inserter.params import Source
 from inserter.prompts import generate
 from inserter.sources import below, found, hub_rows, place
 from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form
+from stages.corpus.recordings import transcripts
 
 FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
 PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words per prompt
@@ -28,6 +29,8 @@ def read(source: Source, skip: int = 0, written: Sequence[Path] = ()) -> Iterato
         raws, start, end = _hub(source, records, skip), 0, None if end is None else end - skip
     elif source.kind == "embedded" and source.path == "prompts":
         raws = _instructions()
+    elif source.kind == "recorded":
+        raws = transcripts(source)
     else:
         texts = [(path.name, path) for path in written] if source.kind == "lm" else files(source)
         raws = (raw for name, path in texts for raw in documents(name, path, records))

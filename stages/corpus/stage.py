@@ -17,6 +17,7 @@ from stages.corpus.counts import Counts
 from stages.corpus.lexicon import lexicon
 from stages.corpus.output import write
 from stages.corpus.overlap import Contamination
+from stages.corpus.recordings import write_speakers
 from stages.corpus.sample import Sample, sample
 from stages.corpus.sources import FORMS, files, unread
 from stages.corpus.spool import quarantined
@@ -50,6 +51,8 @@ def _key(params: Params) -> dict[str, object]:
     """
     local = (source for source in params.corpus.sources if source.kind == "local")
     stamped = {source.name: stamps(files(source)) for source in local}
+    recorded = (source for source in params.corpus.sources if source.kind == "recorded")
+    stamped |= {source.name: stamps([(source.path, Path(source.path).expanduser())]) for source in recorded}
     lm = params.assets.lm if any(source.kind == "lm" for source in params.corpus.sources) else None
     return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamped}
 
@@ -74,6 +77,7 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, obj
     if made.choice.documents <= params.corpus.heldout_documents:
         raise _nothing_to_train_on(made, params.corpus)
     counts = write(made.db, params.corpus, work / "documents")
+    write_speakers(made.db, params.corpus, work / "documents")
     lists = list(lexicon(made.db, params.corpus))
     made.db.close()
     if lists:

@@ -13,7 +13,7 @@ from inserter.errors import InserterError
 from inserter.params import SftSource
 from inserter.scoring.arrowfiles import rows_of
 from inserter.scoring.recordfiles import PACKED, Refused, raw_records, value
-from inserter.sources import found, hub_rows, place
+from inserter.sources import beside, found, hub_rows, place
 from models.sound import NoSound, from_numbers, read, resample
 
 JSON = (".jsonl", ".json")
@@ -30,11 +30,11 @@ class Row(NamedTuple):
     value: object
     """The row, or Refused if it cannot be read at all."""
 
-    folder: str | None
-    """Where the paths of the row begin; None if the row may name no files."""
+    table: str | None = None
+    """The row's file, where the paths of the row begin; None for a row of the hub."""
 
-    within: bool = False
-    """Whether the files have to be inside `folder`: rows of the hub are not the user's own."""
+    folder: str | None = None
+    """The folder of a data set of the hub, which may name no files elsewhere; None: no folder."""
 
 
 def rows(source: SftSource) -> Iterator[Row]:
@@ -69,14 +69,14 @@ def _local(source: SftSource) -> Iterator[Row]:
     for name, path in files(source):
         reader = _parquet if path.suffix.lower() == ".parquet" else _json
         for number, row in reader(path):
-            yield Row(f"{name}:{number}", row, str(path.parent.absolute()))
+            yield Row(f"{name}:{number}", row, str(path.absolute()))
 
 
 def _hub(source: SftSource) -> Iterator[Row]:
     folder = Path(source.path).expanduser()
     inside = str(folder.absolute()) if folder.is_dir() else None
     for number, row in hub_rows(source.name, source.path, source.split, decode=False):
-        yield Row(str(number), row, inside, within=True)
+        yield Row(str(number), row, folder=inside)
 
 
 def _json(path: Path) -> Iterator[tuple[int, object]]:
@@ -133,7 +133,8 @@ def _sampled(samples: object, rate: object) -> np.ndarray:
 
 def _file(name: str, row: Row) -> Path:
     """Return the path of a row's file. Raises Refused if the row may not name it."""
-    path = Path(row.folder or "", name)
-    if row.folder is None or (row.within and not path.resolve().is_relative_to(Path(row.folder).resolve())):
+    if row.table is not None:
+        return beside(Path(row.table), name)
+    if row.folder is None or not Path(row.folder, name).resolve().is_relative_to(Path(row.folder).resolve()):
         raise Refused("audio missing", f"{name} is not part of the data set")
-    return path
+    return Path(row.folder, name)

@@ -103,18 +103,22 @@ def test_a_row_that_is_no_conversation_is_refused_with_the_reason(row, reason):
 def test_audio_comes_as_a_path_bytes_or_samples_and_never_from_outside_a_data_set_of_others(tmp_path):
     wave = tone()
     (tmp_path / "a.wav").write_bytes(wav(wave))
-    own = Row("r", {}, str(tmp_path))
+    own = Row("r", {}, str(tmp_path / "link" / "t.jsonl"))  # a working copy links the table alone
+    (tmp_path / "t.jsonl").touch()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "t.jsonl").symlink_to(tmp_path / "t.jsonl")
     for audio in ("a.wav", str(tmp_path / "a.wav"), wav(wave), {"bytes": wav(wave), "path": "x"}, {"path": "a.wav", "bytes": None}):
         assert np.allclose(wave_of(audio, own), wave, atol=1e-4)
     assert len(wave_of({"array": wave[::2].tolist(), "sampling_rate": 8_000}, own)) == len(wave)
     (tmp_path / "set").mkdir()
-    others = Row("r", {}, str(tmp_path / "set"), within=True)
+    others = Row("r", {}, folder=str(tmp_path / "set"))
     for audio, row, reason in (
         ("b.wav", own, "audio missing"),
         (b"no sound", own, "audio undecodable"),
         (None, own, "audio missing"),
         ("../a.wav", others, "audio missing: ../a.wav is not part of the data set"),
-        ("a.wav", Row("r", {}, None), "audio missing"),
+        ("a.wav", Row("r", {}), "audio missing"),
+        ("a" * 300, own, "audio undecodable"),
     ):
         with pytest.raises(Refused, match=reason):
             wave_of(audio, row)
