@@ -8,12 +8,19 @@ from inserter.errors import InserterError
 from inserter.paths import DATA
 from inserter.tables import InShard
 
-# (table, its column of ids, the folder of its shards): the clips of pre-training, the clean and the
-# quarantined clips of sft, and the items of the benchmark.
+# Folders of clips below data/sft, each with a table.
+SFT = (
+    ("clips", "clips"),
+    ("clips", "quarantine"),
+    ("dialogues/recorded", "clips"),
+    ("dialogues/spoken", "clips"),
+    ("dialogues/spoken", "quarantine"),
+)
+# (table, its column of ids, the folder of its shards): the clips of pre-training, those of sft, and
+# the items of the benchmark.
 PLACES = (
     (DATA / "synthesize" / "utterances.parquet", "utt_id", DATA / "synthesize"),
-    (DATA / "sft" / "clips" / "clips.parquet", "utt_id", DATA / "sft" / "clips"),
-    (DATA / "sft" / "clips" / "quarantine.parquet", "utt_id", DATA / "sft" / "clips"),
+    *((DATA / "sft" / place / f"{name}.parquet", "utt_id", DATA / "sft" / place) for place, name in SFT),
     (DATA / "benchmark" / "items.parquet", "item_id", DATA / "benchmark"),
 )
 

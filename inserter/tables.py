@@ -86,6 +86,22 @@ class Document(TypedDict):
     n_words: int
 
 
+class Speaker(TypedDict):
+    """data/corpus/recorded/speakers.jsonl: the speakers of a source of recordings.
+
+    Each is a voice of the engine `recorded`. Without such a source there is no file.
+    """
+
+    name: str
+    """Of the voice: the source and the speaker."""
+    table: str
+    """The speaker's recordings, below data/corpus/recorded: audio and text, as JSON Lines."""
+    language: str
+    license: str
+    documents: list[str]
+    """The ids of the documents that have the speaker's words."""
+
+
 class Span(TypedDict):
     """data/segment/spans.parquet: the spans of documents that become speech."""
 
@@ -333,6 +349,40 @@ class Pair(TypedDict):
     """The LM's answer."""
 
 
+class Turn(TypedDict):
+    """One turn of a conversation."""
+
+    role: str
+    """"system", "user" or "assistant"."""
+    parts: list[Part]
+    """In order. `loss` is true for the assistant's.
+
+    The text of a part with a clip is its transcript, or what the recogniser heard.
+    """
+
+
+class Dialogue(TypedDict):
+    """data/sft/dialogues/dialogues.parquet and quarantine.parquet: the rows of `sft.sources`.
+
+    The clips are in `recorded`, as the rows have them, and in `spoken`, by voices. Both folders
+    have a clips.parquet (UTTERANCES).
+    """
+
+    dialogue_id: str
+    source: str
+    place: str
+    """File and number of the row, from 1; for a data set of the hub the number alone."""
+    license: str
+    """Of the source."""
+    language: str
+    forms: list[str]
+    """"heard", "read" or both: the forms to learn from. Those that are read need no clip."""
+    turns: list[Turn]
+    """The system's, if there is one; then the user's and the assistant's by turns."""
+    reason: str | None
+    """Why the row is refused; None in dialogues.parquet."""
+
+
 class Item(TypedDict):
     """data/benchmark/items.parquet: one row per item and variant."""
 
@@ -373,4 +423,5 @@ SEQUENCES = Table(Sequence)
 HELDOUT = Table(HeldOutContext)
 LOSSES = Table(Loss)
 PAIRS = Table(Pair)
+DIALOGUES = Table(Dialogue)
 ITEMS = Table(Item)

@@ -3,7 +3,7 @@
 The processor has the tokenizer with the speech tokens, the log-mel features and the chat template.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
@@ -258,8 +258,19 @@ class InserterProcessor(ProcessorMixin):
 
         Raises ValueError for a template that loses or changes a text.
         """
-        prompt = self.plain.chat([{"role": "user", "content": parts}], add_generation_prompt=True, **PLAIN)
-        return prompt if answer is None else [*prompt, *self.encode(answer), self.tokenizer.eos_token_id]
+        prompt = self.prompt([{"role": "user", "content": parts}])
+        return prompt if answer is None else [*prompt, *self.answer(answer)]
+
+    def prompt(self, turns: Sequence[Turn]) -> list[int]:
+        """Return the ids of a chat in the LM's template, up to where the next answer begins.
+
+        Raises ValueError for a template that loses or changes a text.
+        """
+        return self.plain.chat(turns, add_generation_prompt=True, **PLAIN)
+
+    def answer(self, text: str) -> list[int]:
+        """Return the ids of an answer and its end."""
+        return [*self.encode(text), self.tokenizer.eos_token_id]
 
     def apply_chat_template(  # type: ignore[override]
         self,

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 from flows.hear import heard_tokens
 from flows.serve.batching import Chat, Hearing, Job

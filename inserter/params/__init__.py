@@ -5,7 +5,7 @@ from inserter.params.scoring import Benchmark, BenchmarkItems, BenchmarkVoices, 
 from inserter.params.section import Section
 from inserter.params.speech import Augmentation, Interleave, Mixture, SecondOpinion, Synthesize, Verify, Voice
 from inserter.params.text import Corpus, CorpusGate, NearDuplicates, Segment, SentenceSpans, Source, WordSpans
-from inserter.params.training import Adapter, Lora, Model, Optimizer, Pretrain, Sft, Trainable, Warmup
+from inserter.params.training import Adapter, Lora, Model, Optimizer, Pretrain, Sft, SftSource, Trainable, Warmup
 from inserter.params.whole import Assets, Params, checked, laid_over, load, read
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Segment",
     "SentenceSpans",
     "Sft",
+    "SftSource",
     "Source",
     "Synthesize",
     "Trainable",

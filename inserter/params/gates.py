@@ -15,7 +15,7 @@ class MinRows(Section):
     heldout: Positive
     """Held-out contexts."""
     pairs: Positive
-    """Instruction pairs."""
+    """Instruction pairs and conversations."""
 
 
 class Check(Section):
@@ -26,6 +26,8 @@ class Check(Section):
     """Shortest and longest duration of a spoken benchmark item, in seconds."""
     max_quarantined_prompts: Share
     """Largest share of the clips spoken by `sft` that may be quarantined."""
+    max_quarantined_dialogues: Share
+    """Largest share of the rows of any of `sft.sources` that may be quarantined."""
     mixture_tolerance: Share
     """Largest difference between a share of the sequences' words and `interleave.mixture`."""
     share_tolerance: Share

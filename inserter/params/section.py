@@ -72,7 +72,7 @@ Distinct = AfterValidator(_distinct)
 class Section(BaseModel):
     """A section of `params.yaml`: frozen, and unknown keys are refused.
 
-    Only Source and Voice have defaults, so `params.yaml` shows every other setting.
+    Only Source, SftSource and Voice have defaults, so `params.yaml` shows every other setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,7 +14,7 @@ class Voice(Section):
     """
 
     name: str
-    engine: Literal["hibari", "coqui", "piper", "espeak-ng", "flite", "http"]
+    engine: Literal["hibari", "coqui", "piper", "espeak-ng", "flite", "http", "recorded"]
     voice: str
     """The engine's name for the voice, or a local path."""
     speaker: str | None = None
@@ -32,7 +32,7 @@ class Voice(Section):
     warp: Annotated[float, Field(ge=0.8, le=1.25)] = 1.0
     """The formants alone (the length of the vocal tract), 0.8 to 1.25."""
     model: str | None = None
-    """Engine `http`: the model that the server is asked for."""
+    """Engine `http`: the model that the server is asked for. `recorded`: the model that aligns."""
     url: str | None = None
     """Engine `http`: the server's address; null: INSERTER_TTS_BASE_URL."""
     weight: Annotated[float, Field(gt=0)] = 1.0

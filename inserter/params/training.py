@@ -175,12 +175,51 @@ class Pretrain(Section):
         return self
 
 
+class SftSource(Section):
+    """One source of conversations for fine-tuning (docs/TRAINING.md)."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+    """Part of the ids of its conversations and clips: letters, digits, `_`, `.` and `-`."""
+    kind: Literal["local", "hub"]
+    path: str
+    """What to read, by kind.
+
+    - `local`: a file, folder or glob of .jsonl, .json or .parquet; JSON also as .gz or .zst.
+    - `hub`: org/name or org/name:configuration, or a local folder laid out like a data set of the
+      hub.
+    """
+    split: str = "train"
+    """Split of a hub data set."""
+    form: Literal["heard", "read", "both"] = "heard"
+    """How the user's turns are learnt from.
+
+    - `heard`: as their audio. If a conversation has no audio, voices speak the user's turns.
+    - `read`: as text. Audio needs a transcript.
+    - `both`: in each of the two forms that the conversation can have.
+    """
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """How often a conversation is learnt from, relative to a generated pair.
+
+    At 2 each conversation stands twice among the examples. At 0.5 half of them are drawn.
+    """
+    language: str = "en"
+    """ISO 639-1 code of the language that is spoken."""
+    license: str = "unknown"
+    limit: Positive | None = None
+    """Most rows that are read; null: no limit."""
+
+
 class Sft(Section):
-    """Fine-tuning on instruction pairs. The fields that Pretrain has too mean the same."""
+    """Fine-tuning on conversations. The fields that Pretrain has too mean the same."""
 
     seed: Seed
-    prompts: Positive
-    """Prompts that the generator writes; those that the LM answers correctly by the checks stay."""
+    sources: Annotated[tuple[SftSource, ...], Distinct]
+    """Conversations of one's own, beside the generated pairs; [] for none."""
+    prompts: Annotated[int, Field(ge=0)]
+    """Prompts that the generator writes; those that the LM answers correctly by the checks stay.
+
+    0: no generated pairs. There must then be `sources`.
+    """
     samples: Positive
     """Answers that are tried per prompt until one passes its checks; the first is greedy."""
     rewrite: bool
@@ -188,7 +227,7 @@ class Sft(Section):
     max_new_tokens: Positive
     """Longest answer, in tokens."""
     spoken_share: Share
-    """Share of the pairs that are heard instead of read."""
+    """Share of the generated pairs that are heard instead of read."""
     replay_share: Annotated[float, Field(ge=0, lt=1)]
     """Share of all positions that pre-training sequences get, from 0 to below 1."""
     replay_speech: bool
@@ -202,3 +241,9 @@ class Sft(Section):
     precision: Precision
     checkpoint_steps: Positive
     keep_checkpoints: Positive
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> "Sft":
+        if not (self.prompts or self.sources):
+            raise ValueError("prompts: 0 needs sources")
+        return self

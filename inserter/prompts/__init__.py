@@ -17,7 +17,7 @@ from inserter.prompts.constraints import CONSTRAINTS
 from inserter.prompts.languages import Lang
 from inserter.prompts.open import generate_open
 from inserter.prompts.prompt import Arguments, Prompt
-from inserter.prompts.similarity import overlap
+from inserter.prompts.similarity import overlap, overlaps
 from inserter.prompts.worlds import World
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "generate_adjustment",
     "generate_open",
     "overlap",
+    "overlaps",
 ]

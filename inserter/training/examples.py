@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from inserter.tables import Part
+from inserter.tables import Part, Turn, known
 from models import InserterProcessor
 from models.modeling import IGNORE
+from models.plaintext import Turn as ChatTurn
 
 NOTHING: Mapping[str, int] = {}
 
@@ -85,9 +86,42 @@ def chat_example(
 
     Only the answer and its end are learnt. lengths: see `example`.
     """
-    head = processor.chat([None if utt_id else prompt])
-    tail = [*processor.encode(answer), processor.tokenizer.eos_token_id]
-    spoken = lengths.get(utt_id, len(processor.encode(prompt))) if utt_id else 0
-    return Example(
-        tuple(head + tail), tuple([IGNORE] * len(head) + tail), (utt_id,) if utt_id else (), len(head) + len(tail) + spoken
-    )
+    turns: list[Turn] = [
+        {"role": "user", "parts": [{"text": prompt, "utt_id": utt_id, "loss": False}]},
+        {"role": "assistant", "parts": [{"text": answer, "utt_id": None, "loss": True}]},
+    ]
+    return dialogue_examples(processor, turns, lengths=lengths)[0]
+
+
+def dialogue_examples(processor: InserterProcessor, turns: list[Turn], *, lengths: Mapping[str, int] = NOTHING) -> list[Example]:
+    """Return the examples of a conversation: one, or several if the LM's template needs them.
+
+    Every answer and its end are learnt, and nothing else. Each answer follows the ids that the
+    model gets when it is asked for it. A template may show an earlier answer otherwise, for example
+    without its thoughts. Each answer is then learnt in an example of its own.
+
+    lengths: see `example`. Raises ValueError for a template that loses or changes a text.
+    """
+    made: list[Example] = []
+    ids: list[int] = []
+    labels: list[int] = []
+    for at, turn in enumerate(turns):
+        if turn["role"] != "assistant":
+            continue
+        head = processor.prompt([_as_chat(earlier) for earlier in turns[:at]])
+        tail = processor.answer("".join(part["text"] for part in turn["parts"]))
+        begun = labels if ids == head[: len(ids)] else []
+        made = made[: len(made) - bool(begun)]  # the last example goes on
+        ids, labels = head + tail, begun + [IGNORE] * (len(head) - len(begun)) + tail
+        heard = [part for earlier in turns[:at] for part in earlier["parts"] if part["utt_id"]]
+        clips = tuple(known(part["utt_id"]) for part in heard)
+        spoken = sum(
+            lengths[clip] if clip in lengths else len(processor.encode(part["text"]))
+            for clip, part in zip(clips, heard, strict=True)
+        )
+        made.append(Example(tuple(ids), tuple(labels), clips, len(ids) + spoken))
+    return made
+
+
+def _as_chat(turn: Turn) -> ChatTurn:
+    return {"role": turn["role"], "content": [None if part["utt_id"] else part["text"] for part in turn["parts"]]}

@@ -10,7 +10,7 @@ map, so memory does not grow with the corpus.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -212,25 +212,37 @@ def clips_for(
     if sum(map(len, tables)) > KEPT:
         return Ahead(model, processor, tables, precision=settings.precision)
     wanted = needed() if model.config.adapter != "soft_token" else None
-    states = States({}, {})
-    for table in tables:
-        rows = [table[name] for name in (table if wanted is None else wanted) if name in table]
-        states = states.join(encode_clips(model, processor, rows, shards=table.shards, precision=settings.precision))
-    return states
+    return _encoded_once(model, processor, tables, names=wanted, precision=settings.precision)
 
 
 def clips_to_measure(
     model: InserterForConditionalGeneration,
     processor: InserterProcessor,
-    table: ClipTable,
+    tables: Sequence[ClipTable],
     *,
     settings: Pretrain | Sft,
     names: Iterable[str],
 ) -> Clips:
-    """Return the clips `names` of `table`, on which a phase measures and does not train."""
+    """Return the clips `names` of `tables`, on which a phase measures and does not train."""
     if settings.trainable.encoder:
-        return Sounds(processor, [table], model.device)
-    return encode_clips(model, processor, [table[name] for name in names], shards=table.shards, precision=settings.precision)
+        return Sounds(processor, tables, model.device)
+    return _encoded_once(model, processor, tables, names=list(names), precision=settings.precision)
+
+
+def _encoded_once(
+    model: InserterForConditionalGeneration,
+    processor: InserterProcessor,
+    tables: Sequence[ClipTable],
+    *,
+    names: Collection[str] | None,
+    precision: str,
+) -> States:
+    """Return the states of the clips `names`, or of all clips."""
+    states = States({}, {})
+    for table in tables:
+        rows = [table[name] for name in (table if names is None else names) if name in table]
+        states = states.join(encode_clips(model, processor, rows, shards=table.shards, precision=precision))
+    return states
 
 
 def encode_clips(

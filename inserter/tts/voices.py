@@ -9,7 +9,7 @@ from inserter.errors import InserterError
 from inserter.files import fingerprint, sha256
 from inserter.params import Voice
 from inserter.run.closure import deciding
-from inserter.tts import coqui, espeak, flite, hibari, http, piper
+from inserter.tts import coqui, espeak, flite, hibari, http, piper, recorded
 from inserter.tts.base import Shaped, Synthesizer
 
 # The fields of a voice that change its samples.
@@ -37,9 +37,17 @@ class Engine(Protocol):
         """Return the version of the program that speaks; "" where it cannot be known."""
 
 
-ENGINES: dict[str, Engine] = {"hibari": hibari, "coqui": coqui, "piper": piper, "espeak-ng": espeak, "flite": flite, "http": http}
+ENGINES: dict[str, Engine] = {
+    "hibari": hibari,
+    "coqui": coqui,
+    "piper": piper,
+    "espeak-ng": espeak,
+    "flite": flite,
+    "http": http,
+    "recorded": recorded,
+}
 
-READ_SOUND = {"espeak-ng", "flite", "http", "coqui"}  # engines that read sound files
+READ_SOUND = {"espeak-ng", "flite", "http", "coqui", "recorded"}  # engines that read sound files
 
 
 def available(voice: Voice) -> str | None:

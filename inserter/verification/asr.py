@@ -2,12 +2,15 @@
 
 import ctypes
 import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from inserter.errors import InserterError
+from inserter.text.words import word_bounds
 from models.sound import SAMPLE_RATE
 from models.windows import cut
 
@@ -18,6 +21,19 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
 # Longest text of a window: fast English has 7 tokens per second, Chinese up to 9. The limit stops
 # a decoder that loops.
 TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 24
+
+
+TOKEN_SECONDS = 0.02  # resolution of the alignment of tokens with the sound
+
+
+class Word(NamedTuple):
+    """A word that was heard."""
+
+    text: str
+    start: float
+    """Seconds."""
+    end: float
+    """Seconds."""
 
 
 class Transcriber:
@@ -71,6 +87,39 @@ class Transcriber:
         limit = TOKENS_AT_LEAST + int(TOKENS_A_SECOND * longest)
         results = self.model.generate(view, [self.prompt] * len(windows), beam_size=1, max_length=limit)
         return [self.tokenizer.decode(result.sequences_ids[0]) for result in results]
+
+    def timed(self, wave: np.ndarray) -> list[Word]:
+        """Return the words of one clip of any length, with their times.
+
+        The times come from the decoder's cross-attention, as in openai-whisper.
+        """
+        found: list[Word] = []
+        done = 0.0
+        for window in cut(wave):
+            found += [word._replace(start=word.start + done, end=word.end + done) for word in self._timed(window)]
+            done += len(window) / SAMPLE_RATE
+        return found
+
+    def _timed(self, window: np.ndarray) -> list[Word]:
+        from ctranslate2 import StorageView
+
+        features = self.features([window], sampling_rate=SAMPLE_RATE, return_tensors="np")["input_features"]
+        encoded = self.model.encode(StorageView.from_array(features))
+        limit = TOKENS_AT_LEAST + int(TOKENS_A_SECOND * len(window) / SAMPLE_RATE)
+        ids = self.model.generate(encoded, [self.prompt], beam_size=1, max_length=limit)[0].sequences_ids[0]
+        if not ids:
+            return []
+        frames = max(2, len(window) // self.features.hop_length)
+        (aligned,) = self.model.align(encoded, self.prompt[:-1], [ids], frames)
+        starts = [0.0] * (len(ids) + 1)
+        for token, frame in reversed(aligned.alignments):  # the first frame of a token counts
+            starts[token] = frame * TOKEN_SECONDS
+        text = self.tokenizer.decode(ids)
+        ends = [len(self.tokenizer.decode(ids[: count + 1])) for count in range(len(ids))]
+        return [
+            Word(text[start:end], starts[bisect_right(ends, start)], starts[bisect_left(ends, end) + 1])
+            for start, end in word_bounds(text)
+        ]
 
     def transcribe_alone(self, wave: np.ndarray) -> str:
         """Return the text of one clip of any length, cut into windows at its pauses."""

@@ -138,7 +138,9 @@ def _set_apart(db: "DuckDBPyConnection", params: Corpus, sizes: list[int]) -> No
     for number, (source, size) in enumerate(zip(params.sources, sizes, strict=True)):
         wanted = SPARE * params.heldout_documents * params.max_words * source.weight / weights
         share = max(params.heldout_share, min(MOST_APART, wanted / max(size, 1)))
-        db.execute("INSERT INTO shares VALUES (?, ?, ?)", (number, LARGEST * size, int(share * NO_BOUND)))
+        # A raw document of recordings is a speaker, who is never split.
+        largest = size if source.kind == "recorded" else LARGEST * size
+        db.execute("INSERT INTO shares VALUES (?, ?, ?)", (number, largest, int(share * NO_BOUND)))
     db.execute(USABLE)
     db.execute("CREATE TABLE heldout (seq BIGINT)")
     db.execute("CREATE TABLE heldout_units (unit BIGINT)")

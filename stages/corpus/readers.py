@@ -6,7 +6,6 @@ What cannot be read becomes a document with the reason.
 import codecs
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,11 +224,3 @@ def _valued(name: str, value: pa.Scalar, records: Records) -> RawDocument:
         return records.document(name, {records.source.text_column: value.as_py()})
     except UnicodeDecodeError as error:
         return RawDocument(name, error=f"undecodable: {error}")
-
-
-def place(path: Path, root: Path) -> str:
-    """Return the path of a file below the source's root, as text that can always be written.
-
-    The name of a file may have any bytes.
-    """
-    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")

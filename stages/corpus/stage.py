@@ -11,11 +11,13 @@ from inserter.paths import DATA
 from inserter.run.closure import deciding
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
+from inserter.sources import stamps
 from inserter.tables import DOCUMENTS
 from stages.corpus.counts import Counts
 from stages.corpus.lexicon import lexicon
 from stages.corpus.output import write
 from stages.corpus.overlap import Contamination
+from stages.corpus.recordings import write_speakers
 from stages.corpus.sample import Sample, sample
 from stages.corpus.sources import FORMS, files, unread
 from stages.corpus.spool import quarantined
@@ -48,14 +50,11 @@ def _key(params: Params) -> dict[str, object]:
     Local files count by size and modification time, because they may be large.
     """
     local = (source for source in params.corpus.sources if source.kind == "local")
-    stamps = {source.name: [[name, *_stamp(path)] for name, path in files(source)] for source in local}
+    stamped = {source.name: stamps(files(source)) for source in local}
+    recorded = (source for source in params.corpus.sources if source.kind == "recorded")
+    stamped |= {source.name: stamps([(source.path, Path(source.path).expanduser())]) for source in recorded}
     lm = params.assets.lm if any(source.kind == "lm" for source in params.corpus.sources) else None
-    return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamps}
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return the size in bytes and the modification time in ns; zeros for a broken link."""
-    return (found.st_size, found.st_mtime_ns) if path.exists() and (found := path.stat()) else (0, 0)
+    return {"corpus": params.corpus.model_dump(mode="json", exclude={"workers", "gate"}), "lm": lm, "files": stamped}
 
 
 def _prompts(path: Path) -> Iterator[str]:
@@ -78,6 +77,7 @@ def _make(params: Params, prompts: list[str], work: WorkFolder) -> dict[str, obj
     if made.choice.documents <= params.corpus.heldout_documents:
         raise _nothing_to_train_on(made, params.corpus)
     counts = write(made.db, params.corpus, work / "documents")
+    write_speakers(made.db, params.corpus, work / "documents")
     lists = list(lexicon(made.db, params.corpus))
     made.db.close()
     if lists:

@@ -65,7 +65,7 @@ def main(params: Params) -> dict[str, object]:
     clips = clips_for(model, processor, [clean], settings=p, needed=lambda: clips_needed(examples, p))
     measured_on = [row["utt_id"] for row in clean.of_split("heldout")]
     subject = Subject(
-        model, processor, clips_to_measure(model, processor, clean, settings=p, names=measured_on), precision=p.precision
+        model, processor, clips_to_measure(model, processor, [clean], settings=p, names=measured_on), precision=p.precision
     )
     before = text_loss(subject, heldout)
     phase = packed_phase("pretrain", p, model, examples=examples, clips=clips, read=read, distill=p.distill)

@@ -12,26 +12,32 @@ from inserter.files import write_table
 from inserter.params import Params, Synthesize, Voice
 from inserter.run.work import WorkFolder
 from inserter.seeds import rng
-from inserter.tables import UTTERANCES, VERIFIED, Pair, Utterance, Verified, known, reason_kind
+from inserter.tables import UTTERANCES, VERIFIED, Pair, Utterance, Verified
 from inserter.tts import Job, speak_all, usable
 from inserter.verification.blocks import judged, listeners_of, measure_blocks
 from inserter.verification.norms import Norms
 
+PROMPTS = "clips"  # folder of the generated prompts' clips, below data/sft
 BLOCK = 32  # clips; the default's 150 clips are to be shared by two cores or by eight
 
 
-def teachers(synthesize: Synthesize) -> list[Voice]:
-    """Return the voices that can speak the prompts, which are English.
+def teachers(synthesize: Synthesize, language: str = "en", what: str = "sft's prompts") -> list[Voice]:
+    """Return the voices that can speak a language in training.
 
-    Raises InserterError if there is none.
+    what: what they speak, for the error. Raises InserterError if there is none.
     """
-    named = [voice for voice in synthesize.voices if voice.language == "en" and not voice.heldout]
+    named = [voice for voice in synthesize.voices if voice.language == language and not voice.heldout]
     if not named:
         raise InserterError(
-            "sft's prompts are English, and synthesize.voices has no English voice to train on",
-            "Add an English voice to synthesize.voices",
+            f"the language of {what} is {language}, and synthesize.voices has no voice to train on that speaks it",
+            f"Add a voice with `language: {language}` to synthesize.voices",
         )
     return usable(named)[0]
+
+
+def drawn(voices: list[Voice], seed: int, utt_id: str) -> str:
+    """Return the name of the voice that speaks a clip."""
+    return rng(seed, utt_id, "voice").choices(voices, [voice.weight for voice in voices])[0].name
 
 
 def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Utterance], Counter[str]]:
@@ -40,36 +46,54 @@ def spoken(params: Params, pairs: list[Pair], work: WorkFolder) -> tuple[list[Ut
     Return the clips' rows (schema UTTERANCES), and how often each error prevented a clip.
     """
     voices = teachers(params.synthesize)
-    jobs = []
-    for pair in pairs:
-        voice = rng(params.sft.seed, pair["pair_id"], "voice").choices(voices, [v.weight for v in voices])[0]
-        jobs.append(Job(pair["utt_id"], pair["pair_id"], "train", pair["prompt"], pair["spoken"], voice.name))
-    rows = speak_all(
+    jobs = [
+        Job(
+            pair["utt_id"],
+            pair["pair_id"],
+            "train",
+            pair["prompt"],
+            pair["spoken"],
+            drawn(voices, params.sft.seed, pair["pair_id"]),
+        )
+        for pair in pairs
+    ]
+    rows = said(params, jobs, voices, work=work)
+    return [row for row in rows if not row["error"]], Counter(row["error"] for row in rows if row["error"])
+
+
+def said(params: Params, jobs: list[Job], voices: list[Voice], *, work: WorkFolder, place: str = PROMPTS) -> list[Utterance]:
+    """Speak the jobs into shards below out/`place`; return the rows (schema UTTERANCES)."""
+    return speak_all(
         jobs,
         voices,
-        work / "out" / "clips",
-        rows=work / "clip-rows",
+        work / "out" / place,
+        rows=work / place / "clip-rows",
         seed=params.sft.seed,
         workers=params.synthesize.workers,
         executor=params.executor,
         fingerprint=work.key,
-        label="synthesize prompts",
+        label=f"synthesize {place}",
     )
-    return [row for row in rows if not row["error"]], Counter(row["error"] for row in rows if row["error"])
 
 
 def verified(
-    params: Params, clips: list[Utterance], corpus: Iterable[Verified], *, work: WorkFolder
-) -> tuple[list[Utterance], Counter[str]]:
+    params: Params, clips: list[Utterance], corpus: Iterable[Verified], *, work: WorkFolder, place: str = PROMPTS
+) -> tuple[list[Utterance], list[Verified]]:
     """Write clips.parquet (schema UTTERANCES) and quarantine.parquet (VERIFIED) beside the shards.
 
-    Return the clean clips, and the number of the others by kind of reason.
+    Return the clean clips, and the others, which have a reason.
     corpus: clean clips of the same voices, from which the usual durations are learnt.
     """
-    folder = work / "out" / "clips"
+    folder = work / "out" / place
     blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
     measured = measure_blocks(
-        blocks, len(clips), folder, folder=work / "heard", listeners=listeners_of(params), params=params, label="verify prompts"
+        blocks,
+        len(clips),
+        folder,
+        folder=work / place / "heard",
+        listeners=listeners_of(params),
+        params=params,
+        label=f"verify {place}",
     )
     norms = Norms()
     norms.learn(corpus)
@@ -81,4 +105,4 @@ def verified(
     refused = [row for row in rows if row["reason"] is not None]
     write_table(folder / "clips.parquet", clean, UTTERANCES)
     write_table(folder / "quarantine.parquet", refused, VERIFIED)
-    return clean, Counter(reason_kind(known(row["reason"])) for row in refused)
+    return clean, refused

@@ -14,14 +14,18 @@ from inserter.tables import UNSEEN, Span
 from inserter.tts import Job
 
 
-def assign(span: Span, spec: Synthesize, voices: Sequence[Voice]) -> list[Job]:
+def assign(span: Span, spec: Synthesize, voices: Sequence[Voice], *, speaker: str | None = None) -> list[Job]:
     """Return the jobs of a row of SPANS.
+
+    speaker: the voice with a recording of the span, which is then its only job, as it was recorded.
 
     Each span has one job. A held-out context has a second job in a held-out voice, if there is such
     a voice in its language. Contexts are spoken without noise and without a room.
     voices: the voices of the pool that can be used on this machine.
     Raises InserterError if no voice speaks the span's language.
     """
+    if speaker is not None:
+        return [Job(span["utt_id"], span["doc_id"], span["split"], span["written"], span["spoken"], speaker)]
     seen = [voice for voice in voices if voice.language == span["language"] and not voice.heldout]
     if not seen:
         spoken = ", ".join(sorted({voice.language for voice in voices if not voice.heldout})) or "none"

@@ -4,23 +4,24 @@ The stage is resumable, and speech of earlier runs is reused.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from inserter.files import count_rows, read_batches, write_batches
+from inserter.files import count_rows, read_batches, read_jsonl, write_batches
 from inserter.params import Params, Synthesize, Voice
 from inserter.paths import DATA
 from inserter.run.closure import deciding
 from inserter.run.executor import Executor
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
-from inserter.tables import SPANS, UTTERANCES, Utterance
+from inserter.tables import SPANS, UTTERANCES, Speaker, Utterance
 from inserter.tts import Earlier, Job, Progress, identity, speak_shards, usable
 from stages.synthesize.assign import assign
 from stages.synthesize.report import Report
 
+SPEAKERS = DATA / "corpus" / "recorded" / "speakers.jsonl"
 INDEX = "earlier.sqlite"  # index of the speech of earlier runs
 
 
@@ -29,10 +30,21 @@ def main(params: Params) -> dict[str, object]:
     voices, left_out = usable(spec.voices)
     for name, why in left_out.items():
         say(f"synthesize: without the optional voice {name}: {why}")
+    speakers = list(read_jsonl(SPEAKERS)) if SPEAKERS.is_file() else []
     total = count_rows(spans) + _twins(spans, voices)
+    voices += usable(recorded(speaker, params) for speaker in speakers)[0] if speakers else []
+    spoken_by = {doc_id: speaker["name"] for speaker in speakers for doc_id in speaker["documents"]}
     work = WorkFolder("synthesize", _deciding(spec, voices), [spans, *deciding("stages.synthesize")], keep_older=True)
     report, progress = Report(), Progress()
-    shards = _speak(work, spans, spec, voices=voices, total=total, executor=params.executor, progress=progress)
+    shards = _speak(
+        work,
+        _jobs(spans, spec, voices, spoken_by=spoken_by),
+        spec,
+        voices=voices,
+        total=total,
+        executor=params.executor,
+        progress=progress,
+    )
     write_batches(work / "out/utterances.parquet", map(report.add, shards), UTTERANCES)
     work.publish("out", output("synthesize"))
     work.drop_older()
@@ -43,11 +55,18 @@ def main(params: Params) -> dict[str, object]:
 
 
 def _speak(
-    work: WorkFolder, spans: Path, spec: Synthesize, *, voices: list[Voice], total: int, executor: Executor, progress: Progress
+    work: WorkFolder,
+    jobs: Iterator[Job],
+    spec: Synthesize,
+    *,
+    voices: list[Voice],
+    total: int,
+    executor: Executor,
+    progress: Progress,
 ) -> Iterator[list[Utterance]]:
     earlier = Earlier(work.older, work / INDEX) if work.older else None
     return speak_shards(
-        _jobs(spans, spec, voices),
+        jobs,
         voices,
         work / "out",
         rows=work / "rows",
@@ -73,10 +92,24 @@ def _deciding(spec: Synthesize, voices: list[Voice]) -> dict[str, object]:
     return spec.model_dump(exclude={"workers"}) | {"voices": described}
 
 
-def _jobs(spans: Path, spec: Synthesize, voices: list[Voice]) -> Iterator[Job]:
+def recorded(speaker: Speaker, params: Params) -> Voice:
+    """Return the voice that cuts what a speaker says out of the recordings."""
+    return Voice(
+        name=speaker["name"],
+        engine="recorded",
+        voice=str(SPEAKERS.parent / speaker["table"]),
+        language=speaker["language"],
+        model=params.assets.asr,
+        license=speaker["license"],
+    )
+
+
+def _jobs(spans: Path, spec: Synthesize, voices: list[Voice], *, spoken_by: Mapping[str, str]) -> Iterator[Job]:
+    """Yield the jobs of all spans. spoken_by: by document, the voice that has recordings of it."""
+    pool = [voice for voice in voices if voice.engine != "recorded"]
     for batch in read_batches(spans, SPANS):
         for span in batch:
-            yield from assign(span, spec, voices)
+            yield from assign(span, spec, pool, speaker=spoken_by.get(span["doc_id"]))
 
 
 def _twins(spans: Path, voices: list[Voice]) -> int:

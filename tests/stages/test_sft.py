@@ -130,7 +130,8 @@ def test_a_prompt_whose_clip_says_something_else_is_set_aside_with_the_reason(tm
     assert [row["utt_id"] for row in said] == ["p0", "p1", "p2"] and mute.total() == 1
     said[1]["spoken"] = "Describe an old house by the sea."
     clean, refused = verified(settings, said, [], work=work)
-    assert [row["utt_id"] for row in clean] == ["p0", "p2"] and refused == {"wer": 1}
+    assert [row["utt_id"] for row in clean] == ["p0", "p2"]
     assert read_table(work / "out/clips/clips.parquet", UTTERANCES) == clean
     (row,) = read_table(work / "out/clips/quarantine.parquet", VERIFIED)
+    assert refused == [row]
     assert row["utt_id"] == "p1" and "letter to a friend" in row["heard"] and row["reason"].startswith("wer ")
