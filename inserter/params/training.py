@@ -178,7 +178,7 @@ class Pretrain(Section):
 class SftSource(Section):
     """One source of conversations for fine-tuning (docs/TRAINING.md)."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
     """Part of the ids of its conversations and clips: letters, digits, `_`, `.` and `-`."""
     kind: Literal["local", "hub"]
     path: str

@@ -97,10 +97,14 @@ def _stored(task: Task, clips: list[Recording]) -> list[Utterance]:
     if not clips:
         return []
     shard = task.out / f"shard-{task.number:05d}.tar"
-    index = write_shard(shard, ((clip.row["utt_id"], clip.data) for clip in clips), {"members": len(clips)})
+    index = write_shard(
+        shard, ((clip.row["utt_id"], clip.data) for clip in clips), {clip.row["utt_id"]: clip.row for clip in clips}
+    )
     places = [index[clip.row["utt_id"]] for clip in clips]
     return [
-        clip.row | {"shard": shard.name, "offset": at, "size": size, "original_offset": at, "original_size": size}
+        clip.row
+        | {"shard": shard.name, "offset": at, "size": size}
+        | {"original_shard": shard.name, "original_offset": at, "original_size": size}
         for clip, (at, size) in zip(clips, places, strict=True)
     ]
 
@@ -165,14 +169,15 @@ def _recording(utt_id: str, wave: np.ndarray, piece: Piece, *, dialogue: Dialogu
         "license": dialogue["license"],
         "content": hashlib.blake2b(data, digest_size=16).hexdigest(),
         "effect": Effect().to_json(),
-        "shard": None,
-        "offset": 0,
-        "size": 0,
-        "original_offset": 0,
-        "original_size": 0,
         "sample_rate": SAMPLE_RATE,
         "n_samples": len(wave),
         "duration": len(wave) / SAMPLE_RATE,
+        "shard": None,
+        "offset": 0,
+        "size": 0,
+        "original_shard": None,
+        "original_offset": 0,
+        "original_size": 0,
         "error": None,
     }
     return Recording(row, data)
