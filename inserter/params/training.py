@@ -179,7 +179,7 @@ class SftSource(Section):
     """One source of conversations for fine-tuning (docs/TRAINING.md)."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-    """Part of the ids of its conversations and clips: letters, digits, `_`, `.` and `-`."""
+    """Part of the ids of its conversations and clips: letters, digits, `_` and `-`."""
     kind: Literal["local", "hub"]
     path: str
     """What to read, by kind.
