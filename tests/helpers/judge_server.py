@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from inserter.chat.settings import FALLBACK_API_KEY, FALLBACK_BASE_URL, Secret
 from inserter.scoring.judge import JudgeSettings
-from inserter.scoring.judge.settings import API_KEY, BASE_URL, FALLBACK_API_KEY, FALLBACK_BASE_URL, MODEL, Secret
+from inserter.scoring.judge.settings import API_KEY, BASE_URL, MODEL
 
 KEY = "sk-secret-0123456789"
 PROMPT_TOKENS, COMPLETION_TOKENS = 100, 10  # of a request, and of each completion
