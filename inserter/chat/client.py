@@ -149,9 +149,8 @@ class ChatClient:
         status, body = answer.status, _json(answer)
         message, asked_wait = self._message(body), retry_after(answer.headers.get("retry-after"))
         if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
-            return InserterError(
-                f"the {self.settings.who}'s account has no credit (429)", "Add credit, then run the same command again to resume"
-            )
+            problem = f"the {self.settings.who}'s account has no credit (429)"
+            return InserterError(problem, "Add credit, then run the same command again to resume")
         if status == 429:
             return Again("429: too many requests", asked_wait)
         if status >= 500 and status not in REFUSALS:
