@@ -51,7 +51,7 @@ class Request:
     def __init__(self, handler: BaseHTTPRequestHandler, body: dict[str, Any], server: "JudgeServer") -> None:
         self.handler, self.body, self.server = handler, body, server
         self.authorization = handler.headers.get("Authorization")
-        self.text = "\n".join(message["content"] for message in body["messages"])
+        self.text = "\n".join(message["content"] for message in body["messages"] if isinstance(message["content"], str))
 
     def send(self, status: int, content: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
         self.handler.send_response(status)
