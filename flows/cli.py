@@ -135,14 +135,18 @@ def promote(version: int | None) -> None:
     print(decision_line(decide(version)))
 
 
-@app.command("compare", epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json"))
+@app.command(
+    "compare",
+    epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json", "inserter compare a.jsonl b.jsonl"),
+)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @_flag("--json", "Print the table as JSON.", "as_json")
 def compare_models(a: str, b: str, as_json: bool) -> None:
     """Compare two models over the documents and prompts that both were measured on.
 
-    A and B are each a folder or file of results, a version (3, @champion), or a run id. Differences
+    A and B are each a file of answers, a folder or file of results, a version (3, @champion), or a
+    run id. Differences
     are paired, with 95 % intervals.
     """
     quiet()
