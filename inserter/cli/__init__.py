@@ -1,6 +1,6 @@
 """The command line `inserter`.
 
-`score`, `judge` and `answer` stand alone. Every other command belongs to the pipeline, which runs
+What is in ALONE needs no checkout. Every other command belongs to the pipeline, which runs
 from its checkout.
 """
 
@@ -13,13 +13,14 @@ import click
 
 from inserter.cli.answer import answer_command
 from inserter.cli.judge import judge_app
+from inserter.cli.page import page_command
 from inserter.cli.score import score_app
 from inserter.errors import InserterError, refused
 
 HELP = "Teach a text LLM to follow spoken instructions: run the pipeline, look at it, score, ask."
 OURS = ("inserter", "flows", "stages", "models")
 PIPELINE, ANSWER = "`pip install 'inserter[pipeline]'`", "`pip install 'inserter[answer]'`"
-ALONE: dict[str, click.Command] = {"score": score_app, "judge": judge_app, "answer": answer_command}
+ALONE: dict[str, click.Command] = {"score": score_app, "judge": judge_app, "answer": answer_command, "page": page_command}
 
 
 def new_app() -> click.Group:
