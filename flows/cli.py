@@ -135,6 +135,24 @@ def promote(version: int | None) -> None:
     print(decision_line(decide(version)))
 
 
+@app.command(epilog=_epilog("inserter dataset spoken-instructions"))
+@click.argument("out", type=FILE, metavar="DIR")
+@click.option("--items", type=FILE, default="data/benchmark", help="Folder that the stage `benchmark` wrote.")
+def dataset(out: Path, items: Path) -> None:
+    """Write the benchmark's items as a data set that `datasets` loads, with its card.
+
+    DIR is the new folder. Its table has the sound and all fields.
+    """
+    quiet()
+    from inserter.answering.dataset import write
+    from inserter.params import load
+
+    settings = load().benchmark
+    voices = [*filter(None, (settings.voices.en, settings.voices.cn)), *settings.variants.accents]
+    found = write(items, out, {voice.name: voice.license for voice in voices}, ours=settings.path == "own")
+    print(f"{out}: {found['items']} items, {found['audio']} with sound. Load it with datasets.load_dataset({str(out)!r})")
+
+
 @app.command(
     "compare",
     epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json", "inserter compare a.jsonl b.jsonl"),
