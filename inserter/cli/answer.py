@@ -90,7 +90,17 @@ def _model(
     if hf is not None and (endpoint or model):
         raise InserterError("--hf and --endpoint name two models", "Give one of them")
     if hf is not None:
-        raise InserterError("--hf is not there yet", "Use --endpoint")
+        from inserter.answering import local
+
+        chosen = local.LocalSettings(
+            hf,
+            trust_remote_code,
+            batch_size=concurrency,
+            max_tokens=int(sampling["max_tokens"]),
+            temperature=sampling["temperature"],
+        )
+        model_here = local.LocalModel(chosen)
+        return hf, chosen.system(), lambda sheet, folder: local.answer(sheet, folder, model_here)
     if not endpoint or not model:
         raise InserterError("no model is named", "Give --endpoint URL and --model NAME, or --hf DIR")
     from inserter.answering.chat import AnswerSettings, answer
