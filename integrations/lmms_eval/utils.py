@@ -1,4 +1,4 @@
-"""SpeechInstructBench for lmms-eval: items of `inserter dataset`, scored as `inserter score` does."""
+"""SpeechInstructBench for lmms-eval: items of `inserter dataset`, scored as by `inserter score`."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from click.testing import CliRunner, Result
 from judge_server import JudgeServer, bare_workspace, refuse
 from stranger import SAID, benchmark, heard, rows_of, speak, stranger
@@ -156,3 +157,15 @@ def test_a_limit_draws_the_same_items_and_more(items: Path) -> None:
     every = load(items)
     few, more = (choose(every, "closed", limit) for limit in (4, 9))
     assert len(few) == 4 and len(more) == 9 and all(item in more for item in few)
+
+
+def test_the_readmes_three_commands_score_a_strangers_model(items: Path) -> None:
+    block = (ROOT / "README.md").read_text().partition("## Measure your own model")[2].split("```")[1]
+    made, *commands = [line for line in block.splitlines() if line.startswith("inserter")]
+    assert made == "inserter run benchmark" and items == Path.cwd() / "data" / "benchmark"
+    with stranger() as server:
+        for command in commands:
+            typed = command.replace("http://localhost:8000/v1", server.url).replace("NAME", "stranger").split()
+            result = CliRunner().invoke(new_app(), typed[1:])
+            assert result.exit_code == 0, result.output
+    assert "en standard heard" in result.stdout and "above chance" in result.stdout
