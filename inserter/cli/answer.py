@@ -84,7 +84,15 @@ def answer_command(
 
 
 def _model(
-    endpoint: str | None, model: str | None, hf: str | None, *, trust_remote_code: bool, concurrency: int, **sampling: float
+    endpoint: str | None,
+    model: str | None,
+    hf: str | None,
+    *,
+    trust_remote_code: bool,
+    concurrency: int,
+    max_tokens: int,
+    temperature: float,
+    timeout: float,
 ) -> "tuple[str, dict[str, object], Callable[[Sheet, Path], None]]":
     """Return the model's name, what decides its answers, and the function that asks it."""
     if hf is not None and (endpoint or model):
@@ -92,20 +100,22 @@ def _model(
     if hf is not None:
         from inserter.answering import local
 
-        chosen = local.LocalSettings(
-            hf,
-            trust_remote_code,
-            batch_size=concurrency,
-            max_tokens=int(sampling["max_tokens"]),
-            temperature=sampling["temperature"],
-        )
+        chosen = local.LocalSettings(hf, trust_remote_code, batch_size=concurrency, max_tokens=max_tokens, temperature=temperature)
         model_here = local.LocalModel(chosen)
         return hf, chosen.system(), lambda sheet, folder: local.answer(sheet, folder, model_here)
     if not endpoint or not model:
         raise InserterError("no model is named", "Give --endpoint URL and --model NAME, or --hf DIR")
     from inserter.answering.chat import AnswerSettings, answer
 
-    settings = AnswerSettings(endpoint, model, AnswerSettings.key_for(endpoint), concurrency=concurrency, **sampling)
+    settings = AnswerSettings(
+        endpoint,
+        model,
+        AnswerSettings.key_for(endpoint),
+        concurrency=concurrency,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        timeout=timeout,
+    )
     return model, settings.system(), lambda sheet, folder: answer(sheet, folder, settings)
 
 

@@ -43,7 +43,8 @@ def _score(task: str, scorer: ModuleType, file: Path, *, mode: str, details: Pat
     if intervals:
         from inserter.scoring.breakdown import breakdown, render, scored_rows
 
-        parts = breakdown(scored_rows(file, task, mode), task)
+        rows = scored_rows(file, task, "reference" if mode == "reference" else "robust")
+        parts = breakdown(rows, task)
         result, shown = {**result, **parts}, render(parts, task)
     print(json.dumps(result, ensure_ascii=False) if as_json else "\n\n".join(filter(None, (scorer.render(result), shown))))
     if not result["n_prompts" if scorer.__name__.endswith("closed") else "n_counted"]:

@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 
 import numpy as np
 
-from inserter.evaluation import Cell, Ends, Scores
+from inserter.evaluation import Cell, ClosedCell, Ends, Scores
 from inserter.scoring import adjustment, closed, open_ended
 from inserter.scoring.ifeval import Mode
 from inserter.scoring.intervals import share_interval
@@ -86,18 +86,18 @@ def breakdown(rows: Sequence[Row], task: str) -> Breakdown:
     by_form: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_form[row["form"]].append(row)
-    closed_cells: dict[str, dict[str, dict[str, Cell]]] = {}
+    closed_cells: dict[str, dict[str, dict[str, ClosedCell]]] = {}
     above: list[Above] = []
     for form, group in sorted(by_form.items()):
         dealt = deals(group, form) if all("response" in row for row in group if row["strict"] is not None) else {}
         for lang, variants in closed_table(group, dealt, form).items():
-            for variant, cells in variants.items():
-                closed_cells.setdefault(lang, {}).setdefault(variant, {}).update(_named(cells, form, alone=len(by_form) == 1))
+            for variant, found in variants.items():
+                closed_cells.setdefault(lang, {}).setdefault(variant, {}).update(_named(found, form, alone=len(by_form) == 1))
         above += _above(group, dealt, form)
     return {"by_variant": cast(Scores, {"closed": closed_cells}), "above_chance": above}
 
 
-def _named(cells: Mapping[str, Cell], form: str, *, alone: bool) -> dict[str, Cell]:
+def _named(cells: Mapping[str, ClosedCell], form: str, *, alone: bool) -> dict[str, ClosedCell]:
     """Return the cells; chance is named after its form unless the file has one form alone."""
     return {name if name != CHANCE or alone else f"{CHANCE} of {form}": cell for name, cell in cells.items()}
 

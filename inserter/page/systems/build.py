@@ -6,7 +6,7 @@ from typing import Any, TypedDict, cast
 
 from inserter.audio.stored import read_clip_bytes
 from inserter.errors import InserterError
-from inserter.evaluation import Cell, Response
+from inserter.evaluation import Cell, ClosedCell, Response
 from inserter.files import atomic, read_table
 from inserter.page import text
 from inserter.page.audio import audio_name, publish_files
@@ -86,7 +86,8 @@ def tables(columns: Mapping[str, System]) -> list[Table]:
                 if row["form"].startswith(CHANCE):
                     continue
                 forms = cells[row["lang"]][row["variant"]]
-                chance = forms.get(CHANCE, {}).get("mean", {}).get("instruction")
+                by_chance = cast(ClosedCell | None, forms.get(CHANCE))
+                chance = by_chance["mean"]["instruction"] if by_chance else None
                 more = {"chance": chance, "above": above.get((row["lang"], row["variant"])), "cell": _tried(forms[row["form"]])}
                 table["lines"].setdefault(row["variant"], {})[column] = cast(Shown, {**row, **more})
                 if together := above.get((row["lang"], ALL)):
