@@ -99,9 +99,9 @@ def tables(columns: Mapping[str, System]) -> list[Table]:
 
 def _tried(cell: Cell) -> Cell:
     """Return a cell that says so if no answer of it was put to a judge."""
-    return cast(
-        Cell, {**cell, "judged": False} if cell.get("dropped", {}).keys() == {"not judged"} and not cell.get("n_counted") else cell
-    )
+    counts = cast(Mapping[str, Any], cell)
+    untried = not counts.get("n_counted") and (counts.get("dropped") or {}).keys() == {"not judged"}
+    return cast(Cell, {**cell, "judged": False} if untried else cell)
 
 
 def _response(row: dict[str, Any], column: str) -> Response:
