@@ -196,14 +196,36 @@ def promote(version: int | None) -> None:
     print(decision_line(decide(version)))
 
 
-@app.command("compare", epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json"))
+@app.command(epilog=_epilog("inserter dataset spoken-instructions"))
+@click.argument("out", type=FILE, metavar="DIR")
+@click.option("--items", type=FILE, default="data/benchmark", help="Folder that the stage `benchmark` wrote.")
+def dataset(out: Path, items: Path) -> None:
+    """Write the benchmark's items as a data set that `datasets` loads, with its card.
+
+    DIR is the new folder. Its table has the sound and all fields.
+    """
+    quiet()
+    from inserter.answering.dataset import write
+    from inserter.params import load
+
+    settings = load().benchmark
+    voices = [*filter(None, (settings.voices.en, settings.voices.cn)), *settings.variants.accents]
+    found = write(items, out, {voice.name: voice.license for voice in voices}, ours=settings.path == "own")
+    print(f"{out}: {found['items']} items, {found['audio']} with sound. Load it with datasets.load_dataset({str(out)!r})")
+
+
+@app.command(
+    "compare",
+    epilog=_epilog("inserter compare 1 2", "inserter compare data/evaluate @champion --json", "inserter compare a.jsonl b.jsonl"),
+)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @_flag("--json", "Print the table as JSON.", "as_json")
 def compare_models(a: str, b: str, as_json: bool) -> None:
     """Compare two models over the documents and prompts that both were measured on.
 
-    A and B are each a folder or file of results, a version (3, @champion), or a run id. Differences
+    A and B are each a file of answers, a folder or file of results, a version (3, @champion), or a
+    run id. Differences
     are paired, with 95 % intervals.
     """
     quiet()

@@ -4,17 +4,16 @@ The comparison is over the documents and prompts that both were measured on.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
+from flows.scored import Answers, pairs, read
 from inserter import seeds
 from inserter.errors import InserterError
-from inserter.evaluation import Response
-from inserter.files import read_jsonl, read_table
+from inserter.files import read_table
 from inserter.params import load
 from inserter.scoring.intervals import CONFIDENCE, RESAMPLES
 from inserter.tables import KL, LOSSES
@@ -23,7 +22,10 @@ LOSSES_NAME, RESPONSES_NAME = "losses.parquet", "responses.jsonl"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 HEARS = ("heard", "cascade")
 VOICES = ("seen", "unseen")
-REMEDY = "Give a folder with data/evaluate, a losses.parquet or responses.jsonl, a version (3, @champion) or an MLflow run id"
+REMEDY = (
+    "Give a file of answers, a folder with data/evaluate, a losses.parquet or responses.jsonl, a version (3, @champion) or an "
+    "MLflow run id"
+)
 # {(voice, context, content of the document): (summed loss, tokens)}
 Losses = dict[tuple[str, str, str], tuple[float, int]]
 
@@ -66,9 +68,12 @@ def compare(a: str, b: str) -> Compared:
     if all(losses):
         rows += [*_gaps(*losses), *_costs(*losses)]
     if all(responses):
-        rows += _instructions(*responses)
+        rows += [_row(figure, None, "points", counts=counts) for figure, counts in pairs(*responses)]
     if not rows:
-        raise InserterError(f"{a} and {b} share no document and no prompt", "Evaluate both on the same data")
+        raise InserterError(
+            f"{a} and {b} share no document and no prompt",
+            "Evaluate both on the same data. Open-ended and adjustment answers have to be judged first",
+        )
     return {"a": a, "b": b, "rows": rows}
 
 
@@ -90,18 +95,18 @@ def table(found: Compared) -> str:
     return f"A: {found['a']}\nB: {found['b']}\n\n{shown}"
 
 
-def _read(name: str) -> tuple[Losses, list[Response]]:
+def _read(name: str) -> tuple[Losses, Answers]:
     """Return losses by document and scored answers of one side; empty if it has none."""
     path = Path(name)
     if path.is_file() and path.suffix == ".parquet":
-        return _losses(path), []
-    if path.is_file() and path.suffix == ".jsonl":
+        return _losses(path), {}
+    if path.is_file() and path.name != "evaluate.json":
         return {}, _answers(path)
     folder = _folder(path) if path.exists() else _downloaded(name)
     files = folder / LOSSES_NAME, folder / RESPONSES_NAME
     if not any(file.exists() for file in files):
         raise InserterError(f"{name} has neither {LOSSES_NAME} nor {RESPONSES_NAME}", REMEDY)
-    return _losses(files[0]) if files[0].exists() else {}, _answers(files[1]) if files[1].exists() else []
+    return _losses(files[0]) if files[0].exists() else {}, _answers(files[1]) if files[1].exists() else {}
 
 
 def _folder(path: Path) -> Path:
@@ -156,10 +161,9 @@ def _losses(path: Path) -> Losses:
         raise InserterError(f"{path} has no losses by document ({error})", "Run `dvc repro -f evaluate`") from error
 
 
-def _answers(path: Path) -> list[Response]:
+def _answers(path: Path) -> Answers:
     try:
-        rows = list(read_jsonl(path))
-        return [row for row in rows if row["task"] == "closed" and row.get("strict") is not None]
+        return read(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InserterError(f"{path} has no scored answers ({error})", "Run `dvc repro -f evaluate`") from error
 
@@ -202,24 +206,6 @@ def _costs(one: Losses, other: Losses) -> Iterator[Row]:
         if found:
             name = "KL(read || heard)" if context == KL else f"loss, {context.replace('_', ' ')}"
             yield _row(name, None if context in ("read_own", "absent") else voice, "nats", counts=np.array(found, dtype=float))
-
-
-def _instructions(one: list[Response], other: list[Response]) -> Iterator[Row]:
-    """Yield the instructions followed (mean of strict and loose) by form.
-
-    Only answers that both have count. The unit is the prompt with its variants.
-    """
-    from inserter.scoring.scores import PAIRED, measure
-
-    of = measure(*PAIRED.split("-"))
-    sides = [{(r["form"], r["lang"], r["key"], r["variant"]): r for r in side} for side in (one, other)]
-    by_form: dict[str, dict[tuple[str, str], np.ndarray]] = defaultdict(lambda: defaultdict(lambda: np.zeros(4)))
-    for name in sorted(sides[0].keys() & sides[1].keys()):
-        rows = [side[name] for side in sides]
-        if rows[0]["prompt"] == rows[1]["prompt"] and rows[0]["instruction_id_list"] == rows[1]["instruction_id_list"]:
-            by_form[name[0]][name[1], name[2]] += (*of(rows[0]), *of(rows[1]))
-    for form in sorted(by_form, key=lambda form: (form != "heard", form)):
-        yield _row(f"instructions followed, {form}", None, "points", counts=np.array(list(by_form[form].values())))
 
 
 def _row(figure: str, voice: str | None, unit: str, *, counts: np.ndarray) -> Row:

@@ -23,6 +23,7 @@ from inserter.yaml_files import dump_yaml, parse_yaml, read_yaml
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 GUIDES = [path for path in DOCUMENTS if path.name not in ("LOG.md", "RESULTS.md")]  # those tell what was done
 PROCESSES = "tests/training/test_training_processes.py"
+LMMS = "tests/doors/test_lmms_eval.py"
 NOT_RUN = {  # command: why, or the test that runs it
     "make run": "tests/e2e/test_whole_pipeline.py",
     "make test": "it runs this",
@@ -57,6 +58,16 @@ NOT_RUN = {  # command: why, or the test that runs it
     "mlflow db upgrade sqlite:///mlflow.db": "it would make a registry",
     "hf download ddwang2000/SpeechInstructBench --repo-type dataset --local-dir SpeechInstructBench": "a download of 9.6 GB",
     'pip install -e ".[ray]"': "a download",
+    "inserter run benchmark": "tests/stages/test_benchmark.py",
+    "inserter answer closed --endpoint http://localhost:8000/v1 --model NAME": "tests/scoring/test_answer.py",
+    "inserter answer all --hf ORG/NAME --form read": "tests/scoring/test_answer_local.py",
+    "inserter score closed answers/NAME/closed.jsonl --intervals": "tests/scoring/test_answer.py",
+    "inserter judge open answers/NAME/open.jsonl --out answers/NAME/open-judged.jsonl": "tests/scoring/test_judge_command.py",
+    "inserter score open answers/NAME/open-judged.jsonl --intervals": "tests/scoring/test_breakdown.py",
+    "inserter compare answers/NAME/closed.jsonl answers/OTHER/closed.jsonl": "tests/flows/test_compare.py",
+    "inserter page answers/NAME answers/OTHER --out benchmark.html": "tests/scoring/test_page.py",
+    "inserter dataset spoken-instructions": "tests/scoring/test_dataset.py",
+    "python -m lmms_eval --model qwen2_audio --tasks speechinstructbench_closed --include_path integrations/lmms_eval": LMMS,
     "pip install .": "tests/scoring/test_light_install.py",
     "ray start --head --port 6379 --num-cpus 32": "tests/run/test_executor.py",
     "ray start --address HEAD:6379 --num-cpus 32": "a cluster",

@@ -16,9 +16,10 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
+from inserter.audio.stored import ABSENT, read_clip_bytes
 from inserter.errors import InserterError
 from inserter.files import atomic, read_batches, sha256
-from inserter.tables import SHARDS, Described, InShard, Utterance, known
+from inserter.tables import SHARDS, Described, InShard, Utterance
 from models.sound import SAMPLE_RATE, NoSound, Sound, resample
 from models.sound import read as read_sound
 
@@ -43,7 +44,6 @@ BLOCK = tarfile.BLOCKSIZE
 EMPTY = bytes(BLOCK)  # the end of a tar
 CHECKSUM = slice(148, 156)  # of a header: the sum of its bytes, with blanks in this place
 AGAIN = "Delete that shard and run `dvc repro`"
-ABSENT = "Run `dvc repro`, or `dvc pull` if DVC has a remote"
 
 
 def read(source: str | Path | bytes) -> np.ndarray:
@@ -197,20 +197,3 @@ def read_original(folder: Path | str, row: Utterance) -> np.ndarray:
         )
     place: InShard = {"shard": row["original_shard"], "offset": row["original_offset"], "size": row["original_size"]}
     return read(read_clip_bytes(folder, place))
-
-
-def read_clip_bytes(folder: Path | str, row: InShard) -> bytes:
-    """Return the FLAC bytes of one clip in `folder`; `row` as for `read_clip`.
-
-    Raises InserterError when the shard is absent or truncated.
-    """
-    path = Path(folder) / known(row["shard"])
-    try:
-        with path.open("rb") as file:
-            file.seek(row["offset"])
-            data = file.read(row["size"])
-    except FileNotFoundError as error:
-        raise InserterError(f"shard {path} is missing", ABSENT) from error
-    if len(data) != row["size"]:
-        raise InserterError(f"shard {path} is truncated", AGAIN)
-    return data

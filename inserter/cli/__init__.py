@@ -1,7 +1,7 @@
 """The command line `inserter`.
 
-`score` and `judge` stand alone. Every other command belongs to the pipeline, which runs from its
-checkout.
+What is in ALONE needs no checkout. Every other command belongs to the pipeline, which runs
+from its checkout.
 """
 
 import os
@@ -11,14 +11,16 @@ from pathlib import Path
 
 import click
 
+from inserter.cli.answer import answer_command
 from inserter.cli.judge import judge_app
+from inserter.cli.page import page_command
 from inserter.cli.score import score_app
 from inserter.errors import InserterError, refused
 
 HELP = "Teach a text LLM to follow spoken instructions: run the pipeline, look at it, score, ask."
 OURS = ("inserter", "flows", "stages", "models")
-PIPELINE = "`pip install 'inserter[pipeline]'`"
-ALONE = {"score": score_app, "judge": judge_app}
+PIPELINE, ANSWER = "`pip install 'inserter[pipeline]'`", "`pip install 'inserter[answer]'`"
+ALONE: dict[str, click.Command] = {"score": score_app, "judge": judge_app, "answer": answer_command, "page": page_command}
 
 
 def new_app() -> click.Group:
@@ -74,7 +76,8 @@ def main() -> None:
         package = (error.name or "").partition(".")[0]
         if package in ("", *OURS):
             raise
-        print(f"inserter: `inserter {command}` needs the package {package}. Install it with {PIPELINE}", file=sys.stderr)
+        install = ANSWER if command in ALONE else PIPELINE
+        print(f"inserter: `inserter {command}` needs the package {package}. Install it with {install}", file=sys.stderr)
         sys.exit(1)
     except Exception as error:
         if (line := refused(error)) is None:

@@ -23,6 +23,7 @@ def _command(task: str) -> Callable[[Callable[..., None]], click.Command]:
     parts = [
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else."),
         click.option("--details", type=FILE, metavar="OUT.jsonl", help="Write a line of verdicts per record."),
+        click.option("--intervals", is_flag=True, help="Also by variant, with 95 % intervals and (closed) chance."),
         click.option("--mode", default="robust", help="robust, or reference (the published scorer, bug for bug)."),
         click.argument("file", type=FILE, metavar="FILE"),
     ]
@@ -35,11 +36,17 @@ def _command(task: str) -> Callable[[Callable[..., None]], click.Command]:
     return add
 
 
-def _score(scorer: ModuleType, file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
+def _score(task: str, scorer: ModuleType, file: Path, *, mode: str, details: Path | None, intervals: bool, as_json: bool) -> None:
     if mode not in ("robust", "reference"):
         raise InserterError(f"unknown mode {mode!r}", "Choose robust or reference")
-    result = scorer.score_file(file, mode, details)
-    print(json.dumps(result, ensure_ascii=False) if as_json else scorer.render(result))
+    result, shown = scorer.score_file(file, mode, details), None
+    if intervals:
+        from inserter.scoring.breakdown import breakdown, render, scored_rows
+
+        rows = scored_rows(file, task, "reference" if mode == "reference" else "robust")
+        parts = breakdown(rows, task)
+        result, shown = {**result, **parts}, render(parts, task)
+    print(json.dumps(result, ensure_ascii=False) if as_json else "\n\n".join(filter(None, (scorer.render(result), shown))))
     if not result["n_prompts" if scorer.__name__.endswith("closed") else "n_counted"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in result["dropped"].items())
         judged = "not judged" in result["dropped"]
@@ -48,7 +55,7 @@ def _score(scorer: ModuleType, file: Path, mode: str, *, details: Path | None, a
 
 
 @_command("closed")
-def closed(file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
+def closed(file: Path, mode: str, *, details: Path | None, intervals: bool, as_json: bool) -> None:
     """Score closed-ended answers: strict, loose and mean, by prompt and by instruction.
 
     FILE has records with a response: JSON Lines, Parquet or CSV.
@@ -56,11 +63,11 @@ def closed(file: Path, mode: str, *, details: Path | None, as_json: bool) -> Non
     quiet()
     from inserter.scoring import closed as scorer
 
-    _score(scorer, file, mode, details=details, as_json=as_json)
+    _score("closed", scorer, file, mode=mode, details=details, intervals=intervals, as_json=as_json)
 
 
 @_command("open")
-def open_ended(file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
+def open_ended(file: Path, mode: str, *, details: Path | None, intervals: bool, as_json: bool) -> None:
     """Score judged open-ended answers: by prompt and by decomposed question.
 
     FILE has records with pred_score, the judge's replies.
@@ -68,11 +75,11 @@ def open_ended(file: Path, mode: str, *, details: Path | None, as_json: bool) ->
     quiet()
     from inserter.scoring import open_ended as scorer
 
-    _score(scorer, file, mode, details=details, as_json=as_json)
+    _score("open", scorer, file, mode=mode, details=details, intervals=intervals, as_json=as_json)
 
 
 @_command("adjustment")
-def adjustment(file: Path, mode: str, *, details: Path | None, as_json: bool) -> None:
+def adjustment(file: Path, mode: str, *, details: Path | None, intervals: bool, as_json: bool) -> None:
     """Score judged answers to corrected instructions.
 
     FILE has records with pred_score, the judge's replies. IAR: higher is better. ECR: lower is
@@ -81,4 +88,4 @@ def adjustment(file: Path, mode: str, *, details: Path | None, as_json: bool) ->
     quiet()
     from inserter.scoring import adjustment as scorer
 
-    _score(scorer, file, mode, details=details, as_json=as_json)
+    _score("adjustment", scorer, file, mode=mode, details=details, intervals=intervals, as_json=as_json)

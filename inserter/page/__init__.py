@@ -5,7 +5,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
@@ -15,12 +15,12 @@ def text(package: str, name: str) -> Markup:
     return Markup(files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
-def environment(package: str, folder: str = "template") -> Environment:
-    """Return the templates of `package`/`folder`.
+def environment(*packages: str) -> Environment:
+    """Return the templates of the folders `template` of `packages`; the first that has one wins.
 
     Every value is escaped, and an undefined name is an error.
     """
-    loader = PackageLoader(package, folder)
+    loader = ChoiceLoader([PackageLoader(package, "template") for package in packages])
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 

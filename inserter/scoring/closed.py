@@ -53,7 +53,8 @@ def _fields(record: object, mode: Mode) -> tuple[list[Any], list[object], str]:
     if not isinstance(kwargs, list) or len(kwargs) != len(ids):
         raise Unscorable("malformed record", f"kwargs is not a list of {len(ids)} objects: {short(kwargs)}")
     if "response" not in record:
-        raise Unscorable("no response", "the field response is missing")
+        why = f" ({record['error']})" if isinstance(record.get("error"), str) else ""  # as `inserter answer` says
+        raise Unscorable("no response", f"the field response is missing{why}")
     response = record["response"]
     # pandas writes null as NaN, which differs from itself.
     if mode == "robust" and (response is None or response != response):

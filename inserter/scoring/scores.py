@@ -40,28 +40,30 @@ def measure(score: str, level: str) -> Measure:
     return of
 
 
-def deals(rows: Sequence[Given]) -> Dealt:
-    """Return `deal` of the heard answers, by language and variant: the rows of the form CHANCE."""
-    heard = {name: group for name, group in _groups(rows) if name[2] == "heard"}
-    return {(lang, variant): dealt for (lang, variant, _), group in heard.items() if (dealt := deal(group))}
+def deals(rows: Sequence[Given], form: str = "heard") -> Dealt:
+    """Return `deal` of one form's answers, by language and variant: the rows of the form CHANCE."""
+    answered = {name: group for name, group in _groups(rows) if name[2] == form}
+    return {(lang, variant): dealt for (lang, variant, _), group in answered.items() if (dealt := deal(group))}
 
 
-def closed_table(rows: Sequence[Given], dealt: Dealt | None = None) -> dict[str, dict[str, dict[str, ClosedCell]]]:
+def closed_table(
+    rows: Sequence[Given], dealt: Dealt | None = None, form: str = "heard"
+) -> dict[str, dict[str, dict[str, ClosedCell]]]:
     """Return {lang: {variant: {form: cell}}} of closed-ended rows.
 
-    dealt: `deals` of the rows, if they were made before.
+    dealt: `deals` of the rows in `form`, if they were made before.
 
-    The form "chance" is the share of other prompts' instructions that the heard answers follow
+    The form "chance" is the share of other prompts' instructions that the answers in `form` follow
     (`deal`). This form has no interval of its own: see `comparisons`.
     """
-    dealt = deals(rows) if dealt is None else dealt
+    dealt = deals(rows, form) if dealt is None else dealt
     table: dict[str, dict[str, dict[str, ClosedCell]]] = {}
-    for (lang, variant, form), group in _groups(rows):
+    for (lang, variant, one), group in _groups(rows):
         forms = table.setdefault(lang, {}).setdefault(variant, {})
-        forms[form] = _cell(group, f"{lang} {variant} {form}")
-        if form == "heard" and (lang, variant) in dealt:
+        forms[one] = closed_cell(group, f"{lang} {variant} {one}")
+        if one == form and (lang, variant) in dealt:
             scores = aggregate(dealt[lang, variant])
-            forms[CHANCE] = {**forms[form], **_shares(scores), "interval": None}
+            forms[CHANCE] = {**forms[one], **_shares(scores), "interval": None}
     return table
 
 
@@ -72,7 +74,8 @@ def _groups(rows: Sequence[Given]) -> Iterator[tuple[Cell, list[Given]]]:
     yield from sorted(groups.items())
 
 
-def _cell(group: Sequence[Given], name: str) -> ClosedCell:
+def closed_cell(group: Sequence[Given], name: str) -> ClosedCell:
+    """Return the scores of closed-ended rows with intervals, whose randomness comes from `name`."""
     scored = [row for row in group if row["strict"] is not None]
     scores = aggregate(scored)
     return {
@@ -164,8 +167,13 @@ def _by_answer(rows: Sequence[Given], together: bool) -> dict[tuple[str, str], n
     return {pair: np.mean(counts, axis=0) for pair, counts in found.items()}
 
 
-def _compare(a: Cell, b: Cell, cells: Mapping[Cell, Sequence[Given]]) -> Comparison | None:
-    sides = [_by_answer(rows, a[1] == ALL) for rows in (cells[a], cells[b])]
+def paired(one: Sequence[Given], other: Sequence[Given], *, together: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return what `one` follows more than `other`, and what was asked: (prompts,) each.
+
+    Only prompts that both answered count, with the mean of their rows. Return None without any.
+    together: whether the rows are of several variants, which then count by variant.
+    """
+    sides = [_by_answer(rows, together) for rows in (one, other)]
     by_prompt: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for pair in sorted(sides[0].keys() & sides[1].keys()):
         (followed, count), (other, other_count) = sides[0][pair], sides[1][pair]
@@ -174,6 +182,13 @@ def _compare(a: Cell, b: Cell, cells: Mapping[Cell, Sequence[Given]]) -> Compari
     if not by_prompt:
         return None
     differences, asked = np.array([by_prompt[key] for key in sorted(by_prompt)]).T
+    return differences, asked
+
+
+def _compare(a: Cell, b: Cell, cells: Mapping[Cell, Sequence[Given]]) -> Comparison | None:
+    if (found := paired(cells[a], cells[b], together=a[1] == ALL)) is None:
+        return None
+    differences, asked = found
     name = " ".join((*a, *b))
     return {
         "task": "closed",
@@ -184,5 +199,5 @@ def _compare(a: Cell, b: Cell, cells: Mapping[Cell, Sequence[Given]]) -> Compari
         "difference": float(differences.sum() / asked.sum()),
         "interval": share_interval(differences, asked, name),
         "p_value": sign_flip_p(differences, "two-sided", "comparison", name),
-        "n_prompts": len(by_prompt),
+        "n_prompts": len(differences),
     }

@@ -6,20 +6,16 @@ Otherwise the answers are counted and reported as not judged.
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from inserter.errors import InserterError
 from inserter.evaluation import JudgedCell, Response, Scores
 from inserter.run.runner import say
-from inserter.scoring import adjustment, open_ended
-from inserter.scoring.intervals import share_interval
+from inserter.scoring.judged_scores import SCORERS, judged_cell
 from inserter.scoring.records import Row
 
 if TYPE_CHECKING:
     from inserter.scoring.judge import JudgeSettings
 
 NOT_JUDGED = "no judge is set: set evaluate.judge_model, or judge data/evaluate/TASK.jsonl as docs/JUDGE.md shows"
-SCORERS = {"open": open_ended, "adjustment": adjustment}
 
 
 def judge_settings(model: str | None, sampling: dict[str, Any] | None = None) -> "JudgeSettings | None":
@@ -103,19 +99,4 @@ def judged_table(rows: list[Response]) -> Scores:
 
 def _cell(task: str, name: str, rows: list[Response]) -> JudgedCell:
     verdicts = [row["judged"] for row in rows if row["judged"] is not None]
-    if not verdicts:
-        return {"judged": False, "n": len(rows), "reason": NOT_JUDGED}
-    counted = [_counts(task, verdict) for verdict in verdicts if verdict["counted"]]
-    interval = {
-        score: share_interval(np.array([c[score][0] for c in counted]), np.array([c[score][1] for c in counted]), task, name, score)
-        for score in (counted[0] if counted else {})
-    }
-    return cast(JudgedCell, {"judged": True, **SCORERS[task].aggregate(verdicts), "interval": interval})
-
-
-def _counts(task: str, verdict: Row) -> dict[str, tuple[float, float]]:
-    """Return (points, maximum) for each score of the task."""
-    if task == "adjustment":
-        return {score: (float(verdict[score]), 1.0) for score in ("iar", "ecr")}
-    votes = verdict["votes"]
-    return {"prompt": (float(verdict["prompt_correct"]), 1.0), "instruction": (float(votes.count("YES")), float(len(votes)))}
+    return judged_cell(task, name, verdicts) if verdicts else {"judged": False, "n": len(rows), "reason": NOT_JUDGED}

@@ -4,14 +4,14 @@ The trained model or the LM before training answers what it hears or reads.
 """
 
 import hashlib
-import json
 
 from inserter.assets import asr_folder
 from inserter.audio.clips import read_clip_bytes
-from inserter.evaluation import Answer, Response
+from inserter.evaluation import Response
 from inserter.params import Params
 from inserter.paths import DATA
 from inserter.run.work import WorkFolder
+from inserter.scoring.answer import answer_of
 from inserter.scoring.closed import score_record
 from inserter.tables import Clip, Item
 from inserter.training.answers import Question, answer_all
@@ -142,23 +142,7 @@ def _row(item: Item, form: str, response: str, *, transcript: str | None) -> Res
 
     A verdict is None if the response cannot be scored; `error` says why.
     """
-    row: Answer = {
-        "id": f"{item['item_id']} {form}",
-        "item_id": item["item_id"],
-        "key": item["key"],
-        "task": item["task"],
-        "lang": item["lang"],
-        "variant": item["variant"],
-        "form": form,
-        "prompt": item["prompt"],
-        "clean_prompt": item["clean_prompt"],
-        "instruction_id_list": item["instruction_id_list"],
-        "kwargs": json.loads(item["kwargs"]),
-        "questions": item["questions"] or [],
-        "voice": item["voice"] if item["shard"] else None,
-        "transcript": transcript if form in ("heard", *CASCADES) else None,
-        "response": response,
-    }
+    row = answer_of(item, form, response, transcript=transcript if form in ("heard", *CASCADES) else None)
     verdict = score_record(row) if item["task"] == "closed" else {}
     return {
         **row,

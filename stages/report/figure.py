@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inserter.evaluation import Scores
+from inserter.page.browser.words import LANGUAGES, TASKS
 from inserter.scoring import table as scoretable
 from inserter.scoring.table import ScoreRow
 from inserter.tables import known
-from stages.report.words import LANGUAGES, TASKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,8 +4,8 @@ from collections import defaultdict
 from typing import TypedDict
 
 from inserter.evaluation import Response
+from inserter.page.browser.words import check_name
 from inserter.tables import known
-from stages.report.words import check_name
 
 PAIRED = ("heard", "read")
 

@@ -3,25 +3,23 @@
 The page makes no network requests, and all answers on it are escaped.
 """
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from jinja2 import Environment
-from markupsafe import Markup
 
 from inserter.evaluation import Cell, EvaluateReport, Response, Scores
-from inserter.page import environment, policy_hash, text
+from inserter.page import text
+from inserter.page.browser import Name, parts, templates, words
+from inserter.page.browser.items import PageItem
 from inserter.scoring import table as scoretable
 from inserter.scoring.table import ScoreRow
 from inserter.yaml_files import read_yaml
-from stages.report import words
-from stages.report.items import PageItem
-from stages.report.kinds import by_type
+from stages.report.kinds import PAIRED, by_type
 from stages.report.pairs import grouped, scale
-from stages.report.text import FOLLOWED, figures
+from stages.report.text import figures
 
 HERE = Path(__file__).parent
 
@@ -32,7 +30,6 @@ def render(evaluation: EvaluateReport, rows: list[Response], items: list[PageIte
     evaluation: reports/evaluate.json. rows: data/evaluate/responses.jsonl. items: `items.browsable`
     of `rows`.
     """
-    script = text("stages.report", "template/app.js")
     scores, comparisons = evaluation["speechinstructbench"], evaluation.get("comparisons") or []
     return (
         _environment()
@@ -46,26 +43,9 @@ def render(evaluation: EvaluateReport, rows: list[Response], items: list[PageIte
             scale=scale(comparisons),
             kinds=by_type(rows),
             leaderboard=read_yaml(HERE / "leaderboard.yaml"),
-            items=items,
-            choices=_choices(items),
-            data=embedded({"items": items, "names": {"forms": _form_names(items), "variants": words.VARIANTS}}),
-            script=script,
-            script_hash=policy_hash(script),
-            style=text("inserter.page", "base.css") + text("stages.report", "template/style.css"),
+            **parts(items, _form_names(items), PAIRED, style=text("stages.report", "template/style.css")),
         )
     )
-
-
-def embedded(value: object) -> Markup:
-    """Return `value` as JSON for a <script> element.
-
-    Escaping <, > and & keeps text from ending the element or starting a comment.
-    """
-    data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    data = data.encode("utf-8", "replace").decode()  # a lone surrogate is not valid UTF-8
-    for character in "<>&\u2028\u2029":
-        data = data.replace(character, f"\\u{ord(character):04x}")
-    return Markup(data)
 
 
 class Shown(ScoreRow):
@@ -115,33 +95,13 @@ def tables(scores: Scores) -> Iterator[Table]:
 
 @cache
 def _environment() -> Environment:
-    found = environment("stages.report")
-    found.filters["percent"] = words.percent
+    found = templates("stages.report")
     found.filters["figures"] = figures
-    found.filters["signed"] = words.signed
-    found.globals["followed"] = FOLLOWED
-    found.globals["words"] = words
     found.globals["meanings"] = scoretable.FORMS
     return found
 
 
-def _choices(items: list[PageItem]) -> dict[str, dict[str, str]]:
-    """Return {filter: {value: name}} for the browser, with only the values that some item has."""
-    kinds = {kind: name for item in items for kind, name, _ in item["checks"]}
-    return {
-        "task": _offered(items, "task", words.TASKS),
-        "lang": _offered(items, "lang", words.LANGUAGES),
-        "variant": _offered(items, "variant", words.VARIANTS),
-        "kind": dict(sorted(kinds.items(), key=lambda pair: pair[1])),
-    }
-
-
-def _offered(items: list[PageItem], field: Literal["task", "lang", "variant"], names: dict[str, str]) -> dict[str, str]:
-    used = {item[field] for item in items}
-    return {value: names.get(value, value) for value in (*names, *sorted(used - names.keys())) if value in used}
-
-
-def _form_names(items: list[PageItem]) -> dict[str, list[str]]:
-    """Return {form: [short name, long name]} of the forms that occur, in the order of the table."""
+def _form_names(items: list[PageItem]) -> dict[str, Name]:
+    """Return {form: (short name, long name)} of the forms that occur, in the order of the table."""
     used = dict.fromkeys((*words.FORMS, *(form for item in items for form in item["forms"])))
-    return {form: [words.FORMS.get(form, form), scoretable.FORMS.get(form, form)] for form in used}
+    return {form: (words.FORMS.get(form, form), scoretable.FORMS.get(form, form)) for form in used}

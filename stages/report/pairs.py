@@ -6,7 +6,7 @@ The costs of each way of speaking come first, then the costs of hearing.
 import math
 
 from inserter.evaluation import Comparison
-from stages.report.words import FORMS, VARIANTS
+from inserter.page.browser.words import FORMS, VARIANTS
 
 LEVEL = 0.05
 ALL = "all"  # the variant of a comparison over all variants

@@ -10,10 +10,10 @@ from inserter.errors import InserterError
 from inserter.evaluation import Response
 from inserter.files import atomic, read_json, read_jsonl, read_table
 from inserter.page.audio import audio_name, publish_files
+from inserter.page.browser.items import browsable
 from inserter.paths import DATA, REPORTS
 from inserter.tables import ITEMS
 from stages.report.figure import draw
-from stages.report.items import browsable
 from stages.report.page import render
 from stages.report.text import markdown
 

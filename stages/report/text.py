@@ -3,15 +3,9 @@
 from tabulate import tabulate
 
 from inserter.evaluation import EvaluateReport, Scores
+from inserter.page.browser.words import FOLLOWED, LANGUAGES, TASKS, probability, signed
 from inserter.scoring import table as scoretable
 from stages.report.pairs import Worded, grouped
-from stages.report.words import LANGUAGES, TASKS, probability, signed
-
-FOLLOWED = {
-    "closed": "Instructions followed, %: the mean of strict and loose checking",
-    "open": "Questions about the answer that the judge answers with yes, %",
-    "adjustment": "Items in which the spoken correction is followed (IAR), %",
-}
 
 
 def markdown(scores: EvaluateReport) -> str:

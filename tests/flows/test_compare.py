@@ -142,3 +142,36 @@ def test_versions_and_runs_of_the_registry(tmp_path, monkeypatch):
         assert compare(a, b)["rows"] == wanted
     with pytest.raises(InserterError, match="7 cannot be read"):
         compare("1", "7")
+
+
+def asked(tmp_path: Path, name: str, share: int, *, form: str = "heard", task: str = "closed") -> Path:
+    """The file of a system that follows `share` of 10 prompts in two variants; its answers are not scored yet, or are judged."""
+    rows = []
+    for key in range(10):
+        good = key < share
+        for variant in ("standard", "background") if task == "closed" else ("standard",):
+            row = {"task": task, "form": form, "lang": "en", "key": f"k{key}", "variant": variant, "prompt": f"p{key}"}
+            row |= {"id": f"{variant}-{key} {form}", "response": "None." if good else "No, none."}
+            row |= {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]} if task == "closed" else {}
+            rows.append(row | ({"pred_score": ['["YES", "YES"]' if good else '["YES", "NO"]']} if task == "open" else {}))
+    rows.append({"task": task, "form": form, "lang": "en", "key": "failed", "variant": "standard", "prompt": "p", "error": "503"})
+    return write_jsonl(tmp_path / name, rows)
+
+
+def test_two_files_of_answers_are_compared_by_item(tmp_path):
+    (row,) = compare(str(asked(tmp_path, "a.jsonl", 9)), str(asked(tmp_path, "b.jsonl", 4)))["rows"]
+    assert (row["figure"], row["n"], row["unit"]) == ("instructions followed, heard", 10, "points")
+    assert row["difference"] == pytest.approx(0.5) and 0 < row["low"] <= 0.5 <= row["high"]
+
+
+def test_hearing_is_compared_with_reading(tmp_path):
+    heard, read = asked(tmp_path, "a.jsonl", 4), asked(tmp_path, "b.jsonl", 6, form="read")
+    (row,) = compare(str(heard), str(read))["rows"]
+    assert row["figure"] == "instructions followed, heard and read" and row["difference"] == pytest.approx(-0.2)
+
+
+def test_judged_answers_are_compared(tmp_path):
+    a, b = asked(tmp_path, "a.jsonl", 8, task="open"), asked(tmp_path, "b.jsonl", 4, task="open")
+    met, all_met = compare(str(a), str(b))["rows"]
+    assert (met["figure"], met["difference"]) == ("questions met, heard", pytest.approx(0.2))
+    assert (all_met["figure"], all_met["difference"]) == ("prompts with all questions met, heard", pytest.approx(0.4))

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from inserter.chat.settings import FALLBACK_API_KEY, FALLBACK_BASE_URL, Secret
 from inserter.scoring.judge import JudgeSettings
-from inserter.scoring.judge.settings import API_KEY, BASE_URL, FALLBACK_API_KEY, FALLBACK_BASE_URL, MODEL, Secret
+from inserter.scoring.judge.settings import API_KEY, BASE_URL, MODEL
 
 KEY = "sk-secret-0123456789"
 PROMPT_TOKENS, COMPLETION_TOKENS = 100, 10  # of a request, and of each completion
@@ -50,7 +51,7 @@ class Request:
     def __init__(self, handler: BaseHTTPRequestHandler, body: dict[str, Any], server: "JudgeServer") -> None:
         self.handler, self.body, self.server = handler, body, server
         self.authorization = handler.headers.get("Authorization")
-        self.text = "\n".join(message["content"] for message in body["messages"])
+        self.text = "\n".join(message["content"] for message in body["messages"] if isinstance(message["content"], str))
 
     def send(self, status: int, content: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
         self.handler.send_response(status)

@@ -23,11 +23,11 @@ from judge_server import (
     say,
 )
 
+from inserter.chat import Secret
 from inserter.cli.judge import judge_app
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring.judge import JudgeSettings
-from inserter.scoring.judge.settings import Secret
 
 
 @pytest.fixture(autouse=True)

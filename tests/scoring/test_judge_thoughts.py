@@ -8,11 +8,11 @@ import pytest
 from judge_runs import run
 from judge_server import KEY, OPEN, JudgeServer, Request, bare_workspace, every, record, refuse, settings
 
+from inserter.chat.completions import body_of, completions
 from inserter.errors import InserterError
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring import open_ended
 from inserter.scoring.judge import judge
-from inserter.scoring.judge.completions import body_of, completions
 from inserter.scoring.thoughts import said
 
 NO = '["NO", "NO"]'

@@ -10,18 +10,27 @@ import pytest
 from checkout import ROOT
 from judge_server import OPEN, JudgeServer, record
 from light import closure, environment
+from stranger import benchmark, stranger
 
 from inserter.files import read_jsonl, write_jsonl
 from inserter.scoring import closed
 from inserter.scoring.recordfiles import write_records
 
-DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DEPENDENCIES, EXTRAS = PROJECT["dependencies"], PROJECT["optional-dependencies"]
 CASES = ROOT / "tests" / "conformance" / "closed_cases.jsonl"
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment(tmp_path_factory.mktemp("light") / "env", DEPENDENCIES)
+
+
+@pytest.fixture(scope="module")
+def with_answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the extra `answer`."""
+    more = [*EXTRAS["parquet"], *(name for name in EXTRAS["answer"] if not name.startswith("inserter"))]
+    return environment(tmp_path_factory.mktemp("answer") / "env", [*DEPENDENCIES, *more])
 
 
 def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -66,6 +75,19 @@ def test_a_file_that_needs_pyarrow_says_so(python: Path, tmp_path: Path, argumen
     done = run(python, tmp_path, *arguments)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "pip install 'inserter[parquet]'" in done.stderr
+
+
+def test_the_extra_answer_has_what_asking_a_model_needs(python: Path, with_answer: Path, tmp_path: Path) -> None:
+    items = benchmark(tmp_path)
+    with stranger() as server:
+        ask = ("answer", "closed", "--endpoint", server.url, "--model", "stranger", "--items", str(items))
+        bare = run(python, tmp_path, *ask)
+        assert bare.returncode == 1 and "pip install 'inserter[answer]'" in bare.stderr and bare.stderr.count("\n") == 1
+        done = run(with_answer, tmp_path, *ask)
+    assert done.returncode == 0, done.stderr
+    scored = run(with_answer, tmp_path, "score", "closed", "answers/stranger/closed.jsonl", "--intervals")
+    assert scored.returncode == 0 and "standard" in scored.stdout, scored.stderr
+    assert subprocess.run([with_answer, "-c", "import torch"], capture_output=True).returncode == 1
 
 
 @pytest.mark.parametrize("command", [("run",), ("status",), ("plan",), ("hear", "a.wav"), ("assets",)])

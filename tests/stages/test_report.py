@@ -17,7 +17,7 @@ from checkout import ROOT
 from inserter.audio.clips import read
 from inserter.errors import InserterError
 from inserter.files import read_json, read_jsonl, write_json, write_jsonl
-from stages.report.items import audio_name, browsable
+from inserter.page.browser.items import audio_name, browsable
 from stages.report.stage import build
 from stages.report.text import markdown
 

@@ -4,8 +4,9 @@ import string
 
 import pytest
 
+from inserter.page.browser import words
 from inserter.scoring.ifeval import CHECKS
-from stages.report import kinds, pairs, words
+from stages.report import kinds, pairs
 
 
 def test_every_check_has_words_with_its_own_arguments():

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from inserter.chat.completions import Reply
 from inserter.errors import InserterError
 from inserter.paths import WORK
-from inserter.scoring.judge.completions import Reply
 from inserter.scoring.judge.prompts import Message
 from inserter.scoring.judge.settings import JudgeSettings
 

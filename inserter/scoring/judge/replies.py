@@ -9,8 +9,8 @@ import re
 from collections import Counter
 from types import ModuleType
 
+from inserter.chat.completions import CUT, REFUSED, THOUGHTS, Reply
 from inserter.scoring import adjustment, open_ended
-from inserter.scoring.judge.completions import CUT, REFUSED, THOUGHTS, Reply
 from inserter.scoring.judge.prompts import Task
 from inserter.scoring.thoughts import said
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from inserter.chat.client import ChatClient, GaveUp
+from inserter.chat.completions import Reply
 from inserter.scoring.judge.cache import FOLDER, ReplyCache, key_of
-from inserter.scoring.judge.client import GaveUp, JudgeClient
-from inserter.scoring.judge.completions import Reply
 from inserter.scoring.judge.prompts import Message, Task, Unjudgeable, messages
 from inserter.scoring.judge.replies import NO_VERDICT, WHY, chosen, counted, missing, vote, why_not
 from inserter.scoring.judge.settings import JudgeSettings
@@ -119,7 +119,7 @@ class _Run:
     async def all(self, jobs: Iterable[Job]) -> dict[str, Outcome]:
         waiting = list(jobs)
         with tqdm(total=len(waiting), desc="judge", unit=" records", disable=None) as self.bar:
-            async with JudgeClient(self.settings) as self.client:
+            async with ChatClient(self.settings) as self.client:
                 queue = iter(waiting)
                 workers = [asyncio.create_task(self._work(queue)) for _ in range(self.settings.concurrency)]
                 try:

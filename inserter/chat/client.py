@@ -7,25 +7,21 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from threading import Thread
 
 from tenacity import AsyncRetrying, RetryCallState
 
+from inserter.chat.completions import Completions, body_of, completions
+from inserter.chat.form import Form, Message
+from inserter.chat.settings import ChatSettings
 from inserter.endpoint import Again, Answer, Server, Unreachable, error_of, failure, retries, retry_after
 from inserter.errors import InserterError
-from inserter.scoring.judge.completions import Completions, body_of, completions
-from inserter.scoring.judge.form import Form
-from inserter.scoring.judge.prompts import Message
-from inserter.scoring.judge.settings import API_KEY, BASE_URL, MODEL, JudgeSettings
 
 SHOWN = 200  # characters of a server's message
 REFUSALS = (400, 415, 422, 501)  # statuses for which the server's words may name a parameter
-
-
-MEND = f"Check {BASE_URL} (most end in /v1) and {MODEL}, or --base-url and --model"
 
 
 class WebPage(Again):
@@ -44,27 +40,27 @@ class Refused(GaveUp):
         self.body = body
 
 
-class JudgeClient:
+class ChatClient:
     """A client of one endpoint, as an async context manager.
 
     `retries` counts the tries that were made again. `form` is how requests are put.
     """
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: ChatSettings) -> None:
         self.settings = settings
         self.retries = 0
         self.form = Form()
         self._reached = self._completed = False  # whether the server answered; gave a completion
         self._not_before = 0.0  # monotonic time until which the server has asked for quiet
 
-    async def __aenter__(self) -> "JudgeClient":
+    async def __aenter__(self) -> "ChatClient":
         self._server = Server(self.settings.url, self.settings.key, self.settings.concurrency)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
 
-    async def ask(self, messages: list[Message], n: int) -> Completions:
+    async def ask(self, messages: Sequence[Message], n: int) -> Completions:
         """Return 1 to n completions: a server may give fewer than asked.
 
         A request is retried, after a wait, on 429, 5xx, time-outs, broken connections, and bodies
@@ -98,7 +94,7 @@ class JudgeClient:
             return await AsyncRetrying(**retries(s.tries, s.backoff, s.max_wait), before_sleep=self._rest)(once)
         except Again as problem:
             if isinstance(problem, WebPage) and not self._completed:
-                raise InserterError(f"{s.endpoint} answers with a web page", MEND) from problem
+                raise InserterError(f"{s.endpoint} answers with a web page", self._mend()) from problem
             raise GaveUp(f"gave up after {s.tries} tries: {problem}") from problem
 
     def _rest(self, state: RetryCallState) -> None:
@@ -117,7 +113,7 @@ class JudgeClient:
         while (left := self._not_before - time.monotonic()) > 0:
             await asyncio.sleep(left + random.uniform(0.0, self.settings.backoff))
 
-    async def _try(self, messages: list[Message], n: int, form: Form) -> Completions:
+    async def _try(self, messages: Sequence[Message], n: int, form: Form) -> Completions:
         s = self.settings
         try:
             # Also limits the headers, of which the server may send one byte per minute.
@@ -127,8 +123,8 @@ class JudgeClient:
             raise Again(f"no answer in {s.timeout:g} s") from error
         except Again as error:
             if isinstance(error, Unreachable) and not self._reached:
-                remedy = f"Start the server, or correct {BASE_URL} or --base-url"
-                raise InserterError(s.redact(f"no judge answers at {s.endpoint} ({error})"), remedy) from error
+                remedy = f"Start the server, or correct {s.variables.base_url}"
+                raise InserterError(s.redact(f"no {s.who} answers at {s.endpoint} ({error})"), remedy) from error
             raise Again(s.redact(str(error))) from error
         self._reached = True
         if answer.status == 200:
@@ -153,21 +149,27 @@ class JudgeClient:
         status, body = answer.status, _json(answer)
         message, asked_wait = self._message(body), retry_after(answer.headers.get("retry-after"))
         if status == 429 and "insufficient_quota" in (error_of(body).get("code"), error_of(body).get("type")):
-            return InserterError("the judge's account has no credit (429)", "Add credit, then run the same command again to resume")
+            problem = f"the {self.settings.who}'s account has no credit (429)"
+            return InserterError(problem, "Add credit, then run the same command again to resume")
         if status == 429:
             return Again("429: too many requests", asked_wait)
         if status >= 500 and status not in REFUSALS:
             return Again(f"{status}: the server failed {message}".strip(), asked_wait)
         if status == 401:
-            have = f"Check {API_KEY}" if self.settings.key else f"Set {API_KEY}"
+            variable = self.settings.variables.api_key
+            have = f"Check {variable}" if self.settings.key else f"Set {variable}"
             return InserterError(f"{self.settings.endpoint} does not take the key (401)", have)
         if status in (404, 405) or status < 400:
             return InserterError(
                 f"{self.settings.endpoint} has no chat completions of a model {self.settings.model} ({status})",
-                MEND,
+                self._mend(),
             )
         reason = f"{status}: the server refused the request {message}".strip()
         return Refused(reason, body) if status in REFUSALS else GaveUp(reason)
+
+    def _mend(self) -> str:
+        names = self.settings.variables
+        return f"Check {names.base_url} (most end in /v1) and {names.model}, or {names.options}"
 
     def _message(self, body: object) -> str:
         message = error_of(body).get("message") or error_of(body).get("detail")

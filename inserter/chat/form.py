@@ -1,12 +1,13 @@
 """Adapt requests to a server: rename a parameter that it refuses by name, or leave it out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from inserter.chat.settings import ChatSettings
 from inserter.endpoint import error_of
-from inserter.scoring.judge.prompts import Message
-from inserter.scoring.judge.settings import JudgeSettings
+
+Message = Mapping[str, object]  # of a chat: role and content
 
 # OpenAI's reasoning models know only the second name.
 LENGTHS = ("max_tokens", "max_completion_tokens")
@@ -47,15 +48,15 @@ class Form:
         """Return how many completions a request asks for if `n` are wanted."""
         return 1 if self.one else n
 
-    def body(self, settings: JudgeSettings, messages: list[Message], n: int) -> dict[str, object]:
+    def body(self, settings: ChatSettings, messages: Sequence[Message], n: int) -> dict[str, object]:
         sent = self._sampling(settings) | {"n": self.asked(n)}
         kept = {name: value for name, value in sent.items() if value is not None and name not in self.left_out}
         return {"model": settings.model, "messages": messages, **kept, **({"stream": True} if self.stream else {})}
 
-    def _sampling(self, settings: JudgeSettings) -> dict[str, object]:
+    def _sampling(self, settings: ChatSettings) -> dict[str, object]:
         return {"temperature": settings.temperature, "top_p": settings.top_p, self.length: settings.max_tokens}
 
-    def after(self, error: object, settings: JudgeSettings, n: int) -> "Form | None":
+    def after(self, error: object, settings: ChatSettings, n: int) -> "Form | None":
         """Return the form to try after a refusal with the body `error`.
 
         Return None if the error names no parameter, or the request is too long for the model.

@@ -1,13 +1,13 @@
 """Group the answers by item for the page's browser: one entry per item with all its forms."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from inserter.evaluation import Response
 from inserter.page.audio import audio_name
+from inserter.page.browser.words import FORMS, check_name, note, rule
 from inserter.tables import Item
-from stages.report.words import FORMS, check_name, note, rule
 
 
 class Shown(TypedDict):
@@ -47,18 +47,18 @@ class PageItem(TypedDict):
     forms: dict[str, Shown]
 
 
-def browsable(rows: list[Response], table: Mapping[str, Item]) -> list[PageItem]:
+def browsable(rows: Sequence[Response], table: Mapping[str, Item], folder: str = "benchmark") -> list[PageItem]:
     """Return one entry per answered item, in the order of `rows`.
 
-    table: {item_id: row of ITEMS}.
+    table: {item_id: row of ITEMS}. folder: of the audio, beside the page.
     """
     grouped: dict[str, list[Response]] = {}
     for row in rows:
         grouped.setdefault(row["item_id"], []).append(row)
-    return [_item(item_id, group, table.get(item_id)) for item_id, group in grouped.items()]
+    return [_item(item_id, group, table.get(item_id), folder=folder) for item_id, group in grouped.items()]
 
 
-def _item(item_id: str, group: list[Response], place: Item | None) -> PageItem:
+def _item(item_id: str, group: list[Response], place: Item | None, *, folder: str) -> PageItem:
     first = group[0]
     clean = first.get("clean_prompt")
     spoken = place is not None and place["shard"] is not None
@@ -74,7 +74,7 @@ def _item(item_id: str, group: list[Response], place: Item | None) -> PageItem:
         "checks": [[kind, check_name(kind), rule(kind, kwargs)] for kind, kwargs in _checks(first)],
         "questions": first.get("questions") or [],
         "transcript": next((row["transcript"] for row in group if row.get("transcript") is not None), None),
-        "audio": f"benchmark/{audio_name(item_id)}" if spoken else None,
+        "audio": f"{folder}/{audio_name(item_id)}" if spoken else None,
         "seconds": round(place["duration"], 1) if spoken and place else None,
         "voice": place["voice"] if spoken and place else None,
         "notes": [list(note(key, value)) for key, value in json.loads((place["notes"] if place else None) or "{}").items()],
@@ -83,7 +83,7 @@ def _item(item_id: str, group: list[Response], place: Item | None) -> PageItem:
 
 
 def _checks(row: Response) -> list[tuple[str, object]]:
-    kinds, kwargs = row["instruction_id_list"] or [], row["kwargs"] or []
+    kinds, kwargs = row.get("instruction_id_list") or [], row.get("kwargs") or []
     return [(kind, kwargs[place] if place < len(kwargs) else None) for place, kind in enumerate(kinds)]
 
 
@@ -94,7 +94,7 @@ def _answer(row: Response) -> Shown:
     if judged and not judged.get("counted"):
         why = judged.get("error") or "no usable judgement"
     return {
-        "text": row["response"] or "",
+        "text": row.get("response") or "",
         "ok": all(m == "pass" for m in marks) if marks else None,
         "marks": marks,
         "why": why,

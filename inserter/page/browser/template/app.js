@@ -2,7 +2,7 @@
 (() => {
   const { items, names } = JSON.parse(document.getElementById("data").textContent);
   const PAGE = 20;
-  const forms = Object.keys(names.forms);
+  const forms = Object.keys(names.forms), [first, second] = names.pair;
   const filters = document.getElementById("filters");
   const list = document.getElementById("list");
   const twins = new Map();
@@ -28,11 +28,11 @@
   const language = (item) => (item.lang === "cn" ? "zh" : item.lang);
 
   const OUTCOMES = {
-    lost: (item) => ok(item, "heard") === false && ok(item, "read") === true,
-    gained: (item) => ok(item, "heard") === true && ok(item, "read") === false,
-    passes: (item) => ok(item, "heard") === true,
-    fails: (item) => ok(item, "heard") === false,
-    both: (item) => ok(item, "heard") === false && ok(item, "read") === false,
+    lost: (item) => ok(item, first) === false && ok(item, second) === true,
+    gained: (item) => ok(item, first) === true && ok(item, second) === false,
+    passes: (item) => ok(item, first) === true,
+    fails: (item) => ok(item, first) === false,
+    both: (item) => ok(item, first) === false && ok(item, second) === false,
     open: (item) => Object.values(item.forms).some((answer) => answer.ok === null),
   };
   const text = (item) => {
@@ -142,7 +142,7 @@
   function understood(item) {
     if (item.transcript === null) return null;
     const block = words("Transcript of our recogniser", item, ...(item.transcript.trim() ? compared(item) : ["(nothing)"]));
-    block.append(quiet("The forms cascade and ASR + LM read this transcript; the form heard gets the audio. Marked: unlike the prompt."));
+    if (names.forms.cascade) block.append(quiet("The forms cascade and ASR + LM read this transcript; the form heard gets the audio. Marked: unlike the prompt."));
     return block;
   }
 

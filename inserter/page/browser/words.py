@@ -11,6 +11,11 @@ FORMS = {
     "chance": "chance",
 }  # column headings, in the order of the table
 TASKS = {"closed": "Closed-ended", "open": "Open-ended", "adjustment": "Adjustment"}
+FOLLOWED = {
+    "closed": "Instructions followed, %: the mean of strict and loose checking",
+    "open": "Questions about the answer that the judge answers with yes, %",
+    "adjustment": "Items in which the spoken correction is followed (IAR), %",
+}
 LANGUAGES = {"en": "English", "cn": "Chinese"}
 VARIANTS = {
     "standard": "Clean speech",
