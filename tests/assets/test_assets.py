@@ -197,6 +197,8 @@ def test_concurrent_callers_build_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("INSERTER_CACHE", str(tmp_path))
     with multiprocessing.get_context("fork").Pool(4) as pool:
         assert set(pool.map(ask, range(8))) == {str(tmp_path / "thing")}
+        pool.close()
+        pool.join()  # else the workers are ended by SIGTERM, which a handler of this process would keep from them
     assert (tmp_path / "built.log").read_text() == "built\n"
 
 
