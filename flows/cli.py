@@ -125,7 +125,7 @@ def serve(
 ) -> None:
     """Serve the model over OpenAI's chat and transcription API, with a page to talk to it.
 
-    Requests that wait together are answered together. A moved alias is followed.
+    Requests that wait together are answered together. The server follows an alias that is moved.
     """
     quiet()
     from flows.serve.limits import Limits
@@ -225,8 +225,7 @@ def compare_models(a: str, b: str, as_json: bool) -> None:
     """Compare two models over the documents and prompts that both were measured on.
 
     A and B are each a file of answers, a folder or file of results, a version (3, @champion), or a
-    run id. Differences
-    are paired, with 95 % intervals.
+    run id. Differences are paired, with 95 % intervals.
     """
     quiet()
     import json

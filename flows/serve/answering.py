@@ -36,6 +36,7 @@ class Served:
 
     @property
     def bf16(self) -> bool:
+        """Whether the model computes in bf16."""
         return in_bf16(self.precision, self.model.device)
 
     @cached_property

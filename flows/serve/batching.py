@@ -41,6 +41,7 @@ class Job:
         return sum(map(len, self.audio)) / SAMPLE_RATE
 
     def end(self, error: ApiError | None = None) -> None:
+        """End the job, with `error` if it failed. A job that has ended stays as it is."""
         if not self.ended:
             self.error = error
             self.ended = True
@@ -109,7 +110,7 @@ class Queue:
 
     @contextmanager
     def coming(self) -> Iterator[None]:
-        """Tell that a job will be put within the block. A batch waits for it a little."""
+        """Announce a job that is put within the block. A batch waits for it (GATHER_SECONDS)."""
         with self._news:
             self._coming += 1
         try:
@@ -120,6 +121,7 @@ class Queue:
                 self._news.notify()
 
     def put(self, job: Job) -> None:
+        """Append a job, and wake the thread that waits for jobs."""
         with self._news:
             self._waiting.append(job)
             self._news.notify()

@@ -39,14 +39,17 @@ class ApiError(Exception):
         self.status, self.code, self.param, self.headers = status, code, param, headers
 
     def body(self) -> dict[str, Problem]:
+        """Return OpenAI's error object."""
         kind = "server_error" if self.status >= 500 else "rate_limit_error" if self.status == 429 else "invalid_request_error"
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
     def response(self) -> JSONResponse:
+        """Return the HTTP response with this error."""
         return JSONResponse(self.body(), self.status, self.headers)
 
 
 def too_slow(seconds: float) -> ApiError:
+    """Return the error (504) of an answer that took longer than `seconds`."""
     return ApiError(504, f"the answer took more than {seconds:g} s. Ask for fewer tokens, or try again later", "timeout")
 
 

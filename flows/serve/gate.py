@@ -1,4 +1,4 @@
-"""What every request passes first: its host, its key, a free place; and what is counted of it."""
+"""Check the host, the key and a free place of every request, and count the requests."""
 
 import hmac
 import time
@@ -26,9 +26,8 @@ class Gate:
 
         routes: the paths by which requests are counted.
         key: what `Authorization: Bearer` has to say. None: no key is needed.
-        only_local: whether a request has to name this machine as its host. Otherwise any web page
-            that a user of this machine opens could have its own name resolve to this machine, and
-            read the answers.
+        only_local: whether a request has to name this machine as its host. Otherwise a web page
+            could let its own name resolve to this machine, and read the answers.
         """
         self.app, self.limits, self.metrics, self.key, self.only_local = app, limits, metrics, key, only_local
         self.routes = frozenset(routes)

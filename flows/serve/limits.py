@@ -20,7 +20,7 @@ class Limits:
     """Seconds in which the body of a request has to arrive. Then: HTTP 408."""
 
     body_bytes: int = 32 * 2**20
-    """Bytes of a body. 25 MiB, the limit of OpenAI's transcriptions, are 33 MiB in base64."""
+    """Bytes of a body. In base64 a sound file is a third larger: 24 MiB fill the default."""
 
     audio_seconds: float = 600.0
     """Seconds of all audio of a request together."""

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""The metrics that Prometheus reads."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ class Metrics:
     """The metrics of one server, in a registry of their own."""
 
     def __init__(self, waiting: Callable[[], int], model: Callable[[], str]) -> None:
-        """Take the sources of what is read when it is asked for.
+        """Make the metrics. Two values are asked for when Prometheus reads them.
 
         waiting: returns the length of the queue.
         model: returns the name of the model that is served.

@@ -37,6 +37,7 @@ class Deltas:
 
 
 def whole(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> str:
+    """Return the text of a whole answer, without control tokens."""
     return str(tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
 
 

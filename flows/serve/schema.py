@@ -96,6 +96,7 @@ class ChatRequest(BaseModel):
 
     @property
     def limit(self) -> int | None:
+        """The largest number of tokens of the answer; None: the request gives none."""
         return self.max_completion_tokens or self.max_tokens
 
     @property

@@ -27,10 +27,12 @@ class Service:
 
     @property
     def served(self) -> Served:
+        """The model that answers now."""
         return self.answering.served
 
     @property
     def metrics(self) -> Metrics:
+        """The metrics of this server."""
         return self.answering.metrics
 
     @asynccontextmanager
@@ -51,6 +53,7 @@ class Service:
             raise ApiError(404, f"there is no model {str(name)[:80]!r} here. There is {known}", "model_not_found", param="model")
 
     def names(self) -> list[str]:
+        """Return the names of the served model: its version first, then the alias."""
         return [self.served.name, *(name for name in self.source.names if name != self.served.name)]
 
     def submit(self, job: Job, request: Request) -> None:

@@ -49,6 +49,7 @@ class Form:
         return 1 if self.one else n
 
     def body(self, settings: ChatSettings, messages: Sequence[Message], n: int) -> dict[str, object]:
+        """Return the body of a request for `n` completions."""
         sent = self._sampling(settings) | {"n": self.asked(n)}
         kept = {name: value for name, value in sent.items() if value is not None and name not in self.left_out}
         return {"model": settings.model, "messages": messages, **kept, **({"stream": True} if self.stream else {})}
@@ -78,7 +79,7 @@ class Form:
         return replace(self, left_out=self.left_out | {name}, one=self.one or name == "n")
 
     def notes(self) -> list[str]:
-        """Return what the server made us change, in words."""
+        """Return the changes that the server required, in words."""
         other_name = self.length == LENGTHS[1] and self.length not in self.left_out
         renamed = [f"{LENGTHS[1]} instead of {LENGTHS[0]}"] if other_name else []
         names = sorted(LENGTHS[0] if name == LENGTHS[1] else name for name in self.left_out - {"n"})

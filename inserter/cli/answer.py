@@ -37,7 +37,7 @@ EXAMPLES = (
 @click.option("--out", type=FILE, metavar="FILE|DIR", help="Default: answers/MODEL[-read]/TASK.jsonl. For `all`, a folder.")
 @click.option("--limit", type=click.IntRange(1), help="Items per task; a larger limit adds to the same ones.")
 @click.option("--concurrency", type=click.IntRange(1), default=8, help="Requests at a time; with --hf, items per batch.")
-@click.option("--max-tokens", type=click.IntRange(1), default=512, help="Length of an answer.")
+@click.option("--max-tokens", type=click.IntRange(1), default=512, help="Largest number of tokens of an answer.")
 @click.option("--temperature", type=click.FloatRange(0), default=0.0, help="0: greedy.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=120.0, help="Seconds per request.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")

@@ -20,10 +20,11 @@ FILE = click.Path(path_type=Path)
 def _command(task: str) -> Callable[[Callable[..., None]], click.Command]:
     """Return the decorator that adds the command of a task, with what the three share."""
     example = f"inserter score {task} answers.jsonl"
+    examples = f"Examples: `{example} --intervals` · `{example} --details verdicts.jsonl --json`"
     parts = [
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else."),
         click.option("--details", type=FILE, metavar="OUT.jsonl", help="Write a line of verdicts per record."),
-        click.option("--intervals", is_flag=True, help="Also by variant, with 95 % intervals and (closed) chance."),
+        click.option("--intervals", is_flag=True, help="Also score by variant, with 95 % intervals; closed: beside chance."),
         click.option("--mode", default="robust", help="robust, or reference (the published scorer, bug for bug)."),
         click.argument("file", type=FILE, metavar="FILE"),
     ]
@@ -31,7 +32,7 @@ def _command(task: str) -> Callable[[Callable[..., None]], click.Command]:
     def add(function: Callable[..., None]) -> click.Command:
         for part in parts:
             function = part(function)
-        return score_app.command(task, epilog=f"Examples: `{example}` · `{example} --details verdicts.jsonl --json`")(function)
+        return score_app.command(task, epilog=examples)(function)
 
     return add
 

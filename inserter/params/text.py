@@ -23,8 +23,8 @@ class Source(Section):
     - `local`: a file, folder or glob of .txt, .jsonl or .parquet; text also as .gz or .zst.
     - `hub`: org/name or org/name:configuration, or a local folder laid out like a data set of the
       hub.
-    - `recorded`: a table (.jsonl, .csv or .parquet) of recordings: `audio` (a path, relative to the
-      table), `text` and `speaker`, and if known `license` and `language`.
+    - `recorded`: a table (.jsonl, .json, .csv or .parquet) of recordings: `audio` (a path, relative
+      to the table), `text` and `speaker`, and if known `license` and `language`.
     - `lm`: a model as in `assets.lm`, or `lm` for that model.
     """
     text_column: str = "text"

@@ -16,7 +16,7 @@ DROPPED = ("_from_model_config", "temperature", "top_k", "top_p", "min_p", "typi
 
 
 def copied(source: Path, target: Path) -> None:
-    """Copy a file to a writable one of the user's own."""
+    """Copy the file `source` to `target`. The copy is writable."""
     shutil.copyfile(source, target)
 
 

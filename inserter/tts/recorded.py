@@ -140,6 +140,7 @@ def _ear(model: str, language: str) -> Transcriber:
 
 
 def load(voice: Voice) -> RecordedVoice:
+    """Return the speaker of the table that `voice` names."""
     return RecordedVoice(voice)
 
 

@@ -1,4 +1,4 @@
-"""Read a row of conversations in the forms of the field: `messages` with `audios`, or ShareGPT's.
+"""Read a row of conversations in the usual forms: `messages` with `audios`, or ShareGPT's.
 
     {"messages": [{"role": "user", "content": "<audio>Who speaks?"},
                   {"role": "assistant", "content": "A man."}],

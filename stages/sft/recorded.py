@@ -56,7 +56,7 @@ class Recording(NamedTuple):
     row: Utterance
     """Its row, without its place in a shard."""
     data: bytes
-    """FLAC."""
+    """The clip as a FLAC file."""
 
 
 def recorded(params: Params, work: WorkFolder) -> tuple[list[Dialogue], list[Utterance]]:

@@ -175,6 +175,7 @@ def dialogues_kept_out(dialogues: list[Dialogue], *, alone: bool) -> list[Dialog
 
 
 def main(params: Params) -> dict[str, object]:
+    """Fine-tune the model, and return the content of reports/sft.json."""
     p = params.sft
     if p.prompts:
         teachers(params.synthesize)  # fails before the answers are made

@@ -131,6 +131,7 @@ def note(key: str, value: object) -> tuple[str, str]:
 
 
 def percent(share: float | None) -> str:
+    """Return `13.3` for 0.133, and a dash for None."""
     return "–" if share is None else f"{100 * share:.1f}"
 
 
@@ -140,4 +141,5 @@ def signed(share: float) -> str:
 
 
 def probability(p: float) -> str:
+    """Return `p = 0.012`, or `p < 0.001` for a smaller p."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

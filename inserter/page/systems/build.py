@@ -98,7 +98,7 @@ def tables(columns: Mapping[str, System]) -> list[Table]:
 
 
 def _tried(cell: Cell) -> Cell:
-    """Return a cell that says so if no answer of it was put to a judge."""
+    """Return the cell, marked as not judged if no judge read any of its answers."""
     counts = cast(Mapping[str, Any], cell)
     untried = not counts.get("n_counted") and (counts.get("dropped") or {}).keys() == {"not judged"}
     return cast(Cell, {**cell, "judged": False} if untried else cell)
