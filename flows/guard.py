@@ -54,8 +54,19 @@ class _Ended(BaseException):
     """The parent has ended, or it asks to stop."""
 
 
-def _end(number: int, frame: object) -> None:
-    raise _Ended
+class _End:
+    """A signal handler that raises _Ended once.
+
+    A parent of several threads sends its signal once a thread: as one thread ends, the guard passes
+    to the next. A second _Ended in the handling of the first would leave the group alive.
+    """
+
+    asked = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if not self.asked:
+            self.asked = True
+            raise _Ended
 
 
 def guard(parent: int, command: list[str]) -> int:
@@ -64,8 +75,9 @@ def guard(parent: int, command: list[str]) -> int:
     On SIGTERM or SIGINT, or if `parent` ends, end the whole process group.
     """
     child: subprocess.Popen[bytes] | None = None
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
+    end = _End()
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     try:
         die_with_parent(signal.SIGTERM)
         if os.getppid() != parent:  # the parent ended before this process was ready
@@ -74,8 +86,6 @@ def guard(parent: int, command: list[str]) -> int:
         code = child.wait()
         return code if code >= 0 else 128 - code
     except _Ended:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.killpg(os.getpgid(0), signal.SIGTERM)
         if child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
