@@ -12,7 +12,7 @@ from flows import guard
 # Starts a child that ignores SIGTERM, as the shell of a stage may outlive dvc.
 FAMILY = """
 import signal, subprocess, sys
-subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"])
+subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(99)"])
 signal.pause()
 """
 
@@ -28,5 +28,5 @@ def test_many_signals_at_once_end_the_group_as_one_does(number: signal.Signals) 
         while process.poll() is None:
             process.send_signal(number)
         assert process.returncode == -signal.SIGKILL  # the group's leader ended its group
-        gone, alive = psutil.wait_procs(family, timeout=30)
+        _, alive = psutil.wait_procs(family, timeout=30)
         assert not alive
