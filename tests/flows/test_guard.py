@@ -12,7 +12,8 @@ from flows import guard
 # Starts a child that ignores SIGTERM, as the shell of a stage may outlive dvc.
 FAMILY = """
 import signal, subprocess, sys
-subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(90)"])
+deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(90)"
+subprocess.Popen([sys.executable, "-c", deaf])
 signal.pause()
 """
 
