@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from browsing import ARGS, CHROMIUM, WIDE
 from checkout import ROOT
+from databases import Databases
 from gate_tables import fill, small_params
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, WhisperConfig, WhisperFeatureExtractor
@@ -163,10 +164,25 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this session have."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def databases(shared: Path) -> Databases:
+    return Databases(shared / "databases")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API's address of a real server with a home of its own."""
     quiet()
     home = tmp_path_factory.mktemp("prefect")
+    databases.prefect(home)
     os.environ["PREFECT_HOME"] = str(home)
     port = server.free_port()
     process = server.start(port)

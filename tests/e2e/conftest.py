@@ -1,6 +1,5 @@
 """The small pipeline, run once for all test processes: its parameters and an undisturbed run of it."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +9,6 @@ import yaml
 from checkout import ROOT
 from filelock import FileLock
 from small_pipeline import SMALL, environment, project
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all test processes of this session have."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "e2e"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from databases import Databases
 from small_pipeline import finish, kill_when, times
 
 from inserter.files import read_json
@@ -24,7 +25,9 @@ SHARED = ("benchmark", "corpus", "segment", "synthesize", "verify", "warmup")
 
 
 @pytest.fixture
-def project(undisturbed: Path) -> Path:
+def project(undisturbed: Path, databases: Databases) -> Path:
+    if not (database := undisturbed / "mlflow.db").exists():
+        databases.mlflow(database)
     return undisturbed
 
 

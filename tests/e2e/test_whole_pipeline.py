@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from databases import Databases
 from small_pipeline import finish, kill_when, project, times
 
 from flows import graph
@@ -45,8 +46,11 @@ AFTER_SFT = (  # what the undisturbed run leaves out
 
 
 @pytest.fixture(scope="module")
-def workspace(shared: Path, parameters: dict) -> Path:
-    return project(shared / "project", parameters)
+def workspace(shared: Path, parameters: dict, databases: Databases) -> Path:
+    folder = project(shared / "project", parameters)
+    databases.mlflow(folder / "mlflow.db")
+    databases.prefect(folder / ".prefect")
+    return folder
 
 
 def locked(workspace: Path) -> dict:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from checkout import ROOT
+from databases import Databases
 
 from flows.ablate.arms import read_arms, select
 from flows.ablate.copies import _local
@@ -163,10 +164,11 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(prefect_server: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("ablate") / "project"
     folder.mkdir()
     project = Project(folder, prefect_server)
+    databases.mlflow(folder / "mlflow.db")
     project.git("init", "-q")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
     for name in ("stages", "inserter", "models"):  # what decides a result is hashed, the toys are what runs
@@ -390,7 +392,7 @@ def test_the_arms_of_the_project_are_parameters_that_load() -> None:
     positions = {name: p["steps"] * p["batch_positions"] for name, p in card.items() if p["minutes"] is None and p["steps"]}
     assert len(card) == 8 and len(positions) == 6 and len({*positions.values()}) == 1 and min(positions.values()) >= 20_000_000
     two = {name.split("-cores-")[1]: each for name, each in params.items() if "-two-cores-" in name}
-    assert {each["pretrain"]["steps"] * each["pretrain"]["batch_positions"] for each in two.values()} == {0, 1_000_000}
-    assert {each["corpus"]["words"] for each in two.values()} == {160_000} and len(two) == 8
+    assert {each["pretrain"]["steps"] * each["pretrain"]["batch_positions"] for each in two.values()} == {0, 480_000}
+    assert {each["corpus"]["words"] for each in two.values()} == {100_000} and len(two) == 8
     with pytest.raises(InserterError, match=r"no group man\. Choose one of: main"):
         select(read_arms(), ["man"], None, seed=None)

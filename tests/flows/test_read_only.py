@@ -40,7 +40,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def workspace(tiny_model, tiny_lm, tiny_encoder, tmp_path_factory) -> Path:
+def workspace(tiny_model, tiny_lm, tiny_encoder, databases, tmp_path_factory) -> Path:
     """A finished one: a graph, a champion in the registry, a clip."""
     import mlflow
 
@@ -65,6 +65,7 @@ def workspace(tiny_model, tiny_lm, tiny_encoder, tmp_path_factory) -> Path:
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        databases.mlflow(folder / "mlflow.db")
         register = load().register_
         client = connect(register)
         with mlflow.start_run(experiment_id=experiment_id(client, register)):

@@ -32,7 +32,7 @@ PATIENCE = 180  # seconds until the server must have come up; it takes about 15 
 
 
 @pytest.fixture(scope="module")
-def url(tiny_model, tmp_path_factory):
+def url(tiny_model, databases, tmp_path_factory):
     """The address of a server of `models:/served@champion`, started as docs/OPERATIONS.md says, from a moved checkout."""
     import mlflow
 
@@ -42,6 +42,7 @@ def url(tiny_model, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         register = load(ROOT / "params.yaml").register_
         patch.chdir(made)
+        databases.mlflow(made / "mlflow.db")
         client = connect(register)
         with mlflow.start_run(experiment_id=experiment_id(client, register)):
             logged = mlflow.pyfunc.log_model(name="model", registered_model_name="served", **pyfunc_arguments(exported))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 from checkout import ROOT
+from databases import Databases
 
 LINES = 3
 
@@ -24,11 +25,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def pages(folder: Path, tracking_uri: str, prefect: int, mlflow: int) -> Iterator[list[str]]:
-    """What it says, from when all of it is there until Ctrl-C."""
+def pages(folder: Path, tracking_uri: str, prefect: int, mlflow: int, databases: Databases | None = None) -> Iterator[list[str]]:
+    """What it says, from when all of it is there until Ctrl-C. databases: None lets both servers make their own."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["register"]["tracking_uri"] = tracking_uri
     folder.mkdir()
+    if databases:
+        databases.prefect(folder / "prefect")
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     command = [sys.executable, "-m", "flows.ui", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder / "prefect"), "PYTHONUNBUFFERED": "1"}
@@ -61,13 +64,13 @@ def answers(port: int, path: str) -> bool:
         return False
 
 
-def test_the_pages_are_there_and_go_with_ctrl_c(tmp_path: Path) -> None:
+def test_the_pages_are_there_and_go_with_ctrl_c(tmp_path: Path, databases: Databases) -> None:
     ports = [free_port() for _ in range(4)]
     with pages(tmp_path / "own", "sqlite:///mlflow.db", *ports[:2]) as said:
         assert [line.rpartition(" ")[2] for line in said[:2]] == [f"http://127.0.0.1:{port}" for port in ports[:2]], said
         assert answers(ports[0], "/") and answers(ports[1], "/")
         registry = f"http://127.0.0.1:{ports[1]}"
-        with pages(tmp_path / "served", registry, *ports[2:]) as others:
+        with pages(tmp_path / "served", registry, *ports[2:], databases) as others:
             assert others[1].endswith(registry), others
             assert answers(ports[2], "/") and not answers(ports[3], "/"), "MLflow is there already"
         assert answers(ports[1], "/"), "a server of others goes on"

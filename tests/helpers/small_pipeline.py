@@ -20,8 +20,9 @@ SMALL = {
         "lexicon": {"words": 40, "line_words": 8, "look_at_words": 20_000},
     },
     "synthesize": {"shard_clips": 16},
+    "verify": {"second_opinion": None},  # tests/verification asks one
     "pretrain": {"steps": 8, "batch_positions": 400, "precision": "fp32", "checkpoint_steps": 4, "gap_steps": 4},
-    "sft": {"prompts": 24, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
+    "sft": {"prompts": 16, "max_new_tokens": 8, "steps": 4, "batch_positions": 300, "precision": "fp32"},
     "benchmark": {
         "items_per_type": 1,
         "open_items": 3,

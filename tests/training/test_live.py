@@ -92,9 +92,10 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def server(tmp_path) -> Iterator[Callable[[], tuple[str, subprocess.Popen]]]:
+def server(tmp_path, databases) -> Iterator[Callable[[], tuple[str, subprocess.Popen]]]:
     """`server()` starts an MLflow server, always on the same port and files."""
     port, started = free_port(), []
+    databases.mlflow(tmp_path / "m.db")
 
     def start():
         address = f"http://127.0.0.1:{port}"
