@@ -17,7 +17,8 @@ from inserter.training.gap import HeldOut, Measured, figures
 from inserter.training.heldout import REPORTED_IN, SEEN_CLIP, UNSEEN_CLIP, Subject, measure, text_loss
 from inserter.training.states import States, encode_clips
 from models import InserterForConditionalGeneration, InserterProcessor
-from stages.evaluate.transcripts import Clip, hears_words, own_words, transcripts
+from stages.evaluate.recogniser import Clip
+from stages.evaluate.transcripts import hears_words, own_words, transcripts
 
 HELDOUT_FILE = DATA / "interleave" / "heldout.parquet"
 CLEAN_FILE = DATA / "verify" / "clean.parquet"

@@ -5,16 +5,13 @@ kept apart. A clip that cannot be used is refused with a reason and counted.
 """
 
 from collections import Counter
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from inserter.assets import asr_folder
-from inserter.errors import InserterError
 from inserter.evaluation import Recordings, Spoken, WordErrors
 from inserter.files import fingerprint, read_json, write_json, write_jsonl
 from inserter.params import Evaluate, Params
@@ -24,37 +21,20 @@ from inserter.run.runner import say
 from inserter.run.work import WorkFolder
 from inserter.scoring.closed import score_record
 from inserter.scoring.intervals import share_interval
-from inserter.scoring.recordfiles import Refused
 from inserter.scoring.records import Row
 from inserter.scoring.scores import closed_table
 from inserter.tables import ISO_639
 from inserter.training.answers import Question, answer_all
 from inserter.training.models import for_answers
 from inserter.training.processes import barrier, main_first, my_share, rank
-from inserter.verification.asr import Transcriber
-from inserter.verification.words import compare, words
+from inserter.verification.words import compare
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.adapter import ProjectionAdapter
-from models.sound import SAMPLE_RATE, NoSound
-from models.sound import read as read_sound
-from models.windows import cut
 from stages.evaluate import people
 from stages.evaluate.people import Found, Recording
+from stages.evaluate.recogniser import RecordingTask, spoken_words, transcribe_recordings, wave_of
 
 BLOCK = 32  # clips per file of unfinished work
-# Transcripts keep fillers, recognisers drop them.
-FILLERS = {"en": {"uh", "um", "hmm", "mm", "mhm", "mmm", "er", "erm"}}
-
-
-class Task(NamedTuple):
-    """Clips of one language for the recogniser."""
-
-    path: Path
-    """The file that gets their transcripts."""
-
-    recordings: list[Recording]
-    asr: Path
-    """The recogniser's folder."""
 
 
 def find(settings: Evaluate) -> Found | None:
@@ -104,33 +84,16 @@ def measure(
     return result
 
 
-def wave_of(recording: Recording) -> np.ndarray:
-    """Return the samples (n,) of the clip, as float32 at 16 kHz.
-
-    Raises Refused if the clip cannot be used.
-    """
-    source = recording.sound
-    try:
-        wave = read_sound(source if isinstance(source, Path) else source.read()).wave
-    except NoSound as error:
-        raise Refused(error.reason, f"{recording.id} {error.detail}") from error
-    except (OSError, ValueError) as error:  # from a damaged Parquet file
-        raise Refused("undecodable", f"{recording.id}: {error}") from error
-    if not wave.any():
-        raise Refused("silent", recording.id)
-    return wave
-
-
 def _written(recordings: list[Recording], asr: Path, work: WorkFolder) -> tuple[list[Row], list[Row]]:
     """Return one row per clip with the recogniser's transcript, and the clips that cannot be used.
 
     Finished blocks are not heard again. Rank 0 hears; the other ranks read what it wrote.
     """
-    tasks = [Task(work / "recordings" / f"asr-{_key(block)}.json", block, asr) for block in _blocks(recordings)]
+    tasks = [RecordingTask(work / "recordings" / f"asr-{_key(block)}.json", block, asr) for block in _blocks(recordings)]
     rows: list[Row] = []
     refused: list[Row] = []
     with main_first(), tqdm(total=len(recordings), desc="recordings", unit="clip", disable=rank() > 0) as bar:
-        for task, found in zip(tasks, ordered_map(_transcribe, tasks, 0 if rank() == 0 else 1), strict=True):
+        for task, found in zip(tasks, ordered_map(transcribe_recordings, tasks, 0 if rank() == 0 else 1), strict=True):
             for recording, one in zip(task.recordings, found, strict=True):
                 if "reason" in one:
                     refused.append({"id": recording.id, **one})
@@ -164,11 +127,6 @@ def _errors(recording: Recording, heard: str) -> int:
     return round(compare(reference, spoken_words(heard, recording.language)).wer * len(reference))
 
 
-def spoken_words(text: str, language: str) -> list[str]:
-    """Return the words that are compared, without fillers."""
-    return [word for word in words(text, language) if word not in FILLERS.get(language, ())]
-
-
 def _blocks(recordings: list[Recording]) -> list[list[Recording]]:
     languages: dict[str, list[Recording]] = {}
     for recording in recordings:
@@ -187,35 +145,6 @@ def _key(block: list[Recording]) -> str:
         about = file.stat()
         stamps.append([recording.id, str(recording.sound), recording.text, recording.language, about.st_size, about.st_mtime_ns])
     return fingerprint(stamps, files=deciding("stages.evaluate.recordings"))
-
-
-@lru_cache(maxsize=2)
-def _transcriber(folder: Path, language: str) -> Transcriber:
-    return Transcriber(folder, language)
-
-
-def _transcribe(task: Task) -> list[Row]:
-    """Return {"asr", "seconds"} or {"reason", "detail"} per clip."""
-    if task.path.exists():
-        return read_json(task.path)
-    found = [_one(recording, task.asr) for recording in task.recordings]
-    write_json(task.path, found)
-    return found
-
-
-def _one(recording: Recording, asr: Path) -> Row:
-    try:
-        if not spoken_words(recording.text, recording.language):
-            raise Refused("no transcript", f"{recording.id} has no word in {recording.text!r}")
-        wave = wave_of(recording)
-        try:
-            transcriber = _transcriber(asr, recording.language)
-        except InserterError as error:
-            raise Refused("language", str(error)) from error
-    except Refused as refused:
-        return {"reason": refused.reason, "detail": refused.detail}
-    said = " ".join(text.strip() for text in transcriber.transcribe(cut(wave)))
-    return {"asr": said, "seconds": len(wave) / SAMPLE_RATE}
 
 
 def _hear(

@@ -4,24 +4,20 @@ The recogniser is the model's own if its adapter is `decoder`, else `assets.asr`
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from torch import Tensor
 from tqdm import tqdm
 
-from inserter.audio.clips import read_clip
-from inserter.files import read_json, write_json
 from inserter.paths import DATA
 from inserter.run.executor import ordered_map
 from inserter.run.work import WorkFolder
-from inserter.tables import ISO_639, InShard
+from inserter.tables import ISO_639
 from inserter.training.processes import main_first, rank
-from inserter.verification.asr import BATCH, Transcriber
+from inserter.verification.asr import BATCH
 from models import InserterForConditionalGeneration, InserterProcessor
 from models.ear import split_rows
-from models.windows import cut
+from stages.evaluate.recogniser import Clip, ClipTask, transcribe_clips
 
 
 def hears_words(model: InserterForConditionalGeneration) -> bool:
@@ -38,28 +34,6 @@ def own_words(processor: InserterProcessor, rows: Tensor) -> str:
     rows: a clip as `models.ear.as_rows` returns it.
     """
     return str(processor.tokenizer.decode(split_rows(rows)[1].tolist())).strip()
-
-
-class Clip(InShard):
-    """What the recogniser takes from a row of Item."""
-
-    item_id: str
-    lang: str
-
-
-class Task(NamedTuple):
-    """Clips of one language for the recogniser."""
-
-    path: Path
-    """The file that gets their transcripts."""
-
-    items: list[Clip]
-    asr: Path
-    """The recogniser's folder."""
-
-    language: str
-    shards: Path
-    """The folder of the clips' shards."""
 
 
 def transcripts(
@@ -83,26 +57,10 @@ def transcripts(
         mine = [item for item in ordered if item["lang"] == lang]
         for start in range(0, len(mine), 4 * BATCH):
             path = work / name / f"{lang}-{start:06d}.json"
-            tasks.append(Task(path, mine[start : start + 4 * BATCH], asr, ISO_639.get(lang, lang), shards))
+            tasks.append(ClipTask(path, mine[start : start + 4 * BATCH], asr, ISO_639.get(lang, lang), shards))
     texts: dict[str, str] = {}
     with main_first(), tqdm(total=len(ordered), desc=name, unit="clip", disable=rank() > 0) as bar:
-        for found in ordered_map(_transcribe, tasks, workers if rank() == 0 else 1):
+        for found in ordered_map(transcribe_clips, tasks, workers if rank() == 0 else 1):
             texts |= found
             bar.update(len(found))
-    return texts
-
-
-@lru_cache(2)
-def _transcriber(folder: Path, language: str) -> Transcriber:
-    return Transcriber(folder, language)
-
-
-def _transcribe(task: Task) -> dict[str, str]:
-    if task.path.exists():
-        return read_json(task.path)
-    pieces = [cut(read_clip(task.shards, item)) for item in task.items]
-    heard = iter(_transcriber(task.asr, task.language).transcribe([window for windows in pieces for window in windows]))
-    said = [" ".join(next(heard).strip() for _ in windows) for windows in pieces]
-    texts = {item["item_id"]: text for item, text in zip(task.items, said, strict=True)}
-    write_json(task.path, texts)
     return texts

@@ -18,7 +18,7 @@ from inserter.params import load
 from inserter.run.work import WorkFolder
 from inserter.training.models import saved_model
 from inserter.tts import load_voice
-from stages.evaluate import people, recordings
+from stages.evaluate import people, recogniser, recordings
 
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 
@@ -188,7 +188,7 @@ def test_word_errors_are_counted_and_what_cannot_be_decoded_is_counted_too(measu
     def never(*_, **__):
         raise AssertionError("heard again")
 
-    monkeypatch.setattr(recordings, "_one", never)
+    monkeypatch.setattr(recogniser, "_one", never)
     monkeypatch.setattr(recordings, "_spelled", never)
     assert measured(folder)[0] == report
 

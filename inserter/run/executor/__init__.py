@@ -4,6 +4,7 @@ An ordered map runs over local processes or over a Ray cluster.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Literal, TypeVar
 
 from inserter.run.executor.local import Processes, cores
@@ -29,7 +30,7 @@ def ordered_map(
     Items are drawn as they are needed. A few per worker are in flight, so memory stays flat.
 
     - executor `local`: `workers` processes (0: one per core; 1: this process), each with
-      cores/workers threads.
+      cores/workers threads. A single item is worked on in this process.
     - executor `ray`: `workers` actors of the cluster at RAY_ADDRESS (0: as many as fit, one CPU per
       actor); see `cluster`.
 
@@ -44,10 +45,12 @@ def ordered_map(
             yield from actors.map(function, items)
         return
     workers = workers or cores()
-    if workers == 1:
+    items = iter(items)
+    first = list(islice(items, 2))
+    if workers == 1 or len(first) < 2:
         if initializer:
             initializer(*initargs)
-        yield from map(function, items)
+        yield from map(function, chain(first, items))
         return
     with Processes(workers, initializer, initargs) as pool:
-        yield from pool.map(function, items)
+        yield from pool.map(function, chain(first, items))
