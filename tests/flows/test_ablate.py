@@ -392,7 +392,7 @@ def test_the_arms_of_the_project_are_parameters_that_load() -> None:
     positions = {name: p["steps"] * p["batch_positions"] for name, p in card.items() if p["minutes"] is None and p["steps"]}
     assert len(card) == 8 and len(positions) == 6 and len({*positions.values()}) == 1 and min(positions.values()) >= 20_000_000
     two = {name.split("-cores-")[1]: each for name, each in params.items() if "-two-cores-" in name}
-    assert {each["pretrain"]["steps"] * each["pretrain"]["batch_positions"] for each in two.values()} == {0, 480_000}
+    assert {each["pretrain"]["steps"] * each["pretrain"]["batch_positions"] for each in two.values()} == {0, 200_000}
     assert {each["corpus"]["words"] for each in two.values()} == {100_000} and len(two) == 8
     with pytest.raises(InserterError, match=r"no group man\. Choose one of: main"):
         select(read_arms(), ["man"], None, seed=None)
