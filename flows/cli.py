@@ -184,6 +184,23 @@ def export(folder: Path, *, model: str | None, push: str | None, licence: str | 
     print(f"{folder}: {len(files)} files" + (f", sent to {push}" if push else ""))
 
 
+@app.command(epilog=_epilog("inserter evaluate", "inserter evaluate --version 3"))
+@click.option("--version", type=int, help="Version to measure. Default: the champion.")
+@_flag("--champion", "Measure the champion, as without --version.")
+def evaluate(version: int | None, champion: bool) -> None:
+    """Measure a registered version on today's items, and keep the scores beside it.
+
+    Today's items are in data/benchmark. `inserter promote` then compares on the same items.
+    """
+    quiet()
+    from flows.evaluated import evaluate as measure
+    from flows.evaluated import line
+
+    if champion and version is not None:
+        raise InserterError("--champion and --version name two versions", "Give one of them")
+    print(line(measure(version)))
+
+
 @app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
 @click.option("--version", type=int, help="Version to decide on. Default: the one with alias challenger.")
 def promote(version: int | None) -> None:
