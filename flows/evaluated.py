@@ -1,7 +1,7 @@
 """`inserter evaluate`: measure a registered version on the items of this workspace.
 
 The record is kept beside the version: files in evaluated/ITEMS/ of its run, and tags
-`evaluated.ITEMS.*` of the version. ITEMS is the fingerprint of the benchmark, as the tag `items` is.
+`evaluated.ITEMS.*` of the version. ITEMS is the benchmark's fingerprint, as in the tag `items`.
 """
 
 import shutil
