@@ -15,7 +15,7 @@ from inserter.files import fingerprint, write_json
 from inserter.params import Params, checked, load
 from inserter.params.whole import read
 from inserter.paths import DATA, WORK
-from inserter.registry.place import database
+from inserter.registry.place import local_file
 from inserter.registry.tracking import CHAMPION, RESPONSES, connect
 from inserter.registry.versions import artifact, by_alias, model_folder, numbered
 from inserter.run.lifetime import stage_lock
@@ -125,7 +125,7 @@ def _model(client: "MlflowClient", version: "ModelVersion", params: Params, *, h
     """
     from mlflow.exceptions import MlflowException
 
-    local = database(params.register_.tracking_uri) is not None
+    local = local_file(params.register_) is not None
     place = home / "model"
     place.mkdir(parents=True, exist_ok=True)
     try:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.evaluated import recorded, responses
 from flows.moves import FORCED, KEPT, MOVES, REFUSED, RESTORED, WITHDRAWN
@@ -41,8 +42,10 @@ def promote(register: Register, version: int | None = None, because: str | None 
 
     because: a person's reason to move the alias whatever the rules say.
 
-    Return {"decision", "reason", "model", "version", "alias", "against", "by", "time", ...figures}.
+    Return {"decision", "reason", "model", "version", "alias", "against", "by", "flow_run", "time"},
+    and figures by name.
     alias: "champion" if the version holds it now, else None. against: the champion at that time.
+    flow_run: the id of the Prefect flow run, or None.
     A move has "before", the champions before, oldest first.
 
     Raises InserterError if there is no such version, or if the reason is empty.
@@ -202,6 +205,7 @@ def _result(
         "alias": CHAMPION if holds else None,
         "against": against,
         "by": author(),
+        "flow_run": flow_run.id,
         "time": datetime.now(UTC).isoformat(timespec="seconds") if when is None else when,
         **decision.figures,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from flows.evaluated import record, recorded, shown_score
 from inserter.params import Register, load
-from inserter.registry.place import database
+from inserter.registry.place import local_file
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -48,7 +48,7 @@ def listed() -> list[Listed]:
     from inserter.registry.versions import versions
 
     register: Register = load().register_
-    local = database(register.tracking_uri)
+    local = local_file(register)
     if local and not local.exists():
         return []
     client = connect(register)

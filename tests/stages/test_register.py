@@ -1,5 +1,6 @@
 """A small finished workspace is registered in a real MLflow on SQLite; a second time, and after a kill, nothing doubles."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -94,6 +95,7 @@ def workspace(root: Path, model: Path, database: Path, **assets: Path) -> None:
     write_json(root / "reports/gates/corpus.json", {"stage": "corpus", "passed": True, "rows": 9, "expectations": [found]})
     outs = [{"path": "data/pretrain", "md5": "0123456789abcdef0123456789abcdef.dir"}]
     lock = {"pretrain": {"cmd": "python -m stages.pretrain", "outs": outs}, "gate@corpus": {"cmd": "python -m stages.gate"}}
+    lock["corpus"] = {"cmd": "c", "outs": [{"path": "data/corpus", "md5": "fedcba9876543210fedcba9876543210.dir"}]}
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock | {"register": {"cmd": "x"}}}))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["register"] |= {"tracking_uri": f"sqlite:///{database}", "audio_samples": 2}
@@ -109,6 +111,7 @@ def registered(tiny_model, tiny_lm, tiny_encoder, tmp_path_factory):
     workspace(root, tiny_model, root / "mlflow.db", lm=tiny_lm, encoder=tiny_encoder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        patch.setenv("PREFECT__FLOW_RUN_ID", "run-7")
         params = load()
         yield root, params, main(params)
 
@@ -139,6 +142,20 @@ def test_a_version_with_its_lineage_is_the_challenger(here):
     assert version.tags["data.data/pretrain"] == "0123456789abcdef0123456789abcdef.dir"
     assert {"dvc.pretrain", "dvc.gate.corpus"} <= set(version.tags) and "dvc.register" not in version.tags
     assert version.tags["git.commit"] == "unknown"  # there is no repository here
+    assert version.tags["licence.voices"].startswith("heart: Apache-2.0; ") and version.tags["prefect.flow_run"] == "run-7"
+    assert "Hearing gives 0.610 of what reading gives (gap closed)." in version.description
+    assert "Instructions followed: 75.0 % heard" in version.description and "All 1 gates passed." in version.description
+
+
+def test_the_run_names_its_data_and_the_model_has_the_scores(here):
+    run = parents()[0]
+    found = {used.dataset.name: used for used in run.inputs.dataset_inputs}
+    digests = {name: (used.dataset.digest, json.loads(used.dataset.source)["uri"]) for name, used in found.items()}
+    assert digests["benchmark"] == (read_inputs().items, "data/benchmark")
+    assert digests["corpus"] == ("fedcba9876543210fedcba9876543210.dir", "data/corpus") and set(digests) == {"benchmark", "corpus"}
+    assert {tag.key: tag.value for tag in found["corpus"].tags} == {"mlflow.data.context": "training"}
+    (model,) = client().search_logged_models([run.info.experiment_id])
+    assert {metric.key: metric.value for metric in model.metrics}["gap_closed"] == 0.61
 
 
 def test_what_the_model_does_beside_its_cascade_is_in_the_tags_and_the_files_beside_the_verdicts(here):
