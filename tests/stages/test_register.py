@@ -21,6 +21,7 @@ from inserter.errors import InserterError
 from inserter.files import publish, read_json, read_jsonl, read_table, write_json, write_jsonl, write_table
 from inserter.params import Params, load
 from inserter.tables import ITEMS
+from stages.evaluate import transcripts
 from stages.register.inputs import items_fingerprint, lineage, read_inputs
 from stages.register.runs import flatten, live_run, log_stages
 from stages.register.samples import choose
@@ -283,6 +284,7 @@ def test_a_version_is_measured_on_the_items_of_today_with_its_own_parts_and_resu
     def files() -> dict[str, int]:
         return {str(path): path.stat().st_mtime_ns for path in today.rglob("*") if path.is_file() and ".work" not in path.parts}
 
+    monkeypatch.setattr(transcripts, "ordered_map", lambda work, tasks, _: map(work, tasks))  # without processes: 9 s of CPU
     before, items = files(), items_fingerprint()
     looked = iter([items, "others"])
     with monkeypatch.context() as patch:
