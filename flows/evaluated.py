@@ -52,6 +52,8 @@ def evaluate(version: int | None = None) -> dict[str, object]:
     chosen = numbered(client, register.model, version) if version is not None else by_alias(client, register.model, CHAMPION)
     if chosen is None:
         raise InserterError(f"{register.model} has no champion in the registry", "Name a version with --version N")
+    if not chosen.run_id:
+        raise InserterError(f"version {chosen.version} belongs to no run, which would hold the record", "Choose another version")
     with stage_lock(WORK / "evaluate-version.lock"):
         found = record(chosen.tags, items)
         if found.get("settings") != settings:
@@ -93,6 +95,8 @@ def responses(items: str) -> str:
 
 
 def _measure(client: "MlflowClient", version: "ModelVersion", params: Params, *, items: str, settings: str) -> None:
+    from mlflow.exceptions import MlflowException
+
     from stages.evaluate.stage import evaluate as measure
 
     home = WORK / "versions" / str(version.run_id)
@@ -108,10 +112,10 @@ def _measure(client: "MlflowClient", version: "ModelVersion", params: Params, *,
     try:
         for file in ("responses.jsonl", "losses.parquet", "evaluate.json"):  # for `inserter compare`
             client.log_artifact(str(version.run_id), str(work / "out" / file), f"{RECORDS}/{items}")
-    except OSError as error:
-        raise InserterError(
-            f"the record cannot be stored ({error})", "Free space there, then run `inserter evaluate` again"
-        ) from error
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        remedy = "Correct the named problem, then run `inserter evaluate` again: nothing is computed twice"
+        raise InserterError(f"the record cannot be stored ({reason})", remedy) from error
     when = datetime.now(UTC).isoformat(timespec="seconds")
     for key, value in {**scores(report), "settings": settings, DONE: when}.items():
         client.set_model_version_tag(name, number, f"{prefix}.{key}", value)
