@@ -55,10 +55,10 @@ def aliases(register: Register) -> dict[str, int]:
 
     Return {} if there is no registry yet; none is made.
     """
-    from inserter.registry.place import database
+    from inserter.registry.place import local_file
     from inserter.registry.tracking import connect
 
-    local = database(register.tracking_uri)
+    local = local_file(register)
     if local and not local.exists():
         return {}
     found = connect(register).search_registered_models(f"name = '{register.model}'")

@@ -184,16 +184,70 @@ def export(folder: Path, *, model: str | None, push: str | None, licence: str | 
     print(f"{folder}: {len(files)} files" + (f", sent to {push}" if push else ""))
 
 
-@app.command(epilog=_epilog("inserter promote", "inserter promote --version 3"))
+@app.command(epilog=_epilog("inserter evaluate", "inserter evaluate --version 3"))
+@click.option("--version", type=int, help="Version to measure. Default: the champion.")
+@_flag("--champion", "Measure the champion, as without --version.")
+def evaluate(version: int | None, champion: bool) -> None:
+    """Measure a registered version on today's items, and keep the scores beside it.
+
+    Today's items are in data/benchmark. `inserter promote` then compares on the same items.
+    """
+    quiet()
+    from flows.evaluated import evaluate as measure
+    from flows.evaluated import line
+
+    if champion and version is not None:
+        raise InserterError("--champion and --version name two versions", "Give one of them")
+    print(line(measure(version)))
+
+
+@app.command(epilog=_epilog("inserter promote", "inserter promote --version 3", 'inserter promote --force --because "TEXT"'))
 @click.option("--version", type=int, help="Version to decide on. Default: the one with alias challenger.")
-def promote(version: int | None) -> None:
+@_flag("--force", "Make the version champion whatever the rules say. Needs --because.")
+@click.option("--because", metavar="TEXT", help="The reason of --force, which is kept on record.")
+def promote(version: int | None, force: bool, because: str | None) -> None:
     """Make a version champion if it is measurably better, and say why or why not."""
+    if force and because is None:
+        raise InserterError("--force needs a reason", 'Give one: --because "TEXT"')
+    if because is not None and not force:
+        raise InserterError("--because is the reason of --force", "Give both, or neither")
     from flows.record import decide
     from flows.run import quiet_prefect
 
     quiet_prefect()
 
-    print(decision_line(decide(version)))
+    print(decision_line(decide(version, because)))
+
+
+@app.command(epilog=_epilog("inserter rollback", 'inserter rollback --because "it answers in the wrong language"'))
+@click.option("--because", metavar="TEXT", help="The reason, which is kept on record.")
+def rollback(because: str | None) -> None:
+    """Make the champion before champion again, and say which."""
+    from flows.record import undo
+    from flows.run import quiet_prefect
+
+    quiet_prefect()
+
+    for decision in undo(because):
+        print(decision_line(decision))
+
+
+@app.command(epilog=_epilog("inserter versions", "inserter versions --json"))
+@_flag("--json", "Print a list of objects as JSON.", "as_json")
+def versions(as_json: bool) -> None:
+    """List the registered versions, newest first: scores, gates, decision, commit and data."""
+    quiet()
+    import json
+
+    from flows.versions import listed, table
+
+    rows = listed()
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    elif rows:
+        print(table(rows))
+    else:
+        print("no version is registered yet: register one with `inserter run`", file=sys.stderr)
 
 
 @app.command(epilog=_epilog("inserter dataset spoken-instructions"))

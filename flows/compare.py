@@ -127,14 +127,14 @@ def _downloaded(name: str) -> Path:
     """
     from mlflow.exceptions import MlflowException
 
-    from inserter.registry.place import database
+    from inserter.registry.place import local_file
     from inserter.registry.tracking import RESPONSES, connect
 
     register = load().register_
     version = re.fullmatch(r"(?:models:/(?P<model>[^@/]+))?(?:(?:^|/)(?P<number>\d+)|@(?P<alias>[\w.-]+))", name)
     if not version and not RUN_ID.fullmatch(name):
         raise InserterError(f"{name} is not a file, a version or a run", REMEDY)
-    local = database(register.tracking_uri)
+    local = local_file(register)
     if local and not local.exists():
         raise InserterError(f"{name}: the registry {local} does not exist", REMEDY)
     try:

@@ -67,19 +67,17 @@ def _registered(uri: str, params: Params, scratch: Path) -> tuple[Path, Facts]:
 
     scratch: a folder for the files of a registry on another machine.
     """
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
-    from mlflow.models import Model
     from mlflow.store.artifact.utils.models import get_model_name_and_version
 
     from inserter.registry.tracking import connect
+    from inserter.registry.versions import model_folder
 
     client = connect(params.register_)
     try:
         name, number = get_model_name_and_version(client, uri)
         version = client.get_model_version(name, number)
-        place = Path(download_artifacts(client.get_model_version_download_uri(name, number), dst_path=_new(scratch, "model")))
-        folder = place / Model.load(str(place)).flavors["python_function"]["artifacts"]["model"]["path"]
+        folder = model_folder(client, name, number, place=_new(scratch, "model"))
         facts = _facts(client, version, scratch)
     except (MlflowException, OSError) as error:
         remedy = "`inserter status` shows the versions. Or give --model DIR"
@@ -88,24 +86,21 @@ def _registered(uri: str, params: Params, scratch: Path) -> tuple[Path, Facts]:
 
 
 def _facts(client: "MlflowClient", version: "ModelVersion", scratch: Path) -> Facts:
+    from inserter.registry.versions import artifact
+
     told = Facts(name=version.name)
     if version.run_id:
         run = client.get_run(version.run_id)
         runs = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
         stages = {one.data.tags.get("stage", ""): one.info.run_id for one in runs}
-        paths = {name: _artifact(client, stages[name], f"{name}.json", scratch=scratch) for name in REPORTED if name in stages}
+        paths = {
+            name: artifact(client, stages[name], f"{name}.json", place=_new(scratch, name)) for name in REPORTED if name in stages
+        }
         reports = _reports({name: path for name, path in paths.items() if path})
-        params = _artifact(client, version.run_id, PARAMS, scratch=scratch)
+        params = artifact(client, version.run_id, PARAMS, place=_new(scratch, "run"))
         told = known(load(params), reports) if params else replace(told, reports=reports)
     commit = committed(version.tags.get("git.commit", "unknown"), version.tags.get("git.dirty", ""))
     return replace(told, version=f"{version.name} version {version.version}", commit=commit)
-
-
-def _artifact(client: "MlflowClient", run: str, name: str, *, scratch: Path) -> Path | None:
-    """Return the path of a run's file here, or None if the run has no such file."""
-    if name not in {file.path for file in client.list_artifacts(run)}:
-        return None
-    return Path(client.download_artifacts(run, name, _new(scratch, run)))
 
 
 def _new(scratch: Path, name: str) -> str:

@@ -15,10 +15,12 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 from prefect.states import State
 
 from flows import graph, record, steps
 from flows.summary import duration, gate_report, gate_rows, summary
+from inserter.registry.tracking import FLOW_RUN
 from inserter.run.runner import say
 
 RETRY_SECONDS: list[float] = [2, 5, 10, 20]  # another dvc usually holds the lock for a moment
@@ -55,7 +57,7 @@ def run_stage(name: str, place: str, force: bool, *, gate: str | None) -> bool:
     start = time.monotonic()
     say(f"{place} {name}")
     try:
-        steps.run(name, force, log.info)
+        steps.run(name, force, log.info, extra={FLOW_RUN: str(flow_run.id)})
     finally:
         if gate:
             _publish_gate(gate)

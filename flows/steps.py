@@ -57,9 +57,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
 
 
-def run(name: str, force: bool = False, log: Callable[[str], None] = lambda line: None) -> None:
+def run(
+    name: str, force: bool = False, log: Callable[[str], None] = lambda line: None, *, extra: dict[str, str] | None = None
+) -> None:
     """Bring the stage `name` up to date, as `dvc` does."""
-    dvc(name, ["repro", "--single-item", name, *(["--force"] if force else [])], log)
+    dvc(name, ["repro", "--single-item", name, *(["--force"] if force else [])], log, extra=extra)
 
 
 def dvc(

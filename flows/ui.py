@@ -9,18 +9,19 @@ import time
 from flows import guard, server
 from inserter.errors import InserterError
 from inserter.params import load
+from inserter.registry.place import tracking_uri
 from inserter.run.quiet import quiet
 from inserter.run.runner import say
 
 SERVED = ("http://", "https://")
 
 
-def start_mlflow(tracking_uri: str, port: int) -> subprocess.Popen[bytes]:
+def start_mlflow(address: str, port: int) -> subprocess.Popen[bytes]:
     """Start MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
     null = subprocess.DEVNULL
-    address = ["--host", "127.0.0.1", "--port", str(port)]
+    listen = ["--host", "127.0.0.1", "--port", str(port)]
     return guard.start(
-        [sys.executable, "-m", "mlflow", "server", *address, "--workers", "1", "--backend-store-uri", tracking_uri],
+        [sys.executable, "-m", "mlflow", "server", *listen, "--workers", "1", "--backend-store-uri", address],
         stdout=null,
         stderr=null,
         stdin=null,
@@ -42,18 +43,18 @@ def main() -> None:
 def serve(prefect_port: int, mlflow_port: int) -> None:
     """Start both servers and print their addresses; stop both when one ends or on Ctrl-C.
 
-    If `register.tracking_uri` is the address of a server, that server has the registry's pages.
+    If the registry is a server, that server has the registry's pages.
 
     Raises InserterError if a server ends.
     """
-    tracking_uri = load().register_.tracking_uri
+    address = tracking_uri(load().register_)
     prefect_url, mlflow_url = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port))
     os.environ["PREFECT_UI_API_URL"] = f"{prefect_url}/api"
     started = {f"Prefect on port {prefect_port}": (server.start(prefect_port, ui=True), f"{prefect_url}/api/health")}
-    if tracking_uri.startswith(SERVED):
-        mlflow_url = tracking_uri
+    if address.startswith(SERVED):
+        mlflow_url = address
     else:
-        started[f"MLflow on port {mlflow_port}"] = (start_mlflow(tracking_uri, mlflow_port), f"{mlflow_url}/health")
+        started[f"MLflow on port {mlflow_port}"] = (start_mlflow(address, mlflow_port), f"{mlflow_url}/health")
     try:
         for name, (process, health) in started.items():
             server.wait(health, process, name)

@@ -24,6 +24,7 @@ quiet()
 os.environ["PYTHONPATH"] = str(ROOT)  # processes that tests start in other folders find the pipeline
 # Containers often forbid compiled modules. Each process of a test would then compile its imports again, for 2 to 5 s of CPU.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests have registries of their own
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share the cores: more threads would wait for each other
 
 # Files whose tests start servers, browsers or stages as processes: `make test-fast` leaves them out.

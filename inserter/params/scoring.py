@@ -133,7 +133,7 @@ class Register(Section):
     model: str
     """Name of the registered model."""
     tracking_uri: str
-    """sqlite:///FILE.db, or the address of an MLflow server."""
+    """sqlite:///FILE.db, or the address of an MLflow server; MLFLOW_TRACKING_URI overrides it."""
     min_gap_closed: float
     """For the first champion: least share of reading's benefit that hearing also gives.
 

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from inserter.params import Register
+from inserter.registry.place import tracking_uri
 from inserter.run.curve import Row
 from inserter.run.git import git_state
 from inserter.run.runner import say
@@ -42,7 +43,7 @@ class LiveRun:
     """
 
     def __init__(self, register: Register, stage: str, key: str) -> None:
-        self.address, self.experiment = register.tracking_uri.rstrip("/"), register.experiment
+        self.address, self.experiment = tracking_uri(register).rstrip("/"), register.experiment
         self.stage, self.key = stage, key
         self.pending: list[dict[str, float]] = []
         self.lost = 0
@@ -55,8 +56,8 @@ class LiveRun:
 
     @classmethod
     def of(cls, register: Register, stage: str, key: str) -> Self | None:
-        """Return the run, or None if `register.tracking_uri` is not the address of a server."""
-        return cls(register, stage, key) if register.tracking_uri.startswith(("http://", "https://")) else None
+        """Return the run, or None if the registry is not a server."""
+        return cls(register, stage, key) if tracking_uri(register).startswith(("http://", "https://")) else None
 
     def begin(self, rows: Iterable[Row]) -> None:
         """Start to send, first the steps that were done before."""

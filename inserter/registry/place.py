@@ -1,4 +1,4 @@
-"""Keep the files of a registry in an SQLite file beside that file.
+"""Decide where the registry is, and keep the files of an SQLite file beside it.
 
 If the address of the registry is relative, the stored paths are relative too.
 
@@ -11,8 +11,13 @@ import os
 import re
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+if TYPE_CHECKING:
+    from inserter.params import Register
+
+VARIABLE = "MLFLOW_TRACKING_URI"
 PREFIX = "sqlite:///"
 ARTIFACTS = "mlartifacts"
 OWN = re.compile(rf"/({ARTIFACTS}|mlruns/\d+)$")  # ours, and MLflow's default experiment
@@ -24,6 +29,16 @@ DERIVED = (
     ("model_versions", "storage_location"),
     ("model_versions", "source"),
 )
+
+
+def tracking_uri(register: "Register") -> str:
+    """Return the address of the registry: MLFLOW_TRACKING_URI, else `register.tracking_uri`."""
+    return os.environ.get(VARIABLE) or register.tracking_uri
+
+
+def local_file(register: "Register") -> Path | None:
+    """Return the SQLite file of the registry, or None if the registry is a server."""
+    return database(tracking_uri(register))
 
 
 def database(address: str) -> Path | None:

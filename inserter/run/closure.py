@@ -21,6 +21,7 @@ DECIDES_NOTHING = {
     "inserter/params": "the values that a stage reads are its `params`",
     "inserter/paths.py": "paths of files",
     "inserter/registry/live.py": "sends what training measures",
+    "inserter/registry/place.py": "where the registry is",
     "inserter/reports.py": "types alone",
     "inserter/run": "how a stage runs: processes, locks, unfinished work",
     "inserter/tables.py": "a new column is new code in the stage that writes it",

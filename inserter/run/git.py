@@ -1,5 +1,6 @@
-"""Ask git for the commit of the current folder."""
+"""Ask git for the commit of the current folder, and for who works here."""
 
+import getpass
 import subprocess
 
 
@@ -13,6 +14,16 @@ def git_state() -> tuple[str, str]:
         return "unknown", "unknown"
     changes = _run("git", "status", "--porcelain", "--", ".", ":!dvc.lock", ":!reports")
     return commit, "unknown" if changes is None else str(bool(changes)).lower()
+
+
+def author() -> str:
+    """Return the name of the person who works here: git's `user.name`, else that of the login."""
+    if name := _run("git", "config", "user.name"):
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
 
 
 def _run(*command: str) -> str | None:

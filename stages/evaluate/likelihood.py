@@ -187,6 +187,8 @@ def answer_losses(subject: Subject, forms: tuple[Form, ...], prompts: list[Promp
 
     The loss is that of the answer and its end, after the prompt as the user's turn.
     """
+    if not trials:  # no answer passes its checks
+        return {form: [] for form in forms}
 
     def turn(form: str, place: int, answer: str) -> Example:
         prompt = prompts[place]

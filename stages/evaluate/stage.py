@@ -5,6 +5,8 @@ benchmark. Each rank has the whole model. The ranks share out answers and losses
 and writes.
 """
 
+from pathlib import Path
+
 from tabulate import tabulate
 
 from inserter.errors import InserterError
@@ -32,8 +34,23 @@ ANSWERED_BY = tuple(f"stages.evaluate.{name}" for name in ("company", "likelihoo
 
 
 def main(params: Params) -> EvaluateReport:
-    p = params.evaluate
+    """Evaluate the fine-tuned model, publish its answers and return the report."""
     join()
+    work, report = evaluate(params, MODEL)
+    if rank() == 0:
+        work.publish("out", DATA / "evaluate")
+    return report
+
+
+def evaluate(params: Params, folder: Path, stage: str = "evaluate") -> tuple[WorkFolder, EvaluateReport]:
+    """Measure the model in `folder` on the items and the held-out contexts of this workspace.
+
+    stage: name of the work folder.
+
+    Return the work folder, whose subfolder `out` has the answers and the losses, and the report.
+    Rank 0 judges and writes; the report of another rank is empty.
+    """
+    p = params.evaluate
     # A missing endpoint or folder is refused here, before the answers are made.
     judge = judge_settings(p.judge_model, p.judge_sampling.model_dump())
     people = recordings.find(p)
@@ -48,24 +65,23 @@ def main(params: Params) -> EvaluateReport:
     recipe = {**p.model_dump(exclude=changes_no_answer), "assets": params.assets.model_dump()}
     with main_first():
         work = WorkFolder(
-            "evaluate",
+            stage,
             recipe,
-            [MODEL, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY, without=["inserter/scoring"])],
+            [folder, DATA / "benchmark", HELDOUT_FILE, CLEAN_FILE, *deciding(*ANSWERED_BY, without=["inserter/scoring"])],
         )
-    model, processor = saved_model(MODEL)
+    model, processor = saved_model(folder)
     measured, by_document = hearing(params, model, processor, work=work)
     of_people = recordings.measure(params, model, processor, found=people, work=work)
     rows = responses.respond(params, model, processor, items=items, work=work)
-    likely = _likelihood(params, items, rows, by_document=by_document, work=work)
+    likely = _likelihood(params, folder, items, rows=rows, by_document=by_document, work=work)
     if rank() > 0:
-        return {}  # rank 0 judges and writes
+        return work, {}
     rows = judge_rows(rows, judge)
     closed = [row for row in rows if row["task"] == "closed"]
     write_jsonl(work / "out" / "responses.jsonl", rows)
     write_table(work / "out" / "losses.parquet", by_document, LOSSES)
     for task in SCORERS:
         write_jsonl(work / "out" / f"{task}.jsonl", records(rows, task))
-    work.publish("out", DATA / "evaluate")
     dealt = deals(closed)
     scores: Scores = {"closed": closed_table(closed, dealt), **judged_table(rows)}
     for (task, lang), header, lines in scoretable.grid(scores):
@@ -73,7 +89,7 @@ def main(params: Params) -> EvaluateReport:
         say(tabulate(lines, header))
     if shown := scoretable.likelihood({"likelihood": likely}):
         say(f"evaluate: by likelihood\n{tabulate(shown[1], shown[0])}\n{shown[2]}")
-    return {
+    return work, {
         **measured,
         "likelihood": likely,
         "precision": p.precision,
@@ -88,13 +104,13 @@ def main(params: Params) -> EvaluateReport:
 
 
 def _likelihood(
-    params: Params, items: list[Item], rows: list[Response], *, by_document: list[Loss], work: WorkFolder
+    params: Params, folder: Path, items: list[Item], *, rows: list[Response], by_document: list[Loss], work: WorkFolder
 ) -> Likelihood:
-    """Return the measures by likelihood, of the model as it was saved.
+    """Return the measures by likelihood, of the model as it was saved in `folder`.
 
     At bf16 the model that answered has other weights. All clips are encoded by now.
     """
-    model, processor = saved_model(MODEL)
+    model, processor = saved_model(folder)
     digests, states = responses.clips_of_items(params, model, processor, items=[item for item in items if item["shard"]])
     prompts = likelihood.prompts_of(processor, items, rows, digests=digests, clips=states, own=transcripts.hears_words(model))
     documents = read_table(HELDOUT_FILE, HELDOUT)

@@ -73,11 +73,6 @@ class Inputs:
         """Return the content of reports/evaluate.json."""
         return cast(EvaluateReport, self.reports["evaluate"])
 
-    @property
-    def gap_closed(self) -> float | None:
-        """Return the gap closed, or None if there was no gap: reading the context did not help."""
-        return self.evaluate["gap_closed"]
-
 
 def read_inputs() -> Inputs:
     """Read the inputs of a version.
@@ -96,7 +91,7 @@ def read_inputs() -> Inputs:
         raise InserterError("reports/evaluate.json has no gap_closed", "Run `dvc repro -f evaluate`")
     code = sorted(Path(find_spec("models").origin).parent.rglob("*.py"))  # type: ignore[union-attr,arg-type]
     weights = sorted(path for path in MODEL.rglob("*") if path.is_file())
-    items = _items()
+    items = items_fingerprint()
     names = [path.relative_to(MODEL).as_posix() for path in weights]
     key = fingerprint(names, gates, items, files=[*weights, *code, RESPONSES_FILE, REPORTS / "evaluate.json"])
     commit, dirty = git_state()
@@ -125,8 +120,7 @@ def lineage(inputs: Inputs) -> dict[str, str]:
     tags = {
         "fingerprint": inputs.fingerprint,
         "items": inputs.items,
-        "gap_closed": repr(inputs.gap_closed),
-        **_company(inputs.evaluate),
+        **scores(inputs.evaluate),
         "git.commit": inputs.commit,
         "git.dirty": inputs.dirty,
         "dvc.lock": stage_hash(inputs.lock) if inputs.lock else "unknown",
@@ -139,14 +133,15 @@ def lineage(inputs: Inputs) -> dict[str, str]:
     return {"".join(c if c.isalnum() or c in "_-./ " else "." for c in key): value for key, value in tags.items()}
 
 
-def _company(report: EvaluateReport) -> dict[str, str]:
-    """Return how the model compares with its cascade and with chance, by name.
+def scores(report: EvaluateReport) -> dict[str, str]:
+    """Return what the model scored, beside its cascade and chance, by name.
 
     Values are texts: shares and their differences as fractions of 1, or "None" if nothing was
     measured.
     """
     beside = scoretable.company(report)
     found: dict[str, object] = {
+        "gap_closed": report["gap_closed"],
         "follow.heard": beside["heard"],
         "follow.read": beside["read"],
         "follow.cascade": beside["cascade"],
@@ -172,8 +167,11 @@ def passed(report: GateReport) -> bool:
     return report.get("passed") is True
 
 
-def _items() -> str:
-    """Return a fingerprint of the benchmark: its table, and the audio that the table points to."""
+def items_fingerprint() -> str:
+    """Return a fingerprint of the benchmark: its table, and the audio that the table points to.
+
+    Raises InserterError if the workspace has no benchmark.
+    """
     table = BENCHMARK / "items.parquet"
     shards = {row["shard"] for row in read_table(table, ITEMS) if row["shard"]}
     return fingerprint(files=[table, *(BENCHMARK / shard for shard in sorted(shards))])

@@ -96,13 +96,16 @@ def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, object]
         client.log_batch(run_id, params=rows[start : start + PARAMETERS_A_BATCH])
 
 
-def log_metrics(client: "MlflowClient", run_id: str, values: Mapping[str, object], *, timestamp: int | None = None) -> None:
+def log_metrics(
+    client: "MlflowClient", run_id: str, values: Mapping[str, object], *, timestamp: int | None = None, model_id: str | None = None
+) -> None:
     """Log the finite numbers among `values`; other values stay in the report alone.
 
     timestamp: ms since the epoch; None: now.
+    model_id: the logged model whose metrics they are too.
     """
     when = timestamp or int(time.time() * 1000)
-    _log(client, run_id, [(key, value, when, 0) for key, value in values.items()])
+    _log(client, run_id, [(key, value, when, 0) for key, value in values.items()], model_id=model_id)
 
 
 def log_system(client: "MlflowClient", run_id: str, system: SystemReport, *, start: int, prefix: str = "system") -> None:
@@ -211,7 +214,7 @@ def flatten(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
         yield from flatten(item, f"{prefix}.{name}" if prefix else name)
 
 
-def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, object, int, int]]) -> None:
+def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, object, int, int]], *, model_id: str | None = None) -> None:
     """Log points (name, value, ms since the epoch, step) in batches.
 
     A batch takes 0.2 ms per metric; metrics logged one at a time take 3.5 ms each.
@@ -219,7 +222,7 @@ def _log(client: "MlflowClient", run_id: str, points: list[tuple[str, object, in
     from mlflow.entities import Metric
 
     numbers = [(key, _number(value), when, step) for key, value, when, step in points]
-    metrics = [Metric(key, number, when, step) for key, number, when, step in numbers if number is not None]
+    metrics = [Metric(key, number, when, step, model_id=model_id) for key, number, when, step in numbers if number is not None]
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 

@@ -17,8 +17,9 @@ from inserter.registry.tracking import CHALLENGER, connect, experiment_id
 from inserter.release.facts import REPORTED, known
 from inserter.release.folder import export
 from inserter.run.runner import say
-from stages.register.inputs import MODEL, Inputs, lineage, read_inputs
-from stages.register.runs import log_pipeline, log_stages
+from stages.register.described import datasets, description, origin
+from stages.register.inputs import MODEL, Inputs, lineage, read_inputs, scores
+from stages.register.runs import log_metrics, log_pipeline, log_stages
 from stages.register.samples import log_samples
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def main(params: Params) -> dict[str, object]:
     else:
         say(f"register: these inputs are already version {version} of {register.model}")
     client.set_registered_model_alias(register.model, CHALLENGER, str(version))
-    close_runs(client, experiment, inputs.fingerprint, kept=client.get_model_version(register.model, str(version)).run_id or "")
+    made = client.get_model_version(register.model, str(version))
+    if not made.description:
+        client.update_model_version(register.model, str(version), description(params, inputs))
+    close_runs(client, experiment, inputs.fingerprint, kept=made.run_id or "")
     say(f"register: {register.model} version {version} is @{CHALLENGER}")
     return {"model": register.model, "version": version, "alias": CHALLENGER, "fingerprint": inputs.fingerprint}
 
@@ -83,14 +87,16 @@ def record(client: "MlflowClient", experiment: str, params: Params, *, inputs: I
         log_pipeline(client, run.info.run_id, params, inputs=inputs)
         log_samples(client, run.info.run_id, register.audio_samples, seed=params.benchmark.seed)
         log_stages(client, run.info.run_id, experiment, params=params, inputs=inputs)
+        client.log_inputs(run.info.run_id, datasets(inputs))
         say("register: writing the model")
         with exported(params, inputs) as folder:
             logged = mlflow.pyfunc.log_model(name="model", **pyfunc_arguments(folder))
+        log_metrics(client, run.info.run_id, scores(inputs.evaluate), model_id=logged.model_id)
         kept = client.get_logged_model(logged.model_id).artifact_location
         share(MODEL, Path(local_file_uri_to_path(kept)) / "artifacts" / MODEL.name)
         # The tags are written together with the version. After a kill, the next attempt finds the
         # version by its fingerprint.
-        version = mlflow.register_model(logged.model_uri, register.model, tags=lineage(inputs))
+        version = mlflow.register_model(logged.model_uri, register.model, tags=lineage(inputs) | origin(params))
     return int(version.version)
 
 

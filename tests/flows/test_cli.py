@@ -80,6 +80,7 @@ def test_help_and_score_import_nothing_heavy(answers: Path) -> None:
 
 
 COMMANDS = ["run", "status", "score closed", "score open", "score adjustment", "ask", "promote", "compare", "assets"]
+COMMANDS += ["evaluate", "rollback", "versions"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -88,6 +89,14 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
     shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0 and f"inserter {command}" in shown.output and "Example" in shown.output
+
+
+@pytest.mark.parametrize("options", [["--force"], ["--because", "x"], ["--force", "--because", " "]])
+def test_a_forced_promotion_needs_a_reason_and_a_reason_needs_force(options: list[str]) -> None:
+    from click.testing import CliRunner
+
+    refused = CliRunner().invoke(app, ["promote", *options]).exception
+    assert isinstance(refused, InserterError) and "reason" in str(refused)
 
 
 def test_score_prints_json_and_nothing_else(inserter: Run, answers: Path, tmp_path: Path) -> None:

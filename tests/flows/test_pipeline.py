@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_runs_what_changed_and_nothing_else(toy: Toy, prefect_api: str) -> None:
     assert result["up_to_date"] == [] and result["promotion"] is None
     assert toy.ran() == ["stage one", "check one", "gate one", "stage other", "stage two"]
     run, tasks = last_run()
-    assert run.state and run.state.is_completed()
+    assert run.state and run.state.is_completed() and Path("flow_run.txt").read_text() == str(run.id), "a stage knows its run"
     assert set(tasks) == {"one", "check@one", "gate@one", "other", "two"}
     shown = artifacts(run)
     assert shown["progress"] == 100.0 and "expect_rows" in shown["gate-one"] and "Gates" in shown["summary"]

@@ -7,7 +7,9 @@ import mlflow
 import pytest
 from checkout import ROOT
 
-from flows.promotion import compare, first, promote, promotion_flow
+from flows import record, versions
+from flows.promotion import promote, promotion_flow, rollback
+from flows.rules import compare, first
 from inserter.errors import InserterError
 from inserter.files import write_jsonl
 from inserter.params import Params, load
@@ -42,6 +44,16 @@ def add(params: Params, tmp_path: Path, good: int, keys: int = KEYS, **tags: str
     register = params.register_
     client = connect(register)
     run = client.create_run(experiment_id(client, register)).info.run_id
+    log_answers(run, tmp_path, good, keys, RESPONSES.partition("/")[0])
+    if not client.search_registered_models(f"name = '{register.model}'"):
+        client.create_registered_model(register.model)
+    merged = {**PASSED, **tags}
+    version = client.create_model_version(register.model, f"runs:/{run}/model", run, tags=merged)
+    client.set_registered_model_alias(register.model, "challenger", version.version)
+    return int(version.version)
+
+
+def log_answers(run: str, tmp_path: Path, good: int, keys: int, folder: str) -> None:
     rows = [
         {
             "item_id": f"{key}-{variant}",
@@ -58,13 +70,15 @@ def add(params: Params, tmp_path: Path, good: int, keys: int = KEYS, **tags: str
     ]
     rows.append({"item_id": "open", "key": "open", "variant": "standard", "form": "heard", "response": "x"})
     path = write_jsonl(tmp_path / "responses.jsonl", rows)
-    client.log_artifact(run, str(path), RESPONSES.partition("/")[0])
-    if not client.search_registered_models(f"name = '{register.model}'"):
-        client.create_registered_model(register.model)
-    merged = {**PASSED, **tags}
-    version = client.create_model_version(register.model, f"runs:/{run}/model", run, tags=merged)
-    client.set_registered_model_alias(register.model, "challenger", version.version)
-    return int(version.version)
+    mlflow.MlflowClient().log_artifact(run, str(path), folder)
+
+
+def measure_again(params: Params, tmp_path: Path, version: int, good: int, items: str) -> None:
+    """What `inserter evaluate` leaves beside a version."""
+    found = mlflow.MlflowClient().get_model_version(params.register_.model, str(version))
+    log_answers(found.run_id, tmp_path, good, KEYS, f"evaluated/{items}")
+    for name, value in {"follow.heard": "0.25", "gap_closed": "None", "time": "2026-01-02T03:04:05+00:00"}.items():
+        mlflow.MlflowClient().set_model_version_tag(params.register_.model, str(version), f"evaluated.{items}.{name}", value)
 
 
 def champion(params: Params) -> int | None:
@@ -194,6 +208,83 @@ def test_verdicts_on_other_items_are_not_compared(params, tmp_path, other):
     add(params, tmp_path, good=20, **other)
     result = promote(params.register_)
     assert result["decision"] == "refused" and "other benchmark items" in result["reason"] and champion(params) == 1
+    assert result["reason"].endswith("run `inserter evaluate --version 1`, then `inserter promote --version 2`")
+
+
+@pytest.mark.parametrize(("again", "decision", "rate"), [({1: 8}, "promoted", 0.7), ({1: 15, 2: 4}, "promoted", 0.875)])
+def test_the_champions_record_on_the_items_of_the_candidate_is_compared(params, tmp_path, again, decision, rate):
+    add(params, tmp_path, good=20)
+    promote(params.register_)
+    add(params, tmp_path, good=20, items="set-2")
+    for version, good in again.items():
+        measure_again(params, tmp_path, version, good, "set-3" if len(again) > 1 and version == 2 else "set-2")
+    result = promote(params.register_)
+    assert (result["decision"], result["champion_rate"], result["measured_on"]) == (decision, rate, "set-2")
+    assert tags(params, 2)["promotion.measured_on"] == "set-2" and champion(params) == 2
+
+
+def test_two_versions_of_other_items_are_compared_on_those_that_both_were_measured_on_later(params, tmp_path):
+    add(params, tmp_path, good=20)
+    promote(params.register_)
+    add(params, tmp_path, good=2, items="set-2")
+    for version, good in ((1, 8), (2, 18)):
+        measure_again(params, tmp_path, version, good, "set-3")
+    result = promote(params.register_)
+    assert (result["decision"], result["rate"], result["measured_on"]) == ("promoted", 0.95, "set-3")
+
+
+def test_a_person_moves_the_alias_with_a_reason_and_back_again(params, tmp_path, monkeypatch):
+    """Back to the champion before, not to and fro between the last two."""
+    monkeypatch.setattr("flows.promotion.author", lambda: "Ada")
+    for good in (10, 2, 1):
+        add(params, tmp_path, good=good, **({"gate.verify": "failed"} if good == 1 else {}))
+    register = params.register_
+    with pytest.raises(InserterError, match="a forced promotion needs a reason"):
+        promote(register, 2, because=" ")
+    promote(register, 1)
+    assert promote(register, 2)["decision"] == "kept"
+    for version in (2, 3):
+        forced = promote(register, version, because="the demo needs it")
+        assert (forced["decision"], forced["against"], champion(params)) == ("forced", version - 1, version)
+    assert tags(params, 3).items() >= {"promotion.reason": "the demo needs it", "promotion.by": "Ada"}.items()
+    gone, back = rollback(register, "it hears nothing")
+    assert (gone["version"], gone["decision"], gone["alias"], back["version"], champion(params)) == (3, "withdrawn", None, 2, 2)
+    assert back["reason"] == "version 3 was withdrawn: it hears nothing" and back["time"] in tags(params, 3)["withdrawn"]
+    assert [decision["version"] for decision in rollback(register)] == [2, 1] and champion(params) == 1
+    with pytest.raises(InserterError, match=r"no champion before version 1\. Name one: `inserter promote --version N"):
+        rollback(register)
+    client = mlflow.MlflowClient()
+    lines = record.log(client, client.get_model_version(register.model, "2"))
+    assert [line["decision"] for line in lines] == ["kept", "forced", "restored", "withdrawn"]
+    refused = promote(register, 2)
+    assert refused["decision"] == "refused" and "withdrawn by a rollback" in refused["reason"] and "--force" in refused["reason"]
+    assert promote(register, 2, because="mended")["alias"] == "champion" and "withdrawn" not in tags(params, 2)
+
+
+def test_a_rollback_passes_over_a_version_that_was_deleted(params, tmp_path):
+    for _ in range(3):
+        promote(params.register_, add(params, tmp_path, good=10), because="next")
+    mlflow.MlflowClient().delete_model_version(params.register_.model, "2")
+    assert [decision["version"] for decision in rollback(params.register_)] == [3, 1] and champion(params) == 1
+
+
+def test_versions_are_listed_with_what_is_known_of_them(params, tmp_path, monkeypatch):
+    lineage = {"git.commit": "0123456789abcdef", "data.data/corpus": "fedcba9876.dir", "follow.read": "0.5"}
+    add(params, tmp_path, good=10, **lineage)
+    promote(params.register_)
+    add(params, tmp_path, good=1, **{"gate.verify": "failed"})
+    promote(params.register_, because="a reason of many words " * 9)
+    measure_again(params, tmp_path, 1, 3, "set-2")
+    monkeypatch.chdir(Path(_file(params, tmp_path)).parent)
+    second, one = versions.listed()
+    assert (second["version"], second["aliases"], one["aliases"]) == (2, ["challenger", "champion"], [])
+    assert one["scores"] == {"heard": 0.3, "read": 0.5, "chance": 0.2, "gap_closed": 0.6} and second["scores"]["read"] is None
+    assert (one["commit"], one["items"], one["corpus"]) == ("0123456789abcdef", "set-1", "fedcba9876.dir")
+    assert second["gates"] == {"corpus": "passed", "verify": "failed"} and second["decision"]["decision"] == "forced"
+    assert one["evaluated"]["set-2"] == {"heard": 0.25, "read": None, "chance": None, "gap_closed": None}
+    shown = versions.table([second, one])
+    assert max(map(len, shown.splitlines())) <= 120 and " ".join(shown.split()).count("a reason of many words") == 9
+    assert all(text in shown for text in ("0.300", "0.250", "1 of 2", "0123456", "fedcba9", "no champion yet: all gates passed"))
 
 
 def test_a_later_decision_leaves_no_figure_of_an_earlier_one(params, tmp_path):

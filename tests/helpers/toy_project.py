@@ -43,6 +43,7 @@ what, name = sys.argv[1:]
 do = yaml.safe_load(open("toy.yaml"))
 with open("ran.txt", "a") as file:
     file.write(f"{what} {name}\\n")
+pathlib.Path("flow_run.txt").write_text(os.environ.get("PREFECT__FLOW_RUN_ID", ""))
 if what == "check":
     expectation = {"expectation": "expect_rows", "column": "text", "passed": do["gate"], "observed": 3, "limit": 5,
                    "unexpected_count": 2, "first_ids": ["a", "b"], "remedy": "add rows"}

@@ -1,5 +1,6 @@
 """A checkout is moved, renamed or copied: its registry goes with it, and the other one is not touched."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 
+from inserter.errors import InserterError
 from inserter.files import sha256
 from inserter.params import Register, load
-from inserter.registry.place import DERIVED, database
+from inserter.registry.live import LiveRun
+from inserter.registry.place import DERIVED, database, local_file
 from inserter.registry.tracking import connect, experiment_id
 
 
@@ -155,3 +158,22 @@ def test_an_experiment_in_a_temporary_copy_registers_in_the_workspace(register, 
 
 def test_a_servers_address_has_no_file():
     assert database("http://127.0.0.1:5000") is None and database("sqlite:///mlflow.db") == Path("mlflow.db")
+
+
+def test_the_environment_names_the_registry_and_mlflow_leaves_it_as_it_was(checkout, register, monkeypatch):
+    """A process that is started later, in another folder, must not take MLflow's address for the user's."""
+    import mlflow
+
+    monkeypatch.chdir(checkout[0])
+    connect(register)
+    assert "MLFLOW_TRACKING_URI" not in os.environ and mlflow.get_tracking_uri().endswith("/mlflow.db")
+    shutil.copy("mlflow.db", "other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert connect(register).tracking_uri == f"sqlite:///{Path('other.db').resolve()}"
+    assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///other.db" and local_file(register) == Path("other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "file:./mlruns")
+    with pytest.raises(InserterError, match=r"MLFLOW_TRACKING_URI 'file:./mlruns' cannot be used"):
+        connect(register)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1/")
+    live = LiveRun.of(register, "pretrain", "key")
+    assert live is not None and live.address == "http://127.0.0.1:1"

@@ -1,5 +1,6 @@
 """A small finished workspace is registered in a real MLflow on SQLite; a second time, and after a kill, nothing doubles."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,16 +10,19 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import training_runs
 import yaml
 from checkout import ROOT
 
+from flows import evaluated
 from flows.export import export
 from inserter.audio.clips import flac, write_shard
 from inserter.errors import InserterError
-from inserter.files import publish, read_json, write_json, write_jsonl, write_table
+from inserter.files import publish, read_json, read_jsonl, read_table, write_json, write_jsonl, write_table
 from inserter.params import Params, load
 from inserter.tables import ITEMS
-from stages.register.inputs import lineage, read_inputs
+from stages.evaluate import transcripts
+from stages.register.inputs import items_fingerprint, lineage, read_inputs
 from stages.register.runs import flatten, live_run, log_stages
 from stages.register.samples import choose
 from stages.register.stage import close_runs, main
@@ -26,7 +30,7 @@ from stages.register.stage import close_runs, main
 VARIANTS = ("standard", "noise")
 
 
-def workspace(root: Path, model: Path, database: Path) -> None:
+def workspace(root: Path, model: Path, database: Path, **assets: Path) -> None:
     """What the stages before `register` leave, small."""
     shutil.copytree(model, root / "data/sft/model")
     wave = (0.1 * np.sin(np.arange(4_000) / 7)).astype(np.float32)
@@ -92,19 +96,23 @@ def workspace(root: Path, model: Path, database: Path) -> None:
     write_json(root / "reports/gates/corpus.json", {"stage": "corpus", "passed": True, "rows": 9, "expectations": [found]})
     outs = [{"path": "data/pretrain", "md5": "0123456789abcdef0123456789abcdef.dir"}]
     lock = {"pretrain": {"cmd": "python -m stages.pretrain", "outs": outs}, "gate@corpus": {"cmd": "python -m stages.gate"}}
+    lock["corpus"] = {"cmd": "c", "outs": [{"path": "data/corpus", "md5": "fedcba9876543210fedcba9876543210.dir"}]}
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock | {"register": {"cmd": "x"}}}))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["register"] |= {"tracking_uri": f"sqlite:///{database}", "audio_samples": 2}
+    params["assets"] |= {name: str(folder) for name, folder in assets.items()}
+    params["warmup"]["adapter"] |= {"kind": "soft_token", "hidden_size": 32}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
 
 
 @pytest.fixture(scope="module")
-def registered(tiny_model, tmp_path_factory):
+def registered(tiny_model, tiny_lm, tiny_encoder, tmp_path_factory):
     """(workspace, its parameters, the metrics of the first registration)."""
     root = tmp_path_factory.mktemp("register")
-    workspace(root, tiny_model, root / "mlflow.db")
+    workspace(root, tiny_model, root / "mlflow.db", lm=tiny_lm, encoder=tiny_encoder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        patch.setenv("PREFECT__FLOW_RUN_ID", "run-7")
         params = load()
         yield root, params, main(params)
 
@@ -135,6 +143,20 @@ def test_a_version_with_its_lineage_is_the_challenger(here):
     assert version.tags["data.data/pretrain"] == "0123456789abcdef0123456789abcdef.dir"
     assert {"dvc.pretrain", "dvc.gate.corpus"} <= set(version.tags) and "dvc.register" not in version.tags
     assert version.tags["git.commit"] == "unknown"  # there is no repository here
+    assert version.tags["licence.voices"].startswith("heart: Apache-2.0; ") and version.tags["prefect.flow_run"] == "run-7"
+    assert "Hearing gives 0.610 of what reading gives (gap closed)." in version.description
+    assert "Instructions followed: 75.0 % heard" in version.description and "All 1 gates passed." in version.description
+
+
+def test_the_run_names_its_data_and_the_model_has_the_scores(here):
+    run = parents()[0]
+    found = {used.dataset.name: used for used in run.inputs.dataset_inputs}
+    digests = {name: (used.dataset.digest, json.loads(used.dataset.source)["uri"]) for name, used in found.items()}
+    assert digests["benchmark"] == (read_inputs().items, "data/benchmark")
+    assert digests["corpus"] == ("fedcba9876543210fedcba9876543210.dir", "data/corpus") and set(digests) == {"benchmark", "corpus"}
+    assert {tag.key: tag.value for tag in found["corpus"].tags} == {"mlflow.data.context": "training"}
+    (model,) = client().search_logged_models([run.info.experiment_id])
+    assert {metric.key: metric.value for metric in model.metrics}["gap_closed"] == 0.61
 
 
 def test_what_the_model_does_beside_its_cascade_is_in_the_tags_and_the_files_beside_the_verdicts(here):
@@ -239,6 +261,54 @@ def test_the_version_is_the_trained_model_on_the_disk_and_outlives_it(here, tmp_
     assert kept.read_bytes() == content
     trained.unlink()
     shutil.copyfile(kept, trained)
+
+
+@pytest.fixture
+def today(here, tiny_lm, tiny_encoder, tmp_path, monkeypatch) -> Path:
+    """A workspace with other items and another LM than those of version 1, and the registry of version 1."""
+    params, _ = here
+    folder = training_runs.workspace(tmp_path / "today", tiny_lm, tiny_encoder)
+    shutil.copytree("data/benchmark", folder / "data/benchmark")
+    monkeypatch.chdir(folder)
+    items = read_table("data/benchmark/items.parquet", ITEMS)
+    write_table("data/benchmark/items.parquet", items[2:], ITEMS)
+    raw = yaml.safe_load(Path("params.yaml").read_text())
+    raw["register"] = params.register_.model_dump(mode="json")
+    raw["evaluate"] |= {"forms": ["heard", "read"], "max_new_tokens": 4, "precision": "fp32"}
+    raw["assets"] |= {"lm": "no/such", "asr": str(tiny_encoder)}
+    Path("params.yaml").write_text(yaml.safe_dump(raw))
+    return folder
+
+
+def test_a_version_is_measured_on_the_items_of_today_with_its_own_parts_and_resumes(today, tmp_path, monkeypatch):
+    def files() -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in today.rglob("*") if path.is_file() and ".work" not in path.parts}
+
+    monkeypatch.setattr(transcripts, "ordered_map", lambda work, tasks, _: map(work, tasks))  # without processes: 9 s of CPU
+    before, items = files(), items_fingerprint()
+    looked = iter([items, "others"])
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluated, "items_fingerprint", lambda: next(looked))
+        with pytest.raises(InserterError, match="data/benchmark has changed meanwhile"):
+            evaluated.evaluate(1)
+    assert evaluated.recorded(client().get_model_version("inserter", "1").tags) == []
+    kept = {path: path.stat().st_mtime_ns for path in Path(".work/versions").rglob("answers heard/*.json")}
+    measured = []
+    remove = shutil.rmtree
+    monkeypatch.setattr(evaluated.shutil, "rmtree", lambda folder, **_: measured.append(folder))
+    found = evaluated.evaluate(1)
+    assert kept and {path: path.stat().st_mtime_ns for path in kept} == kept, "what was answered is not answered again"
+    version = client().get_model_version("inserter", "1")
+    assert found["items"] == items != version.tags["items"] and evaluated.recorded(version.tags) == [items]
+    assert float(found["follow.read"]) >= 0 and found["follow.cascade"] == "None" and version.tags["gap_closed"] == "0.61"
+    folder = Path(client().download_artifacts(version.run_id, found["files"]))
+    assert {row["key"] for row in read_jsonl(folder / "responses.jsonl")} == {"1", "2"}
+    assert read_json(folder / "evaluate.json")["items"] == {"answered": 4, "of": 4} and (folder / "losses.parquet").is_file()
+    for folder in measured:
+        remove(folder)
+    assert evaluated.evaluate(1) == found and files() == before and not list(Path(".work/versions").iterdir())
+    with pytest.raises(InserterError, match=r"no champion in the registry\. Name a version"):
+        evaluated.evaluate()
 
 
 def test_the_same_inputs_make_no_second_version(here):
