@@ -12,8 +12,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.evaluated import recorded, responses
-from flows.moves import FORCED, KEPT, MOVES, REFUSED, RESTORED, WITHDRAWN
-from flows.record import before, write_down
+from flows.record import FORCED, KEPT, MOVES, REFUSED, RESTORED, WITHDRAWN, before, write_down
 from flows.rules import Decision, Verdicts, alike, compare, first, gates, people
 from inserter.errors import InserterError
 from inserter.evaluation import Response

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flows.moves import MOVES, WITHDRAWN
 from inserter.files import read_json, read_jsonl, write_json
 from inserter.params import load
 from inserter.paths import REPORTS, WORK
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+PROMOTED, KEPT, REFUSED = "promoted", "kept", "refused"  # decisions by the rules
+FORCED, RESTORED, WITHDRAWN = "forced", "restored", "withdrawn"  # decisions by a person
+MOVES = (PROMOTED, FORCED, RESTORED)  # after which the version is champion
 PROMOTIONS = WORK / "promotion.json"
 LOG = "promotion.jsonl"  # artifact of the version's run: one line per decision
 

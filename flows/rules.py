@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.moves import KEPT, PROMOTED, REFUSED
+from flows.record import KEPT, PROMOTED, REFUSED
 from inserter.params import Register
 from inserter.scoring.intervals import sign_flip_p
 
