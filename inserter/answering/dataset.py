@@ -73,13 +73,14 @@ ROWS = 64  # items of a row group
 SAMPLE_RATE = 16_000
 OURS = "The prompts are Apache-2.0, as the code that generated them. The clips are synthetic."
 THEIRS = "These items are a copy of SpeechInstructBench: its own licence holds."
+REAL = "SpeechInstructBench"  # the voice of its items, as the stage `benchmark` names it
 NOT_STATED = "not stated"
 
 
-def write(items: Path, out: Path, licences: Mapping[str, str], *, ours: bool) -> dict[str, int]:
+def write(items: Path, out: Path, licences: Mapping[str, str]) -> dict[str, int]:
     """Write the items of the folder `items` to the folder `out`, and return counts.
 
-    licences: by the name of the voice. ours: whether the items are of our own set.
+    licences: by the name of the voice.
 
     Raises InserterError if `out` holds anything but such a folder, or cannot be written.
     """
@@ -91,7 +92,7 @@ def write(items: Path, out: Path, licences: Mapping[str, str], *, ours: bool) ->
     try:
         (staged / FILE).parent.mkdir(parents=True)
         _write_rows(rows, items, staged / FILE)
-        (staged / CARD_NAME).write_text(card(rows, out.name, licences, ours=ours), encoding="utf-8")
+        (staged / CARD_NAME).write_text(card(rows, out.name, licences), encoding="utf-8")
         publish(staged, out)
     except OSError as error:
         raise InserterError(f"cannot write {out}: {error}", "Free some disk space or correct the permissions") from error
@@ -119,8 +120,9 @@ def _write_rows(rows: Sequence[Item], items: Path, path: Path) -> None:
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
 
 
-def card(rows: Sequence[Item], name: str, licences: Mapping[str, str], *, ours: bool) -> str:
+def card(rows: Sequence[Item], name: str, licences: Mapping[str, str]) -> str:
     """Return README.md of the folder: what is in it, and its licences."""
+    ours = all(item["voice"] != REAL for item in rows)
     spoken = [item for item in rows if item["shard"]]
     places = Counter((item["task"], item["lang"], item["variant"]) for item in rows)
     voices = Counter(item["voice"] or "of the source" for item in spoken)

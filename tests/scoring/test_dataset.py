@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+import real_copy
 import soundfile
 from checkout import ROOT
 from click.testing import CliRunner, Result
@@ -65,6 +66,19 @@ def test_the_card_states_counts_and_licences(items: Path, tmp_path: Path) -> Non
     card = (tmp_path / "set" / "README.md").read_text()
     assert "| heart | 96 | Apache-2.0 |" in card and "97 items, 96 of them spoken" in card
     assert "| closed | cn | standard | 1 |" in card and "license: apache-2.0" in card
+
+
+def test_a_copy_of_the_benchmark_keeps_its_own_licence(tmp_path: Path) -> None:
+    """The items say whose they are, whatever params.yaml says now."""
+    real_copy.write(tmp_path / "SpeechInstructBench", "open", [real_copy.opened(1)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        real_copy.build(tmp_path / "SpeechInstructBench")
+    raw = write(tmp_path / "set", tmp_path / "SpeechInstructBench")
+    assert raw.exit_code == 1 and "first set benchmark.path in params.yaml to it" in str(raw.exception)
+    assert write(tmp_path / "set", tmp_path / "data/benchmark").exit_code == 0
+    card = (tmp_path / "set" / "README.md").read_text()
+    assert "license: other" in card and "Apache" not in card and "| SpeechInstructBench | 1 | not stated |" in card
 
 
 def test_a_folder_with_other_files_is_left_alone_and_an_earlier_one_is_replaced(items: Path, tmp_path: Path) -> None:
