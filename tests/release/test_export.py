@@ -2,11 +2,14 @@
 
 import ast
 import json
+import shutil
+from functools import partial
 
 import pytest
 import report_inputs
 import yaml
 
+from flows.ask import loaded
 from flows.export import export as command
 from inserter.errors import InserterError
 from inserter.files import link
@@ -63,9 +66,37 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_left(tiny_model, tmp_
         export(tiny_model, tmp_path / "full", Facts(name="x"), max_new_tokens=8)
     with pytest.raises(InserterError, match=r"no model at .*empty"):
         export(tmp_path / "empty", tmp_path / "out", Facts(name="x"), max_new_tokens=8)
-    with pytest.raises(Exception, match=r"processor|tokenizer"):
+    with pytest.raises(InserterError, match=r"broken is no whole model of inserter"):
         export(tmp_path / "broken", tmp_path / "out", Facts(name="x"), max_new_tokens=8)
+    for place in ("full/mine.txt/below", "x" * 300):
+        with pytest.raises(InserterError, match=r"cannot write .*(Not a directory|name too long). Give a new folder"):
+            export(tiny_model, tmp_path / place, Facts(name="x"), max_new_tokens=8)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "empty", "full"]
+
+
+def test_a_link_to_an_empty_folder_stays_a_link(tiny_model, tmp_path):
+    (tmp_path / "big disk").mkdir()
+    (tmp_path / "out").symlink_to("big disk")
+    export(tiny_model, tmp_path / "out", Facts(name="x"), max_new_tokens=8)
+    assert (tmp_path / "out").is_symlink() and (tmp_path / "big disk/config.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big disk", "out"]
+
+
+def test_a_damaged_model_and_one_of_another_kind_are_refused_in_one_line(tiny_model, tiny_lm, tmp_path):
+    """Another's configuration, read as ours, would make a model of 7 G parameters."""
+    for name, content in (("config.json", b"{"), ("config.json", b"[]"), ("model.safetensors", b"cut"), ("tokenizer.json", b"{")):
+        shutil.copytree(tiny_model, tmp_path / "model")
+        (tmp_path / "model" / name).write_bytes(content)
+        for refuses in (
+            partial(export, target=tmp_path / "out", facts=Facts(name="x"), max_new_tokens=8),
+            lambda folder: loaded(str(folder), None),
+        ):
+            with pytest.raises(InserterError, match=r"is damaged|no whole model|cannot be loaded"):
+                refuses(tmp_path / "model")
+            with pytest.raises(InserterError, match="of the kind 'llama'"):
+                refuses(tiny_lm)
+        shutil.rmtree(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def facts() -> Facts:
