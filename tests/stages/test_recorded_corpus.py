@@ -11,10 +11,11 @@ from checkout import ROOT
 
 from inserter.audio.clips import read_clip
 from inserter.files import read_jsonl, read_table, write_jsonl
-from inserter.params import Voice, load
+from inserter.params import Source, Voice, load
 from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UTTERANCES, VERIFIED
 from inserter.tts import CannotSpeak, load_voice
 from inserter.verification.words import words
+from stages.corpus.recordings import transcripts
 from stages.corpus.stage import main as corpus
 from stages.interleave.stage import main as interleave
 from stages.pretrain.stage import main as pretrain
@@ -61,6 +62,21 @@ def recordings(tmp_path_factory) -> Path:
         table.writerow(["nowhere.wav", "Nothing.", "ann", "CC-BY-4.0 (ann)"])
         table.writerow(["ann-0.wav", "Nobody says this.", "", "CC-BY-4.0 (ann)"])
     return folder
+
+
+def test_a_bad_row_is_refused_alone_with_its_reason(tmp_path):
+    (tmp_path / "a.wav").touch()
+    rows = ["a.wav,Hello.,ann", f"{'a' * 400},Hello.,ann", "a.wav,Hello.", ".,Hello.,ann", "a.wav,,ann"]
+    (tmp_path / "t.csv").write_text("\n".join(["audio,text,speaker", *rows]))
+    source = Source(name="s", kind="recorded", path=str(tmp_path / "t.csv"))
+    *refused, kept = transcripts(source)
+    assert [row.error for row in refused] == [
+        f"no audio: {'a' * 400} is missing",
+        "undecodable: 2 cells for 3 columns",
+        "no audio: . is missing",
+        "no column: text is missing or empty",
+    ]
+    assert (kept.name, kept.text) == ("ann", "Hello.")
 
 
 def test_a_voice_of_recordings_cuts_what_was_said_and_refuses_the_rest(recordings, tmp_path):
