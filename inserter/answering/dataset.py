@@ -12,7 +12,7 @@ from pathlib import Path
 
 from inserter.answering.items import load
 from inserter.audio.stored import read_clip_bytes
-from inserter.errors import InserterError
+from inserter.errors import InserterError, refused
 from inserter.files import publish
 from inserter.page.audio import audio_name
 from inserter.tables import ISO_639, ITEMS, Item
@@ -85,17 +85,18 @@ def write(items: Path, out: Path, licences: Mapping[str, str]) -> dict[str, int]
     Raises InserterError if `out` holds anything but such a folder, or cannot be written.
     """
     rows = load(items)
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - {FILE.parts[0], CARD_NAME}):
-        raise InserterError(f"{out} has other files", "Give a new folder")
-    staged = out.with_name(f".{out.name}.new")
-    shutil.rmtree(staged, ignore_errors=True)
+    final = out.resolve()  # a link to a folder stays a link
+    staged = final.with_name(f".{final.name}.new")
     try:
+        if final.exists() and (not final.is_dir() or {path.name for path in final.iterdir()} - {FILE.parts[0], CARD_NAME}):
+            raise InserterError(f"{out} has other files", "Give a new folder")
+        shutil.rmtree(staged, ignore_errors=True)
         (staged / FILE).parent.mkdir(parents=True)
         _write_rows(rows, items, staged / FILE)
-        (staged / CARD_NAME).write_text(card(rows, out.name, licences), encoding="utf-8")
-        publish(staged, out)
+        (staged / CARD_NAME).write_text(card(rows, out.name or final.name, licences), encoding="utf-8")
+        publish(staged, final)
     except OSError as error:
-        raise InserterError(f"cannot write {out}: {error}", "Free some disk space or correct the permissions") from error
+        raise refused(error) or InserterError(f"cannot write {out}: {error.strerror}", "Give a new folder") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return {"items": len(rows), "audio": sum(item["shard"] is not None for item in rows)}

@@ -88,3 +88,20 @@ def test_a_folder_with_other_files_is_left_alone_and_an_earlier_one_is_replaced(
     result = write(tmp_path / "set", items)
     assert result.exit_code == 1 and "has other files" in str(result.exception)
     assert (tmp_path / "set" / "thesis.txt").read_text() == "mine"
+
+
+def test_an_odd_place_and_damaged_items_are_one_line_and_a_link_stays_a_link(items: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    (tmp_path / "file").touch()
+    assert write(tmp_path / "link", items).exit_code == 0 and (tmp_path / "link").is_symlink()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/items.parquet").write_bytes(b"PAR1")
+    for out, source, words in (
+        ("x" * 300, items, "name too long. Give a new folder"),
+        ("file/below", items, "Not a directory. Give a new folder"),
+        ("set", tmp_path / "broken", "items.parquet is damaged"),
+    ):
+        result = write(tmp_path / out, source)
+        assert result.exit_code == 1 and words in str(result.exception) and "\n" not in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "disk", "file", "link"]
