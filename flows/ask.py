@@ -66,11 +66,16 @@ def aliases(register: Register) -> dict[str, int]:
 
 
 def _from_folder(folder: str) -> "Pair":
-    if not (Path(folder) / "config.json").exists():
-        raise InserterError(f"no model at {folder}", "Train a model with `inserter run`, or give --model DIR|models:/NAME@ALIAS")
+    from inserter.release.folder import check_ours
+
+    check_ours(Path(folder))
     from models import InserterForConditionalGeneration, InserterProcessor
 
-    return InserterForConditionalGeneration.from_pretrained(folder), InserterProcessor.from_pretrained(folder)
+    try:
+        return InserterForConditionalGeneration.from_pretrained(folder), InserterProcessor.from_pretrained(folder)
+    except Exception as error:  # of transformers, tokenizers or safetensors, each with errors of its own
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise InserterError(f"the model at {folder} cannot be loaded ({reason})", "Give the folder of another model") from error
 
 
 def _remedy() -> str:

@@ -264,7 +264,7 @@ def dataset(out: Path, items: Path) -> None:
 
     settings = load().benchmark
     voices = [*filter(None, (settings.voices.en, settings.voices.cn)), *settings.variants.accents]
-    found = write(items, out, {voice.name: voice.license for voice in voices}, ours=settings.path == "own")
+    found = write(items, out, {voice.name: voice.license for voice in voices})
     print(f"{out}: {found['items']} items, {found['audio']} with sound. Load it with datasets.load_dataset({str(out)!r})")
 
 

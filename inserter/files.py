@@ -156,7 +156,8 @@ def read_table(path: Path | str, table: "Table[Row]", *, where: Mapping[str, Col
 
     where: the values that some columns may have. The other rows are passed over quickly.
 
-    Raises InserterError if there is no table, or if its columns are not those of `table`.
+    Raises InserterError if there is no table, if a file is damaged, or if its columns are not those
+    of `table`.
     """
     if not where:
         return [row for batch in read_batches(path, table) for row in batch]
@@ -182,7 +183,11 @@ def read_batches(path: Path | str, table: "Table[Row]", size: int = 4096) -> Ite
 
 
 def _parts_of(path: Path | str, table: "Table[Row]") -> "Iterator[pq.ParquetFile]":
-    """Yield the file, or all Parquet files of a folder in name order. Their columns are checked."""
+    """Yield the file, or all Parquet files of a folder in name order. Their columns are checked.
+
+    Raises InserterError as `read_table` does.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(path)
@@ -190,7 +195,10 @@ def _parts_of(path: Path | str, table: "Table[Row]") -> "Iterator[pq.ParquetFile
     if not files or not all(file.exists() for file in files):
         raise InserterError(f"no table at {path}", "Run `dvc repro`, or `dvc pull` if DVC has a remote")
     for file in files:
-        parquet = pq.ParquetFile(file)
+        try:
+            parquet = pq.ParquetFile(file)
+        except pa.ArrowException as error:
+            raise InserterError(f"{file} is damaged ({error})", "Delete that file and run `dvc repro`") from error
         if parquet.schema_arrow.names != table.names:
             raise InserterError(
                 f"{file} has columns {parquet.schema_arrow.names}, expected {table.names}",

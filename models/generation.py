@@ -14,6 +14,8 @@ from models.processor import InserterProcessor
 from models.room import TooLong
 from models.sound import SAMPLE_RATE
 
+COLDEST = 1e-6  # logits over a smaller temperature may be infinite, and the largest wins anyway
+
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
@@ -142,7 +144,7 @@ def continue_chats(
     inputs = processor(chats, audio or None, states or None)
     on_device: dict[str, Any] = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-        how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+        how = {"do_sample": True, "temperature": temperature} if temperature > COLDEST else {"do_sample": False}
         pad = processor.tokenizer.pad_token_id
         ids = model.generate(**on_device, **how, max_new_tokens=max(tokens), row_tokens=tokens, pad_token_id=pad, watch=watch)
     return ids[:, inputs["input_ids"].shape[1] :]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from inserter.answering.items import load
 from inserter.audio.stored import read_clip_bytes
-from inserter.errors import InserterError
+from inserter.errors import InserterError, refused
 from inserter.files import publish
 from inserter.page.audio import audio_name
 from inserter.tables import ISO_639, ITEMS, Item
@@ -73,28 +73,30 @@ ROWS = 64  # items of a row group
 SAMPLE_RATE = 16_000
 OURS = "The prompts are Apache-2.0, as the code that generated them. The clips are synthetic."
 THEIRS = "These items are a copy of SpeechInstructBench: its own licence holds."
+REAL = "SpeechInstructBench"  # the voice of its items, as the stage `benchmark` names it
 NOT_STATED = "not stated"
 
 
-def write(items: Path, out: Path, licences: Mapping[str, str], *, ours: bool) -> dict[str, int]:
+def write(items: Path, out: Path, licences: Mapping[str, str]) -> dict[str, int]:
     """Write the items of the folder `items` to the folder `out`, and return counts.
 
-    licences: by the name of the voice. ours: whether the items are of our own set.
+    licences: by the name of the voice.
 
     Raises InserterError if `out` holds anything but such a folder, or cannot be written.
     """
     rows = load(items)
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - {FILE.parts[0], CARD_NAME}):
-        raise InserterError(f"{out} has other files", "Give a new folder")
-    staged = out.with_name(f".{out.name}.new")
-    shutil.rmtree(staged, ignore_errors=True)
+    final = out.resolve()  # a link to a folder stays a link
+    staged = final.with_name(f".{final.name}.new")
     try:
+        if final.exists() and (not final.is_dir() or {path.name for path in final.iterdir()} - {FILE.parts[0], CARD_NAME}):
+            raise InserterError(f"{out} has other files", "Give a new folder")
+        shutil.rmtree(staged, ignore_errors=True)
         (staged / FILE).parent.mkdir(parents=True)
         _write_rows(rows, items, staged / FILE)
-        (staged / CARD_NAME).write_text(card(rows, out.name, licences, ours=ours), encoding="utf-8")
-        publish(staged, out)
+        (staged / CARD_NAME).write_text(card(rows, out.name or final.name, licences), encoding="utf-8")
+        publish(staged, final)
     except OSError as error:
-        raise InserterError(f"cannot write {out}: {error}", "Free some disk space or correct the permissions") from error
+        raise refused(error) or InserterError(f"cannot write {out}: {error.strerror}", "Give a new folder") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return {"items": len(rows), "audio": sum(item["shard"] is not None for item in rows)}
@@ -119,8 +121,9 @@ def _write_rows(rows: Sequence[Item], items: Path, path: Path) -> None:
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
 
 
-def card(rows: Sequence[Item], name: str, licences: Mapping[str, str], *, ours: bool) -> str:
+def card(rows: Sequence[Item], name: str, licences: Mapping[str, str]) -> str:
     """Return README.md of the folder: what is in it, and its licences."""
+    ours = all(item["voice"] != REAL for item in rows)
     spoken = [item for item in rows if item["shard"]]
     places = Counter((item["task"], item["lang"], item["variant"]) for item in rows)
     voices = Counter(item["voice"] or "of the source" for item in spoken)

@@ -11,7 +11,7 @@ from inserter.tables import ITEMS, TASKS, Item
 
 AskedForm = Literal["heard", "read"]
 NAME = "items.parquet"
-MAKE = "Run `inserter run benchmark` in the checkout; `benchmark.path` in params.yaml names a copy of SpeechInstructBench"
+MAKE = "Run `inserter run benchmark`. For a copy of SpeechInstructBench, first set benchmark.path in params.yaml to it"
 
 
 def load(folder: Path) -> list[Item]:

@@ -59,13 +59,18 @@ class LocalModel:
                 model: Any = AutoModelForMultimodalLM.from_pretrained(settings.model, dtype="auto", **trust)
             except ValueError:  # a model of text alone
                 model = AutoModelForCausalLM.from_pretrained(settings.model, dtype="auto", **trust)
-        except (ValueError, OSError, ImportError) as error:
+        except Exception as error:  # foreign code, and files that may be damaged in any way
             raise InserterError(f"transformers cannot load {settings.model} ({_line(error)})", _remedy(str(error))) from error
         self.model = model.to(device).eval()
         self.tokenizer: Any = getattr(self.processor, "tokenizer", self.processor)
         self.tokenizer.padding_side = "left"  # the answer begins at the right
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model has a processor, and not a tokenizer alone."""
+        return self.tokenizer is not self.processor
 
     def answers(self, chats: Sequence[Chat]) -> list[str]:
         """Return the model's answers to conversations, greedy at a temperature of 0."""
@@ -83,13 +88,12 @@ class LocalModel:
 
     def _padding(self) -> dict[str, object]:
         """Return the argument for padding, which a processor takes in a place of its own."""
-        return {"padding": True} if self.tokenizer is self.processor else {"processor_kwargs": {"padding": True}}
+        return {"processor_kwargs": {"padding": True}} if self.hears else {"padding": True}
 
     def chat(self, folder: Path, item: Item, form: AskedForm) -> Chat:
         """Return the conversation that puts an item: its sound, or its words if it is read."""
         if form == "read":
-            plain = self.tokenizer is self.processor
-            return [{"role": "user", "content": item["prompt"] if plain else [{"type": "text", "text": item["prompt"]}]}]
+            return [{"role": "user", "content": [{"type": "text", "text": item["prompt"]}] if self.hears else item["prompt"]}]
         import soundfile
 
         wave, _ = soundfile.read(io.BytesIO(wav(folder, item)), dtype="float32")
@@ -103,8 +107,8 @@ def _new(made: "Tensor", asked: "Tensor") -> "Tensor":
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:SHOWN]
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _remedy(message: str) -> str:
@@ -118,7 +122,11 @@ def answer(sheet: Sheet, folder: Path, model: LocalModel) -> None:
 
     Items of similar length share a batch. If a batch fails, its items are asked one by one, and one
     that fails alone is recorded with its reason.
+
+    Raises InserterError if a model of text alone shall hear, or if a clip cannot be read.
     """
+    if sheet.form == "heard" and not model.hears:
+        raise InserterError(f"{model.settings.model} is a model of text alone, which cannot hear", "Give --form read")
     waiting = sorted(sheet.waiting(), key=lambda item: (item["duration"], len(item["prompt"]), item["item_id"]))
     with tqdm(total=len(waiting), desc="answer", unit=" items", disable=None) as bar:
         for batch in _batches(waiting, model.settings.batch_size):

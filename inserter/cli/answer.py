@@ -60,11 +60,11 @@ def answer_command(
     from inserter.answering.items import choose, load
     from inserter.answering.sheet import opened
 
+    every = load(items)
+    chosen = {one: choose(every, one, limit) for one in (TASKS if task == "all" else (task,))}
     name, system, answer = _model(**asked)
     # A script's background jobs start with SIGINT ignored; restore the signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    every = load(items)
-    chosen = {one: choose(every, one, limit) for one in (TASKS if task == "all" else (task,))}
     default = Path("answers") / (re.sub(r"[^\w.-]+", "-", name).strip("-.") + ("-read" if form == "read" else ""))
     for one, wanted in chosen.items():
         path = (out or default) / f"{one}.jsonl" if task == "all" or out is None else out

@@ -53,7 +53,15 @@ class Facts:
     languages: Sequence[str] = ()
     """ISO 639-1 codes of the corpus."""
     voices: Mapping[str, str] = field(default_factory=dict)
-    """{voice: licence}."""
+    """{synthetic voice: licence}."""
+    heldout_voices: Sequence[str] = ()
+    """Those of `voices` that only evaluation hears."""
+    recordings: Mapping[str, str] = field(default_factory=dict)
+    """{source of recordings: licence}."""
+    conversations: Mapping[str, str] = field(default_factory=dict)
+    """{source of conversations for fine-tuning: licence}."""
+    benchmark: str = "SpeechInstructBench"
+    """Whose items the scores are of."""
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """{stage: its report}."""
 
@@ -75,7 +83,7 @@ def card(model: Path, facts: Facts, max_new_tokens: int) -> str:
             max_new_tokens=max_new_tokens,
             made=list(_made(facts)),
             tables=list(_data(facts)),
-            scores=list(_scores(evaluated)),
+            scores=list(_scores(evaluated, facts.benchmark)),
             limits=list(_limits(config, facts)),
         )
     )
@@ -138,7 +146,7 @@ def _made(facts: Facts) -> Iterator[tuple[str, str]]:
     if facts.code:
         yield "commit of the Python files here", f"`{facts.code}`"
     if "hours" in spoken:
-        yield "synthetic speech", f"{spoken['hours']:.2f} h in {spoken['clips']:,} clips"
+        yield "speech", f"{spoken['hours']:.2f} h in {spoken['clips']:,} clips"
     if "hours_clean" in verified:
         yield "of which passed verification", f"{verified['hours_clean']:.2f} h in {verified['clean']:,} clips"
     if isinstance(wer := verified.get("wer_mean"), float):
@@ -150,15 +158,40 @@ def _data(facts: Facts) -> Iterator[Table]:
     if sources:
         rows = [[name, of.get("license", ""), f"{of['documents']:,}", f"{of['words']:,}"] for name, of in sources.items()]
         yield "Texts:", ("source", "licence", "documents", "words"), rows
-    if hours := cast(SynthesizeReport, facts.reports.get("synthesize", {})).get("hours_by_voice"):
-        rows = [[voice, facts.voices.get(voice, ""), f"{amount:.2f}"] for voice, amount in hours.items()]
-        yield "Voices:", ("voice", "licence", "hours"), rows
+    if rows := list(_voices(facts)):
+        yield "Voices:", ("voice", "licence", "hours", "use"), rows
+    kept: Mapping[str, Mapping[str, int]] = facts.reports.get("sft", {}).get("sources", {})
+    if kept:
+        rows = [[name, facts.conversations.get(name, ""), f"{of['kept']:,}"] for name, of in kept.items()]
+        yield "Conversations for fine-tuning:", ("source", "licence", "conversations"), rows
 
 
-def _scores(report: EvaluateReport) -> Iterator[Table]:
+def _voices(facts: Facts) -> Iterator[list[str]]:
+    """Yield a row per synthetic voice, and one per source of recordings, which names no speaker."""
+    people = _people(facts)
+    for voice, hours in _hours(facts).items():
+        if not any(voice in of for of in people.values()):
+            use = "evaluation only" if voice in facts.heldout_voices else "synthetic, training"
+            yield [voice, facts.voices.get(voice, ""), f"{hours:.2f}", use]
+    for source, of in people.items():
+        yield [f"{source}: {len(of)} people", facts.recordings[source], f"{sum(of.values()):.2f}", "recorded"]
+
+
+def _hours(facts: Facts) -> Mapping[str, float]:
+    return cast(SynthesizeReport, facts.reports.get("synthesize", {})).get("hours_by_voice", {})
+
+
+def _people(facts: Facts) -> dict[str, dict[str, float]]:
+    """Return {source of recordings: {speaker: hours}} of the sources that have speech."""
+    hours = {voice: amount for voice, amount in _hours(facts).items() if voice not in facts.voices}
+    found = {source: {name: of for name, of in hours.items() if name.startswith(f"{source}-")} for source in facts.recordings}
+    return {source: of for source, of in found.items() if of}
+
+
+def _scores(report: EvaluateReport, benchmark: str) -> Iterator[Table]:
     for (task, language), columns, lines in scoretable.grid(report.get("speechinstructbench") or Scores(), digits=0):
         followed = "corrections followed" if task == "adjustment" else "instructions followed"
-        yield f"SpeechInstructBench style, {task}, {language}: {followed}", columns, lines
+        yield f"{benchmark}, {task}, {language}: {followed}", columns, lines
     gap, ends = report.get("gap_closed"), report.get("gap_closed_interval")
     if gap is not None:
         shown = f"{gap:.3f}" + (f" ({ends[0]:.3f}–{ends[1]:.3f})" if ends else "")
@@ -169,8 +202,9 @@ def _scores(report: EvaluateReport) -> Iterator[Table]:
 def _limits(config: Mapping[str, Any], facts: Facts) -> Iterator[str]:
     if facts.languages:
         yield f"The texts that it was trained on here are in these languages alone: {', '.join(facts.languages)}."
-    if voices := facts.reports.get("synthesize", {}).get("hours_by_voice"):
-        yield f"The speech of its pre-training is synthetic, by {len(voices)} voices."
+    people = [name for of in _people(facts).values() for name in of]
+    if voices := [voice for voice in _hours(facts) if voice not in (*facts.heldout_voices, *people)]:
+        yield f"The {'other ' if people else ''}speech of its pre-training is synthetic. Number of voices: {len(voices)}."
     if config["adapter"] == "decoder":
         yield "It hears the words that Whisper's decoder writes, and the states that wrote them."
     if not facts.reports.get("evaluate"):

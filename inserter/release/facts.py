@@ -8,7 +8,9 @@ from inserter.assets.resolve import PREFIX
 from inserter.params import Params
 from inserter.release.card import Facts, Part
 
-REPORTED = ("corpus", "synthesize", "verify", "evaluate")  # stages whose reports a card quotes
+REPORTED = ("corpus", "synthesize", "verify", "sft", "evaluate")  # stages whose reports a card quotes
+
+OWN_ITEMS = "Own items in the style of SpeechInstructBench"
 
 
 def known(params: Params, reports: Mapping[str, Mapping[str, Any]], *, commit: str = "unknown", dirty: str = "unknown") -> Facts:
@@ -26,6 +28,10 @@ def known(params: Params, reports: Mapping[str, Mapping[str, Any]], *, commit: s
         encoder=_part(params.assets.encoder),
         languages=params.corpus.languages,
         voices={voice.name: voice.license for voice in params.synthesize.voices},
+        heldout_voices=[voice.name for voice in params.synthesize.voices if voice.heldout],
+        recordings={source.name: source.license for source in params.corpus.sources if source.kind == "recorded"},
+        conversations={source.name: source.license for source in params.sft.sources},
+        benchmark=OWN_ITEMS if params.benchmark.path == "own" else Facts.benchmark,
         reports=reports,
     )
 

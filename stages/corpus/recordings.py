@@ -3,6 +3,7 @@
 All that a speaker says is one raw document, so that no speaker is both held out and trained on.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,10 +95,10 @@ def _read(source: Source) -> tuple[dict[str, Spoken], list[RawDocument]]:
 def _add(speakers: dict[str, Spoken], row: object, source: Source) -> None:
     """Add a recording to its speaker. Raises Refused."""
     if not isinstance(row, dict):
-        raise Refused("undecodable", "not an object")
+        raise Refused("undecodable", row if isinstance(row, str) else "not an object")
     audio, text, speaker = (_column(row, name) for name in ("audio", "text", "speaker"))
     path = beside(Path(source.path).expanduser(), audio)
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (a name that is too long makes Path raise)
         raise Refused("no audio", f"{audio} is missing")
     license, language = (str(row.get(name) or default) for name, default in (("license", source.license), ("language", "en")))
     spoken = speakers.setdefault(speaker, Spoken(license, language))

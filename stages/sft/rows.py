@@ -135,6 +135,6 @@ def _file(name: str, row: Row) -> Path:
     """Return the path of a row's file. Raises Refused if the row may not name it."""
     if row.table is not None:
         return beside(Path(row.table), name)
-    if row.folder is None or not Path(row.folder, name).resolve().is_relative_to(Path(row.folder).resolve()):
+    if row.folder is None or "\0" in name or not Path(row.folder, name).resolve().is_relative_to(Path(row.folder).resolve()):
         raise Refused("audio missing", f"{name} is not part of the data set")
     return Path(row.folder, name)

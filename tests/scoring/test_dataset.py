@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+import real_copy
 import soundfile
 from checkout import ROOT
 from click.testing import CliRunner, Result
@@ -67,6 +68,19 @@ def test_the_card_states_counts_and_licences(items: Path, tmp_path: Path) -> Non
     assert "| closed | cn | standard | 1 |" in card and "license: apache-2.0" in card
 
 
+def test_a_copy_of_the_benchmark_keeps_its_own_licence(tmp_path: Path) -> None:
+    """The items say whose they are, whatever params.yaml says now."""
+    real_copy.write(tmp_path / "SpeechInstructBench", "open", [real_copy.opened(1)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        real_copy.build(tmp_path / "SpeechInstructBench")
+    raw = write(tmp_path / "set", tmp_path / "SpeechInstructBench")
+    assert raw.exit_code == 1 and "first set benchmark.path in params.yaml to it" in str(raw.exception)
+    assert write(tmp_path / "set", tmp_path / "data/benchmark").exit_code == 0
+    card = (tmp_path / "set" / "README.md").read_text()
+    assert "license: other" in card and "Apache" not in card and "| SpeechInstructBench | 1 | not stated |" in card
+
+
 def test_a_folder_with_other_files_is_left_alone_and_an_earlier_one_is_replaced(items: Path, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     assert write(tmp_path / "set", items).exit_code == write(tmp_path / "set", items).exit_code == 0
@@ -74,3 +88,20 @@ def test_a_folder_with_other_files_is_left_alone_and_an_earlier_one_is_replaced(
     result = write(tmp_path / "set", items)
     assert result.exit_code == 1 and "has other files" in str(result.exception)
     assert (tmp_path / "set" / "thesis.txt").read_text() == "mine"
+
+
+def test_an_odd_place_and_damaged_items_are_one_line_and_a_link_stays_a_link(items: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    (tmp_path / "file").touch()
+    assert write(tmp_path / "link", items).exit_code == 0 and (tmp_path / "link").is_symlink()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/items.parquet").write_bytes(b"PAR1")
+    for out, source, words in (
+        ("x" * 300, items, "name too long. Give a new folder"),
+        ("file/below", items, "Not a directory. Give a new folder"),
+        ("set", tmp_path / "broken", "items.parquet is damaged"),
+    ):
+        result = write(tmp_path / out, source)
+        assert result.exit_code == 1 and words in str(result.exception) and "\n" not in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "disk", "file", "link"]

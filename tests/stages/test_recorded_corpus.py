@@ -11,14 +11,18 @@ from checkout import ROOT
 
 from inserter.audio.clips import read_clip
 from inserter.files import read_jsonl, read_table, write_jsonl
-from inserter.params import Voice, load
-from inserter.tables import DOCUMENTS, SPANS, UTTERANCES, VERIFIED
+from inserter.params import Source, Voice, load
+from inserter.tables import DOCUMENTS, HELDOUT, SEQUENCES, SPANS, UTTERANCES, VERIFIED
 from inserter.tts import CannotSpeak, load_voice
 from inserter.verification.words import words
+from stages.corpus.recordings import transcripts
 from stages.corpus.stage import main as corpus
+from stages.interleave.stage import main as interleave
+from stages.pretrain.stage import main as pretrain
 from stages.segment.stage import main as segment
 from stages.synthesize.stage import main as synthesize
 from stages.verify.stage import main as verify
+from stages.warmup.stage import main as warmup
 
 SAID = {
     "ann": [
@@ -60,6 +64,21 @@ def recordings(tmp_path_factory) -> Path:
     return folder
 
 
+def test_a_bad_row_is_refused_alone_with_its_reason(tmp_path):
+    (tmp_path / "a.wav").touch()
+    rows = ["a.wav,Hello.,ann", f"{'a' * 400},Hello.,ann", "a.wav,Hello.", ".,Hello.,ann", "a.wav,,ann"]
+    (tmp_path / "t.csv").write_text("\n".join(["audio,text,speaker", *rows]))
+    source = Source(name="s", kind="recorded", path=str(tmp_path / "t.csv"))
+    *refused, kept = transcripts(source)
+    assert [row.error for row in refused] == [
+        f"no audio: {'a' * 400} is missing",
+        "undecodable: 2 cells for 3 columns",
+        "no audio: . is missing",
+        "no column: text is missing or empty",
+    ]
+    assert (kept.name, kept.text) == ("ann", "Hello.")
+
+
 def test_a_voice_of_recordings_cuts_what_was_said_and_refuses_the_rest(recordings, tmp_path):
     table = write_jsonl(tmp_path / "t.jsonl", [{"audio": str(recordings / "bob-0.wav"), "text": SAID["bob"][0]}])
     voice = Voice(name="bob", engine="recorded", voice=str(table), model=load(ROOT / "params.yaml").assets.asr)
@@ -74,15 +93,19 @@ def test_a_voice_of_recordings_cuts_what_was_said_and_refuses_the_rest(recording
         load_voice(voice.model_copy(update={"voice": str(other)})).speak("because the wind had changed during the night.")
 
 
-def test_recordings_go_through_the_stages_of_synthetic_speech(recordings, tmp_path, monkeypatch):
+def test_recordings_go_through_the_stages_of_synthetic_speech(recordings, tiny_lm, tiny_encoder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     source = {"name": "talks", "kind": "recorded", "path": str(recordings / "table.csv"), "license": "unknown"}
-    raw["corpus"] |= {"sources": [source], "words": 400, "min_words": 20, "max_words": 40, "heldout_documents": 1, "workers": 1}
+    raw["corpus"] |= {"sources": [source], "words": 400, "min_words": 20, "max_words": 40, "heldout_documents": 2, "workers": 1}
     raw["segment"] |= {"workers": 1, "word_level": 0.0, "context_words": 8, "continuation_words": 8}
     raw["segment"]["sentence"]["share"] = 0.9
     raw["synthesize"] |= {"workers": 1, "voices": raw["synthesize"]["voices"][:1]}
     raw["verify"]["workers"] = 1
+    raw["assets"] |= {"lm": str(tiny_lm), "encoder": str(tiny_encoder)}
+    raw["warmup"] |= {"steps": 0}
+    raw["warmup"]["adapter"]["kind"] = "pooling"
+    raw["pretrain"] |= {"steps": 2, "batch_positions": 300, "gap_steps": 2, "precision": "fp32"}
     Path("params.yaml").write_text(yaml.safe_dump(raw))
     write_jsonl("data/benchmark/prompts.jsonl", [{"key": "0", "prompt": "Say yes."}])
     params = load("params.yaml")
@@ -111,3 +134,13 @@ def test_recordings_go_through_the_stages_of_synthetic_speech(recordings, tmp_pa
     print([(row["spoken"], row["reason"], row["heard"]) for row in bad])
     assert len(clean) + len(bad) == len(clips) and len(clean) >= 0.7 * len(clips)
     assert all(0.5 < len(read_clip("data/synthesize", row)) / 16_000 < 12 for row in clean)
+
+    interleave(params)
+    warmup(params)
+    report = pretrain(params)
+    sequences = read_table("data/interleave/sequences.parquet", SEQUENCES)
+    learnt = {part["utt_id"] for row in sequences for part in row["parts"]} - {None}
+    assert learnt and learnt <= {row["utt_id"] for row in clean if row["split"] == "train"}
+    measured = {row["utt_id"] for row in read_table("data/interleave/heldout.parquet", HELDOUT)}
+    assert measured and not {clips[name]["voice"] for name in measured} & {clips[name]["voice"] for name in learnt}
+    assert report["clips"] == len(clean) and report["steps"] == 2 and report["continuation"]["heard_own"] > 0, report

@@ -118,6 +118,7 @@ def test_audio_comes_as_a_path_bytes_or_samples_and_never_from_outside_a_data_se
         (None, own, "audio missing"),
         ("../a.wav", others, "audio missing: ../a.wav is not part of the data set"),
         ("a.wav", Row("r", {}), "audio missing"),
+        ("a\0.wav", others, "audio missing"),
         ("a" * 300, own, "audio undecodable"),
     ):
         with pytest.raises(Refused, match=reason):
