@@ -29,6 +29,7 @@ COMMIT_SECONDS = 2.0  # a killed first look loses the hashes of this time
 FRESH_NS = 2_000_000_000
 UNTRUSTED = -1  # the time of such a file in the cache
 PROGRESS_SECONDS = 2.0
+SMALL_BYTES = 1 << 18
 
 
 class Seen(TypedDict):
@@ -143,8 +144,10 @@ def _forget(base: sqlite3.Connection, source: str, place: bytes) -> None:
 def _read(file: File) -> tuple[File, bytes | None]:
     """Return the file as it is now, and the SHA-256 of its content; None with a fault."""
     try:
-        with Path(os.fsdecode(file.path)).open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").digest()
+        with Path(os.fsdecode(file.path)).open("rb", buffering=0) as content:
+            # `file_digest` makes a buffer of 256 KiB, which takes longer than a small file.
+            small = file.size < SMALL_BYTES
+            digest = (hashlib.sha256(content.readall()) if small else hashlib.file_digest(content, "sha256")).digest()
             about = os.fstat(content.fileno())
     except FileNotFoundError:
         return file._replace(size=0, mtime=0, fault=VANISHED), None
