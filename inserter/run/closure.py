@@ -20,7 +20,7 @@ DECIDES_NOTHING = {
     "inserter/files.py": "reads and writes the content that callers give",
     "inserter/params": "the values that a stage reads are its `params`",
     "inserter/paths.py": "paths of files",
-    "inserter/registry/live.py": "sends what training measures",
+    "inserter/registry": "connects to MLflow, and sends what training measures",
     "inserter/reports.py": "types alone",
     "inserter/run": "how a stage runs: processes, locks, unfinished work",
     "inserter/tables.py": "a new column is new code in the stage that writes it",
