@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 DVC = Path(".dvc")
+SOURCES, ALWAYS = "sources", "always changed"
 # Of `dvc status`: "always changed", or {"changed deps": {path: state}}, or for parameters
 # {"changed deps": {file: {key: state}}}.
 Entry = str | dict[str, dict[str, str | dict[str, str]]]
@@ -103,11 +104,18 @@ def read() -> list[Stage]:
 def changes(name: str | None = None) -> dict[str, list[str]]:
     """Return {stage: reasons} as `dvc status` gives them, of the stage `name` or of all.
 
-    Stages that are up to date are left out.
+    Stages that are up to date are left out. DVC runs the stage `sources` every time. Here, that
+    stage counts as changed only if the sources hold something else than when it ran.
     """
     with _repository() as repo:
         status = repo.status(targets=[name] if name else None)
-    return {stage: list(_reasons(entries)) for stage, entries in status.items()}
+    found = {stage: list(_reasons(entries)) for stage, entries in status.items()}
+    if found.get(SOURCES) == [ALWAYS]:
+        from inserter.params import load
+        from stages.sources import stage as sources
+
+        found[SOURCES] = sources.changes(load())
+    return {stage: reasons for stage, reasons in found.items() if reasons}
 
 
 def _reasons(entries: list[Entry]) -> Iterator[str]:

@@ -13,6 +13,16 @@ GATES = REPORTS / "gates"  # results of the Great Expectations suites
 WORK = Path(".work")  # unfinished work, outside DVC's outputs
 
 
+def workspace() -> Path:
+    """Return the folder of the user's own workspace: the current one.
+
+    `dvc exp run --temp` and `--queue` run in a copy that DVC makes below `.dvc/tmp/exps`. There,
+    return the folder that the copy is of.
+    """
+    exps = next((parent for parent in Path.cwd().parents if parent.parts[-3:] == (".dvc", "tmp", "exps")), None)
+    return exps.parents[2] if exps else Path()
+
+
 def states_home() -> Path:
     """Return the folder of the clips' encoder states, which are keyed by content.
 

@@ -1,6 +1,7 @@
 """Find the files of a source that a user names, and stream the rows of a data set of the hub."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from glob import has_magic
 from itertools import takewhile
@@ -8,9 +9,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inserter.errors import InserterError
+from inserter.paths import workspace
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
+
+TEXT_FORMS = ".txt, .jsonl, .parquet (.txt and .jsonl also .gz or .zst)"
+ROW_FORMS = ".jsonl, .json (also .gz or .zst) or .parquet"
+# Names are bytes: a million of them are matched in a second, and a name need not be UTF-8.
+_TEXT = re.compile(rb".+(\.txt|\.jsonl)(?:\.gz|\.zst)?|.+(\.parquet)", re.IGNORECASE | re.DOTALL)
+_ROWS = re.compile(rb".+(\.jsonl|\.json)(?:\.gz|\.zst)?|.+(\.parquet)", re.IGNORECASE | re.DOTALL)
+
+
+def text_form(name: bytes) -> str:
+    """Return the suffix that says how to read a file of text by its name; "" if there is none."""
+    return _form(_TEXT, name)
+
+
+def row_form(name: bytes) -> str:
+    """Return the suffix that says how to read a file of conversations; "" if there is none."""
+    return _form(_ROWS, name)
+
+
+def _form(pattern: re.Pattern[bytes], name: bytes) -> str:
+    match = pattern.fullmatch(name)
+    return (match[1] or match[2]).decode().lower() if match else ""
+
+
+def located(path: str) -> Path:
+    """Return where the path of a source leads.
+
+    DVC's temporary copies of the workspace (`dvc exp run --temp`, `--queue`) have only what git
+    has. A relative path that leads nowhere there is looked up in the workspace itself.
+    """
+    here = Path(path).expanduser()
+    home = workspace()
+    if home == Path() or here.is_absolute() or os.path.lexists(_fixed(here)):
+        return here
+    return home / here
+
+
+def _fixed(path: Path) -> Path:
+    """Return the part of a path before the first `*`."""
+    return Path(*takewhile(lambda part: not has_magic(part), path.parts))
 
 
 def found(path: Path, readable: Callable[[Path], object]) -> tuple[Path, list[Path]]:
@@ -25,7 +66,7 @@ def found(path: Path, readable: Callable[[Path], object]) -> tuple[Path, list[Pa
         return path, sorted(file for file in below(path) if readable(file))
     if path.exists():
         return path.parent, [path]
-    root = Path(*takewhile(lambda part: not has_magic(part), path.parts))
+    root = _fixed(path)
     matches = set(root.glob(str(path.relative_to(root)))) if root != path else set()
     return root, sorted(file for file in matches if file.is_file() or file.is_symlink())
 

@@ -127,6 +127,13 @@ class Pretrain(Section):
     """Pre-training on interleaved sequences."""
 
     seed: Seed
+    from_: Annotated[Literal["base", "champion"], Field(alias="from")]
+    """Which weights training begins with.
+
+    - `base`: those of `assets`, and the adapter of `warmup`.
+    - `champion`: those of the registered champion, which has to have the same LM, encoder and
+      adapter. A new champion alone does not make the stage run again.
+    """
     steps: Steps
     """0: no pre-training. Without effect if `minutes` is given."""
     minutes: Annotated[float, Field(gt=0)] | None

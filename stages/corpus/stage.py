@@ -11,7 +11,7 @@ from inserter.paths import DATA
 from inserter.run.closure import deciding
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
-from inserter.sources import stamps
+from inserter.sources import TEXT_FORMS, stamps
 from inserter.tables import DOCUMENTS
 from stages.corpus.counts import Counts
 from stages.corpus.lexicon import lexicon
@@ -19,7 +19,7 @@ from stages.corpus.output import write
 from stages.corpus.overlap import Contamination
 from stages.corpus.recordings import write_speakers
 from stages.corpus.sample import Sample, sample
-from stages.corpus.sources import FORMS, files, unread
+from stages.corpus.sources import files, unread
 from stages.corpus.spool import quarantined
 
 
@@ -33,7 +33,7 @@ def main(params: Params) -> dict[str, object]:
     work = WorkFolder("corpus", _key(params), [asked, *deciding("stages.corpus")])
     for source in params.corpus.sources:
         if others := unread(source):
-            say(f"corpus: source {source.name}: skipped {endings(others)}; readable endings are {FORMS}")
+            say(f"corpus: source {source.name}: skipped {endings(others)}; readable endings are {TEXT_FORMS}")
     metrics = work.marker("documents")
     if metrics is None:
         metrics = _make(params, prompts, work)

@@ -1,6 +1,7 @@
 """Run the stage: `python -m stages.pretrain`.
 
-The stage makes data/pretrain/model from the warmed-up adapter, sequences and clips.
+The stage makes data/pretrain/model from the warmed-up adapter or from the champion, and from
+sequences and clips.
 """
 
 from dataclasses import asdict, replace
@@ -14,6 +15,7 @@ from inserter.run.closure import deciding
 from inserter.run.work import WorkFolder
 from inserter.tables import HELDOUT, VERIFIED
 from inserter.training.batches import HeardLengths, clips_needed, packed_phase
+from inserter.training.champion import champion, take_over
 from inserter.training.cliptable import indexed
 from inserter.training.gap import CONTEXTS
 from inserter.training.heldout import Subject, continuation, text_loss, transcript_loss
@@ -36,15 +38,18 @@ def main(params: Params) -> dict[str, object]:
     p, adapter, languages = params.pretrain, params.warmup.adapter, params.corpus.languages
     join()
     heldout = read_table(DATA / "interleave" / "heldout.parquet", HELDOUT)
+    start = champion(params.register_) if p.from_ == "champion" else None
     with main_first():
         work = WorkFolder(
             "pretrain",
             {
-                "pretrain": p.model_dump(),
+                "pretrain": p.model_dump(exclude={"from_"}),
                 "adapter": adapter.model_dump(),
                 "model": params.model.model_dump(),
                 "assets": params.assets.model_dump(),
                 "languages": languages,
+                # Another champion makes another model; what is half done is then not resumed.
+                **({"from": start.lineage()} if start else {}),
             },
             [
                 DATA / "warmup",
@@ -53,9 +58,12 @@ def main(params: Params) -> dict[str, object]:
                 *deciding("stages.pretrain"),
             ],
         )
-    model, processor = warmed_up(
-        *new_model(params.assets, adapter, p.seed, delimiters=params.model.delimiters, languages=languages), DATA / "warmup"
-    )
+    model, processor = new_model(params.assets, adapter, p.seed, delimiters=params.model.delimiters, languages=languages)
+    if start:
+        with main_first():  # rank 0 downloads
+            take_over(model, start, params.assets)
+    else:
+        warmed_up(model, processor, DATA / "warmup")
     with main_first():
         clean = indexed(CLEAN_FILE, VERIFIED, work / "clips", shards=DATA / "synthesize")
     examples = Tokens.mapped(TOKENS, HeardLengths(model, clean).of)
@@ -83,6 +91,7 @@ def main(params: Params) -> dict[str, object]:
     by_step = [*outcome.watched, {"step": outcome.steps, **gap_row(measured)}] if measured else []
     write_curve(REPORTS / "plots" / "pretrain-gap.csv", by_step, GAP)
     return {
+        **({"from": start.lineage()} if start else {}),
         **outcome.summary(),
         **({"budget": {"minutes": p.minutes, **asdict(outcome.budget)}} if outcome.budget else {}),
         "precision": p.precision,

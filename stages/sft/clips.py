@@ -94,7 +94,7 @@ def verified(
         listeners=listeners_of(params),
         params=params,
         label=f"verify {place}",
-    )
+    ).paths
     norms = Norms()
     norms.learn(corpus)
     rows = [verdict.row for verdicts in judged(measured, norms, params.verify) for verdict in verdicts]

@@ -1,5 +1,6 @@
 """Stream the rows of `sft.sources`, and read the audio that a row names."""
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,12 +13,10 @@ import pyarrow.parquet as pq
 from inserter.errors import InserterError
 from inserter.params import SftSource
 from inserter.scoring.arrowfiles import rows_of
-from inserter.scoring.recordfiles import PACKED, Refused, raw_records, value
-from inserter.sources import beside, found, hub_rows, place
+from inserter.scoring.recordfiles import Refused, raw_records, value
+from inserter.sources import ROW_FORMS, beside, found, hub_rows, located, place, row_form
 from models.sound import NoSound, from_numbers, read, resample
 
-JSON = (".jsonl", ".json")
-FORMS = f"{', '.join(JSON)} (also {' or '.join(PACKED)}) or .parquet"
 ROWS = 16  # rows of a Parquet file at a time; each may hold minutes of sound
 
 
@@ -50,19 +49,17 @@ def files(source: SftSource) -> list[tuple[str, Path]]:
 
     Raises InserterError if there is none, or one that is not a file of rows.
     """
-    root, tables = found(Path(source.path).expanduser(), _readable)
+    root, tables = found(located(source.path), _form)
     if not tables:
-        raise InserterError(f"source {source.name}: no rows at {source.path}", f"Give {FORMS} files, a folder or a glob")
+        raise InserterError(f"source {source.name}: no rows at {source.path}", f"Give {ROW_FORMS} files, a folder or a glob")
     for file in tables:
-        if not _readable(file):
-            raise InserterError(f"source {source.name}: {file} has no readable format", f"Give {FORMS} files")
+        if not _form(file):
+            raise InserterError(f"source {source.name}: {file} has no readable format", f"Give {ROW_FORMS} files")
     return [(place(file, root), file) for file in tables]
 
 
-def _readable(path: Path) -> bool:
-    """Return whether the name is that of a file of rows."""
-    inner = path.with_suffix("") if path.suffix.lower() in PACKED else path
-    return inner.suffix.lower() in JSON or path.suffix.lower() == ".parquet"
+def _form(file: Path) -> str:
+    return row_form(os.fsencode(file.name))
 
 
 def _local(source: SftSource) -> Iterator[Row]:

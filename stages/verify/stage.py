@@ -18,25 +18,30 @@ from inserter.run.closure import deciding
 from inserter.run.runner import output, say
 from inserter.run.work import WorkFolder
 from inserter.tables import UTTERANCES, VERIFIED, Verified
-from inserter.verification.blocks import MEASURED_BY, judged, listeners_of, measure_blocks
+from inserter.verification.blocks import MEASURED_BY, by_document, judged, listeners_of, measure_blocks
 from inserter.verification.norms import Norms
 from stages.verify.cuts import write_cuts
 from stages.verify.report import Report
 
-BLOCK = 128  # clips per block: about 10 minutes of speech and 15 s of work, which a kill can cost
 
-
-def main(params: Params) -> VerifyReport:
+def main(params: Params) -> dict[str, object]:
     clips, limits = DATA / "synthesize", params.verify
     check_shards(clips)
     listeners = listeners_of(params)
     # The limits are left out, so that measurements stay valid if a limit changes.
     recipe = [[str(part) for part in listeners], VERIFIED.names]
-    work = WorkFolder("verify", recipe, [clips, *deciding(*MEASURED_BY)])
+    work = WorkFolder("verify", recipe, [clips, *deciding(*MEASURED_BY)], keep_older=True)
     table = clips / "utterances.parquet"
-    batches = read_batches(table, UTTERANCES, BLOCK)
-    blocks = measure_blocks(
-        batches, count_rows(table), clips, folder=work / "blocks", listeners=listeners, params=params, label="verify"
+    total = count_rows(table)
+    blocks, now = measure_blocks(
+        by_document(row for batch in read_batches(table, UTTERANCES) for row in batch),
+        total,
+        clips,
+        folder=work / "blocks",
+        listeners=listeners,
+        params=params,
+        label="verify",
+        earlier=[older / "blocks" for older in work.older],
     )
     norms = Norms()
     for path in tqdm(blocks, desc="verify: usual durations", unit="block", leave=False):
@@ -46,10 +51,11 @@ def main(params: Params) -> VerifyReport:
     write_cuts(work / "out/cuts.jsonl.gz", read_batches(clean, VERIFIED), clips)
     write_batches(work / "out/quarantine.parquet", _refused(blocks, norms, limits, report=report), VERIFIED)
     work.publish("out", output("verify"))
-    metrics = report.metrics()
+    work.drop_older()
+    metrics: VerifyReport = report.metrics()
     reasons = ", ".join(f"{count} {reason}" for reason, count in metrics["quarantined"].items())
-    say(f"verify: {metrics['clean']} of {metrics['in']} clips are clean; quarantined: {reasons or 'none'}")
-    return metrics
+    say(f"verify: {metrics['clean']} of {metrics['in']} clips are clean; quarantined: {reasons or 'none'}; heard now: {now}")
+    return {**metrics, "system": {"clips_measured": now, "clips_reused": total - now}}
 
 
 def _clean(blocks: list[Path], norms: Norms, limits: Verify) -> Iterator[list[Verified]]:

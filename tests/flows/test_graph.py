@@ -1,5 +1,6 @@
 """The graph is DVC's: order, needs, what changed and why."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from toy_project import Toy
 
 from flows import graph, steps
 from inserter.errors import InserterError
+from inserter.yaml_files import dump_yaml, read_yaml
 
 
 def test_every_stage_comes_after_what_it_needs(toy: Toy) -> None:
@@ -43,6 +45,40 @@ def test_changes_name_the_parameter(toy: Toy) -> None:
     assert graph.recorded() == {"other"}
     toy.set(other="new")
     assert graph.changes("other") == {"other": ["other modified"]}
+
+
+LOOKING = """
+stages:
+  sources:
+    cmd: python -m stages.sources
+    always_changed: true
+    outs: [data/sources]
+    metrics: [reports/sources.json]
+  after:
+    cmd: cp data/sources/corpus.json data/after
+    deps: [data/sources/corpus.json]
+    outs: [data/after]
+"""
+
+
+def test_a_stage_that_always_runs_is_a_change_only_if_the_sources_hold_something_else(toy: Toy) -> None:
+    (toy.folder / "dvc.yaml").write_text(LOOKING)
+    text = toy.folder / "text"
+    text.mkdir()
+    (text / "one.txt").write_text("One.")
+    raw = read_yaml("params.yaml")
+    raw["corpus"]["sources"] = [{"name": "mine", "kind": "local", "path": "text"}]
+    (toy.folder / "params.yaml").write_text(dump_yaml(raw))
+    assert set(graph.changes()) == {"sources", "after"}
+    steps.run("sources")
+    steps.run("after")
+    assert graph.changes() == {}
+    os.utime(text / "one.txt", (0, 0))
+    assert graph.changes() == {}, "touched"
+    (text / "two.txt").write_text("Two.")
+    assert graph.changes() == {"sources": ["corpus.sources mine: 1 files are 2 now"]}
+    steps.run("sources")
+    assert graph.changes() == {"after": ["data/sources/corpus.json modified"]}
 
 
 def test_targets(toy: Toy) -> None:
