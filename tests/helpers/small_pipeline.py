@@ -14,7 +14,7 @@ from checkout import ROOT
 
 SMALL = {
     "corpus": {
-        "words": 6000,  # over 128 clips, which are two blocks of verify
+        "words": 6000,  # over 128 clips: several blocks of verify
         "heldout_documents": 8,
         "heldout_share": 0.3,  # with less, the corpus is read three times for its 8 documents
         "lexicon": {"words": 40, "line_words": 8, "look_at_words": 20_000},
