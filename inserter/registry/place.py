@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from inserter.paths import workspace
+
 if TYPE_CHECKING:
     from inserter.params import Register
 
@@ -101,11 +103,10 @@ def join_workspace(path: Path) -> None:
     DVC makes this copy for an experiment (`dvc exp run --temp`, `--queue`) and removes it at the
     end.
     """
-    exps = next((parent for parent in Path.cwd().parents if parent.parts[-3:] == (".dvc", "tmp", "exps")), None)
-    if exps is None or path.is_absolute():
+    home = workspace()
+    if home == Path() or path.is_absolute():
         return
-    workspace = exps.parents[2]
-    (workspace / path.parent / ARTIFACTS).mkdir(parents=True, exist_ok=True)
+    (home / path.parent / ARTIFACTS).mkdir(parents=True, exist_ok=True)
     for own in (path, path.parent / ARTIFACTS):
         if not own.is_symlink():
-            own.symlink_to(workspace / own)
+            own.symlink_to(home / own)

@@ -28,8 +28,8 @@ class Champion:
     """Id of the MLflow run that made the version."""
     fingerprint: str
     """Of what the version was made from."""
-    uri: str
-    """Where MLflow keeps its files."""
+    register: Register
+    """Where the registry is."""
     parts: dict[str, str]
     """The LM and the encoder that it was trained from, by parameter."""
 
@@ -43,34 +43,34 @@ def champion(register: Register) -> Champion:
 
     Raises InserterError if there is none, or if the registry cannot be read.
     """
-    from inserter.registry.place import database, join_workspace
+    from inserter.registry.place import join_workspace, local_file
     from inserter.registry.tracking import CHAMPION, connect
+    from inserter.registry.versions import by_alias
 
-    local = database(register.tracking_uri)
-    if local:
+    if local := local_file(register):
         join_workspace(local)
         if not local.exists():
             raise _none(register)
     client = connect(register)
-    found = client.search_registered_models(f"name = '{register.model}'")
-    number = found[0].aliases.get(CHAMPION) if found else None
-    if number is None:
+    version = by_alias(client, register.model, CHAMPION)
+    if version is None:
         raise _none(register)
-    version = client.get_model_version(register.model, str(number))
     run = client.get_run(version.run_id or "")
     return Champion(
         model=register.model,
         version=int(version.version),
         run=run.info.run_id,
         fingerprint=version.tags.get("fingerprint", "unknown"),
-        uri=client.get_model_version_download_uri(register.model, str(number)),
+        register=register,
         parts={name: run.data.params[name] for name in NAMED if name in run.data.params},
     )
 
 
 def _none(register: Register) -> InserterError:
+    from inserter.registry.place import tracking_uri
+
     return InserterError(
-        f"pretrain.from is champion, and {register.model} has no champion in {register.tracking_uri}",
+        f"pretrain.from is champion, and {register.model} has no champion in {tracking_uri(register)}",
         f"{BASE}, or promote a version with `inserter promote`",
     )
 
@@ -101,11 +101,13 @@ def _differs(version: Champion, what: str) -> InserterError:
 
 def _folder(version: Champion) -> Path:
     """Return the folder of the version's model on this machine. MLflow downloads it if needed."""
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    from inserter.registry.tracking import connect
+    from inserter.registry.versions import model_folder
+
     try:
-        return Path(download_artifacts(artifact_uri=version.uri)) / "artifacts" / "model"
+        return model_folder(connect(version.register), version.model, str(version.version), place=None)
     except (MlflowException, OSError) as error:
         problem = f"version {version.version} of {version.model} cannot be loaded ({' '.join(str(error).split())[:160]})"
         raise InserterError(problem, f"Restore its files, or: {BASE}") from error

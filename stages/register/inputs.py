@@ -125,6 +125,8 @@ def lineage(inputs: Inputs) -> dict[str, str]:
         "git.dirty": inputs.dirty,
         "dvc.lock": stage_hash(inputs.lock) if inputs.lock else "unknown",
     }
+    begun = cast(dict[str, object], inputs.reports.get("pretrain", {}).get("from") or {})  # the champion that training went on from
+    tags.update({f"pretrain.from.{name}": str(value) for name, value in begun.items()})
     for name, entry in inputs.lock.items():
         tags[f"dvc.{name}"] = stage_hash(entry)
         tags.update({f"data.{out['path']}": str(out.get("md5", "unknown")) for out in entry.get("outs", [])})

@@ -85,7 +85,7 @@ def workspace(root: Path, model: Path, database: Path, **assets: Path) -> None:
     scores["recordings"] = {"clips": 9, "hours": 0.5, "refused": {}, "word_errors": errors, "answers": None}
     write_json(root / "data/evaluate/losses.parquet", "any bytes")
     write_json(root / "reports/evaluate.json", scores)
-    write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "words are no metric"})
+    write_json(root / "reports/pretrain.json", {"loss": {"first": 5.0, "last": 2.5}, "note": "no metric", "from": {"version": 4}})
     samples = [{"seconds": 2.0 * n, "rss_mb": 100.0 + n, "cpu_percent": 50.0} for n in range(3)]
     write_json(root / "reports/system/pretrain.json", {"wall_seconds": 6.0, "peak_rss_mb": 102.0, "samples": samples})
     (root / "reports/plots").mkdir()
@@ -142,6 +142,7 @@ def test_a_version_with_its_lineage_is_the_challenger(here):
     assert version.tags["gate.corpus"] == "passed" and version.tags["gap_closed"] == "0.61"
     assert version.tags["data.data/pretrain"] == "0123456789abcdef0123456789abcdef.dir"
     assert {"dvc.pretrain", "dvc.gate.corpus"} <= set(version.tags) and "dvc.register" not in version.tags
+    assert version.tags["pretrain.from.version"] == "4"
     assert version.tags["git.commit"] == "unknown"  # there is no repository here
     assert version.tags["licence.voices"].startswith("heart: Apache-2.0; ") and version.tags["prefect.flow_run"] == "run-7"
     assert "Hearing gives 0.610 of what reading gives (gap closed)." in version.description
