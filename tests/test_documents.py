@@ -40,6 +40,8 @@ NOT_RUN = {  # command: why, or the test that runs it
     ".venv/bin/inserter clip UTT_ID --out clip.flac": "tests/flows/test_cli.py",
     "inserter ablate main": "tests/flows/test_ablate.py",
     "inserter plan": "tests/flows/test_plan.py",
+    "inserter plan --overlay docs/paper.yaml --processes 64": "tests/flows/test_plan.py",
+    "inserter plan --tflops 989 --utilisation 0.4": "tests/flows/test_plan.py",
     "inserter export out": "tests/release/test_export.py",
     "inserter promote": "tests/flows/test_promotion.py",
     'inserter promote --version 3 --force --because "TEXT"': "tests/flows/test_promotion.py",

@@ -119,7 +119,7 @@ def test_nothing_shared_and_nothing_there_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(InserterError, match="nowhere is not a file, a version or a run"):
         compare("nowhere", str(a))
     (empty / "losses.parquet").write_bytes(b"no parquet")
-    with pytest.raises(InserterError, match="losses.parquet is damaged"):
+    with pytest.raises(InserterError, match=r"losses\.parquet is damaged"):
         compare(str(a), str(empty))
 
 

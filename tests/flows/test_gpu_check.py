@@ -58,7 +58,7 @@ def test_all_parts_run_with_what_a_bare_machine_has(bundle: Path, tmp_path: Path
     for name in ("mlflow", "dvc", "prefect", "ruamel", "scipy", "pandas", "soxr", "ctranslate2"):
         assert not (tmp_path / "site" / name).exists(), name
     done = run(
-        "--bundle", bundle, "--minutes", 20, "--positions", 12_000, "--out", tmp_path / "out", cwd=ROOT, path=path, flags=("-S",)
+        "--bundle", bundle, "--minutes", 20, "--positions", 6_000, "--out", tmp_path / "out", cwd=ROOT, path=path, flags=("-S",)
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads((tmp_path / "out/gpu_check.json").read_text())

@@ -2,9 +2,11 @@
 
 import pytest
 from checkout import ROOT
+from click.testing import CliRunner
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from flows.cli import app
 from flows.plan import plan, shapes, speech_share
 from inserter.errors import InserterError
 from inserter.params import load
@@ -64,6 +66,19 @@ def test_the_papers_scale_needs_no_hub_and_no_weights():
     found = plan(params, 64)
     assert 7.5e9 < found.parameters["lm"] < 7.7e9 and 6.3e8 < found.parameters["encoder"] < 6.4e8
     assert 0 < speech_share(params) < 1 and found.flop > 1e22
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("inserter plan --overlay docs/paper.yaml --processes 64", "memory per process, in total"),
+        ("inserter plan --tflops 989 --utilisation 0.4", "TFLOPS at 40%"),
+    ],
+)
+def test_the_commands_of_the_guide_print_memory_and_hours(command, shown, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, command.split()[1:])
+    assert done.exit_code == 0 and shown in done.output, done.output
 
 
 def test_an_overlay_is_checked_as_the_parameters_are(tmp_path):

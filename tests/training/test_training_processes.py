@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ranks
 import torch
 import yaml
 from checkout import ROOT
@@ -23,6 +24,11 @@ from inserter.tables import SEQUENCES, VERIFIED
 from models import InserterForConditionalGeneration
 
 TWO = "--nproc-per-node 2 --max-restarts 2 --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:0"
+STAGE = """
+from inserter.training.processes import run_training_stage
+from stages.{name}.stage import main
+run_training_stage("{name}", main)
+"""
 TOLERANCE = 2e-5  # of a loss of 6 in fp32: sums over two processes round otherwise; measured 1e-6
 
 
@@ -131,7 +137,9 @@ def test_two_processes_take_part_in_every_pass(saving):
     """One has rows of text where the other hears, and fewer of them: nobody waits for ever, and the curve is that of one."""
     curve, one, make = saving
     folder = make("saving-two")
-    together = finish(start(folder, TWO), folder)
+    for name in ("warmup", "pretrain"):
+        ranks.finish(STAGE.format(name=name), folder)
+    together = curve_of(folder, "pretrain")
     warmed = [[row["loss"] for row in curve_of(f, "warmup")] for f in (one, folder)]
     assert len(warmed[0]) == 8 and warmed[0] == pytest.approx(warmed[1], abs=TOLERANCE)
     for a, b in zip(curve, together, strict=True):
