@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from training_runs import workspace
 
 from inserter.errors import InserterError
-from inserter.files import link
 from inserter.params import load
 from inserter.registry.tracking import connect, experiment_id
+from models.pyfunc import pyfunc_arguments
 from stages.pretrain.stage import main
 
 WEIGHTS = "model.safetensors"
@@ -40,14 +40,11 @@ def register(model: Path) -> tuple[int, str]:
     with mlflow.start_run(experiment_id=experiment_id(client, params.register_)) as run:
         for name in ("lm", "encoder"):
             client.log_param(run.info.run_id, f"assets.{name}", getattr(params.assets, name))
-    source = Path("mlartifacts/version").resolve()
-    (source / "artifacts/model").mkdir(parents=True)
-    for file in model.iterdir():
-        link(file, source / "artifacts/model" / file.name)
-    client.create_registered_model("inserter")
-    version = client.create_model_version("inserter", str(source), run.info.run_id, tags={"fingerprint": "f1"})
-    client.set_registered_model_alias("inserter", "champion", version.version)
-    return int(version.version), run.info.run_id
+        version = mlflow.pyfunc.log_model(name="model", registered_model_name="inserter", **pyfunc_arguments(model))
+    number = str(version.registered_model_version)
+    client.set_model_version_tag("inserter", number, "fingerprint", "f1")
+    client.set_registered_model_alias("inserter", "champion", number)
+    return int(number), run.info.run_id
 
 
 def test_training_begins_with_the_champions_weights_and_says_so(folder: Path, tiny_model: Path) -> None:
