@@ -17,14 +17,19 @@ SERVED = ("http://", "https://")
 
 
 def start_mlflow(address: str, port: int) -> subprocess.Popen[bytes]:
-    """Start MLflow's server with its pages on 127.0.0.1:`port`, under a guard."""
+    """Start MLflow's server with its pages on 127.0.0.1:`port`, under a guard.
+
+    address: of its database. It goes by the environment, because everyone on a machine can see
+        options, and it may have a password.
+    """
     null = subprocess.DEVNULL
     listen = ["--host", "127.0.0.1", "--port", str(port)]
     return guard.start(
-        [sys.executable, "-m", "mlflow", "server", *listen, "--workers", "1", "--backend-store-uri", address],
+        [sys.executable, "-m", "mlflow", "server", *listen, "--workers", "1"],
         stdout=null,
         stderr=null,
         stdin=null,
+        env={**os.environ, "MLFLOW_BACKEND_STORE_URI": address},
     )
 
 

@@ -1,17 +1,25 @@
 """The one exception that reaches a user: a line with the problem and the remedy."""
 
 import errno
+import re
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 REMEDY = "Correct the permissions, or work in a writable copy. Set INSERTER_CACHE and TMPDIR to move files outside it"
+# The user and the password of an address; `models:/NAME@ALIAS` has one slash.
+_LOGIN = re.compile(r"(?<=://)[^/\s]*@|(?<=[?&])password=[^&\s'\"]*", re.IGNORECASE)
+
+
+def shown(text: str) -> str:
+    """Return a text for people, without the users and passwords of the addresses in it."""
+    return _LOGIN.sub("", text)
 
 
 class InserterError(Exception):
     """An error that the user can correct; `str(error)` is one line with problem and remedy."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(" ".join(f"{problem}. {remedy}".split()) if remedy else " ".join(problem.split()))
+        super().__init__(" ".join(shown(f"{problem}. {remedy}" if remedy else problem).split()))
 
 
 def refused(error: BaseException) -> InserterError | None:

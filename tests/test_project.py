@@ -1,6 +1,7 @@
 """The house itself: arrows run one way, the graph has its code, the locks fit, and the README's examples load."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -246,7 +247,51 @@ def test_a_wrong_parameter_is_refused_by_name(tmp_path: Path, change: dict[str, 
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/BENCHMARK.md", "docs/JUDGE.md", "docs/SCORING.md"])
+def test_a_password_in_the_parameters_is_refused_without_being_shown(tmp_path: Path) -> None:
+    with pytest.raises(InserterError, match=r"register.tracking_uri: .*Set MLFLOW_TRACKING_URI instead") as error:
+        load(_with(tmp_path, {"register": {"tracking_uri": "postgresql://me:secret@host/mlflow"}}))
+    assert "secret" not in str(error.value) and "//host/mlflow" in str(error.value)
+
+
+UNSAFE = """
+import marshal, os, pickle, ssl, subprocess, tarfile, tempfile, httpx, yaml
+pickle.load(file)  # S301
+marshal.load(file)  # S302
+eval(text)  # S307
+exec(text)  # S102
+yaml.load(text)  # S506
+subprocess.run(text, shell=True)  # S602
+os.system(text)  # S605
+tarfile.open(path).extractall()  # S202
+tempfile.mktemp()  # S306
+httpx.get(url, verify=False)  # S501
+server.bind(("0.0.0.0", 80))  # S104
+"""
+
+
+@pytest.mark.parametrize("folder", ["flows", "stages", "inserter", "models"])
+def test_the_linter_refuses_code_that_runs_data_or_listens_everywhere(folder: str) -> None:
+    ruff = [str(Path(sys.executable).with_name("ruff")), "check", "--output-format", "json", "--stdin-filename"]
+    found = subprocess.run([*ruff, f"{folder}/new.py", "-"], input=UNSAFE, capture_output=True, text=True, cwd=ROOT).stdout
+    assert set(re.findall(r"# (S\d+)", UNSAFE)) <= {one["code"] for one in json.loads(found)}, found
+    assert not [path for path in _sources(folder) if re.search(r"noqa: .*\bS\d", path.read_text(encoding="utf-8"))]
+
+
+def test_every_promise_of_the_guide_names_a_test_that_is_there() -> None:
+    guide = (ROOT / "docs/SECURITY.md").read_text(encoding="utf-8")
+    promises = guide.partition("## What is promised")[2].partition("## What is not promised")[0]
+    lines = [line for line in promises.splitlines() if line.startswith("| ") and not line.startswith("| promise ")]
+    assert len(lines) > 20
+    for line in lines:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", line)
+        assert named, line
+        for file, test in named:
+            assert f"\ndef {test}(" in (ROOT / file).read_text(encoding="utf-8"), (file, test)
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in ("BENCHMARK", "JUDGE", "SCORING", "SECURITY"))]
+)
 def test_links_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
     assert [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()] == []

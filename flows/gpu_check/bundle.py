@@ -86,6 +86,8 @@ def opened(source: Path, folder: Path) -> Bundle:
     for name in random:
         _draw(folder / name)
     found = read_json(folder / SETTINGS)
+    if wrong := next((arm for arm in found["arms"] if Path(arm).name != arm), None):
+        raise InserterError(f"the bundle has an arm {wrong!r}, which is no name of a file", "Pack the bundle again")
     assets = {"assets": {"lm": str(folder / "lm"), "encoder": str(folder / "encoder")}}
     params = checked(laid_over(found["params"], assets), SETTINGS)
     return Bundle(folder, params, tuple(found["arms"]), found["real_clips"], random)

@@ -79,12 +79,16 @@ def write_pieces(source: Path, target: Path, *, order: Callable[[str], object], 
 def join_pieces(source: Path, target: Path) -> list[str]:
     """Put the folder `target` together from the pieces in `source`; return what is missing of it.
 
-    Pieces are read up to the first that is absent. Raises InserterError for a damaged piece.
+    Pieces are read up to the first that is absent. Raises InserterError for a damaged piece, and
+    for a name that leads out of a folder.
     """
     try:
         manifest = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
     except OSError as error:
         raise InserterError(f"{source} has no {MANIFEST}", "Give the folder that --pack wrote") from error
+    sizes: dict[str, int] = manifest["files"]
+    for name in (*sizes, *(name for name, _ in manifest["pieces"])):
+        _check_inside(name)
     there = []
     for name, digest in manifest["pieces"]:
         if not (source / name).exists():
@@ -98,20 +102,30 @@ def join_pieces(source: Path, target: Path) -> list[str]:
     try:
         with tarfile.open(fileobj=_Joined(there), mode="r|", bufsize=MIB) as tar:
             for member in tar:
-                _write(tar, member, new)
+                _write(tar, member, new, sizes=sizes)
     except tarfile.ReadError:
         pass  # the pieces end within a file
-    missing = [name for name, size in manifest["files"].items() if not (new / name).exists() or size_of(new / name) != size]
+    missing = [name for name, size in sizes.items() if not (new / name).exists() or size_of(new / name) != size]
     for name in missing:
         (new / name).unlink(missing_ok=True)
     publish(new, target)
     return missing
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write a file of `tar` below `folder`. Python before 3.11.4 has no filters of its own."""
+def _check_inside(name: str) -> None:
+    """Raise InserterError for a path that is absolute or has `..`."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InserterError(f"the bundle names {name}, which is not inside it", "Pack the bundle again")
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, *, sizes: dict[str, int]) -> None:
+    """Write a file of `tar` below `folder`. Python before 3.11.4 has no filters of its own.
+
+    sizes: the bytes of each file of the bundle. A file of another size is no file of the bundle: a
+        tar of a few kB may say that a file has terabytes of zeros.
+    """
     place = folder / member.name
-    if not member.isfile() or not place.resolve().is_relative_to(folder.resolve()):
+    if not member.isfile() or sizes.get(member.name) != member.size or not place.resolve().is_relative_to(folder.resolve()):
         raise InserterError(f"the bundle holds {member.name}, which is no plain file of it", "Pack the bundle again")
     place.parent.mkdir(parents=True, exist_ok=True)
     content = tar.extractfile(member)

@@ -34,7 +34,7 @@ def build(service: Service, *, key: str | None = None, only_local: bool = False)
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> JSONResponse:
-        what = f"{request.method} {request.url.path[:80]}: {error.detail}"
+        what = f"{request.method} {request.scope['path'][:80]}: {error.detail}"  # request.url needs a good Host
         return ApiError(error.status_code, what, headers=error.headers).response()
 
     @app.exception_handler(Exception)

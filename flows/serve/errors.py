@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from starlette.responses import JSONResponse
 
+LONGEST = 1_000  # characters of a message, which may quote a request of megabytes
 CLIENT_GONE = 499  # the status of a request whose client has gone; only the metrics have it
 
 
@@ -35,7 +36,8 @@ class ApiError(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        super().__init__(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")
         self.status, self.code, self.param, self.headers = status, code, param, headers
 
     def body(self) -> dict[str, Problem]:

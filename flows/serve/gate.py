@@ -26,8 +26,9 @@ class Gate:
 
         routes: the paths by which requests are counted.
         key: what `Authorization: Bearer` has to say. None: no key is needed.
-        only_local: whether a request has to name this machine as its host. Otherwise a web page
-            could let its own name resolve to this machine, and read the answers.
+        only_local: whether a request has to name this machine as its host, and come from no web
+            page of another host. Otherwise a web page could let its own name resolve to this
+            machine, and read the answers, or could send forms here.
         """
         self.app, self.limits, self.metrics, self.key, self.only_local = app, limits, metrics, key, only_local
         self.routes = frozenset(routes)
@@ -66,6 +67,9 @@ class Gate:
         headers = Headers(scope=scope)
         if self.only_local and _host(headers.get("host", "")) not in LOOPBACK:
             raise ApiError(403, "this server answers only requests to localhost. Start it with a key to serve other names", "host")
+        origin = headers.get("origin")  # browsers send it with every POST
+        if self.only_local and origin is not None and _host(origin.partition("://")[2]) not in LOOPBACK:
+            raise ApiError(403, "this server answers no web page of another host. Start it with a key to serve others", "origin")
         if self.key and scope["path"] not in OPEN and not self._opens(headers.get("authorization", "")):
             how = {"WWW-Authenticate": "Bearer"}
             raise ApiError(401, "give the server's key as `Authorization: Bearer KEY`", "invalid_api_key", headers=how)

@@ -11,9 +11,14 @@ ABSENT = "Run `dvc repro`, or `dvc pull` if DVC has a remote"
 def read_clip_bytes(folder: Path | str, row: InShard) -> bytes:
     """Return the FLAC bytes of one clip in `folder`; `row` says where it is.
 
-    Raises InserterError when the shard is absent or truncated.
+    Raises InserterError when the shard is absent or truncated, or is named outside the folder: a
+    table of others must not choose which file a page shows.
     """
-    path = Path(folder) / known(row["shard"])
+    if "/" in (name := known(row["shard"])):
+        raise InserterError(
+            f"{folder}: the shard {name!r} of a table is outside the folder", "Take the table from its source again"
+        )
+    path = Path(folder) / name
     try:
         with path.open("rb") as file:
             file.seek(row["offset"])

@@ -2,10 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from inserter.errors import shown
 from inserter.params.section import Distinct, Positive, Precision, Section, Seed, Share
 from inserter.params.speech import Voice
+
+
+def _without_password(address: str) -> str:
+    if shown(address) != address:
+        raise ValueError("an address here must have no password: git, DVC and MLflow keep it. Set MLFLOW_TRACKING_URI instead")
+    return address
 
 
 class Variants(Section):
@@ -132,8 +139,11 @@ class Register(Section):
     """Name of the MLflow experiment."""
     model: str
     """Name of the registered model."""
-    tracking_uri: str
-    """sqlite:///FILE.db, or the address of an MLflow server; MLFLOW_TRACKING_URI overrides it."""
+    tracking_uri: Annotated[str, AfterValidator(_without_password)]
+    """sqlite:///FILE.db, or the address of an MLflow server; MLFLOW_TRACKING_URI overrides it.
+
+    An address with a password is refused here, because git, DVC and MLflow keep the parameters.
+    """
     min_gap_closed: float
     """For the first champion: least share of reading's benefit that hearing also gives.
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable
 from http.client import HTTPException
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from inserter.params import Register
@@ -43,7 +43,8 @@ class LiveRun:
     """
 
     def __init__(self, register: Register, stage: str, key: str) -> None:
-        self.address, self.experiment = tracking_uri(register).rstrip("/"), register.experiment
+        self.address, self.login = _apart(tracking_uri(register).rstrip("/"))
+        self.experiment = register.experiment
         self.stage, self.key = stage, key
         self.pending: list[dict[str, float]] = []
         self.lost = 0
@@ -155,7 +156,7 @@ class LiveRun:
         return self._call(path, json.dumps(body).encode())
 
     def _call(self, path: str, body: bytes | None = None) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json", **_authorization()}
+        headers = {"Content-Type": "application/json", **_authorization(self.login)}
         with urlopen(Request(f"{self.address}/api/2.0/mlflow/{path}", body, headers), timeout=REQUEST_SECONDS) as reply:
             found: dict[str, Any] = json.load(reply)
         return found
@@ -172,11 +173,24 @@ def _metrics(row: Row) -> list[dict[str, object]]:
     return [{"key": f"curve/{name}", "value": value, "timestamp": when, "step": step} for name, value in values.items()]
 
 
-def _authorization() -> dict[str, str]:
-    """Return the header that MLflow's own client sends, from the same environment variables."""
+def _apart(address: str) -> tuple[str, str]:
+    """Return an address without its login, and the login as `user:password`; "" for none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # no address: the first request says so
+        return address, ""
+    login, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl(), unquote(login)
+
+
+def _authorization(login: str) -> dict[str, str]:
+    """Return the header that MLflow's own client sends, from the same environment variables.
+
+    login: `user:password` of the address, which comes first; "" for none.
+    """
     token, user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("TOKEN", "USERNAME", "PASSWORD"))
-    if user and password:
-        return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+    if login := login or (f"{user}:{password}" if user and password else ""):
+        return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from inserter.errors import InserterError, refused
+from inserter.errors import InserterError, refused, shown
 from inserter.files import write_json
 from inserter.params import Params, load
 from inserter.paths import DATA, REPORTS, SYSTEM, WORK
@@ -96,7 +96,7 @@ def run_stage(name: str, main: Callable[[Params], Mapping[str, Any]], report: Pa
 
 def say(text: str) -> None:
     """Print a line of progress to standard error; standard output is for results."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 def output(name: str) -> Path:

@@ -23,6 +23,9 @@ __all__ = ["MAX_SECONDS", "SAMPLE_RATE", "NoSound", "Sound", "from_numbers", "re
 SAMPLE_RATE = 16_000
 MAX_SECONDS = 3_600  # 230 MB in memory at 16 kHz
 RATES = (1_000, 768_000)  # Hz: lowest and highest accepted sample rate
+# Hz. Sound of a higher rate may last less: a few kB of FLAC can say hours of silence, and samples
+# take memory before they are resampled.
+FULL_LENGTH = 192_000
 # Largest accepted magnitude of a sample. Decoders overshoot 1 by less than 2, while 16-bit numbers
 # that were written as floats reach 32,768.
 FULL_SCALE = 8.0
@@ -46,6 +49,19 @@ class Sound:
     """What the reader did to the sound that the owner of the sound should know."""
 
 
+class _Budget:
+    """How much of a file's sound may still be decoded."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = self.left = seconds
+
+    def check(self, samples: int, rate: int) -> None:
+        """Raise NoSound if `samples` at `rate` Hz are more than is left."""
+        if samples > self.left * min(rate, FULL_LENGTH):
+            most = self.seconds * min(1, FULL_LENGTH / rate)
+            raise NoSound("too long", f"lasts more than {f'{most / 60:.3g} minutes' if most >= 60 else f'{most:.3g} s'}", PARTS)
+
+
 class _Forward(soundfile.SoundFile):
     """A sound file that is only read forward.
 
@@ -66,24 +82,29 @@ def resample(wave: np.ndarray, rate: int, to: int = SAMPLE_RATE) -> np.ndarray:
     return soxr.resample(wave, rate, to, quality="HQ").astype(np.float32)
 
 
-def read(source: str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
+def read(source: str | Path | bytes, rate: int = SAMPLE_RATE, seconds: float = MAX_SECONDS) -> Sound:
     """Return the sound of a file, or of the bytes of a file, at `rate` Hz.
 
     The sound is the mean of the channels. If the channels cancel out, the sound is the loudest
     channel. Raises NoSound if the file cannot be read completely.
+
+    seconds: the most sound of a file. Of a longer file, no more than this is decoded.
     """
     data = source if isinstance(source, bytes) else _file_bytes(Path(source))
+    budget, waves, notes = _Budget(seconds), [], []
     try:
-        decoded = [_decode(stream) for stream in streams(data)]
-        waves = [resample(wave, own, rate) for wave, own, _ in decoded]
+        for stream in streams(data):
+            wave, own, note = _decode(stream, budget)
+            budget.left -= len(wave) / own
+            waves.append(resample(wave, own, rate))
+            notes.append(note)
     except NoSound:
         raise
     except Exception as error:  # a decoder may raise anything for bytes from outside
         raise NoSound("undecodable", f"cannot be decoded ({_why(error)})") from error
     if not any(map(len, waves)):
         raise NoSound("zero samples", "has no samples", ANOTHER)
-    _check_length(sum(map(len, waves)), rate)
-    return Sound(np.concatenate(waves) if len(waves) > 1 else waves[0], tuple(dict.fromkeys(note for *_, note in decoded if note)))
+    return Sound(np.concatenate(waves) if len(waves) > 1 else waves[0], tuple(dict.fromkeys(filter(None, notes))))
 
 
 def from_numbers(values: object) -> Sound:
@@ -101,7 +122,7 @@ def from_numbers(values: object) -> Sound:
         raise NoSound("undecodable", f"is not a one-dimensional list of numbers (shape {wave.shape})", SAMPLES)
     if not wave.size:
         raise NoSound("zero samples", "has no samples", ANOTHER)
-    _check_length(wave.size, SAMPLE_RATE)
+    _Budget(MAX_SECONDS).check(wave.size, SAMPLE_RATE)
     if wave.dtype.kind == "i" and np.abs(wave.astype(np.int64)).max() > 1:
         if wave.min() < -32_768 or wave.max() > 32_767:
             raise NoSound("out of range", "has whole numbers outside the range of 16 bits", SAMPLES)
@@ -134,18 +155,18 @@ def _file_bytes(path: Path) -> bytes:
         raise NoSound("undecodable", f"cannot be opened ({error})") from error
 
 
-def _decode(stream: io.BytesIO) -> tuple[np.ndarray, int, str]:
+def _decode(stream: io.BytesIO, budget: _Budget) -> tuple[np.ndarray, int, str]:
     """Return mono samples, their rate in Hz, and a note, which may be empty."""
-    wave, rate, energies = _mono(stream)
+    wave, rate, energies = _mono(stream, budget)
     mixed = float(np.square(wave, dtype=np.float64).sum())
     if len(energies) == 1 or mixed >= CANCELLED * energies.mean() / len(energies):
         return wave, rate, ""
     loudest = int(energies.argmax())
     note = f"the channels cancel each other out in the mean; only channel {loudest + 1} was read"
-    return _mono(stream, loudest)[0], rate, note
+    return _mono(stream, budget, loudest)[0], rate, note
 
 
-def _mono(stream: io.BytesIO, channel: int | None = None) -> tuple[np.ndarray, int, np.ndarray]:
+def _mono(stream: io.BytesIO, budget: _Budget, channel: int | None = None) -> tuple[np.ndarray, int, np.ndarray]:
     """Return the channels' mean or `channel` alone, the rate in Hz, and each channel's energy."""
     stream.seek(0)
     with _Forward(stream) as file:
@@ -166,7 +187,7 @@ def _mono(stream: io.BytesIO, channel: int | None = None) -> tuple[np.ndarray, i
         for block in _blocks(file):
             _check_samples(block, done, rate)
             done += len(block)
-            _check_length(done, rate)
+            budget.check(done, rate)
             energies += np.square(block, dtype=np.float64).sum(axis=0)
             mono.append(block.mean(axis=1) if channel is None else block[:, channel].copy())
     return np.concatenate(mono), rate, energies
@@ -207,11 +228,6 @@ def _check_samples(block: np.ndarray, before: int, rate: int) -> None:
         frame = int(np.abs(block).max(axis=1).argmax())
         where = f"{peak:,.0f} at {(before + frame) / rate:.3f} s"
         raise NoSound("out of range", f"has samples up to {where}, where 1 is full scale", "Scale the samples to -1 to 1")
-
-
-def _check_length(samples: int, rate: int) -> None:
-    if samples > MAX_SECONDS * rate:
-        raise NoSound("too long", f"lasts more than {MAX_SECONDS / 60:.0f} minutes", PARTS)
 
 
 def _why(error: Exception) -> str:

@@ -12,7 +12,7 @@ import struct
 
 from models.sound.chunks import FORMS
 from models.sound.chunks import mended as mended_chunks
-from models.sound.faults import MAX_BYTES, cut_off
+from models.sound.faults import MAX_BYTES, MAX_STREAMS, cut_off, too_many
 from models.sound.mpeg import after_id3
 from models.sound.mpeg import mended as mended_mpeg
 from models.sound.ogg import links
@@ -32,8 +32,15 @@ def is_file(head: bytes) -> bool:
 def streams(data: bytes) -> list[io.BytesIO]:
     """Return the sounds in `data` as files, in order.
 
-    Raises NoSound if `data` ends before its header says.
+    Raises NoSound if `data` ends before its header says, or has more than MAX_STREAMS sounds.
     """
+    parts = _split(data)
+    if len(parts) > MAX_STREAMS:  # each would cost its own decoder
+        raise too_many()
+    return parts
+
+
+def _split(data: bytes) -> list[io.BytesIO]:
     start = after_id3(data)
     if data[:4] in FORMS:
         parts = mended_chunks(data)

@@ -22,6 +22,8 @@ from inserter.sources import text_form
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 TEXT_BYTES = 1 << 20  # a text file is read in pieces of about this size, which end at an empty line
 MOST_BYTES = 4 << 20  # a piece without an empty line in this many bytes ends after a sentence
+# A longer line is refused. A compressed file of a few kB could otherwise fill the memory.
+LINE_BYTES = 64 << 20
 SENTENCE_ENDS = tuple(f"{stop}{after}".encode() for stop in ".!?" for after in " \n") + tuple(map(str.encode, "。！？"))
 TELL_AFTER = 10_000  # if none of this many records has the column, its name is wrong
 SHOWN = 20  # number of columns that the error names
@@ -180,11 +182,23 @@ def _decoded(name: str, data: bytes) -> RawDocument:
 def _jsonl(name: str, path: Path, records: Records) -> Iterator[RawDocument]:
     number = 0
     try:
-        for number, line in enumerate(_lines(path), 1):
-            if line.strip():
+        for number, line in enumerate(_whole(_lines(path, LINE_BYTES)), 1):
+            if line is None:
+                yield RawDocument(f"{name}:{number}", error=f"undecodable: a line of more than {LINE_BYTES:,} bytes")
+            elif line.strip():
                 yield _parsed(f"{name}:{number}", line, records)
     except BROKEN as error:  # a compressed file is cut short: keep the records before that
         yield RawDocument(f"{name}:{number + 1}", error=_reason(error, path, name))
+
+
+def _whole(parts: Iterable[bytes]) -> Iterator[bytes | None]:
+    """Yield the lines that are one part, and None for each line of several parts."""
+    within = False
+    for part in parts:
+        cut = len(part) >= LINE_BYTES and not part.endswith(b"\n")
+        if not within:
+            yield None if cut else part
+        within = cut
 
 
 def _parsed(name: str, line: bytes, records: Records) -> RawDocument:

@@ -103,11 +103,12 @@ def wave_of(audio: object, row: Row) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of an audio of `row`. Raises Refused."""
     try:
         if isinstance(audio, dict):
-            if audio.get("bytes") is not None:
+            if isinstance(audio.get("bytes"), bytes):
                 return wave_of(audio["bytes"], row)
             if audio.get("array") is not None:
                 return _sampled(audio["array"], audio.get("sampling_rate"))
-            return wave_of(audio.get("path"), row)
+            path = audio.get("path")
+            return wave_of(None if isinstance(path, dict) else path, row)  # no dict within a dict within …
         if isinstance(audio, bytes):
             return read(audio).wave
         if isinstance(audio, str):

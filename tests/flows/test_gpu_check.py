@@ -132,6 +132,29 @@ def test_what_is_no_plain_file_of_the_bundle_is_refused(tmp_path: Path) -> None:
         join_pieces(tmp_path / "pieces", tmp_path / "target")
 
 
+@pytest.mark.parametrize("name", ["../kept", "a/../../kept", "/kept"])
+def test_a_bundle_names_nothing_outside_it(tmp_path: Path, name: str) -> None:
+    """A file of another size than the manifest says is removed: it must not be one of the user's."""
+    (tmp_path / "kept").write_text("mine")
+    name = str(tmp_path / "kept") if name == "/kept" else name
+    for manifest in ({"pieces": [], "files": {name: 1}}, {"pieces": [[name, sha256(tmp_path / "kept")]], "files": {}}):
+        (tmp_path / "pieces").mkdir(exist_ok=True)
+        (tmp_path / "pieces" / MANIFEST).write_text(json.dumps(manifest))
+        with pytest.raises(InserterError, match="which is not inside it"):
+            join_pieces(tmp_path / "pieces", tmp_path / "target")
+    assert (tmp_path / "kept").read_text() == "mine" and not (tmp_path / "target").exists()
+
+
+def test_a_file_of_another_size_than_the_bundle_says_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/large").write_bytes(bytes(50_000))
+    write_pieces(tmp_path / "source", tmp_path / "pieces", order=lambda name: name, most=100_000)
+    manifest = tmp_path / "pieces" / MANIFEST
+    manifest.write_text(manifest.read_text().replace("50000", "5"))
+    with pytest.raises(InserterError, match="large, which is no plain file"):
+        join_pieces(tmp_path / "pieces", tmp_path / "target")
+
+
 def test_answers_agree_up_to_the_first_difference() -> None:
     assert _agreement([1, 2, 3, 4], [1, 2, 9, 4]) == 0.5
     assert _agreement([], []) == 1 and _agreement([], [1]) == 0 and _agreement([1], [1, 2]) == 0.5

@@ -68,6 +68,10 @@ def test_other_web_pages_cannot_reach_a_local_server_by_a_name_of_theirs(tiny_mo
     with running(tiny_model) as (client, _, _):
         assert client.get("/v1/models", headers={"Host": "evil.example"}).status_code == 403
         assert client.get("/v1/models", headers={"Host": "localhost:1"}).status_code == 200
+        file = {"file": ("a.wav", sound())}  # a form, which a browser sends to any address without a question
+        for origin, status in (("https://evil.example", 403), ("null", 403), (str(client.base_url), 200)):
+            response = client.post("/v1/audio/transcriptions", files=file, headers={"Origin": origin})
+            assert response.status_code == status, (origin, response.text)
 
 
 def test_too_large_too_long_and_too_slow_bodies_are_refused(tiny_model):
@@ -85,6 +89,10 @@ def test_too_large_too_long_and_too_slow_bodies_are_refused(tiny_model):
                 f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\nContent-Length: 9\r\n\r\n{{".encode()
             )
             assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+        with socket.create_connection(address) as wrong:
+            length = b"9" * 5_000
+            wrong.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n")
+            assert wrong.recv(100).startswith(b"HTTP/1.1 4")
 
 
 def test_a_full_server_says_when_to_come_again(tiny_model, pool):

@@ -1,5 +1,6 @@
 """`make ui`: both servers start, say where they are, and end with it; a registry that is a server's is only pointed to."""
 
+import ipaddress
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import yaml
 from checkout import ROOT
 from databases import Databases
@@ -64,11 +66,27 @@ def answers(port: int, path: str) -> bool:
         return False
 
 
+def family() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def listening() -> set[int]:
+    """The ports that the processes of this test listen on, all of them on loopback."""
+    there = [one for process in family() for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    assert all(ipaddress.ip_address(one.laddr.ip).is_loopback for one in there), there
+    return {one.laddr.port for one in there}
+
+
+def commands() -> str:
+    return " ".join(part for process in family() for part in process.cmdline())
+
+
 def test_the_pages_are_there_and_go_with_ctrl_c(tmp_path: Path, databases: Databases) -> None:
     ports = [free_port() for _ in range(4)]
     with pages(tmp_path / "own", "sqlite:///mlflow.db", *ports[:2]) as said:
         assert [line.rpartition(" ")[2] for line in said[:2]] == [f"http://127.0.0.1:{port}" for port in ports[:2]], said
         assert answers(ports[0], "/") and answers(ports[1], "/")
+        assert listening() >= {*ports[:2]} and "sqlite:" not in commands(), "no address of a database is an option"
         registry = f"http://127.0.0.1:{ports[1]}"
         with pages(tmp_path / "served", registry, *ports[2:], databases) as others:
             assert others[1].endswith(registry), others

@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -247,3 +248,30 @@ def test_headers_that_ask_for_too_much_are_refused():
     assert len(read(put(WAV, 24, "<I", 768_000)).wave) == pytest.approx(len(WAVE) / 48, abs=1)
     many = encoded(np.repeat(WAVE[:2_000, None], 100, axis=1))
     assert len(read(many).wave) == 2_000
+
+
+def test_no_more_of_a_file_is_decoded_than_may_be_heard():
+    for data, seconds in ((FLAC, 3.9), (FLAC + FLAC, 7.9), (VORBIS + VORBIS, 7.0), (WAV + WAV, 7.9)):
+        with pytest.raises(NoSound, match=f"lasts more than {seconds:.3g} s") as caught:
+            read(data, seconds=seconds)
+        assert caught.value.reason == "too long"
+    assert np.array_equal(read(FLAC + FLAC, seconds=8.0).wave, read(FLAC + FLAC).wave)
+    quick = put(WAV, 24, "<I", 768_000)  # lasts 0.08 s, and takes as much memory as 0.3 s at 192 kHz
+    with pytest.raises(NoSound, match=r"lasts more than 0\.05 s"):
+        read(quick, seconds=0.2)
+    assert len(read(quick, seconds=0.4).wave)
+
+
+def test_a_file_of_many_files_takes_no_memory_for_each():
+    """The rest of the file was once copied for each file in it."""
+    small = encoded(WAVE[:10], subtype="PCM_16")
+    assert len(read(small * 900).wave) == 9_000
+    data = small * 1_001 + WAV * 8
+    tracemalloc.start()
+    with pytest.raises(NoSound, match="more than 1,000 sounds in a row"):
+        read(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(data)
+    with pytest.raises(NoSound, match="more than 1,000 sounds in a row"):
+        read(encoded(WAVE[:10], "FLAC") * 1_001)

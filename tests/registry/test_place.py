@@ -16,6 +16,7 @@ from inserter.params import Register, load
 from inserter.registry.live import LiveRun
 from inserter.registry.place import DERIVED, database, local_file
 from inserter.registry.tracking import connect, experiment_id
+from inserter.run.runner import say
 
 
 @pytest.fixture
@@ -177,3 +178,15 @@ def test_the_environment_names_the_registry_and_mlflow_leaves_it_as_it_was(check
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1/")
     live = LiveRun.of(register, "pretrain", "key")
     assert live is not None and live.address == "http://127.0.0.1:1"
+
+
+def test_no_message_has_the_password_of_an_address(register, monkeypatch, capfd):
+    address = "https://me:a%40secret@127.0.0.1:1/x?password=secret2"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    live = LiveRun.of(register, "pretrain", "key")
+    assert live is not None and live.login == "me:a@secret" and "secret@" not in live.address
+    say(f"metrics: {address}")
+    told = f"{capfd.readouterr().err} {InserterError(f'no server at {address!r}', 'Start it')}"
+    assert "secret" not in told and told.count("https://127.0.0.1:1/x?") == 2
+    same = "models:/inserter@champion, sqlite:////a@b/mlflow.db and http://h:1/a@b"
+    assert str(InserterError(same)) == same

@@ -127,3 +127,15 @@ def test_files_of_other_endings_are_said_and_a_folder_of_them_is_refused(
     assert [line for line in capsys.readouterr().err.splitlines() if told in line]
     with pytest.raises(InserterError, match=r"no text at .*deep among 1 file \(\.CSV 1\)\. Give .txt, .jsonl, .parquet"):
         list(read(local(text / "deep")))
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_line_beyond_the_limit_is_refused_alone_and_never_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setattr(readers, "LINE_BYTES", 1_000)
+    good, long = '{"text": "The well was deep."}\n', json.dumps({"text": "so it went on " * 9_000})
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        file.write(good + long + "\n" + good + long + end)
+    found = list(read(local(tmp_path)))
+    assert [bool(raw.text) for raw in found] == [True, False, True, False]
+    assert [raw.name for raw in found if raw.error] == ["a.jsonl.gz:2", "a.jsonl.gz:4"]
+    assert found[1].error == "undecodable: a line of more than 1,000 bytes"

@@ -116,6 +116,8 @@ def test_audio_comes_as_a_path_bytes_or_samples_and_never_from_outside_a_data_se
         ("b.wav", own, "audio missing"),
         (b"no sound", own, "audio undecodable"),
         (None, own, "audio missing"),
+        ({"path": {"path": "a.wav"}}, own, "audio missing"),
+        ({"bytes": {"bytes": 1}}, own, "audio missing"),
         ("../a.wav", others, "audio missing: ../a.wav is not part of the data set"),
         ("a.wav", Row("r", {}), "audio missing"),
         ("a\0.wav", others, "audio missing"),
