@@ -169,7 +169,11 @@ def test_no_request_ends_the_server_and_each_is_answered_or_refused(served):
     print(f"{seen.total():,} requests: {dict(sorted(seen.items()))}, {time.process_time() - began:.1f} s of CPU")
 
 
-@pytest.mark.parametrize("value", [ADDRESS, f"data:,{ADDRESS}", {"url": ADDRESS}, ADDRESS.encode(), "file:///dev/null"])
+@pytest.mark.parametrize(
+    "value",
+    [ADDRESS, f"data:,{ADDRESS}", {"url": ADDRESS}, ADDRESS.encode(), "file:///dev/null"],
+    ids=["address", "data", "part", "bytes", "file"],  # the port is not the same in two test processes
+)
 def test_a_record_of_the_mlflow_flavour_opens_no_address(value):
     with pytest.raises(BadRecord, match="audio"):
         read_record({"audio": value, "text": "x"})
