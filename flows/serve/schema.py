@@ -89,7 +89,7 @@ class ChatRequest(BaseModel):
     messages: list[Annotated[System | User | Assistant, Field(discriminator="role")]] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
-    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    temperature: float | None = Field(None, ge=0, le=2)
     seed: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None

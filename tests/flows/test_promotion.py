@@ -202,7 +202,8 @@ def test_a_deaf_first_version_is_refused(params, tmp_path):
 
 
 @pytest.mark.parametrize("other", [{"items": "set-2"}, {"keys": KEYS + 1}])
-def test_verdicts_on_other_items_are_not_compared(params, tmp_path, other):
+def test_verdicts_on_other_items_are_not_compared(params, tmp_path, monkeypatch, other):
+    monkeypatch.chdir(tmp_path)  # where no benchmark is
     add(params, tmp_path, good=2)
     promote(params.register_)
     add(params, tmp_path, good=20, **other)
