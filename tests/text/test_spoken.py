@@ -194,6 +194,15 @@ def test_english_reads_any_mix_of_its_kinds_in_words(pieces: list[tuple[str, str
     assert not re.search(r"[^A-Za-z.,;:?!' -]", spoken)
 
 
+@pytest.mark.parametrize("language", ["en", "de", "zh"])
+def test_a_digit_that_python_does_not_know_is_refused(language: str) -> None:
+    """U+11BF0, of Unicode 16: Python 3.11 has no value of it."""
+    if "\U00011bf0".isdecimal():
+        pytest.skip("this Python knows the digit")
+    with pytest.raises(CannotRead, match="a form of number"):
+        spoken_form("a \U00011bf0 b", language)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.text(alphabet="0123456789$%£.,-–/:'() AaPpmMsSth#IVX&½²你。", max_size=25)))
 def test_english_has_only_letters_and_the_punctuation_of_speech(text: str) -> None:

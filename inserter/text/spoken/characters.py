@@ -39,14 +39,23 @@ def plain(text: str) -> str:
 
 
 def decimals(text: str) -> str:
-    """Return `text` with the decimal digits of every script as 0 to 9."""
-    return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    """Return `text` with the decimal digits of every script as 0 to 9.
+
+    Raises CannotRead for a digit of a Unicode that is newer than Python's, whose value is unknown.
+    """
+    if text.isascii():
+        return text
+    text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    if _NEW_DIGIT.search(text):
+        raise CannotRead("cannot_read: a form of number")
+    return text
 
 
 # Unicode knows for every script which signs end a sentence or a part of one. So no such sign is
 # deleted because it is unknown here.
 _ASKS = "[?!？！؟፧‼⁇⁈⁉]"
 _ENDS = rf"(?:(?!{_ASKS})\p{{Sentence_Terminal}})"
+_NEW_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 _PARTS = r"(?:(?!\p{Sentence_Terminal})\p{Terminal_Punctuation})"
 _RUN_OF_STOPS = regex.compile(  # the strongest stop stays
     rf"(?:{_ENDS}|{_PARTS})*({_ASKS})\p{{Terminal_Punctuation}}*|{_PARTS}*({_ENDS})(?:{_ENDS}|{_PARTS})*|{_PARTS}*({_PARTS})"
